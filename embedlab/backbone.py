@@ -1,0 +1,287 @@
+"""The backbone: tokenise, and one forward pass under an attention mode."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+from embedlab import gpu  # first: it may have to come before torch
+
+import torch  # isort: skip
+from torch import Tensor
+
+from embedlab.design import ATTENTIONS, Design
+from embedlab.errors import EmbedLabError
+from embedlab.fairlock import FairLock
+from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.progress import Progress, silent
+from embedlab.states import HiddenStates, StateCache, TextStates, state_key, summarise
+
+#: Tokens a batch: large enough to keep the processor busy, small enough that another user's
+#: query waits for seconds at most.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
+
+_LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A text as the backbone sees it: token ids with EOS, and whether it was cut."""
+
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+class Backbone:
+    """A decoder-only LLM with its tokenizer; safe for many threads with different designs.
+
+    Args:
+        model: the transformer without a language-model head, as ``AutoModel`` gives it.
+        tokenizer: its tokenizer; it must know an EOS token. Padding is set to the right.
+        name: what people call it.
+        key: identifies the weights; states are cached under it.
+        source: where it came from; shown to people.
+        note: what to know about its numbers, such as "4-bit weights, dequantised".
+        max_length: longest text in tokens, EOS included.
+        cache: where hidden states are kept; by default 1 GB in memory.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        key: str = "",
+        source: str = "",
+        note: str = "",
+        max_length: int = 512,
+        cache: StateCache | None = None,
+    ) -> None:
+        if tokenizer.eos_token_id is None:
+            raise EmbedLabError(
+                f"The tokenizer of {name!r} has no EOS token; choose a backbone that has one."
+            )
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.padding_side = "right"
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.name, self.source, self.note = name, source, note
+        positions = getattr(self.config, "max_position_embeddings", None) or max_length
+        self.max_length = min(max_length, positions)
+        self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
+        self.cache = StateCache(10**9) if cache is None else cache
+        self.head_size = HeadSize()
+        self.lock = FairLock()
+        self._guard = threading.Lock()
+        self._heads: dict[tuple[str, str], TrainableHead] = {}
+        self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        self._handle = f"{self.key}#{id(self)}"
+        _LOADED[self._handle] = self
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the text model."""
+        return self.model.config.get_text_config()
+
+    @property
+    def num_layers(self) -> int:
+        """L, the embedding layer not counted."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def hidden_size(self) -> int:
+        """d."""
+        return int(self.config.hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(iter(self.model.parameters())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of a pass."""
+        return next(iter(self.model.parameters())).dtype
+
+    def check(self, design: Design) -> None:
+        """Refuse a design this backbone cannot carry.
+
+        Raises:
+            EmbedLabError: the layer does not exist.
+        """
+        if not -self.num_layers - 1 <= design.layer <= self.num_layers:
+            raise EmbedLabError(
+                f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
+                f"{self.num_layers}, or -1 for the last."
+            )
+
+    def head(self, design: Design) -> TrainableHead:
+        """The trainable head of a design; seeded and untrained until training replaced it."""
+        place = (design.attention, design.pooling)
+        with self._guard:
+            if place not in self._heads:
+                kind = POOLINGS[design.pooling]
+                assert issubclass(kind, TrainableHead)
+                head = kind(self.hidden_size, self.num_layers, size=self.head_size)
+                self._heads[place] = head.eval().requires_grad_(False)
+            return self._heads[place]
+
+    def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
+        """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
+        # Characters far beyond the longest length are never read, so a huge text costs nothing.
+        limit = 32 * self.max_length
+        if not texts:
+            return []
+        whole = [_sound(prompt + text) for text in texts]
+        with self._guard:
+            ids = self.tokenizer([text[:limit] for text in whole], verbose=False)["input_ids"]
+        eos = self.tokenizer.eos_token_id
+        encoded = []
+        for text, row in zip(whole, ids, strict=True):
+            kept = row[:-1] if row and row[-1] == eos else row
+            cut = len(kept) > self.max_length - 1 or len(text) > limit
+            encoded.append(Encoded((*kept[: self.max_length - 1], eos), cut))
+        return encoded
+
+    def states(
+        self,
+        texts: Sequence[str],
+        attention: str = "causal",
+        prompt: str = "",
+        *,
+        progress: Progress = silent,
+        persist: bool = False,
+    ) -> HiddenStates:
+        """One pass, every head: the hidden states of n texts, from the cache where they are kept.
+
+        Args:
+            texts: n strings, none of them empty.
+            attention: ``causal`` or ``bidirectional``.
+            prompt: stands before every text and counts as its tokens.
+            progress: called after every batch with texts done and texts in all; may raise.
+                What was computed until then stays in the cache.
+            persist: whether the cache may also write these states to its folder.
+
+        Raises:
+            EmbedLabError: no text, an empty text, or an unknown attention mode.
+        """
+        _check_texts(texts)
+        if attention not in ATTENTIONS:
+            raise EmbedLabError(
+                f"{attention!r} is not an attention mode; use {' or '.join(ATTENTIONS)}."
+            )
+        keys = [state_key(self.key, attention, prompt, text) for text in texts]
+        known: dict[str, TextStates] = {}
+        missing: dict[str, str] = {}
+        for key, text in zip(keys, texts, strict=True):
+            if key in known or key in missing:
+                continue
+            found = self.cache.get(key)
+            if found is None:
+                missing[key] = text
+            else:
+                known[key] = found
+        encoded = self.encode(list(missing.values()), prompt)
+        names = list(missing)
+        done = len(texts) - len(missing)
+        for batch in batches([len(e.ids) for e in encoded], TOKEN_BUDGET[self._kind]):
+            progress(done, len(texts), f"embedding, {attention}")
+            rows = self._pass([encoded[i].ids for i in batch], attention)
+            for i, (bank, tokens) in zip(batch, rows, strict=True):
+                kept = TextStates(bank, tokens, len(encoded[i].ids), encoded[i].truncated)
+                known[names[i]] = kept
+                self.cache.put(names[i], kept, persist=persist)
+            done += len(batch)
+        progress(done, len(texts), f"embedding, {attention}")
+        return HiddenStates(tuple(known[key] for key in keys), attention)
+
+    @property
+    def _kind(self) -> str:
+        return "cuda" if self.device.type == "cuda" else "cpu"
+
+    def _pass(
+        self, ids: list[tuple[int, ...]], attention: str
+    ) -> list[tuple[Tensor, Tensor | None]]:
+        with self.lock:
+            return _forward(self._handle, ids, attention)
+
+    def hidden_states(
+        self, input_ids: Tensor, attention_mask: Tensor, attention: str
+    ) -> tuple[Tensor, ...]:
+        """L + 1 tensors (n, T, d), straight from the model; the caller holds :attr:`lock`.
+
+        Positions count unmasked tokens, so that padding on either side changes nothing. The mode is
+        an argument of the call and the call resets it: transformers writes it into the shared
+        configuration while it runs, which is why every caller needs the lock.
+        """
+        positions = {}
+        if self._takes_positions:
+            positions["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+        output = self.model(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            is_causal=attention == "causal",
+            use_cache=False,
+            output_hidden_states=True,
+            **positions,
+        )
+        return tuple(output.hidden_states)
+
+
+def _seconds(handle: str, ids: list[tuple[int, ...]], attention: str) -> int:
+    """A generous estimate of a batch on a lent GPU: 2,000 tokens a second, and the start."""
+    return 10 + sum(map(len, ids)) // 2000
+
+
+@gpu.on_gpu(_seconds)
+def _forward(
+    handle: str, ids: list[tuple[int, ...]], attention: str
+) -> list[tuple[Tensor, Tensor | None]]:
+    """One batch through the backbone loaded under ``handle``: a bank and maybe tokens a text."""
+    backbone = _LOADED[handle]
+    padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in ids]}, return_tensors="pt")
+    mask = padded["attention_mask"].to(backbone.device)
+    with torch.no_grad():
+        hidden = backbone.hidden_states(padded["input_ids"].to(backbone.device), mask, attention)
+        # Cloned row by row: a view would keep the whole batch alive as long as one of its texts.
+        bank = [row.clone() for row in summarise(hidden, mask).cpu()]
+        if attention == "causal":
+            return [(row, None) for row in bank]
+        last = hidden[-1].cpu()
+        return [(row, last[i, : len(ids[i])].clone()) for i, row in enumerate(bank)]  # padded right
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices in batches of similar length, longest first, at most ``budget`` padded tokens each.
+
+    A text longer than the budget gets a batch of its own.
+    """
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def _sound(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if not texts:
+        raise EmbedLabError("There is no text to embed; give at least one.")
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise EmbedLabError(f"Text {number} is not a string but {type(text).__name__}.")
+        if not text.strip():
+            raise EmbedLabError(f"Text {number} is empty; remove it or write something.")

@@ -1,0 +1,88 @@
+"""From texts to vectors: pool hidden states under a design, and the one-call ``embed``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from embedlab import gpu
+from embedlab.backbone import Backbone
+from embedlab.design import Design
+from embedlab.errors import EmbedLabError
+from embedlab.pooling import POOLINGS
+from embedlab.progress import Progress, silent
+from embedlab.states import HiddenStates
+
+Vectors = NDArray[np.float32]
+
+#: Texts a head pools at once: bounds the feed-forward's memory to about 100 MB.
+HEAD_BATCH = 64
+
+
+@torch.no_grad()
+def pool(
+    states: HiddenStates, design: Design, backbone: Backbone, progress: Progress = silent
+) -> Vectors:
+    """Pool hidden states into (n, d) float32 rows of length 1.
+
+    Raises:
+        EmbedLabError: the design asks for a layer the backbone does not have, or a vector came out
+            as zero or not finite.
+    """
+    backbone.check(design)
+    if design.trainable:
+        pooled = _through_head(states, design, backbone, progress)
+    else:
+        pooled = POOLINGS[design.pooling]()(states, design.layer, design.skip_first)
+    norms = pooled.norm(dim=1, keepdim=True)
+    if not bool(torch.isfinite(norms).all()) or not bool((norms > 0).all()):
+        raise EmbedLabError(
+            f"{design} gave a vector that is zero or not finite; use float32 or another layer."
+        )
+    vectors: Vectors = (pooled / norms).cpu().numpy()
+    return vectors
+
+
+def embed(
+    texts: Sequence[str],
+    design: Design,
+    backbone: Backbone,
+    *,
+    query: bool = False,
+    progress: Progress = silent,
+    persist: bool = False,
+) -> Vectors:
+    """Embed n texts: (n, d) float32, rows of length 1.
+
+    Args:
+        texts: n strings, none of them empty.
+        design: attention, pooling, layer and prompts.
+        backbone: from :func:`embedlab.load_backbone`.
+        query: whether the query prompt stands before the texts rather than the document prompt.
+        progress: called after every batch; may raise to stop.
+        persist: whether hidden states may be written to the cache's folder.
+    """
+    backbone.check(design)
+    prompt = design.query_prompt if query else design.document_prompt
+    states = backbone.states(texts, design.attention, prompt, progress=progress, persist=persist)
+    return pool(states, design, backbone, progress)
+
+
+def _through_head(
+    states: HiddenStates, design: Design, backbone: Backbone, progress: Progress
+) -> torch.Tensor:
+    """Pool in batches of similar length, so that little of what a head reads is padding."""
+    head = backbone.head(design)
+    # A lent GPU is paid by the second; a head is cheap enough for the CPU.
+    head.to("cpu" if gpu.LENT else backbone.device)
+    order = torch.argsort(states.token_counts, descending=True, stable=True)
+    pooled: list[torch.Tensor] = []
+    for batch in order.split(HEAD_BATCH):
+        progress(sum(len(p) for p in pooled), len(states), f"pooling, {design.pooling}")
+        pooled.append(head(states.take(batch.tolist())).cpu())
+    unsorted = torch.empty(len(states), pooled[0].shape[1])
+    unsorted[order] = torch.cat(pooled)
+    return unsorted
