@@ -1,0 +1,201 @@
+"""Exact and approximate search over unit vectors, through FAISS.
+
+A similarity is the float64 dot product of two vectors, rounded to float32; equal ones are ranked
+by index. So a ranking never depends on batch, thread or memory layout, as bare BLAS sums would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab.errors import EmbedLabError
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+KINDS = ("exact", "hnsw")
+_MARGIN = 8  # candidates beyond k, so that most ties at rank k are settled among them
+_NOISE = 2e-6  # more than FAISS's float32 sums over unit vectors are off
+_CHUNK = 8_000_000  # float64 numbers held at once (64 MB)
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Vectors (n, d), unit rows, and the FAISS index over them; threads may share it."""
+
+    vectors: Floats
+    faiss: Any
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """For each of n points its k nearest others, nearest first: ids and cosines, both (n, k)."""
+
+    ids: Ints
+    similarities: Floats
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def k(self) -> int:
+        """How many neighbours each point has."""
+        return int(self.ids.shape[1])
+
+
+def check_vectors(vectors: npt.ArrayLike, what: str = "vectors") -> Floats:
+    """Return ``vectors`` as a contiguous float32 (n, d) array with n, d ≥ 1.
+
+    Raises:
+        EmbedLabError: another shape, no rows, or values that are not finite.
+    """
+    array = np.ascontiguousarray(vectors, dtype=np.float32)
+    if array.ndim != 2 or array.size == 0:
+        raise EmbedLabError(
+            f"The {what} have the shape {array.shape}; give at least one row: (n, d)."
+        )
+    if not np.isfinite(array).all():
+        row = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise EmbedLabError(
+            f"Row {row} of the {what} is not finite; embed that text again in float32, "
+            "or leave it out."
+        )
+    return array
+
+
+def build_index(vectors: npt.ArrayLike, kind: str = "exact") -> Index:
+    """Index unit vectors (n, d) by inner product.
+
+    ``exact`` compares with every vector. ``hnsw`` (a navigable small-world graph) is approximate
+    and pays off from some 100,000 vectors on.
+
+    Raises:
+        EmbedLabError: an unknown kind, or unusable vectors.
+    """
+    import faiss
+
+    rows = check_vectors(vectors)
+    if kind == "exact":
+        flat = faiss.IndexFlatIP(rows.shape[1])
+        flat.add(rows)
+        return Index(rows, flat)
+    if kind != "hnsw":
+        raise EmbedLabError(f"{kind!r} is not a known index; use one of {', '.join(KINDS)}.")
+    graph = faiss.IndexHNSWFlat(rows.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    graph.hnsw.efConstruction = 80
+    graph.hnsw.efSearch = 128
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(
+        1
+    )  # of this thread only; more would build a different graph each time
+    try:
+        graph.add(rows)
+    finally:
+        faiss.omp_set_num_threads(threads)
+    return Index(rows, graph)
+
+
+def search(index: Index, queries: npt.ArrayLike, k: int) -> tuple[Ints, Floats]:
+    """Return the ids (q, k) and cosines (q, k) of the vectors nearest to unit ``queries`` (q, d).
+
+    Best first; k is capped to the size of the index.
+
+    Raises:
+        EmbedLabError: k < 1, or queries of another width than the index.
+    """
+    _check_k(k)
+    rows = check_vectors(queries, "queries")
+    if rows.shape[1] != index.vectors.shape[1]:
+        raise EmbedLabError(
+            f"The queries have {rows.shape[1]} dimensions and the index {index.vectors.shape[1]}; "
+            "embed both with the same backbone."
+        )
+    return _ranked(index, rows, min(k, len(index)))
+
+
+def neighbours(vectors: npt.ArrayLike, k: int) -> Neighbours:
+    """Return the k nearest other points of every point; k is capped to n - 1.
+
+    A point is never its own neighbour; its duplicates are.
+
+    Raises:
+        EmbedLabError: k < 1, or unusable vectors.
+    """
+    _check_k(k)
+    index = build_index(vectors)
+    n = len(index)
+    if n == 1:
+        return Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0), np.float32))
+    ids, similarities = _ranked(index, index.vectors, min(k, n - 1), own=np.arange(n))
+    return Neighbours(ids, similarities)
+
+
+def rank_moves(ids_a: Sequence[int], ids_b: Sequence[int]) -> list[int | None]:
+    """Return, for each document of B's ranking, how it moved from A's: +2 is two ranks up.
+
+    None means that A's ranking does not have it. Swap the arguments for A's moves from B.
+    """
+    rank_a = {int(document): rank for rank, document in enumerate(ids_a)}
+    return [
+        rank_a[int(document)] - rank if int(document) in rank_a else None
+        for rank, document in enumerate(ids_b)
+    ]
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise EmbedLabError(f"k is {k}; ask for at least 1.")
+
+
+def _ranked(index: Index, queries: Floats, k: int, own: Ints | None = None) -> tuple[Ints, Floats]:
+    """Rank FAISS's candidates by exact similarity; ``own`` (q,) is an id to leave out per row."""
+    n = len(index)
+    wanted = min(n, k + _MARGIN + (own is not None))
+    rough, candidates = index.faiss.search(queries, wanted)
+    ids = np.empty((len(queries), k), np.int64)
+    scores = np.empty((len(queries), k), np.float32)
+    for part in _chunks(len(queries), wanted * queries.shape[1]):
+        near = index.vectors[candidates[part]].astype(np.float64)
+        exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
+        if own is not None:
+            exact[candidates[part] == own[part, None]] = -np.inf
+        order = np.lexsort((candidates[part], -exact))[:, :k]
+        ids[part] = np.take_along_axis(candidates[part], order, axis=1)
+        scores[part] = np.take_along_axis(exact, order, axis=1)
+    # What FAISS left out may tie with rank k; HNSW may also come back with too few (id -1).
+    unsure = (candidates < 0).any(axis=1)
+    if wanted < n:
+        unsure |= rough[:, -1] >= scores[:, -1] - _NOISE
+    _rank_all(index, queries, np.flatnonzero(unsure), own, ids, scores)
+    return ids, scores
+
+
+def _rank_all(
+    index: Index, queries: Floats, rows: Ints, own: Ints | None, ids: Ints, scores: Floats
+) -> None:
+    """Fill ``ids`` and ``scores`` of the given query rows by comparing with every vector."""
+    if not len(rows):
+        return
+    k = ids.shape[1]
+    vectors = index.vectors.astype(np.float64)
+    for part in _chunks(len(rows), len(vectors)):
+        some = rows[part]
+        exact = (queries[some].astype(np.float64) @ vectors.T).astype(np.float32)
+        if own is not None:
+            exact[np.arange(len(some)), own[some]] = -np.inf
+        order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
+        ids[some] = order
+        scores[some] = np.take_along_axis(exact, order, axis=1)
+
+
+def _chunks(rows: int, numbers_per_row: int) -> Iterator[slice]:
+    step = max(1, _CHUNK // numbers_per_row)
+    return (slice(start, start + step) for start in range(0, rows, step))
