@@ -1,12 +1,15 @@
 """EmbedLab: what attention and pooling do to the text embeddings of a decoder-only LLM.
 
 The public names load on first use, so that ``embedlab --help`` does not wait for torch.
+:mod:`embedlab.gpu` comes first of all: on a lent GPU its import has to come before torch's.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from embedlab import gpu as gpu
 
 if TYPE_CHECKING:
     from embedlab.backbone import Backbone

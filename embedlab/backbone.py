@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
-from embedlab import gpu  # first: it may have to come before torch
-
-import torch  # isort: skip
+import torch
 from torch import Tensor
 
+from embedlab import gpu
 from embedlab.design import ATTENTIONS, Design
 from embedlab.errors import EmbedLabError
 from embedlab.fairlock import FairLock

@@ -15,6 +15,12 @@ from embedlab.errors import EmbedLabError
 T = TypeVar("T")
 
 
+def _at_least(owner: object, **least: float) -> None:
+    for name, low in least.items():
+        if getattr(owner, name) < low:
+            raise EmbedLabError(f"{name} is {getattr(owner, name)!r}; it must be at least {low}.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class BackboneEntry:
     """One backbone on offer: a pinned id, a folder or a Hub name, and where it belongs.
@@ -181,9 +187,3 @@ def _list(raw: Any, where: str) -> list[Any]:
     if not isinstance(raw, list):
         raise EmbedLabError(f"{where} is {raw!r}; it must be a list.")
     return raw
-
-
-def _at_least(owner: object, **least: float) -> None:
-    for name, low in least.items():
-        if getattr(owner, name) < low:
-            raise EmbedLabError(f"{name} is {getattr(owner, name)!r}; it must be at least {low}.")

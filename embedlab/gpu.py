@@ -2,7 +2,7 @@
 
 On ZeroGPU a decorated function runs in a forked worker: what it changes in memory is lost, and its
 arguments and results are pickled, so they are plain values and CPU tensors. ``spaces`` must be
-imported before torch, hence this module is imported before torch wherever torch is used.
+imported before torch, hence the package imports this module before anything else.
 """
 
 from __future__ import annotations

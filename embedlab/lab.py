@@ -72,23 +72,30 @@ class Lab:
     def corpus(
         self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = silent
     ) -> Corpus:
-        """A built-in corpus, sampled to n texts.
+        """A built-in corpus, sampled to n texts."""
+        return self.sample(self.whole(corpus_id, progress), n, seed)
+
+    def whole(self, corpus_id: str, progress: Progress = silent) -> Corpus:
+        """A built-in corpus with all its texts.
 
         Raises:
-            EmbedLabError: this deployment does not offer it, or n is out of range.
+            EmbedLabError: this deployment does not offer it.
         """
         if corpus_id not in self.config.corpora:
             raise EmbedLabError(
                 f"{str(corpus_id)[:80]!r} is not a corpus offered here; use one of "
                 f"{', '.join(self.config.corpora)}."
             )
-        whole = self.jobs.run(
+        return self.jobs.run(
             ("corpus", corpus_id), lambda report: corpora.load_corpus(corpus_id, report), progress
         )
-        return self.sample(whole, n, seed)
 
     def sample(self, corpus: Corpus, n: int | None, seed: int) -> Corpus:
-        """n texts of a corpus; by default as many as the first view of it shows."""
+        """n texts of a corpus; by default as many as the first view of it shows.
+
+        Raises:
+            EmbedLabError: n is out of range.
+        """
         wanted = self.first_sample(corpus) if n is None else int(n)
         most = self.config.limits.max_texts
         if wanted < 1:

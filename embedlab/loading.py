@@ -7,11 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from embedlab import gpu  # first: it may have to come before torch
+import torch
 
-import torch  # isort: skip
-
-from embedlab import assets
+from embedlab import assets, gpu
 from embedlab.backbone import Backbone
 from embedlab.errors import EmbedLabError
 from embedlab.probe import leak_probe

@@ -1,0 +1,64 @@
+"""The interface: the only part that knows Gradio."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+
+import gradio as gr
+
+from embedlab.config import Config, load_config
+from embedlab.lab import Lab
+from embedlab.ui.endpoints import add_endpoints
+from embedlab.ui.theme import css_paths, head, theme
+from embedlab.ui.workspace import Workspace
+
+log = logging.getLogger("embedlab")
+
+#: The configuration that stands beside app.py.
+SHIPPED = Path(__file__).resolve().parents[2] / "spaces_config.yaml"
+
+
+def build_app(lab: Lab) -> gr.Blocks:
+    """The application for a Lab, not yet launched."""
+    with gr.Blocks(title="EmbedLab", analytics_enabled=False, fill_width=True) as blocks:
+        Workspace(lab, blocks)
+        add_endpoints(lab)
+    return blocks.queue(max_size=lab.config.limits.max_users, default_concurrency_limit=16)
+
+
+def launch(config: Path | None = None, host: str | None = None, port: int | None = None) -> None:
+    """Serve the application until it is stopped.
+
+    Args:
+        config: a spaces_config.yaml; by default the one beside app.py, if it is there.
+        host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
+        port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
+    """
+    if config is None and SHIPPED.is_file():
+        config = SHIPPED
+    lab = Lab(Config() if config is None else load_config(config))
+    app = build_app(lab)
+    app.launch(
+        prevent_thread_lock=True,
+        server_name=host,
+        server_port=port,
+        max_file_size=lab.config.limits.max_upload_mb * 10**6,
+        theme=theme(),
+        css_paths=css_paths(),
+        head=head(),
+        footer_links=["api"],
+        ssr_mode=False,
+    )
+    # Only now: the page answers first, and then shows how far this has come.
+    threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
+    app.block_thread()
+
+
+def _warm_up(lab: Lab) -> None:
+    try:
+        lab.warm_up()
+    except Exception as error:
+        # Whoever opens the page asks for the same again and sees the reason.
+        log.warning("The first view could not be prepared: %s", error)

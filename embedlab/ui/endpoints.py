@@ -1,0 +1,181 @@
+"""The served endpoints: plain JSON in, plain JSON out; named, typed, documented."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+import numpy as np
+
+from embedlab import projection
+from embedlab.comparison import Embedded, Hit
+from embedlab.corpus import Corpus
+from embedlab.design import Design
+from embedlab.errors import EmbedLabError
+from embedlab.lab import Lab
+from embedlab.metrics import similarity_matrix
+from embedlab.ui.session import UNEXPECTED
+from embedlab.ui.workbench import LANE
+
+P = ParamSpec("P")
+R = TypeVar("R")
+log = logging.getLogger("embedlab")
+
+
+def add_endpoints(lab: Lab) -> None:
+    """Add ``/embed``, ``/retrieve``, ``/similarity`` and ``/project`` to the current Blocks."""
+
+    def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
+        """Embed texts under a design.
+
+        Args:
+            texts: the texts, none of them empty.
+            design: such as "causal/mean@11", or M1 to M5.
+            backbone: one of the backbones offered here; empty for the default one.
+
+        Returns:
+            design, dim, vectors (one list of numbers a text, of length 1), and truncated (whether
+            a text was cut to the longest length).
+        """
+        parsed = Design.parse(_string(design, "design"))
+        given = _strings(texts)
+        vectors = lab.embed(given, parsed, _string(backbone, "backbone"))
+        encoded = lab.backbone(backbone).encode(given, parsed.document_prompt)
+        return {
+            "design": str(parsed),
+            "dim": vectors.shape[1],
+            "vectors": vectors.tolist(),
+            "truncated": [e.truncated for e in encoded],
+        }
+
+    def retrieve(
+        query: str, corpus: str, design_a: str, design_b: str, k: int = 10
+    ) -> dict[str, Any]:
+        """Rank a built-in corpus for a query under two designs.
+
+        Args:
+            query: what to look for; relevance is known for the corpus's own queries.
+            corpus: a built-in corpus's id, such as "senses".
+            design_a: the first design.
+            design_b: the second design.
+            k: how many results a list has.
+
+        Returns:
+            a and b: each a design and results (rank, id, score, text, relevant, move).
+        """
+        texts, a, b = _pair(lab, corpus, design_a, design_b)
+        if not isinstance(k, int) or isinstance(k, bool):
+            raise EmbedLabError(f"k is {str(k)[:20]!r}; it must be a whole number.")
+        hits_a, hits_b = lab.retrieve(_string(query, "query"), texts, a, b, k)
+        return {
+            "corpus": corpus,
+            "texts": texts.size_note,
+            "a": {"design": str(a.design), "results": [_result(hit) for hit in hits_a]},
+            "b": {"design": str(b.design), "results": [_result(hit) for hit in hits_b]},
+        }
+
+    def similarity(texts: list[str], design_a: str, design_b: str) -> dict[str, Any]:
+        """Cosine similarities of texts under two designs.
+
+        Args:
+            texts: the texts, none of them empty.
+            design_a: the first design.
+            design_b: the second design.
+
+        Returns:
+            a and b: each a design and a matrix.
+        """
+        given = _strings(texts)
+        most = lab.config.limits.max_heatmap_texts
+        if len(given) > most:
+            raise EmbedLabError(f"{len(given):,} texts were sent; /similarity takes up to {most}.")
+        answer = {}
+        for side, name in (("a", design_a), ("b", design_b)):
+            design = Design.parse(_string(name, f"design_{side}"))
+            matrix = similarity_matrix(lab.embed(given, design))
+            answer[side] = {"design": str(design), "matrix": np.round(matrix, 6).tolist()}
+        return answer
+
+    def project(corpus: str, design_a: str, design_b: str) -> dict[str, Any]:
+        """Two comparable maps of a built-in corpus.
+
+        Args:
+            corpus: a built-in corpus's id, such as "senses".
+            design_a: the first design.
+            design_b: the second design.
+
+        Returns:
+            method, and a and b: each a design and points (id, x, y, label).
+        """
+        texts, a, b = _pair(lab, corpus, design_a, design_b)
+        projection.warm_up()
+        defaults = lab.config.defaults
+        maps = lab.maps(
+            a, b, n_neighbors=defaults.n_neighbors, min_dist=defaults.min_dist, seed=defaults.seed
+        )
+        labels = texts.labels or (None,) * len(texts.texts)
+        answer: dict[str, Any] = {"corpus": corpus, "texts": texts.size_note, "method": maps.method}
+        for side, embedded, xy in (("a", a, maps.a), ("b", b, maps.b)):
+            points = [
+                {"id": i, "x": float(x), "y": float(y), "label": label}
+                for i, ((x, y), label) in enumerate(zip(xy, labels, strict=True))
+            ]
+            answer[side] = {"design": str(embedded.design), "points": points}
+        return answer
+
+    for function in (embed, retrieve, similarity, project):
+        gr.api(_clear(function), api_name=function.__name__, **LANE)
+
+
+def _clear(function: Callable[P, R]) -> Callable[P, R]:
+    """Answer a bad request with one sentence instead of a traceback."""
+
+    @functools.wraps(function)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except EmbedLabError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:
+            log.exception("/%s failed", function.__name__)
+            raise gr.Error(UNEXPECTED, print_exception=False) from error
+
+    return answer
+
+
+def _pair(
+    lab: Lab, corpus_id: str, design_a: str, design_b: str
+) -> tuple[Corpus, Embedded, Embedded]:
+    designs = [
+        Design.parse(_string(name, f"design_{side}"))
+        for side, name in (("a", design_a), ("b", design_b))
+    ]
+    corpus = lab.corpus(_string(corpus_id, "corpus"), seed=lab.config.defaults.seed)
+    a, b = (lab.embedded(corpus, design) for design in designs)
+    return corpus, a, b
+
+
+def _string(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise EmbedLabError(f"{name} is {str(value)[:40]!r}; it must be a string.")
+    return value
+
+
+def _strings(texts: Any) -> list[str]:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise EmbedLabError("texts must be a list of strings.")
+    return texts
+
+
+def _result(hit: Hit) -> dict[str, Any]:
+    return {
+        "rank": hit.rank,
+        "id": hit.id,
+        "score": hit.score,
+        "text": hit.text,
+        "relevant": hit.relevant,
+        "move": hit.move,
+    }

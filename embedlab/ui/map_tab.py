@@ -1,0 +1,210 @@
+"""The map tab: two linked maps, the neighbours of the selected text, and what changed most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab import metrics
+from embedlab.comparison import NEAREST, quality
+from embedlab.progress import Progress
+from embedlab.ui import code, render
+from embedlab.ui.linked_map import (
+    event_index,
+    event_indices,
+    linked_map,
+    map_value,
+    selection_update,
+)
+from embedlab.ui.workbench import Pair, View, Workbench
+
+NO_SELECTION = (
+    "Click a point on either map: its nearest texts under both designs appear here, with the "
+    "overlap of the two lists."
+)
+
+
+class MapTab(View):
+    """See the module's text."""
+
+    id = "map"
+    title = "Map"
+
+    def __init__(self, bench: Workbench) -> None:
+        defaults = bench.lab.config.defaults
+        self.lab = bench.lab
+        self.map = linked_map()
+        self.neighbours = render.picking_html("neighbours")
+        self.neighbours.value = render.empty(NO_SELECTION)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=300):
+                self.quality = render.block("quality")
+                self.field = gr.Dropdown([], label="Colour by", elem_id="field")
+                with gr.Accordion("UMAP settings", open=False):
+                    self.n_neighbors = gr.Slider(
+                        2,
+                        100,
+                        value=defaults.n_neighbors,
+                        step=1,
+                        label="Neighbours",
+                        info="Few show fine structure, many the broad one.",
+                    )
+                    self.min_dist = gr.Slider(
+                        0, 0.99, value=defaults.min_dist, step=0.01, label="Least distance"
+                    )
+                    gr.Markdown("The seed stands in the sidebar; the same seed gives the same map.")
+            with (
+                gr.Column(scale=4, min_width=300),
+                gr.Accordion("Neighbourhoods that changed most", open=True),
+            ):
+                self.changed = render.picking_html("changed")
+        with gr.Accordion("Show the code", open=False):
+            self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
+        self.selected = gr.State(None)
+        self.lasso = gr.State([])
+        self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected]
+        self.outputs = [
+            self.map,
+            self.neighbours,
+            self.quality,
+            self.field,
+            self.changed,
+            self.code,
+            self.selected,
+            self.lasso,
+        ]
+        self.triggers = [self.field.input, self.n_neighbors.release, self.min_dist.release]
+        for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
+            self.on(bench, trigger, self._select, inputs=[self.field])
+        self.on(bench, self.map.lasso, self._lasso)
+        self.on(bench, self.map.cleared, self._clear)
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Both maps, the figures, and the texts whose neighbourhoods changed most."""
+        field, n_neighbors, min_dist, selected = values
+        corpus, a, b = pair.corpus, pair.a, pair.b
+        field = field if field in corpus.fields else next(iter(corpus.fields), "")
+        maps = self.lab.maps(
+            a,
+            b,
+            n_neighbors=int(n_neighbors),
+            min_dist=float(min_dist),
+            seed=pair.seed,
+            progress=report,
+        )
+        # A selection survives a change of design, but not of the corpus.
+        kept = selected[1] if selected and selected[0] == corpus.fingerprint else None
+        near = self._near(pair, kept) if kept is not None else ((), ())
+        name_a, name_b = pair.names
+        waiting = maps.method == "PCA" and len(corpus.texts) >= 5
+        note = f"{maps.method} of {corpus.size_note} texts" + (
+            ", until UMAP is compiled" if waiting else ""
+        )
+        return {
+            self.map: map_value(
+                title_a=name_a,
+                xy_a=maps.a,
+                title_b=name_b,
+                xy_b=maps.b,
+                texts=corpus.texts,
+                labels=corpus.fields.get(field),
+                selected=kept,
+                highlight_a=near[0],
+                highlight_b=near[1],
+                method=maps.method,
+                note=note,
+            ),
+            self.neighbours: self._lists(pair, kept, field),
+            self.quality: render.quality_table(
+                quality(corpus, a, field), quality(corpus, b, field), field, pair.seed
+            )
+            + render.note(render.caveats(corpus, pair.backbone, [(a.design, a), (b.design, b)])),
+            self.field: gr.update(
+                choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
+            ),
+            self.changed: self._changed(pair),
+            self.code: code.map_code(pair, int(n_neighbors), float(min_dist)),
+            self.selected: (corpus.fingerprint, kept) if kept is not None else None,
+            self.lasso: [],
+        }
+
+    def _select(
+        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
+    ) -> dict[Any, Any]:
+        index = event_index(event, len(pair.corpus.texts))
+        if index is None:
+            return self._clear(pair, values, event, report)
+        return {
+            self.map: selection_update(index, *self._near(pair, index)),
+            self.neighbours: self._lists(pair, index, values[0]),
+            self.selected: (pair.corpus.fingerprint, index),
+        }
+
+    def _lasso(
+        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
+    ) -> dict[Any, Any]:
+        chosen = event_indices(event, len(pair.corpus.texts))
+        if not chosen:
+            return self._clear(pair, values, event, report)
+        return {
+            self.lasso: chosen,
+            self.selected: None,
+            self.neighbours: self._lasso_list(pair, chosen),
+        }
+
+    def _clear(
+        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
+    ) -> dict[Any, Any]:
+        return {
+            self.neighbours: render.empty(NO_SELECTION),
+            self.selected: None,
+            self.lasso: [],
+        }
+
+    def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:
+        ids_a, ids_b = (
+            side.neighbours().ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
+        )
+        return ids_a, ids_b
+
+    def _lists(self, pair: Pair, index: int | None, field: str | None) -> str:
+        """The selected text and its neighbours under both designs."""
+        if index is None:
+            return render.empty(NO_SELECTION)
+        labels = pair.corpus.fields.get(field or "", pair.corpus.labels)
+        near = self._near(pair, index)
+        panels = []
+        for letter, name, side, ids, others in zip(
+            "AB", pair.names, (pair.a, pair.b), near, reversed(near), strict=True
+        ):
+            ranks = {i: rank for rank, i in enumerate(others, start=1)}
+            panels.append(
+                render.neighbour_list(
+                    letter,
+                    name,
+                    pair.corpus,
+                    ids,
+                    side.neighbours().similarities[index, :NEAREST].tolist(),
+                    ranks.get,
+                    labels,
+                )
+            )
+        overlap = float(metrics.jaccard([near[0]], [near[1]])[0]) if near[0] else 1.0
+        return render.selected_text(
+            pair.corpus.texts[index], labels[index] if labels else "", overlap, len(near[0])
+        ) + render.side_by_side(*panels)
+
+    def _lasso_list(self, pair: Pair, chosen: list[int]) -> str:
+        return render.lasso_summary(pair.corpus, chosen)
+
+    def _changed(self, pair: Pair) -> str:
+        if len(pair.corpus.texts) < 3:
+            return render.empty("Three texts or more have neighbourhoods that can change.")
+        near_a, near_b = pair.a.neighbours(), pair.b.neighbours()
+        overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
+        order = metrics.most_changed(near_a, near_b, top=20)
+        return render.changed_list(
+            pair.corpus, order.tolist(), overlap.tolist(), float(overlap.mean())
+        )

@@ -1,0 +1,157 @@
+"""The similarity tab: heatmaps of A, B and B − A, and how all similarities are distributed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from embedlab import metrics, plots
+from embedlab.corpora import own_texts
+from embedlab.embedding import Vectors
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress
+from embedlab.ui import code, render
+from embedlab.ui.sidebar import whole_number
+from embedlab.ui.workbench import Pair, View, Workbench
+
+FIRST, LASSO, TYPED = "spread over the corpus", "the lasso on the map", "typed below"
+
+
+class SimilarityTab(View):
+    """See the module's text.
+
+    Args:
+        bench: what all tabs share.
+        lasso: the state that holds the map's lasso.
+    """
+
+    id = "similarity"
+    title = "Similarity"
+
+    def __init__(self, bench: Workbench, lasso: gr.State) -> None:
+        self.lab = bench.lab
+        most = bench.lab.config.limits.max_heatmap_texts
+        with gr.Row(equal_height=True):
+            self.which = gr.Radio(
+                [FIRST, LASSO, TYPED], value=FIRST, label="Texts", scale=3, elem_id="which"
+            )
+            self.count = gr.Slider(
+                2, most, value=min(32, most), step=1, label="At most", scale=2, min_width=160
+            )
+            self.ordered = gr.Checkbox(
+                True, label="Similar texts beside each other", scale=2, min_width=160
+            )
+        self.typed = gr.Textbox(
+            label="Your texts, one a line",
+            lines=4,
+            visible=False,
+            elem_id="typed",
+        )
+        with gr.Row():
+            self.heat_a = gr.Plot(show_label=False, elem_id="heat-a", min_width=300)
+            self.heat_b = gr.Plot(show_label=False, elem_id="heat-b", min_width=300)
+        self.heat_difference = gr.Plot(show_label=False, elem_id="heat-difference")
+        self.histogram = gr.Plot(show_label=False, elem_id="histogram")
+        with gr.Row():
+            self.first = gr.Number(1, label="Pair: text", precision=0, minimum=1, min_width=90)
+            self.second = gr.Number(2, label="and text", precision=0, minimum=1, min_width=90)
+        self.pair = render.block("pair")
+        with gr.Accordion("Show the code", open=False):
+            self.code = gr.Code(language="python", elem_id="similarity-code", show_label=False)
+        self.inputs = [
+            self.which,
+            self.count,
+            self.ordered,
+            self.typed,
+            self.first,
+            self.second,
+            lasso,
+        ]
+        self.outputs = [
+            self.heat_a,
+            self.heat_b,
+            self.heat_difference,
+            self.histogram,
+            self.pair,
+            self.code,
+        ]
+        self.which.input(
+            lambda which: gr.update(visible=which == TYPED),
+            self.which,
+            self.typed,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        )
+        self.triggers = [
+            self.which.input,
+            self.count.release,
+            self.ordered.input,
+            self.typed.blur,
+            self.first.submit,
+            self.first.blur,
+            self.second.submit,
+            self.second.blur,
+        ]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
+        which, count, ordered, typed, first, second, lasso = values
+        most = min(whole_number(count, "The number of texts"), self.count.maximum)
+        texts, vectors = self._chosen(pair, which, int(most), typed, lasso, report)
+        a, b = (metrics.similarity_matrix(side) for side in vectors)
+        if ordered and len(texts) > 2:
+            order = metrics.cluster_order((a + b) / 2)
+            texts = [texts[i] for i in order]
+            a, b = a[np.ix_(order, order)], b[np.ix_(order, order)]
+        # One scale for both: a colour means the same number under A and under B.
+        low, high = float(min(a.min(), b.min())), 1.0
+        name_a, name_b = pair.names
+        spread = [metrics.similarity_distribution(side.vectors) for side in (pair.a, pair.b)]
+        return {
+            self.heat_a: plots.similarity_heatmap(a, texts, f"A: {name_a}", low, high),
+            self.heat_b: plots.similarity_heatmap(b, texts, f"B: {name_b}", low, high),
+            self.heat_difference: plots.difference_heatmap(b - a, texts, "B − A"),
+            self.histogram: plots.similarity_histogram(
+                spread[0].similarities, spread[1].similarities, name_a, name_b
+            ),
+            self.pair: _pair_behind(texts, a, b, first, second),
+            self.code: code.similarity_code(pair),
+        }
+
+    def _chosen(
+        self, pair: Pair, which: str, most: int, typed: str, lasso: list[int], report: Progress
+    ) -> tuple[list[str], tuple[Vectors, Vectors]]:
+        """The texts to compare and their vectors under A and under B."""
+        if which == TYPED:
+            texts = list(own_texts(typed or "").texts[:most])
+            a, b = (
+                self.lab.embed(texts, design, pair.backbone_id, progress=report)
+                for design in pair.designs
+            )
+            return texts, (a, b)
+        n = len(pair.corpus.texts)
+        chosen = [i for i in lasso if i < n] if which == LASSO else []
+        if which == LASSO and len(chosen) < 2:
+            raise EmbedLabError(
+                "The lasso holds fewer than two texts; draw one around some points on the map, or "
+                "take texts from the corpus."
+            )
+        if not chosen:
+            chosen = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
+        chosen = chosen[:most]
+        texts = [pair.corpus.texts[i] for i in chosen]
+        return texts, (pair.a.vectors[chosen], pair.b.vectors[chosen])
+
+
+def _pair_behind(texts: list[str], a: Any, b: Any, first: Any, second: Any) -> str:
+    """Two texts by their numbers in the heatmap, and how similar each design finds them."""
+    i, j = (whole_number(number, "The text's number", 1) - 1 for number in (first, second))
+    if max(i, j) >= len(texts):
+        raise EmbedLabError(
+            f"There are {len(texts)} texts in the heatmap; choose 1 to {len(texts)}."
+        )
+    return render.pair_behind((i + 1, texts[i]), (j + 1, texts[j]), float(a[i, j]), float(b[i, j]))

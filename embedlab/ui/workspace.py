@@ -1,0 +1,190 @@
+"""The application: sidebar, tabs, status, and the events that keep the open tab up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab import projection
+from embedlab.lab import Lab
+from embedlab.ui import render
+from embedlab.ui.map_tab import MapTab
+from embedlab.ui.retrieve_tab import RetrieveTab
+from embedlab.ui.session import Sessions, polite, reporter
+from embedlab.ui.sidebar import OWN, Sidebar
+from embedlab.ui.similarity_tab import SimilarityTab
+from embedlab.ui.workbench import LANE, PRIVATE, View, Workbench
+
+#: Seconds between two looks at whether UMAP is compiled, while the map still shows PCA.
+WARM_LOOK = 3
+#: On a narrow screen the open sidebar would hide everything else.
+CLOSE_SIDEBAR_ON_A_PHONE = """() => {
+  if (window.innerWidth < 768) document.querySelector('.sidebar.open .toggle-button')?.click();
+}"""
+
+
+class Workspace:
+    """Builds the page inside a ``gr.Blocks`` and wires it."""
+
+    def __init__(self, lab: Lab, blocks: gr.Blocks) -> None:
+        self.lab, self.blocks = lab, blocks
+        self.sessions = Sessions()
+        with gr.Row(elem_classes=["masthead"], equal_height=True):
+            with gr.Column(scale=4, min_width=260):
+                render.block(
+                    "brand",
+                    "<h1>EmbedLab</h1><p class='muted'>One backbone, two embedding designs, the "
+                    "same texts: see what attention and pooling do.</p>",
+                )
+            with gr.Column(scale=3, min_width=260):
+                self.source = render.block("source")
+        self.sidebar = Sidebar(lab, self.sessions)
+        self.bench = Workbench(lab, self.sidebar, self.sessions)
+        with gr.Row(elem_classes=["status-row"], equal_height=True):
+            self.status = gr.HTML(
+                '<p class="muted">Getting the first view ready…</p>',
+                elem_id="status",
+                scale=6,
+                min_width=200,
+                min_height=44,
+            )
+            self.stop = gr.Button("Stop", size="sm", scale=0, min_width=90, elem_id="stop")
+        self.active = gr.State(MapTab.id)
+        self.views: list[View] = []
+        self.tabs: list[gr.Tab] = []
+        with gr.Tabs(selected=MapTab.id):
+            map_tab = self._add(MapTab)
+            self._add(RetrieveTab)
+            self._add(SimilarityTab, map_tab.lasso)
+        self.timer = gr.Timer(WARM_LOOK)
+        self.warm = gr.State(False)
+        self._wire()
+
+    def _add(self, kind: type[Any], *args: Any) -> Any:
+        with gr.Tab(kind.title, id=kind.id) as tab:
+            view = kind(self.bench, *args)
+        self.views.append(view)
+        self.tabs.append(tab)
+        return view
+
+    @property
+    def _inputs(self) -> list[Any]:
+        own = [component for view in self.views for component in view.inputs]
+        return [self.active, *self.sidebar.inputs, *own]
+
+    @property
+    def _outputs(self) -> list[Any]:
+        own = [component for view in self.views for component in view.outputs]
+        return [self.status, self.source, *own]
+
+    def _wire(self) -> None:
+        first = gr.on(
+            [self.blocks.load, self.sidebar.corpus.input, self.sidebar.backbone.input],
+            polite(self._prepare),
+            [self.sidebar.backbone, self.sidebar.corpus, self.sidebar.own],
+            [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
+            show_progress="full",
+            show_progress_on=self.status,
+            **LANE,
+            **PRIVATE,
+        )
+        self._refresh(first.success)
+        for loaded in self.sidebar.own_texts.loaded:
+            switched = loaded.success(lambda: OWN, None, self.sidebar.corpus, **PRIVATE)
+            prepared = switched.then(
+                polite(self._prepare),
+                [self.sidebar.backbone, self.sidebar.corpus, self.sidebar.own],
+                [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
+                **LANE,
+                **PRIVATE,
+            )
+            self._refresh(prepared.success)
+        own_triggers = [trigger for view in self.views for trigger in view.triggers]
+        self._refresh([*self.sidebar.triggers, *own_triggers])
+        for tab, view in zip(self.tabs, self.views, strict=True):
+            chosen = tab.select(
+                lambda name=view.id: name, None, self.active, queue=False, **PRIVATE
+            )
+            self._refresh(chosen.then)
+        self.stop.click(self._stop, None, self.status, queue=False, **PRIVATE)
+        self.blocks.unload(self.sessions.stop)
+        self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
+        self.timer.tick(
+            _look_whether_warm,
+            None,
+            [self.timer, self.warm],
+            queue=False,
+            show_progress="hidden",
+            **PRIVATE,
+        )
+        self._refresh([self.warm.change])
+
+    def _refresh(self, triggers: Any) -> None:
+        """Show the open tab again after these events."""
+        options: dict[str, Any] = {
+            "show_progress": "full",
+            "show_progress_on": self.status,
+            **LANE,
+            **PRIVATE,
+        }
+        if isinstance(triggers, list):
+            gr.on(
+                triggers,
+                polite(self._show),
+                self._inputs,
+                self._outputs,
+                trigger_mode="always_last",
+                **options,
+            )
+        else:
+            triggers(polite(self._show), self._inputs, self._outputs, **options)
+
+    def _prepare(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        *values: Any,
+    ) -> list[Any]:
+        """What depends on the corpus and the backbone: the sample's and the layers' ranges."""
+        backbone_id, corpus_id, own = values
+        report = reporter(progress, self.sessions.begin(request, "prepare"))
+        return self.sidebar.ranges(backbone_id, corpus_id, own, report)
+
+    def _show(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        *values: Any,
+    ) -> dict[Any, Any]:
+        """The open tab for what the sidebar says."""
+        active, rest = values[0], values[1:]
+        report = reporter(progress, self.sessions.begin(request, "show"))
+        width = len(self.sidebar.inputs)
+        pair = self.bench.pair(rest[:width], report)
+        view, own = self._own_values(active, rest[width:])
+        corpus = pair.corpus
+        return {
+            self.source: render.source_line(pair.backbone),
+            self.status: render.status_line(corpus, pair.names),
+            **view.show(pair, own, report),
+        }
+
+    def _own_values(self, active: str, values: Sequence[Any]) -> tuple[View, Sequence[Any]]:
+        start = 0
+        for view in self.views:
+            end = start + len(view.inputs)
+            if view.id == active:
+                return view, values[start:end]
+            start = end
+        return self.views[0], values[: len(self.views[0].inputs)]
+
+    def _stop(self, request: gr.Request) -> str:
+        self.sessions.stop(request)
+        return '<p class="muted">Stopped; what was there is still there.</p>'
+
+
+def _look_whether_warm() -> tuple[gr.Timer, bool]:
+    warm = projection.is_warm()
+    return gr.Timer(active=not warm), warm
