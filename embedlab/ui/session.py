@@ -19,7 +19,6 @@ R = TypeVar("R")
 
 log = logging.getLogger("embedlab")
 
-STOPPED = "Stopped; what was there is still there."
 UNEXPECTED = (
     "Something went wrong inside EmbedLab; what you had is still there. Try again, or look into "
     "the server's log."
@@ -66,7 +65,7 @@ def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
         elif total:
             progress((done, total), desc=what, unit="")
         else:
-            progress(0, desc=what)
+            progress(None, desc=what)
 
     return report
 
@@ -79,7 +78,8 @@ def polite(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except Cancelled as error:
-            raise gr.Error(STOPPED, duration=4, print_exception=False, title="Stopped") from error
+            # Ends the chain of events; what stopped it has said so already.
+            raise gr.Error("Stopped.", visible=False, print_exception=False) from error
         except EmbedLabError as error:
             # The toast reads its text as HTML, and the text may quote what a user typed.
             text = html.escape(str(error))

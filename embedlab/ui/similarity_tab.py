@@ -17,7 +17,7 @@ from embedlab.ui import code, render
 from embedlab.ui.sidebar import whole_number
 from embedlab.ui.workbench import Pair, View, Workbench
 
-FIRST, LASSO, TYPED = "spread over the corpus", "the lasso on the map", "typed below"
+FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
 
 
 class SimilarityTab(View):
@@ -36,7 +36,7 @@ class SimilarityTab(View):
         most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
             self.which = gr.Radio(
-                [FIRST, LASSO, TYPED], value=FIRST, label="Texts", scale=3, elem_id="which"
+                [FIRST, LASSO, TYPED], value=FIRST, label="Texts", scale=4, elem_id="which"
             )
             self.count = gr.Slider(
                 2, most, value=min(32, most), step=1, label="At most", scale=2, min_width=160
@@ -53,11 +53,16 @@ class SimilarityTab(View):
         with gr.Row():
             self.heat_a = gr.Plot(show_label=False, elem_id="heat-a", min_width=300)
             self.heat_b = gr.Plot(show_label=False, elem_id="heat-b", min_width=300)
-        self.heat_difference = gr.Plot(show_label=False, elem_id="heat-difference")
-        self.histogram = gr.Plot(show_label=False, elem_id="histogram")
         with gr.Row():
-            self.first = gr.Number(1, label="Pair: text", precision=0, minimum=1, min_width=90)
-            self.second = gr.Number(2, label="and text", precision=0, minimum=1, min_width=90)
+            self.heat_difference = gr.Plot(
+                show_label=False, elem_id="heat-difference", min_width=300
+            )
+            self.histogram = gr.Plot(show_label=False, elem_id="histogram", min_width=300)
+        with gr.Row():
+            self.first = gr.Number(
+                1, label="The pair behind a cell: text number", precision=0, minimum=1, min_width=90
+            )
+            self.second = gr.Number(2, label="and number", precision=0, minimum=1, min_width=90)
         self.pair = render.block("pair")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="similarity-code", show_label=False)

@@ -48,7 +48,6 @@ class Workspace:
                 elem_id="status",
                 scale=6,
                 min_width=200,
-                min_height=44,
             )
             self.stop = gr.Button("Stop", size="sm", scale=0, min_width=90, elem_id="stop")
         self.active = gr.State(MapTab.id)
