@@ -47,29 +47,31 @@ function pointPlaces(side) {
   return [0, 1].map((axis) => xy.map((place, i) => (shown(i) ? place[axis] : null)));
 }
 
-function places(side, indices) {
-  const { xy } = state.value[side];
-  const visible = indices.filter(shown);
-  return [0, 1].map((axis) => visible.map((i) => xy[i][axis]));
+// Rings and lines are shapes, not traces: drawing them does not touch the points, however many.
+function ring(place, type, radius, width, line, dash = "solid") {
+  const box = { xsizemode: "pixel", ysizemode: "pixel", xanchor: place[0], yanchor: place[1] };
+  const size = { x0: -radius, x1: radius, y0: -radius, y1: radius };
+  return { type, ...box, ...size, line: { width, color: line, dash } };
 }
 
-// Lines from the selected point to its neighbours under this side's own design.
-function spokes(side) {
+function shapes(side) {
   const { xy } = state.value[side];
-  if (state.selected === null || !shown(state.selected)) return [[], []];
-  const from = xy[state.selected];
-  const ends = state.near[side].filter(shown);
-  return [0, 1].map((axis) => ends.flatMap((i) => [from[axis], xy[i][axis], null]));
-}
-
-function overlayPlaces(side) {
+  const { selected, cursor, near } = state;
+  const ink = colour("--body-text-color");
+  const rings = (indices, ...look) => indices.filter(shown).map((i) => ring(xy[i], ...look));
   const one = (index) => (index === null ? [] : [index]);
+  const line = { width: 1.2, color: colour(`--design-${side}`) };
+  const spokes = one(selected).filter(shown).flatMap((from) =>
+    near[side].filter(shown).map((to) => ({
+      type: "line", x0: xy[from][0], y0: xy[from][1], x1: xy[to][0], y1: xy[to][1], line, opacity: 0.7,
+    })),
+  );
   return [
-    spokes(side),
-    places(side, state.near.a),
-    places(side, state.near.b),
-    places(side, one(state.cursor)),
-    places(side, one(state.selected)),
+    ...spokes,
+    ...rings(near.a, "circle", 8, 2.4, colour("--design-a")),
+    ...rings(near.b, "rect", 10, 2.4, colour("--design-b")),
+    ...rings(one(cursor), "circle", 12, 1.5, ink, "dot"),
+    ...rings(one(selected), "circle", 9.5, 3.4, ink),
   ];
 }
 
@@ -80,72 +82,72 @@ function bright() {
   return near.length && state.selected !== null ? [state.selected, ...near] : null;
 }
 
-function traces(side) {
-  const { categories, category_styles: styles, texts } = state.value;
-  const n = texts.length;
-  const type = traceType();
-  const style = (i) => styles[categories[i]];
-  const [x, y] = pointPlaces(side);
-  const ring = (symbol, size, width, line) => ({
-    type, mode: "markers", hoverinfo: "skip",
-    marker: { symbol, size, color: line, line: { width, color: line } },
-    unselected: { marker: { opacity: 1 } },
-  });
-  const ink = colour("--body-text-color");
-  const points = {
-    type, mode: "markers", x, y, hoverinfo: "skip", selectedpoints: bright(),
-    marker: {
-      color: categories.map((_, i) => style(i)[0]),
-      symbol: categories.map((_, i) => style(i)[1]),
-      size: n > 2000 ? 5 : n > 500 ? 7 : 9,
-      opacity: 0.9,
-      line: { width: n > 2000 ? 0 : 0.8, color: colour("--lm-outline") },
-    },
-    selected: { marker: { opacity: 1 } },
-    unselected: { marker: { opacity: 0.22 } },
-  };
-  const own = colour(`--design-${side}`);
-  const overlays = [
-    { type, mode: "lines", hoverinfo: "skip", line: { color: own, width: 1.2 }, opacity: 0.7 },
-    ring("circle-open", 16, 2.4, colour("--design-a")),
-    ring("square-open", 20, 2.4, colour("--design-b")),
-    ring("circle-open-dot", 22, 1, ink),
-    ring("circle-open", 19, 3.4, ink),
-  ];
-  overlayPlaces(side).forEach(([ox, oy], i) => Object.assign(overlays[i], { x: ox, y: oy }));
-  return [points, ...overlays];
+function opacities() {
+  const chosen = bright();
+  const { length } = state.value.texts;
+  if (!chosen) return new Array(length).fill(0.9);
+  const values = new Array(length).fill(0.18);
+  chosen.forEach((i) => (values[i] = 1));
+  return values;
 }
 
-function layout() {
+function points(side) {
+  const { categories, category_styles: styles, texts } = state.value;
+  const many = texts.length > 2000;
+  const [x, y] = pointPlaces(side);
+  const marker = {
+    color: categories.map((code) => styles[code][0]),
+    symbol: categories.map((code) => styles[code][1]),
+    size: many ? 5 : texts.length > 500 ? 7 : 9,
+    opacity: opacities(),
+    line: { width: many ? 0 : 0.8, color: colour("--lm-outline") },
+  };
+  return [{ type: traceType(), mode: "markers", x, y, hoverinfo: "skip", marker }];
+}
+
+function layout(side) {
   const axis = { range: [...HOME], visible: false, zeroline: false, showgrid: false };
   return {
     xaxis: { ...axis }, yaxis: { ...axis, scaleanchor: "x" },
     margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, hovermode: false, autosize: true,
     dragmode: state.tool === "none" ? false : state.tool,
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    shapes: shapes(side), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     newselection: { line: { color: colour("--body-text-color"), width: 1, dash: "dot" } },
   };
 }
 
 const CONFIG = { displayModeBar: false, scrollZoom: !coarse, doubleClick: false, responsive: false };
 
-// Selection, neighbours and dimming only: the zoom and the axes are left alone.
-function drawSelection(sides = SIDES) {
-  const jobs = sides.filter((side) => plots[side].data).map((side) => {
-    const all = [pointPlaces(side), ...overlayPlaces(side)];
-    const change = {
-      x: all.map(([x]) => x), y: all.map(([, y]) => y),
-      selectedpoints: all.map((_, i) => (i ? null : bright())),
-    };
-    return Plotly.update(plots[side], change, { selections: [] });
-  });
+// Selection, neighbours and dimming only: the zoom and the axes are left alone. The rings come at
+// once; dimming restyles every point and so follows in the next frame.
+function drawSelection() {
+  const drawn = SIDES.filter((side) => plots[side].data);
+  for (const side of drawn) Plotly.relayout(plots[side], { shapes: shapes(side) });
   const { dataset } = element;
   dataset.selected = state.selected ?? "";
   dataset.lasso = state.lasso.length;
   dataset.nearA = state.near.a.join(" ");
   dataset.nearB = state.near.b.join(" ");
   find(".lm-key").classList.toggle("lm-off", state.selected === null);
-  return Promise.all(jobs);
+  requestAnimationFrame(() => drawn.forEach(dim));
+}
+
+function dim(side) {
+  const plot = plots[side];
+  const [trace] = plot.data ?? [];
+  if (!state.value || !trace || trace.x.length !== state.value.texts.length) return;
+  const wanted = opacities();
+  // What the lasso left behind: its outline, and plotly's own dimming.
+  if (plot.layout.selections?.length) Plotly.relayout(plot, { selections: [] });
+  if (trace.selectedpoints) Plotly.restyle(plot, { selectedpoints: [null] }, [0]);
+  if (wanted.some((value, i) => value !== trace.marker.opacity[i])) {
+    Plotly.restyle(plot, { "marker.opacity": [wanted] }, [0]);
+  }
+}
+
+function drawPoints(side) {
+  const [x, y] = pointPlaces(side);
+  return Plotly.update(plots[side], { x: [x], y: [y] }, { shapes: shapes(side) }, [0]);
 }
 
 const sameTexts = (a, b) => JSON.stringify(a?.texts) === JSON.stringify(b?.texts);
@@ -155,6 +157,7 @@ const sameDrawing = (a, b) =>
 
 function movePoints(side) {
   const [x, y] = pointPlaces(side);
+  Plotly.relayout(plots[side], { shapes: [] });
   const frame = { duration: TWEEN.duration, redraw: false };
   const options = { transition: TWEEN, frame, mode: "immediate" };
   return Plotly.animate(plots[side], { data: [{ x, y }], traces: [0] }, options).catch(() => {});
@@ -182,10 +185,10 @@ async function show(value) {
     const moves = before && same && texts <= MOVE_LIMIT && !calm.matches && !document.hidden;
     if (moves && plots.a.data && plots.a.offsetWidth) await Promise.all(SIDES.map(movePoints));
     await Promise.all(
-      SIDES.map((side) => Plotly.react(plots[side], traces(side), layout(), CONFIG)),
+      SIDES.map((side) => Plotly.react(plots[side], points(side), layout(side), CONFIG)),
     );
   }
-  await drawSelection();
+  drawSelection();
   Object.assign(element.dataset, { ready: "true", points: texts, method: value.method });
 }
 
@@ -236,7 +239,7 @@ function legend() {
       const hide = !state.hidden.has(codes[0]);
       codes.forEach((code) => (hide ? state.hidden.add(code) : state.hidden.delete(code)));
       press();
-      drawSelection();
+      SIDES.forEach(drawPoints);
     });
     return button;
   });
@@ -282,11 +285,14 @@ function showTip(side, i) {
   tip.style.top = `${plot.top + y - tip.offsetHeight - 14 > 0 ? above : top + 16}px`;
 }
 
+// After the next paint, because Gradio takes a while over an event when there are many points.
+const tell = (name, data) => requestAnimationFrame(() => setTimeout(() => trigger(name, data)));
+
 function select(i) {
   const again = i === state.selected && !state.lasso.length;
   if (!again) Object.assign(state, { selected: i, near: { a: [], b: [] }, lasso: [] });
   drawSelection();
-  trigger("point_click", { index: i });
+  tell("point_click", { index: i });
 }
 
 function clear() {
@@ -295,7 +301,7 @@ function clear() {
   tip.hidden = true;
   if (!anything) return;
   drawSelection();
-  trigger("cleared", {});
+  tell("cleared", {});
 }
 
 function resetView() {
@@ -306,12 +312,11 @@ function resetView() {
 // Plotly reports selections that the code makes, too; only the user's have an outline.
 function lassoed(event) {
   if (!event?.lassoPoints && !event?.range) return;
-  const points = event.points.filter((point) => point.curveNumber === 0);
-  const indices = points.map((point) => point.pointIndex);
+  const indices = event.points.map((point) => point.pointIndex);
   if (!indices.length) return clear();
   Object.assign(state, { selected: null, near: { a: [], b: [] }, lasso: indices.sort((a, b) => a - b) });
   drawSelection();
-  trigger("lasso", { indices: state.lasso });
+  tell("lasso", { indices: state.lasso });
 }
 
 // --- the keyboard ------------------------------------------------------------------------------
@@ -433,8 +438,7 @@ function recolour() {
   if (!state.value || !plots.a.data) return;
   SIDES.forEach((side) => {
     const { xaxis, yaxis } = plots[side].layout;
-    const zoomed = { ...layout(), xaxis, yaxis };
-    Plotly.react(plots[side], traces(side), zoomed, CONFIG);
+    Plotly.react(plots[side], points(side), { ...layout(side), xaxis, yaxis }, CONFIG);
   });
 }
 
@@ -451,8 +455,8 @@ const plain = (thing) => JSON.parse(JSON.stringify(thing || null));
 watch(VALUE, () => later(() => show(plain(props[VALUE]))));
 watch(SELECTION, () => later(() => {
   const source = plain(props[SELECTION]);
-  if (!source || !state.value) return null;
+  if (!source || !state.value) return;
   takeSelection(source);
-  return drawSelection();
+  drawSelection();
 }));
 later(() => show(plain(props[VALUE])));

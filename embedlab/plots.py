@@ -51,6 +51,7 @@ FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Ar
 _GREY = "#7A7A7A"
 _GRID = "rgba(128,128,128,0.25)"
 _BINS = 50
+_HOVER_WIDTH = 42  # characters; wider would be cut off on a phone
 # Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
 _MODEBAR = ("zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale")
 
@@ -211,7 +212,7 @@ def _heatmap(
     # The texts are the axes' categories, so that hovering can show them whole without a copy for
     # every cell; what stands along the axes is drawn by hand, short. The number keeps equal texts
     # apart.
-    texts = [f"{i}. {wrapped(label)}" for i, label in enumerate(labels, 1)]
+    texts = [f"{i}. {wrapped(label, _HOVER_WIDTH)}" for i, label in enumerate(labels, 1)]
     figure = go.Figure(
         go.Heatmap(
             z=100 * values,
@@ -223,7 +224,8 @@ def _heatmap(
         layout=_layout(title, f"n = {n} {'text' if n == 1 else 'texts'}"),
     )
     size = max(7, min(11, 330 // max(n, 1)))
-    figure.update_layout(annotations=_axis_labels(labels, size), height=500, dragmode=False)
+    height = 500 + 6 * min(max(n - 30, 0), 60)  # so that the rows' labels do not overlap
+    figure.update_layout(annotations=_axis_labels(labels, size), height=height, dragmode=False)
     axis = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": ""}
     figure.update_xaxes(**axis, type="category", title={"text": "Text number", "standoff": 22})
     figure.update_yaxes(**axis, type="category", autorange="reversed")
@@ -262,8 +264,9 @@ def _layout(title: str, caption: str) -> dict[str, Any]:
             "font": {"size": 15, "color": _GREY},
             "x": 0.01,
             "xref": "container",
-            "y": 0.97,
+            "y": 1,
             "yanchor": "top",
+            "pad": {"t": 14},
         },
         "font": {"family": FONT_STACK, "size": 12, "color": _GREY},
         "paper_bgcolor": "rgba(0,0,0,0)",
