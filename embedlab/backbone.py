@@ -63,7 +63,8 @@ class Backbone:
     ) -> None:
         if tokenizer.eos_token_id is None:
             raise EmbedLabError(
-                f"The tokenizer of {name!r} has no EOS token; choose a backbone that has one."
+                f"{name} ({model.config.model_type}) cannot be used: its tokenizer has no EOS "
+                "token. Choose a decoder-only model such as SmolLM2, Qwen, Mistral, Llama or Gemma."
             )
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token

@@ -18,8 +18,9 @@ from embedlab.states import HiddenStates
 
 Vectors = NDArray[np.float32]
 
-#: Texts a head pools at once: bounds the feed-forward's memory to about 100 MB.
-HEAD_BATCH = 64
+#: Latents a head works through at once, all texts together: 64 texts of 16. More is slower, since
+#: the allocator then asks the system for every intermediate result anew.
+HEAD_ROWS = 1024
 
 
 @torch.no_grad()
@@ -80,7 +81,7 @@ def _through_head(
     head.to("cpu" if gpu.LENT else backbone.device)
     order = torch.argsort(states.token_counts, descending=True, stable=True)
     pooled: list[torch.Tensor] = []
-    for batch in order.split(HEAD_BATCH):
+    for batch in order.split(max(1, HEAD_ROWS // head.size.latents)):
         progress(sum(len(p) for p in pooled), len(states), f"pooling, {design.pooling}")
         pooled.append(head(states.take(batch.tolist())).cpu())
     unsorted = torch.empty(len(states), pooled[0].shape[1])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from embedlab import assets, gpu
 from embedlab.backbone import Backbone
@@ -45,6 +48,7 @@ def load_backbone(
     Raises:
         EmbedLabError: it cannot be found, is no decoder-only model, or fails the leak probe.
     """
+    _quiet_transformers()
     name = str(name_or_path)
     where = _device(device)
     precision = _dtype(dtype, where)
@@ -57,7 +61,15 @@ def load_backbone(
         key = _folder_key(folder)
     else:
         folder, source, note, key = None, "Hugging Face Hub", "", ""
-    model, tokenizer = _from_pretrained(name, folder, precision)
+    try:
+        model, tokenizer = _from_pretrained(name, folder, precision)
+    except EmbedLabError:
+        if name not in assets.CATALOGUE:
+            raise
+        # What we converted ourselves we can convert again: a damaged cache heals.
+        shutil.rmtree(_converted(name), ignore_errors=True)
+        folder, source, note = _pinned(name, progress)
+        model, tokenizer = _from_pretrained(name, folder, precision)
     backbone = Backbone(
         model.to(where),
         tokenizer,
@@ -72,6 +84,13 @@ def load_backbone(
     return backbone
 
 
+def _quiet_transformers() -> None:
+    """No bars of the library's own: they would stand across ours, and in every log."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
     asset = assets.CATALOGUE[name]
     if asset.kind != "weights":
@@ -81,10 +100,16 @@ def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
     gguf = next(folder.rglob("*.gguf"), None)
     if gguf is None:
         return next(folder.rglob("config.json")).parent, source, ""
-    target = assets.cache_folder() / "backbones" / f"{name}-{CONVERSION}"
-    progress(0, 0, f"converting {name}, once (about half a minute)")
-    converted = assets.build_once(target, lambda into: _convert(gguf, into), progress)
-    return converted, source, "4-bit weights, dequantised"
+    target = _converted(name)
+    if not target.exists():
+        progress(0, 0, f"converting {name}, once (about half a minute)")
+        assets.verify(name, progress)
+    assets.build_once(target, lambda into: _convert(gguf, into), progress)
+    return target, source, "4-bit weights, dequantised"
+
+
+def _converted(name: str) -> Path:
+    return assets.cache_folder() / "backbones" / f"{name}-{CONVERSION}"
 
 
 def _convert(gguf: Path, into: Path) -> None:
@@ -99,8 +124,12 @@ def _convert(gguf: Path, into: Path) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    model.save_pretrained(into)
-    tokenizer.save_pretrained(into)
+    try:
+        model.save_pretrained(into)
+        tokenizer.save_pretrained(into)
+    except SafetensorError as error:  # the library's own way to report what the disk said
+        full = f"os error {errno.ENOSPC}" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tuple[Any, Any]:

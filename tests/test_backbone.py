@@ -224,7 +224,7 @@ def test_an_unknown_attention_mode_is_refused(tiny):
 def test_a_tokenizer_without_eos_is_refused():
     tokenizer = tiny_tokenizer()
     tokenizer.eos_token = None
-    with pytest.raises(EmbedLabError, match="no EOS"):
+    with pytest.raises(EmbedLabError, match="no EOS token"):
         Backbone(tiny_model("llama"), tokenizer, name="mute")
 
 

@@ -103,8 +103,8 @@ def status_line(corpus: Corpus, names: tuple[str, str]) -> str:
     return (
         f'<p class="status-line"><strong>{escape(corpus.title)}</strong> '
         f'<span class="num">{corpus.size_note} texts</span> '
-        f'<span class="chip chip-a">A</span> {escape(names[0])} '
-        f'<span class="chip chip-b">B</span> {escape(names[1])}</p>'
+        f'<span><span class="chip chip-a">A</span> {escape(names[0])}</span> '
+        f'<span><span class="chip chip-b">B</span> {escape(names[1])}</span></p>'
     )
 
 
