@@ -1,6 +1,6 @@
 """The Space's entry: read the config, build the app, launch."""
 
-from embedlab.ui import launch
+from embedlab.cli import app
 
 if __name__ == "__main__":
-    launch()
+    app(["serve"])

@@ -255,12 +255,13 @@ class Lab:
 
     # Start-up
 
-    def warm_up(self) -> None:
+    def warm_up(self, progress: Progress = silent) -> None:
         """Get the first view ready, then compile UMAP; meant for a background thread."""
         defaults = self.config.defaults
-        corpus = self.corpus(defaults.corpus)
+        corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
-            self.embedded(corpus, Design.parse(design))
+            self.embedded(corpus, Design.parse(design), progress=progress)
+        progress(0, 0, "compiling UMAP")
         projection.warm_up()
 
 

@@ -10,6 +10,7 @@ import gradio as gr
 
 from embedlab.config import Config, load_config
 from embedlab.lab import Lab
+from embedlab.terminal import progress_bar
 from embedlab.ui.endpoints import add_endpoints
 from embedlab.ui.theme import css_paths, head, theme
 from embedlab.ui.workspace import Workspace
@@ -58,7 +59,8 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
 
 def _warm_up(lab: Lab) -> None:
     try:
-        lab.warm_up()
+        with progress_bar() as progress:
+            lab.warm_up(progress)
     except Exception as error:
         # Whoever opens the page asks for the same again and sees the reason.
         log.warning("The first view could not be prepared: %s", error)

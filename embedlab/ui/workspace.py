@@ -134,7 +134,7 @@ class Workspace:
                 polite(self._show),
                 self._inputs,
                 self._outputs,
-                trigger_mode="always_last",
+                trigger_mode="multiple",  # the later one stops the earlier
                 **options,
             )
         else:

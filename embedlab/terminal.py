@@ -1,0 +1,101 @@
+"""What every command shares: errors in one line, a progress bar on stderr, clean lines of text."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress, silent
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Set to 1, a traceback follows an unexpected error; ``embedlab --debug`` sets it.
+DEBUG = "EMBEDLAB_DEBUG"
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """Make a command end in one line on stderr: exit 2 for what the user can solve, 130 for ^C."""
+
+    @functools.wraps(command)
+    def guard(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except EmbedLabError as error:
+            if os.environ.get(DEBUG):
+                raise
+            say(f"error: {one_line(str(error))}")
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt as error:
+            say("stopped")
+            raise typer.Exit(130) from error
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get(DEBUG):
+                raise
+            what = one_line(f"{type(error).__name__}: {error}")[:300]
+            say(f"error: something unexpected went wrong ({what}); run with --debug to see where.")
+            raise typer.Exit(1) from error
+
+    return guard
+
+
+def say(line: str) -> None:
+    """One line for people, on stderr."""
+    typer.echo(line, err=True)
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks, and without what could steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def table(
+    header: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: Sequence[str] = ()
+) -> str:
+    """Aligned columns; ``right`` names those whose cells stand on the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+
+    def line(cells: tuple[str, ...]) -> str:
+        aligned = (
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for name, cell, width in zip(header, cells, widths, strict=True)
+        )
+        return "  ".join(aligned).rstrip()
+
+    return "\n".join(map(line, (header, *rows)))
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A progress callback that draws on stderr; silent where stderr is not a terminal."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+
+        def report(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total or None, description=one_line(what))
+
+        yield report
