@@ -68,12 +68,15 @@ class Jobs:
     def _join(self, key: Hashable, work: Callable[[Progress], Any]) -> _Job:
         with self._lock:
             job = self._jobs.get(key)
-            if job is None:
-                job = self._jobs[key] = _Job()
-                # The context carries whose request this is, which a lent GPU is charged to.
-                context = contextvars.copy_context()
-                threading.Thread(target=context.run, args=(job.run, work), daemon=True).start()
-            job.waiting += 1
+            if job is not None:
+                job.waiting += 1
+                return job
+            job = self._jobs[key] = _Job()
+            # Before it starts: work that nobody waits for stops at its first report.
+            job.waiting = 1
+            # The context carries whose request this is, which a lent GPU is charged to.
+            context = contextvars.copy_context()
+            threading.Thread(target=context.run, args=(job.run, work), daemon=True).start()
             return job
 
     def _leave(self, key: Hashable, job: _Job) -> None:
