@@ -51,7 +51,7 @@ class Limits:
     max_heatmap_texts: int = 60
     max_results: int = 100
     max_prompt_chars: int = 500
-    state_cache_mb: int = 3000
+    state_cache_mb: int = 4000
     state_disk_mb: int = 1000
     max_backbones: int = 2
     max_users: int = 40

@@ -17,7 +17,7 @@ from embedlab.comparison import Embedded, Hit, Maps, ranked_lists
 from embedlab.config import BackboneEntry, Config
 from embedlab.corpus import Corpus
 from embedlab.design import Design
-from embedlab.embedding import Vectors, embed
+from embedlab.embedding import Vectors, embed, pool
 from embedlab.errors import EmbedLabError
 from embedlab.jobs import Jobs
 from embedlab.loading import load_backbone
@@ -169,9 +169,15 @@ class Lab:
         def work(report: Progress) -> Embedded:
             # A user's own texts never touch the disk.
             persist = corpus.id in self.config.corpora
-            vectors = embed(corpus.texts, design, backbone, progress=report, persist=persist)
-            encoded = backbone.encode(corpus.texts, design.document_prompt)
-            truncated = sum(e.truncated for e in encoded)
+            states = backbone.states(
+                corpus.texts,
+                design.attention,
+                design.document_prompt,
+                progress=report,
+                persist=persist,
+            )
+            vectors = pool(states, design, backbone, report)
+            truncated = int(states.truncated.sum())
             return self._embedded.put(key, Embedded(key, design, vectors, truncated))
 
         return self._embedded.get(key) or self.jobs.run(key, work, progress)

@@ -21,10 +21,11 @@ from embedlab.states import HiddenStates
 class HeadSize:
     """Sizes of a trainable head: r latents, and attention heads of ``head_dim`` each.
 
-    ``head_dim`` 0 means d / heads.
+    ``head_dim`` 0 means d / heads. The feed-forward runs once a latent and is nearly all of a
+    head's work, so r decides whether a head keeps up with a live view on two CPU cores.
     """
 
-    latents: int = 32
+    latents: int = 16
     heads: int = 8
     head_dim: int = 0
 
