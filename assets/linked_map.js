@@ -21,20 +21,6 @@ const state = {
 let Plotly = null;
 let work = Promise.resolve();
 
-// Gradio's own plots bring another plotly and put it in the same global place: keep ours apart.
-function loadPlotly() {
-  window.embedlabPlotly ??= new Promise((resolve, reject) => {
-    const { root: home = ".", api_prefix: api = "/gradio_api" } = window.gradio_config ?? {};
-    const base = new URL(home, document.baseURI).pathname.replace(/\/$/, "");
-    const script = document.createElement("script");
-    script.src = `${base}${api}/file=${root.dataset.plotly}`;
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error("plotly.js could not be loaded"));
-    document.head.append(script);
-  });
-  return window.embedlabPlotly;
-}
-
 // --- what is drawn -----------------------------------------------------------------------------
 
 const shown = (i) => !state.hidden.has(state.value.categories[i]);
@@ -174,7 +160,7 @@ async function show(value) {
     Object.assign(element.dataset, { points: 0, selected: "", method: "", nearA: "", nearB: "" });
     return;
   }
-  Plotly ??= await loadPlotly();
+  Plotly ??= await loadPlotly(root.dataset.plotly);
   const same = sameTexts(before, value);
   const redraw = !before || !sameDrawing(before, value) || !plots.a.data;
   state.value = value;

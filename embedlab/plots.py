@@ -48,8 +48,8 @@ DIFFERENCE_SCALE = (
     (1.0, "#A86500"),
 )
 FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_GREY = "#7A7A7A"
-_GRID = "rgba(128,128,128,0.25)"
+GREY = "#7A7A7A"
+GRID = "rgba(128,128,128,0.25)"
 _BINS = 50
 _HOVER_WIDTH = 42  # characters; wider would be cut off on a phone
 # Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
@@ -158,7 +158,9 @@ def similarity_histogram(
         raise EmbedLabError("There are no pairs of texts to count; give at least two texts.")
     both = np.concatenate([a, b])
     edges = np.linspace(both.min() - 0.5, both.max() + 0.5, _BINS + 1)
-    figure = go.Figure(layout=_layout("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}"))
+    figure = go.Figure(
+        layout=figure_layout("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}")
+    )
     for letter, name, values, colour, dash in (
         ("A", name_a, a, DESIGN_A, "solid"),
         ("B", name_b, b, DESIGN_B, "dash"),
@@ -170,14 +172,14 @@ def similarity_histogram(
             name=f"{letter}: {escape(name)} · mean {values.mean():.1f}, SD {values.std():.1f}",
             line={"color": colour, "dash": dash, "shape": "hv", "width": 2},
             fill="tozeroy",
-            fillcolor=_faded(colour),
+            fillcolor=faded(colour),
             hovertemplate="%{y:.1f} % of the pairs from %{x:.1f}<extra>" + letter + "</extra>",
         )
         _mean_line(figure, letter, float(values.mean()), colour, dash)
     figure.update_xaxes(
-        title={"text": "Cosine ×100", "standoff": 8}, gridcolor=_GRID, zeroline=False
+        title={"text": "Cosine ×100", "standoff": 8}, gridcolor=GRID, zeroline=False
     )
-    figure.update_yaxes(title="Share of pairs, %", gridcolor=_GRID, rangemode="tozero")
+    figure.update_yaxes(title="Share of pairs, %", gridcolor=GRID, rangemode="tozero")
     return figure.update_layout(
         height=340,
         dragmode=False,
@@ -219,9 +221,9 @@ def _heatmap(
             x=texts,
             y=texts,
             hovertemplate=f"{number}<br><br>%{{y}}<br><br>%{{x}}<extra></extra>",
-            colorbar=_colorbar(unit),
+            colorbar=colour_bar(unit),
         ),
-        layout=_layout(title, f"n = {n} {'text' if n == 1 else 'texts'}"),
+        layout=figure_layout(title, f"n = {n} {'text' if n == 1 else 'texts'}"),
     )
     size = max(7, min(11, 330 // max(n, 1)))
     height = 500 + 6 * min(max(n - 30, 0), 60)  # so that the rows' labels do not overlap
@@ -232,7 +234,7 @@ def _heatmap(
     return figure.update_layout(margin={"l": 136, "r": 12, "t": 64, "b": 104})
 
 
-def _colorbar(unit: str) -> dict[str, Any]:
+def colour_bar(unit: str) -> dict[str, Any]:
     """Below the matrix, where it takes no width on a phone."""
     place = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "ypad": 4}
     title = {"text": unit, "side": "bottom"}
@@ -255,23 +257,24 @@ def _axis_labels(labels: Sequence[str], size: int) -> list[dict[str, Any]]:
     return [plain | label for label in [*rows, *columns]]
 
 
-def _layout(title: str, caption: str) -> dict[str, Any]:
+def figure_layout(title: str, caption: str) -> dict[str, Any]:
+    """The layout all figures share: transparent, quiet, title and caption at the top left."""
     return {
         "template": "none",
         "title": {
             "text": escape(shorten(title, 60)),
-            "subtitle": {"text": escape(caption), "font": {"size": 12, "color": _GREY}},
-            "font": {"size": 15, "color": _GREY},
+            "subtitle": {"text": escape(caption), "font": {"size": 12, "color": GREY}},
+            "font": {"size": 15, "color": GREY},
             "x": 0.01,
             "xref": "container",
             "y": 1,
             "yanchor": "top",
             "pad": {"t": 14},
         },
-        "font": {"family": FONT_STACK, "size": 12, "color": _GREY},
+        "font": {"family": FONT_STACK, "size": 12, "color": GREY},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": _GREY},
+        "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
         "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
     }
 
@@ -280,6 +283,7 @@ def _pairs(a: int, b: int) -> str:
     return f"{a:,} pairs" if a == b else f"{a:,} pairs (A), {b:,} pairs (B)"
 
 
-def _faded(colour: str) -> str:
+def faded(colour: str, alpha: float = 0.18) -> str:
+    """A ``#rrggbb`` colour, let through."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.18)"
+    return f"rgba({red},{green},{blue},{alpha})"

@@ -17,6 +17,8 @@ from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
 from embedlab.metrics import similarity_matrix
+from embedlab.ui.endpoints_inside import inside_endpoints
+from embedlab.ui.parse import string, strings
 from embedlab.ui.session import UNEXPECTED
 from embedlab.ui.workbench import LANE
 
@@ -26,7 +28,7 @@ log = logging.getLogger("embedlab")
 
 
 def add_endpoints(lab: Lab) -> None:
-    """Add ``/embed``, ``/retrieve``, ``/similarity`` and ``/project`` to the current Blocks."""
+    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project`` and the inside tab's three."""
 
     def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
         """Embed texts under a design.
@@ -40,9 +42,9 @@ def add_endpoints(lab: Lab) -> None:
             design, dim, vectors (one list of numbers a text, of length 1), and truncated (whether
             a text was cut to the longest length).
         """
-        parsed = Design.parse(_string(design, "design"))
-        given = _strings(texts)
-        vectors = lab.embed(given, parsed, _string(backbone, "backbone"))
+        parsed = Design.parse(string(design, "design"))
+        given = strings(texts)
+        vectors = lab.embed(given, parsed, string(backbone, "backbone"))
         encoded = lab.backbone(backbone).encode(given, parsed.document_prompt)
         return {
             "design": str(parsed),
@@ -69,7 +71,7 @@ def add_endpoints(lab: Lab) -> None:
         texts, a, b = _pair(lab, corpus, design_a, design_b)
         if not isinstance(k, int) or isinstance(k, bool):
             raise EmbedLabError(f"k is {str(k)[:20]!r}; it must be a whole number.")
-        hits_a, hits_b = lab.retrieve(_string(query, "query"), texts, a, b, k)
+        hits_a, hits_b = lab.retrieve(string(query, "query"), texts, a, b, k)
         return {
             "corpus": corpus,
             "texts": texts.size_note,
@@ -88,13 +90,13 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and a matrix.
         """
-        given = _strings(texts)
+        given = strings(texts)
         most = lab.config.limits.max_heatmap_texts
         if len(given) > most:
             raise EmbedLabError(f"{len(given):,} texts were sent; /similarity takes up to {most}.")
         answer = {}
         for side, name in (("a", design_a), ("b", design_b)):
-            design = Design.parse(_string(name, f"design_{side}"))
+            design = Design.parse(string(name, f"design_{side}"))
             matrix = similarity_matrix(lab.embed(given, design))
             answer[side] = {"design": str(design), "matrix": np.round(matrix, 6).tolist()}
         return answer
@@ -126,7 +128,8 @@ def add_endpoints(lab: Lab) -> None:
             answer[side] = {"design": str(embedded.design), "points": points}
         return answer
 
-    for function in (embed, retrieve, similarity, project):
+    functions: list[Callable[..., dict[str, Any]]] = [embed, retrieve, similarity, project]
+    for function in [*functions, *inside_endpoints(lab)]:
         gr.api(_clear(function), api_name=function.__name__, **LANE)
 
 
@@ -150,24 +153,12 @@ def _pair(
     lab: Lab, corpus_id: str, design_a: str, design_b: str
 ) -> tuple[Corpus, Embedded, Embedded]:
     designs = [
-        Design.parse(_string(name, f"design_{side}"))
+        Design.parse(string(name, f"design_{side}"))
         for side, name in (("a", design_a), ("b", design_b))
     ]
-    corpus = lab.corpus(_string(corpus_id, "corpus"), seed=lab.config.defaults.seed)
+    corpus = lab.corpus(string(corpus_id, "corpus"), seed=lab.config.defaults.seed)
     a, b = (lab.embedded(corpus, design) for design in designs)
     return corpus, a, b
-
-
-def _string(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise EmbedLabError(f"{name} is {str(value)[:40]!r}; it must be a string.")
-    return value
-
-
-def _strings(texts: Any) -> list[str]:
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise EmbedLabError("texts must be a list of strings.")
-    return texts
 
 
 def _result(hit: Hit) -> dict[str, Any]:

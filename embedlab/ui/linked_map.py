@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +17,7 @@ import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
 from embedlab.plots import OTHER_COLOUR, categories, category_style, shorten
-from embedlab.ui.theme import ASSETS
+from embedlab.ui.figure import drawing_script, plotly_js
 
 TOOLTIP_CHARACTERS = 160
 METHODS = ("UMAP", "PCA")
@@ -50,11 +47,11 @@ def linked_map(
     for a selection alone, with the much smaller ``selection_update``.
     """
     # A function and not a subclass: Gradio writes a .pyi file beside every subclass it meets.
-    gr.set_static_paths(_plotly_js())
+    gr.set_static_paths(plotly_js())
     return gr.HTML(
         value,
         html_template=_template(),
-        js_on_load=(ASSETS / "linked_map.js").read_text(encoding="utf-8"),
+        js_on_load=drawing_script("linked_map.js"),
         apply_default_css=False,
         selection=selection,
         elem_id=elem_id,
@@ -181,11 +178,6 @@ def _places(xy: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:
     return np.round((places - (low + high) / 2) / half, 4).tolist()
 
 
-@cache
-def _plotly_js() -> Path:
-    return Path(str(files("plotly") / "package_data" / "plotly.min.js"))
-
-
 def _template() -> str:
     sides = "".join(
         f'<section class="lm-side design-{side}"><header><span class="chip">{side.upper()}</span>'
@@ -203,7 +195,7 @@ def _template() -> str:
         )
     )
     return (
-        f'<div class="lm" data-plotly="{quote(_plotly_js().as_posix())}">'
+        f'<div class="lm" data-plotly="{quote(plotly_js().as_posix())}">'
         '<p class="lm-empty empty-state">The map of your corpus appears here.</p>'
         '<div class="lm-body" hidden><div class="lm-bar">'
         f'<div class="lm-tools" role="toolbar" aria-label="Map tools">{tools}</div>'

@@ -109,21 +109,31 @@ def status_line(corpus: Corpus, names: tuple[str, str]) -> str:
 
 
 def score_table(
-    rows: Sequence[tuple[str, float | None, float | None]], caption: str, *, headers: str = ""
+    rows: Sequence[tuple[str, float | None, float | None]],
+    caption: str,
+    *,
+    headers: str = "",
+    columns: tuple[str, str, str] = ("A", "B", "B − A"),
 ) -> str:
-    """Scores of A and B times 100, and their difference; rows nobody can compute are left out."""
+    """Two scores times 100 and their difference; rows nobody can compute are left out."""
     body = "".join(
         f"<tr><td>{escape(name)}</td><td class='num'>{_score(a)}</td>"
         f"<td class='num'>{_score(b)}</td><td class='num'>{_difference(a, b)}</td></tr>"
         for name, a, b in rows
         if a is not None and b is not None
     )
+    return table(body, caption, (headers, *columns))
+
+
+def table(body: str, caption: str, header: Sequence[str]) -> str:
+    """A score table around rows of HTML."""
     if not body:
         return f'<p class="muted">{escape(caption)}</p>'
+    colours = {"A": " class='col-a'", "B": " class='col-b'"}
+    cells = "".join(f"<th{colours.get(name, '')}>{escape(name)}</th>" for name in header)
     return (
         f'<table class="score-table"><caption class="muted">{escape(caption)}</caption>'
-        f"<thead><tr><th>{escape(headers)}</th><th class='col-a'>A</th><th class='col-b'>B</th>"
-        f"<th>B − A</th></tr></thead><tbody>{body}</tbody></table>"
+        f"<thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -156,7 +166,7 @@ def retrieval_table(a: RetrievalScores | None, b: RetrievalScores | None) -> str
 
 def hit_list(letter: str, name: str, hits: Sequence[Hit], other: str) -> str:
     """One ranked list with scores, rank moves and relevance."""
-    return _panel(letter, name, "".join(_hit(hit, other) for hit in hits))
+    return _ranked(letter, name, "".join(_hit(hit, other) for hit in hits))
 
 
 def neighbour_list(
@@ -180,7 +190,7 @@ def neighbour_list(
             f'<span><span class="score">{100 * similarity:.1f}</span> <span class="move" '
             f'title="rank under {"B" if letter == "A" else "A"}">{where}</span></span></li>'
         )
-    return _panel(letter, name, "".join(rows))
+    return _ranked(letter, name, "".join(rows))
 
 
 def side_by_side(a: str, b: str) -> str:
@@ -240,12 +250,16 @@ def pair_behind(first: tuple[int, str], second: tuple[int, str], a: float, b: fl
     )
 
 
-def _panel(letter: str, name: str, rows: str) -> str:
+def panel(letter: str, name: str, content: str) -> str:
+    """A design's panel around HTML."""
     return (
         f'<div class="design-{letter.lower()}"><header class="list-head"><span class="chip">'
-        f"{letter}</span> {escape(name)}</header>"
-        f'<ol class="ranked-list">{rows}</ol></div>'
+        f"{letter}</span> {escape(name)}</header>{content}</div>"
     )
+
+
+def _ranked(letter: str, name: str, rows: str) -> str:
+    return panel(letter, name, f'<ol class="ranked-list">{rows}</ol>')
 
 
 def _pick(index: int, text: str) -> str:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from embedlab.progress import Progress
 from embedlab.ui import code, render
-from embedlab.ui.sidebar import whole_number
+from embedlab.ui.parse import whole_number
 from embedlab.ui.workbench import Pair, View, Workbench
 
 #: Queries of a corpus that the menu offers; the scores are over all of them.

@@ -16,6 +16,7 @@ from embedlab.lab import Lab
 from embedlab.pooling import POOLINGS
 from embedlab.progress import Progress, silent
 from embedlab.ui.own_texts import OwnTexts
+from embedlab.ui.parse import whole_number
 from embedlab.ui.session import Sessions
 
 OWN = "own"
@@ -48,7 +49,7 @@ class DesignPanel:
             )
             self.preset = gr.Dropdown(
                 [*((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)],
-                value=_preset_of(design),
+                value=preset_of(design),
                 label="Preset",
                 elem_id=f"preset-{letter.lower()}",
             )
@@ -140,7 +141,7 @@ class DesignPanel:
         return [design.attention, design.pooling, LAST, False]
 
     def _name(self, *values: Any) -> str:
-        return _preset_of(read_design(values))
+        return preset_of(read_design(values))
 
 
 class Sidebar:
@@ -247,17 +248,11 @@ def read_design(values: Sequence[Any]) -> Design:
     )
 
 
-def whole_number(value: Any, what: str, least: int = 0) -> int:
-    """A number a browser sent, as an int of a sane size."""
-    if not isinstance(value, int | float) or not least <= value < 2**31:
-        raise EmbedLabError(f"{what} is {str(value)[:20]!r}; write a whole number from {least} up.")
-    return int(value)
-
-
 def _preset_name(key: str) -> str:
     design = PRESETS[key]
     return key if design.alias is None else f"{key}  {design.name}"
 
 
-def _preset_of(design: Design) -> str:
+def preset_of(design: Design) -> str:
+    """The preset that is this design, or ``custom``."""
     return next((key for key, preset in PRESETS.items() if preset == design), CUSTOM)

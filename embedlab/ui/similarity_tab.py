@@ -14,9 +14,17 @@ from embedlab.embedding import Vectors
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 from embedlab.ui import code, render
-from embedlab.ui.sidebar import whole_number
-from embedlab.ui.workbench import Pair, View, Workbench
+from embedlab.ui.figure import (
+    HISTOGRAM_HEADER,
+    clicked_cell,
+    figure_block,
+    figure_value,
+    histogram_rows,
+)
+from embedlab.ui.parse import whole_number
+from embedlab.ui.workbench import PRIVATE, Pair, View, Workbench
 
+WAITING = "The heatmap appears here."
 FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
 
 
@@ -51,16 +59,18 @@ class SimilarityTab(View):
             elem_id="typed",
         )
         with gr.Row():
-            self.heat_a = gr.Plot(show_label=False, elem_id="heat-a", min_width=300)
-            self.heat_b = gr.Plot(show_label=False, elem_id="heat-b", min_width=300)
+            self.heat_a = figure_block("heat-a", WAITING)
+            self.heat_b = figure_block("heat-b", WAITING)
         with gr.Row():
-            self.heat_difference = gr.Plot(
-                show_label=False, elem_id="heat-difference", min_width=300
-            )
-            self.histogram = gr.Plot(show_label=False, elem_id="histogram", min_width=300)
+            self.heat_difference = figure_block("heat-difference", WAITING)
+            self.histogram = figure_block("histogram", WAITING)
         with gr.Row():
             self.first = gr.Number(
-                1, label="The pair behind a cell: text number", precision=0, minimum=1, min_width=90
+                1,
+                label="The pair behind a cell (click one): text number",
+                precision=0,
+                minimum=1,
+                min_width=90,
             )
             self.second = gr.Number(2, label="and number", precision=0, minimum=1, min_width=90)
         self.pair = render.block("pair")
@@ -101,6 +111,17 @@ class SimilarityTab(View):
             self.second.submit,
             self.second.blur,
         ]
+        self.chains = [
+            heatmap.point_click(
+                _cell_clicked,
+                None,
+                [self.first, self.second],
+                show_progress="hidden",
+                queue=False,
+                **PRIVATE,
+            ).then
+            for heatmap in (self.heat_a, self.heat_b, self.heat_difference)
+        ]
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
@@ -116,12 +137,26 @@ class SimilarityTab(View):
         low, high = float(min(a.min(), b.min())), 1.0
         name_a, name_b = pair.names
         spread = [metrics.similarity_distribution(side.vectors) for side in (pair.a, pair.b)]
+        shown = pair.caption(f"Cosines of {len(texts)} texts ({which})")
+        bins = plots.similarity_histogram(
+            spread[0].similarities, spread[1].similarities, name_a, name_b
+        )
         return {
-            self.heat_a: plots.similarity_heatmap(a, texts, f"A: {name_a}", low, high),
-            self.heat_b: plots.similarity_heatmap(b, texts, f"B: {name_b}", low, high),
-            self.heat_difference: plots.difference_heatmap(b - a, texts, "B − A"),
-            self.histogram: plots.similarity_histogram(
-                spread[0].similarities, spread[1].similarities, name_a, name_b
+            self.heat_a: _heatmap(
+                plots.similarity_heatmap(a, texts, f"A: {name_a}", low, high), texts, a, shown
+            ),
+            self.heat_b: _heatmap(
+                plots.similarity_heatmap(b, texts, f"B: {name_b}", low, high), texts, b, shown
+            ),
+            self.heat_difference: _heatmap(
+                plots.difference_heatmap(b - a, texts, "B − A"), texts, b - a, shown
+            ),
+            self.histogram: figure_value(
+                bins,
+                HISTOGRAM_HEADER,
+                histogram_rows(bins),
+                name="cosines",
+                caption=pair.caption("Cosines of all pairs of texts"),
             ),
             self.pair: _pair_behind(texts, a, b, first, second),
             self.code: code.similarity_code(pair),
@@ -150,6 +185,21 @@ class SimilarityTab(View):
         chosen = chosen[:most]
         texts = [pair.corpus.texts[i] for i in chosen]
         return texts, (pair.a.vectors[chosen], pair.b.vectors[chosen])
+
+
+def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:
+    rows = [
+        (i + 1, j + 1, float(matrix[i, j]), texts[i], texts[j])
+        for i in range(len(texts))
+        for j in range(i + 1)
+    ]
+    header = ("number", "other number", "value", "text", "other text")
+    return figure_value(figure, header, rows, name="similarity", caption=caption)
+
+
+def _cell_clicked(event: gr.EventData) -> tuple[Any, Any]:
+    cell = clicked_cell(event)
+    return (gr.skip(), gr.skip()) if cell is None else (cell[0] + 1, cell[1] + 1)
 
 
 def _pair_behind(texts: list[str], a: Any, b: Any, first: Any, second: Any) -> str:

@@ -50,6 +50,18 @@ class Pair:
         )
         return name_a, name_b
 
+    def source(self, what: str) -> str:
+        """A caption for what was measured on one text: the backbone and its precision."""
+        precision = str(self.backbone.dtype).removeprefix("torch.")
+        parts = [what, self.backbone.name, self.backbone.source, self.backbone.note, precision]
+        return " · ".join(part for part in parts if part)
+
+    def caption(self, what: str) -> str:
+        """A caption for what was measured on the corpus: everything needed to measure it again."""
+        a, b = self.names
+        corpus = f"{self.corpus.title}, {self.corpus.size_note} texts, seed {self.seed}"
+        return self.source(f"{what} · A {a}, B {b} · {corpus}")
+
 
 class Workbench:
     """Shared by all tabs."""
@@ -73,7 +85,7 @@ class View:
 
     A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
     ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again).
+    to be shown again). ``chains`` are the same for events that first do something else.
     """
 
     id: str
@@ -81,6 +93,7 @@ class View:
     inputs: list[Any]
     outputs: list[Any]
     triggers: list[Any]
+    chains: Sequence[Any] = ()
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """New values for some of ``outputs``."""

@@ -10,6 +10,7 @@ import gradio as gr
 from embedlab import projection
 from embedlab.lab import Lab
 from embedlab.ui import render
+from embedlab.ui.inside_tab import InsideTab
 from embedlab.ui.map_tab import MapTab
 from embedlab.ui.retrieve_tab import RetrieveTab
 from embedlab.ui.session import Sessions, polite, reporter
@@ -57,6 +58,7 @@ class Workspace:
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.lasso)
+            self._add(InsideTab)
         self.timer = gr.Timer(WARM_LOOK)
         self.warm = gr.State(False)
         self._wire()
@@ -102,6 +104,8 @@ class Workspace:
             self._refresh(prepared.success)
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
         self._refresh([*self.sidebar.triggers, *own_triggers])
+        for chain in [chain for view in self.views for chain in view.chains]:
+            self._refresh(chain)
         for tab, view in zip(self.tabs, self.views, strict=True):
             chosen = tab.select(
                 lambda name=view.id: name, None, self.active, queue=False, **PRIVATE

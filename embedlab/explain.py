@@ -1,0 +1,108 @@
+"""Why two designs differ, computed on a Lab's kept hidden states: layers, first token, space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from embedlab import layers, shape
+from embedlab.comparison import Embedded
+from embedlab.corpus import Corpus
+from embedlab.design import ATTENTIONS, Design
+from embedlab.lab import Lab
+from embedlab.layers import LayerQuality
+from embedlab.pooling import POOLINGS
+from embedlab.progress import Progress, silent
+from embedlab.states import HiddenStates
+
+
+def layer_quality(
+    lab: Lab,
+    corpus: Corpus,
+    design: Design,
+    backbone_id: str = "",
+    *,
+    attentions: tuple[str, ...] = ATTENTIONS,
+    measure: str = "auto",
+    skip_first: bool = False,
+    transform: str = "none",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> LayerQuality:
+    """Every layer's score under both attention modes, with ``design``'s prompts.
+
+    Raises:
+        EmbedLabError: the corpus does not know enough to score anything.
+    """
+    chosen = layers.choose_measure(corpus, measure)
+    lab.check(corpus.texts, design)
+    backbone = lab.backbone(backbone_id, progress)
+    persist = corpus.id in lab.config.corpora
+
+    def states(
+        texts: tuple[str, ...], prompt: str, keep: bool, report: Progress
+    ) -> Mapping[str, HiddenStates]:
+        return {
+            attention: backbone.states(texts, attention, prompt, progress=report, persist=keep)
+            for attention in attentions
+        }
+
+    def work(report: Progress) -> LayerQuality:
+        asked = chosen == "ndcg_10"
+        queries = states(corpus.queries, design.query_prompt, False, report) if asked else None
+        return layers.layer_quality(
+            corpus,
+            states(corpus.texts, design.document_prompt, persist, report),
+            queries,
+            measure=chosen,
+            skip_first=skip_first,
+            transform=transform,
+            seed=seed,
+            progress=report,
+        )
+
+    key = (
+        "layers",
+        backbone.key,
+        corpus.fingerprint,
+        id(corpus.fields),
+        (design.query_prompt, design.document_prompt),
+        (attentions, chosen, skip_first, transform, seed),
+    )
+    return lab.jobs.run(key, work, progress)
+
+
+def space_scores(
+    lab: Lab,
+    corpus: Corpus,
+    embedded: Embedded,
+    how: str = "none",
+    backbone_id: str = "",
+    progress: Progress = silent,
+) -> shape.Scores:
+    """What a corpus says about a design's space as it is, centred or whitened."""
+    queries = (
+        lab.embed(corpus.queries, embedded.design, backbone_id, query=True, progress=progress)
+        if corpus.queries
+        else None
+    )
+    return shape.scores(corpus, embedded.vectors, queries, how=how)
+
+
+def first_token_effect(
+    lab: Lab, corpus: Corpus, design: Design, backbone_id: str = "", progress: Progress = silent
+) -> tuple[shape.Scores, shape.Scores] | None:
+    """A corpus's scores with and without the first token; None for a design that takes no mean."""
+    if not POOLINGS[design.pooling].takes_mean:
+        return None
+    kept, left_out = (
+        space_scores(
+            lab,
+            corpus,
+            lab.embedded(corpus, replace(design, skip_first=skip), backbone_id, progress),
+            backbone_id=backbone_id,
+            progress=progress,
+        )
+        for skip in (False, True)
+    )
+    return kept, left_out

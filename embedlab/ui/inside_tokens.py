@@ -1,0 +1,278 @@
+"""What a token sees and gives: the mask proof, the token view, and what trainable heads read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab import inside
+from embedlab.explain import first_token_effect
+from embedlab.plots_inside import head_lines, movement_heatmap, token_bars
+from embedlab.progress import Progress
+from embedlab.ui import render, render_inside
+from embedlab.ui.figure import figure_block, figure_value
+from embedlab.ui.parse import whole_number
+from embedlab.ui.workbench import Pair, View, Workbench
+
+EXAMPLE_A = "They walked along the bank of the river"
+EXAMPLE_B = "They walked along the bank of the country"
+#: Lines of single heads drawn at once.
+HEADS_SHOWN = 8
+
+
+class MaskPanel(View):
+    """Change the last word and see which hidden states move."""
+
+    id = "mask"
+    title = "Mask proof"
+
+    def __init__(self, bench: Workbench) -> None:
+        with gr.Row(equal_height=True):
+            self.text_a = gr.Textbox(EXAMPLE_A, label="A sentence", elem_id="proof-a")
+            self.text_b = gr.Textbox(
+                EXAMPLE_B, label="The same with another last word", elem_id="proof-b"
+            )
+            self.run = gr.Button("Compare", variant="primary", scale=0, min_width=110)
+        self.verdict = render.block("proof-verdict")
+        with gr.Row():
+            self.causal = figure_block("proof-causal")
+            self.bidirectional = figure_block("proof-bidirectional")
+        self.inputs = [self.text_a, self.text_b]
+        self.outputs = [self.verdict, self.causal, self.bidirectional]
+        self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Both attention modes beside each other."""
+        update: dict[Any, Any] = {}
+        sentences = []
+        for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
+            proof = inside.mask_proof(pair.backbone, values[0] or "", values[1] or "", attention)
+            sentences.append((proof.holds, _verdict(proof)))
+            tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
+            figure = movement_heatmap(
+                proof.moved,
+                [a for a, _ in tokens],
+                [b for _, b in tokens],
+                proof.first_changed - proof.start,
+                f"{attention} attention",
+            )
+            rows = [
+                (layer, proof.start + t, a, b, float(proof.moved[layer, t]))
+                for layer in range(len(proof.moved))
+                for t, (a, b) in enumerate(tokens)
+            ]
+            update[place] = figure_value(
+                figure,
+                ("layer", "token", "text a", "text b", "relative movement"),
+                rows,
+                name=f"mask-{attention}",
+                caption=pair.source(
+                    f"Relative movement of hidden states, {attention} attention, "
+                    f"{proof.precision}; {values[0]!r} against {values[1]!r}"
+                ),
+            )
+        notes = [proof.note] if proof.note else []
+        update[self.verdict] = render_inside.verdicts(sentences) + render.note(notes)
+        return update
+
+
+class TokensPanel(View):
+    """Tokens as the backbone sees them, and what each gives to the vector under A and B."""
+
+    id = "tokens"
+    title = "Tokens"
+
+    def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
+        with gr.Row(equal_height=True):
+            self.text = gr.Textbox(EXAMPLE_A, label="A short text", scale=5, elem_id="token-text")
+            self.run = gr.Button("Show", variant="primary", scale=0, min_width=110)
+        self.strip = render.block("token-strip")
+        self.norms = figure_block("token-norms")
+        self.cosines = figure_block("token-cosines")
+        self.skip = render.block("token-skip")
+        self.inputs = [self.text]
+        self.outputs = [self.strip, self.norms, self.cosines, self.skip]
+        self.triggers = [self.run.click, self.text.submit]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
+        views = [
+            inside.token_view(pair.backbone, values[0] or "", design) for design in pair.designs
+        ]
+        header = ("design", "position", "token", "weight", "norm", "cosine")
+        rows = [
+            (view.design.name, int(p), token, float(w), float(norm), float(cosine))
+            for view in views
+            for p, token, w, norm, cosine in zip(
+                view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
+            )
+        ]
+        caption = pair.source(f"Tokens of {(values[0] or '')[:80]!r}, {' and '.join(pair.names)}")
+        figures = {}
+        for place, title, unit, numbers, log in (
+            (self.norms, "Norm of each token", "Norm", [v.norms for v in views], True),
+            (
+                self.cosines,
+                "Cosine of each token with the pooled vector",
+                "Cosine",
+                [v.cosines for v in views],
+                False,
+            ),
+        ):
+            sides = [
+                (name, view.tokens, n)
+                for name, view, n in zip(pair.names, views, numbers, strict=True)
+            ]
+            figures[place] = figure_value(
+                token_bars(sides, title=title, unit=unit, log=log),
+                header,
+                rows,
+                name="tokens",
+                caption=caption,
+            )
+        notes = [view.note for view in views if view.note]
+        notes += _sinks(views)
+        return {
+            self.strip: "".join(
+                render_inside.token_strip(letter, name, view.tokens, view.weights.tolist())
+                for letter, name, view in zip("AB", pair.names, views, strict=True)
+            )
+            + render.note(dict.fromkeys(notes)),
+            **figures,
+            self.skip: self._first_token(pair, report),
+        }
+
+    def _first_token(self, pair: Pair, report: Progress) -> str:
+        """The corpus's score with and without the first token, for the designs that take a mean."""
+        rows = []
+        for letter, design in zip("AB", pair.designs, strict=True):
+            effect = first_token_effect(self.lab, pair.corpus, design, pair.backbone_id, report)
+            if effect is not None:
+                rows += [
+                    (f"{letter}: {name}", x, y) for name, x, y in render_inside.score_rows(*effect)
+                ]
+        if not rows:
+            return render.note(
+                ["Neither design takes a mean, or the corpus has nothing to score it by."]
+            )
+        return render.score_table(
+            rows,
+            f"{pair.corpus.size_note} texts of {pair.corpus.title}, ×100. The switch is in the "
+            "sidebar: Leave the first token out of the mean.",
+            headers="The whole corpus",
+            columns=("With it", "Without", "Change"),
+        )
+
+
+class HeadsPanel(View):
+    """What the trainable heads of A and B read."""
+
+    id = "heads"
+    title = "Trainable heads"
+
+    def __init__(self, bench: Workbench) -> None:
+        with gr.Row(equal_height=True):
+            self.per_head = gr.Checkbox(False, label="A line for each attention head")
+            self.number = gr.Number(
+                0,
+                label="Number of a text of the corpus, 0 for their average",
+                precision=0,
+                minimum=0,
+                elem_id="head-text",
+            )
+        self.notes = render.block("head-notes")
+        self.strip = render.block("head-strip")
+        with gr.Row():
+            self.figure_a = figure_block("head-a", "A has no trainable head.")
+            self.figure_b = figure_block("head-b", "B has no trainable head.")
+        self.inputs = [self.per_head, self.number]
+        self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
+        self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Attention over layers or tokens; an untrained head says so."""
+        per_head, number = values
+        chosen = whole_number(number, "The text's number")
+        texts = pair.corpus.texts
+        index = min(chosen, len(texts)) - 1
+        update: dict[Any, Any] = {}
+        strips, notes = [], []
+        for letter, name, design, place in zip(
+            "AB", pair.names, pair.designs, (self.figure_a, self.figure_b), strict=True
+        ):
+            if not design.trainable:
+                update[place] = None
+                continue
+            # Over tokens an average says little: there the first text stands for all.
+            tokens = design.pooling == "last_layer_trainable"
+            single = index >= 0 or tokens
+            subset = [texts[max(index, 0)]] if single else list(texts)
+            states = pair.backbone.states(
+                subset, design.attention, design.document_prompt, progress=report
+            )
+            found = inside.head_attention(pair.backbone.head(design), states)
+            what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
+            lines = [("mean", found.mean)]
+            if per_head:
+                lines += [
+                    (f"head {i + 1}", row) for i, row in enumerate(found.per_head[:HEADS_SHOWN])
+                ]
+            trained = "trained" if found.trained else "untrained (random)"
+            axis = "Layer" if found.over == "layers" else "Token"
+            update[place] = figure_value(
+                head_lines(
+                    lines,
+                    first=1,
+                    axis=axis,
+                    title=f"{letter}: attention over {found.over}",
+                    caption=f"{what}, {trained}",
+                ),
+                ("line", axis.lower(), "weight"),
+                [(line, i + 1, float(w)) for line, ws in lines for i, w in enumerate(ws)],
+                name=f"head-{letter.lower()}",
+                caption=pair.caption(f"{design.name}, {trained}, {what}"),
+            )
+            if tokens:
+                view = inside.token_view(pair.backbone, subset[0], design)
+                strips.append(
+                    render_inside.token_strip(letter, name, view.tokens, view.weights.tolist())
+                )
+            if not found.trained:
+                notes.append(
+                    f"{letter}: untrained (random). An even line means that it prefers nothing yet."
+                )
+        if not update or all(value is None for value in update.values()):
+            notes.append(
+                "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
+            )
+        return {self.notes: render.note(notes), self.strip: "".join(strips), **update}
+
+
+def _verdict(proof: inside.MaskProof) -> str:
+    name, largest = proof.attention, proof.largest_before
+    if not proof.holds:
+        return (
+            f"The probe failed: under {name} attention the tokens before the change moved by up to "
+            f"{largest:.2g}. Do not trust this backbone's embeddings."
+        )
+    if name == "causal":
+        return (
+            f"Causal: nothing before the change moved (largest {largest:.1g}). A token sees only "
+            "what stands before it."
+        )
+    return (
+        f"Bidirectional: tokens before the change moved too (up to {largest:.2g}). Every token "
+        "sees the whole text."
+    )
+
+
+def _sinks(views: Sequence[inside.TokenView]) -> list[str]:
+    return [
+        f"{letter}: the first token's norm is {view.norm_ratio:,.0f} times the median of the "
+        f"others at layer {view.layer}: an attention sink. A mean that includes it is mostly it."
+        for letter, view in zip("AB", views, strict=True)
+        if view.norm_ratio > 5
+    ]
