@@ -211,6 +211,19 @@ class Backbone:
         with self.lock:
             return _forward(self._handle, ids, attention)
 
+    def token_states(
+        self, input_ids: list[list[int]], mask: list[list[int]], attention: str
+    ) -> Tensor:
+        """Every token of every layer, (L + 1, n, T, d) on the CPU, for probes of short texts.
+
+        Args:
+            input_ids: n rows of T token ids, padded by the caller.
+            mask: n rows of T, 0 for padding.
+            attention: ``causal`` or ``bidirectional``.
+        """
+        with self.lock:
+            return _forward_tokens(self._handle, input_ids, mask, attention)
+
     def hidden_states(
         self, input_ids: Tensor, attention_mask: Tensor, attention: str
     ) -> tuple[Tensor, ...]:
@@ -255,6 +268,23 @@ def _forward(
             return [(row, None) for row in bank]
         last = hidden[-1].cpu()
         return [(row, last[i, : len(ids[i])].clone()) for i, row in enumerate(bank)]  # padded right
+
+
+def _short(handle: str, ids: list[list[int]], mask: list[list[int]], attention: str) -> int:
+    return 20
+
+
+@gpu.on_gpu(_short)
+def _forward_tokens(
+    handle: str, ids: list[list[int]], mask: list[list[int]], attention: str
+) -> Tensor:
+    backbone = _LOADED[handle]
+    device = backbone.device
+    with torch.no_grad():
+        hidden = backbone.hidden_states(
+            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
+        )
+        return torch.stack(hidden).cpu()
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

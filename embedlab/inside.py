@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from embedlab import gpu
 from embedlab.backbone import Backbone, Encoded
 from embedlab.design import Design
 from embedlab.embedding import pool
@@ -155,11 +156,10 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     backbone.check(design)
     [encoded] = backbone.encode([text], design.document_prompt)
     count = len(encoded.ids)
-    ids = torch.tensor([encoded.ids], device=backbone.device)
-    with backbone.lock:
-        hidden = backbone.hidden_states(ids, torch.ones_like(ids), design.attention)
-        bank = summarise(hidden, torch.ones_like(ids))[0].cpu()
-        tokens = torch.stack([h[0] for h in hidden]).cpu()  # (L + 1, T, d)
+    ones = [[1] * count]
+    hidden = backbone.token_states([list(encoded.ids)], ones, design.attention)
+    bank = summarise(list(hidden), torch.tensor(ones))[0]
+    tokens = hidden[:, 0]  # (L + 1, T, d)
     states = HiddenStates(
         (TextStates(bank, tokens[-1], count, encoded.truncated),), design.attention
     )
@@ -219,18 +219,19 @@ def _float32_pass(
     backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str
 ) -> tuple[Tensor, torch.dtype]:
     """(L + 1, n, T, d) of padded rows on the CPU in float32, and the precision of the pass."""
-    tokenizer, device = backbone.tokenizer, backbone.device
-    padded = tokenizer.pad({"input_ids": [list(row) for row in rows]}, return_tensors="pt")
+    padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in rows]})
+    ids, mask = padded["input_ids"], padded["attention_mask"]
+    small = sum(p.numel() for p in backbone.model.parameters()) <= COPIED
+    if backbone.dtype == torch.float32 or not small or gpu.LENT:
+        return backbone.token_states(ids, mask, attention).float(), backbone.dtype
     with backbone.lock:
-        runner = backbone
-        small = sum(p.numel() for p in backbone.model.parameters()) <= COPIED
-        if backbone.dtype != torch.float32 and small:
-            runner = copy.copy(backbone)
-            runner.model = copy.deepcopy(backbone.model).float()
+        runner = copy.copy(backbone)
+        runner.model = copy.deepcopy(backbone.model).float()
+        device = backbone.device
         hidden = runner.hidden_states(
-            padded["input_ids"].to(device), padded["attention_mask"].to(device), attention
+            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
         )
-        return torch.stack(hidden).float().cpu(), runner.dtype
+        return torch.stack(hidden).cpu(), torch.float32
 
 
 def _weights(backbone: Backbone, design: Design, states: HiddenStates) -> Tensor:

@@ -33,7 +33,6 @@ def leak_probe(backbone: Backbone) -> None:
                 _refuse(backbone, "its first token sees no later one under bidirectional attention")
 
 
-@torch.no_grad()
 def _movement(backbone: Backbone, attention: str, padding: str) -> float:
     """The largest relative movement of the first token over all layers."""
     size = backbone.config.vocab_size
@@ -57,13 +56,7 @@ def _first_token(
         left = padding == "left"
         rows = [pad + ids if left else ids + pad, (ids + ids)[: len(ids) + 2]]
         mask = [zeros + ones if left else ones + zeros, [1] * (len(ids) + 2)]
-    with backbone.lock:
-        hidden = backbone.hidden_states(
-            torch.tensor(rows, device=backbone.device),
-            torch.tensor(mask, device=backbone.device),
-            attention,
-        )
-    return torch.stack([h[0, start] for h in hidden]).float()
+    return backbone.token_states(rows, mask, attention)[:, 0, start].float()
 
 
 def _refuse(backbone: Backbone, reason: str) -> None:
