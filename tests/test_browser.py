@@ -388,6 +388,8 @@ def test_stop_keeps_what_was_there(browser: Browser, served: Served) -> None:
         visitor.page.locator("#stop").click()
         expect(visitor.page.locator("#status")).to_contain_text("Stopped")
         assert visitor.map("points") == "160" and visitor.map("ready") == "true"
+        visitor.click_point("a", 9)
+        expect(visitor.page.locator("#neighbours")).to_contain_text(SENSES[9]["text"])
         visitor.choose("corpus", "One word, several senses")
         expect(visitor.page.locator("#status")).to_contain_text("One word, several senses")
         visitor.choose("pooling-a", "weighted_mean")

@@ -18,6 +18,7 @@ from embedlab.ui.linked_map import (
     map_value,
     selection_update,
 )
+from embedlab.ui.own_texts import KEEP
 from embedlab.ui.workbench import Pair, View, Workbench
 
 NO_SELECTION = (
@@ -62,6 +63,7 @@ class MapTab(View):
                 self.changed = render.picking_html("changed")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
+        self.shown = gr.State(None, time_to_live=KEEP)
         self.selected = gr.State(None)
         self.lasso = gr.State([])
         self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected]
@@ -74,12 +76,13 @@ class MapTab(View):
             self.code,
             self.selected,
             self.lasso,
+            self.shown,
         ]
         self.triggers = [self.field.input, self.n_neighbors.release, self.min_dist.release]
         for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
-            self.on(bench, trigger, self._select, inputs=[self.field])
-        self.on(bench, self.map.lasso, self._lasso)
-        self.on(bench, self.map.cleared, self._clear)
+            self.on(bench, trigger, self._select, shown=self.shown, inputs=[self.field])
+        self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
+        self.on(bench, self.map.cleared, self._clear, shown=self.shown)
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """Both maps, the figures, and the texts whose neighbourhoods changed most."""
@@ -128,6 +131,7 @@ class MapTab(View):
             self.code: code.map_code(pair, int(n_neighbors), float(min_dist)),
             self.selected: (corpus.fingerprint, kept) if kept is not None else None,
             self.lasso: [],
+            self.shown: pair.choice,
         }
 
     def _select(

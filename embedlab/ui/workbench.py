@@ -12,11 +12,12 @@ from embedlab.backbone import Backbone
 from embedlab.comparison import Embedded
 from embedlab.corpus import Corpus
 from embedlab.design import Design
+from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
 from embedlab.progress import Progress
 from embedlab.ui.render import design_name, is_untrained
 from embedlab.ui.session import Sessions, polite, reporter
-from embedlab.ui.sidebar import Sidebar
+from embedlab.ui.sidebar import Choice, Sidebar
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
 #: own lock hands it on batch by batch, so that a short query does not wait for a long corpus.
@@ -40,6 +41,11 @@ class Pair:
     def designs(self) -> tuple[Design, Design]:
         """A's and B's."""
         return self.a.design, self.b.design
+
+    @property
+    def choice(self) -> Choice:
+        """What it was made from: small enough to be kept in a browser session's state."""
+        return Choice(self.backbone_id, self.corpus, *self.designs, self.seed)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -71,7 +77,10 @@ class Workbench:
 
     def pair(self, values: Sequence[Any], report: Progress) -> Pair:
         """What the sidebar's values mean, embedded."""
-        choice = self.sidebar.read(values, report)
+        return self.embedded(self.sidebar.read(values, report), report)
+
+    def embedded(self, choice: Choice, report: Progress) -> Pair:
+        """A choice's corpus under its two designs."""
         backbone = self.lab.backbone(choice.backbone_id, report)
         a, b = (
             self.lab.embedded(choice.corpus, design, choice.backbone_id, report)
@@ -105,28 +114,35 @@ class View:
         trigger: Callable[..., Any],
         handler: Callable[..., dict[Any, Any]],
         *,
+        shown: gr.State,
         inputs: Sequence[Any] = (),
-        status: Any = None,
     ) -> Any:
-        """Wire a smaller event of this tab: ``handler(pair, values, event, report)``."""
-        width = len(bench.sidebar.inputs)
+        """Wire an event of something drawn: ``handler(pair, values, event, report)``.
+
+        The pair is the one in ``shown``, a state that :meth:`show` fills: the sidebar may say
+        something else by now, that is not drawn yet or was stopped.
+        """
 
         def handle(
             request: gr.Request,
             event: gr.EventData,
+            shown: Choice | None,
             progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
             *values: Any,
         ) -> dict[Any, Any]:
+            if shown is None:
+                raise EmbedLabError(
+                    "This was drawn too long ago; change a setting to draw it again."
+                )
             stop = bench.sessions.begin(request, f"{self.id}:{handler.__name__}")
             report = reporter(progress, stop)
-            return handler(bench.pair(values[:width], report), values[width:], event, report)
+            return handler(bench.embedded(shown, report), values, event, report)
 
         return trigger(
             polite(handle),
-            [*bench.sidebar.inputs, *inputs],
+            [shown, *inputs],
             self.outputs,
-            show_progress="hidden" if status is None else "full",
-            show_progress_on=status,
+            show_progress="hidden",
             **LANE,
             **PRIVATE,
         )
