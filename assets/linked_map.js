@@ -19,6 +19,7 @@ const state = {
   hidden: new Set(), cursor: null, tool: coarse ? "none" : "pan",
 };
 let Plotly = null;
+loadPlotly(root.dataset.plotly).catch(() => {}); // early; whoever draws sees the error
 let work = Promise.resolve();
 
 // --- what is drawn -----------------------------------------------------------------------------

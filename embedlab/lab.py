@@ -262,13 +262,11 @@ class Lab:
     # Start-up
 
     def warm_up(self, progress: Progress = silent) -> None:
-        """Get the first view ready, then compile UMAP; meant for a background thread."""
+        """Get the first view ready; meant for a background thread."""
         defaults = self.config.defaults
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
             self.embedded(corpus, Design.parse(design), progress=progress)
-        progress(0, 0, "compiling UMAP")
-        projection.warm_up()
 
 
 def _has_gpu() -> bool:

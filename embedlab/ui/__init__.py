@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from pathlib import Path
 
 import gradio as gr
 
+from embedlab import projection
 from embedlab.config import Config, load_config
 from embedlab.lab import Lab
 from embedlab.terminal import progress_bar
@@ -17,6 +19,8 @@ from embedlab.ui.workspace import Workspace
 
 log = logging.getLogger("embedlab")
 
+#: Seconds between the first view being ready and the compilation of UMAP.
+HEAD_START = 6
 #: The configuration that stands beside app.py.
 SHIPPED = Path(__file__).resolve().parents[2] / "spaces_config.yaml"
 
@@ -61,6 +65,9 @@ def _warm_up(lab: Lab) -> None:
     try:
         with progress_bar() as progress:
             lab.warm_up(progress)
+        # Compiling UMAP keeps a core busy for some 20 s: whoever waits for the page comes first.
+        time.sleep(HEAD_START)
+        projection.warm_up()
     except Exception as error:
         # Whoever opens the page asks for the same again and sees the reason.
         log.warning("The first view could not be prepared: %s", error)
