@@ -111,8 +111,14 @@ class Visitor:
         x, y = self.page.evaluate(PLACE, [side, index])
         return x, y
 
+    def idle(self) -> None:
+        """Wait until nothing is under way."""
+        busy = "#status .meta-text, #status .progress-text, #status .eta-bar"
+        expect(self.page.locator(busy)).to_have_count(0)
+
     def click_point(self, side: str, index: int) -> None:
         """Click a text's point and wait until it is selected, with its neighbours."""
+        self.idle()
         self.page.mouse.click(*self.point(side, index))
         self.shows(selected=str(index), near_a=re.compile(r"\d"), near_b=re.compile(r"\d"))
 
