@@ -115,10 +115,9 @@ class Workspace:
         self.blocks.unload(self.sessions.stop)
         self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
         self.timer.tick(
-            _look_whether_warm,
+            _look_whether_warm,  # queued: only then does the state's change start an event
             None,
             [self.timer, self.warm],
-            queue=False,
             show_progress="hidden",
             **PRIVATE,
         )
