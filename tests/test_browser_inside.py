@@ -119,7 +119,9 @@ def test_every_panel_fits_the_window(browser: Browser, served: Served) -> None:
             if panel != "Layers":
                 visitor.tab(panel)
             if panel == "Trainable heads":
-                expect(visitor.page.locator("#head-notes")).to_contain_text("no trainable head")
+                expect(visitor.page.locator("#head-notes")).to_contain_text(
+                    "Neither design has a trainable head"
+                )
             else:
                 drawn(visitor, *figures)
             assert visitor.overflow() <= 0
