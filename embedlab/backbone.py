@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
@@ -78,6 +79,8 @@ class Backbone:
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = HeadSize()
         self.lock = FairLock()
+        #: The peft model around :attr:`model`, where a LoRA adapter is on it.
+        self.adapter: Any = None
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
         self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
@@ -131,6 +134,33 @@ class Backbone:
                 head = kind(self.hidden_size, self.num_layers, size=self.head_size)
                 self._heads[place] = head.eval().requires_grad_(False)
             return self._heads[place]
+
+    def install(self, design: Design, head: TrainableHead) -> None:
+        """Make a trained head the one that a design uses on this backbone."""
+        with self._guard:
+            self._heads[design.attention, design.pooling] = head.eval().requires_grad_(False)
+
+    def version(self, design: Design) -> str:
+        """Names everything a design's vectors come from: weights, adapter and trained head."""
+        if not design.trainable or not self.head(design).trained:
+            return self.key
+        return f"{self.key}|{self.head(design).digest}"
+
+    def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
+        """A backbone that shares the weights, the tokenizer, the cache and the lock of this one.
+
+        Args:
+            name: what people call it.
+            model: this backbone's model with an adapter on it; by default the model itself.
+            digest: identifies the adapter; without one hidden states are shared with this backbone.
+        """
+        other = copy.copy(self)
+        other.name, other.model = name, self.model if model is None else model
+        other.key = f"{self.key}|{digest}" if digest else self.key
+        other._heads = {}
+        other._handle = f"{other.key}#{id(other)}"
+        _LOADED[other._handle] = other
+        return other
 
     def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
         """Token ids, at most ``max_length`` with the EOS that is appended by hand."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import shutil
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
-from embedlab import assets, gpu
+from embedlab import assets, gpu, runs
 from embedlab.backbone import Backbone
 from embedlab.errors import EmbedLabError
 from embedlab.probe import leak_probe
@@ -36,7 +37,8 @@ def load_backbone(
     """Load a decoder-only LLM and make sure that it obeys the attention mode.
 
     Args:
-        name_or_path: a pinned backbone's id (``smollm2-135m``), a folder, or a Hub name.
+        name_or_path: a pinned backbone's id (``smollm2-135m``), a folder, a Hub name, or the
+            folder of a training.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: ``float32``, ``bfloat16`` or ``auto``: bfloat16 on a GPU, and on a CPU whichever of
             the two multiplies matrices faster there. float16 is not offered: first-token
@@ -50,6 +52,8 @@ def load_backbone(
     """
     _quiet_transformers()
     name = str(name_or_path)
+    if (Path(name) / runs.FACTS).is_file():
+        return _trained(Path(name), device, dtype, max_length, cache, progress)
     where = _device(device)
     precision = _dtype(dtype, where)
     progress(0, 0, f"loading {name}")
@@ -82,6 +86,25 @@ def load_backbone(
     )
     leak_probe(backbone)
     return backbone
+
+
+def _trained(
+    folder: Path,
+    device: str,
+    dtype: str,
+    max_length: int,
+    cache: StateCache | None,
+    progress: Progress,
+) -> Backbone:
+    """What ``embedlab train`` left in a folder, on the backbone that it names."""
+    base_id = runs.read_facts(folder)["backbone"]["id"]
+    if (Path(base_id) / runs.FACTS).is_file():
+        raise EmbedLabError(f"The run in {folder.name!r} names another run as its backbone.")
+    base = load_backbone(
+        base_id, device, dtype, max_length=max_length, cache=cache, progress=progress
+    )
+    trained, _ = runs.load_run(folder, base)
+    return trained
 
 
 def _quiet_transformers() -> None:
@@ -195,22 +218,26 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
+@functools.cache
 def fastest_cpu_dtype() -> torch.dtype:
-    """bfloat16 where this CPU has instructions for it, else float32; takes some 20 ms.
+    """bfloat16 where this CPU has instructions for it, else float32; once a process, in some 0.1 s.
 
     It is measured, not looked up: without those instructions the same product is emulated and up
     to a hundred times slower than in float32.
     """
-    seconds = {dtype: _matmul_seconds(dtype) for dtype in DTYPES.values()}
+    seconds = dict.fromkeys(DTYPES.values(), float("inf"))
+    for _ in range(5):
+        for dtype in seconds:
+            seconds[dtype] = min(seconds[dtype], _matmul_seconds(dtype))
+        if seconds[torch.bfloat16] > 10 * seconds[torch.float32]:
+            break  # emulated: no busy neighbour explains that
     faster = seconds[torch.bfloat16] < 0.8 * seconds[torch.float32]
     return torch.bfloat16 if faster else torch.float32
 
 
 def _matmul_seconds(dtype: torch.dtype) -> float:
-    a, b = torch.ones(128, 256, dtype=dtype), torch.ones(256, 256, dtype=dtype)
-    best = float("inf")
-    for _ in range(4):
-        start = time.perf_counter()
-        a @ b
-        best = min(best, time.perf_counter() - start)
-    return best
+    # Large enough that what a busy machine adds to one product does not decide.
+    a, b = torch.ones(128, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
+    start = time.perf_counter()
+    a @ b
+    return time.perf_counter() - start

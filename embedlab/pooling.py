@@ -6,7 +6,9 @@ Formulas: arXiv 2409.02727; ``weighted_mean``: SGPT, arXiv 2202.08904. Every poo
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +38,15 @@ class HeadSize:
     def dim_for(self, hidden_size: int) -> int:
         """The size of one attention head on a backbone of width d = ``hidden_size``."""
         return self.head_dim or max(1, hidden_size // self.heads)
+
+
+def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
+    """The first 16 hex digits of the sha256 over names and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 #: The authors' sizes, made for d = 4096.
@@ -155,6 +166,11 @@ class TrainableHead(Pooling):
     def layer_attention(self, states: HiddenStates) -> Tensor:
         """The attention weights on these texts: (n, heads, r, s)."""
         return self.attention(*self.inputs(states))
+
+    @property
+    def digest(self) -> str:
+        """Names these weights."""
+        return tensor_digest(self.state_dict())
 
     def _add_parameters(self, hidden_size: int, num_layers: int) -> None:
         """What a subclass learns beyond the shared parameters."""

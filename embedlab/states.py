@@ -130,7 +130,7 @@ class HiddenStates:
     def mean_of_layers(self) -> Tensor:
         """(n, L, d): the mean over all tokens of layers 1 … L."""
         bank = torch.stack([row.bank[[FIRST, REST_MEAN], 1:] for row in self.rows]).float()
-        share = 1 / self.token_counts[:, None, None].float()
+        share = (1 / self.token_counts[:, None, None].float()).to(bank.device)
         return share * bank[:, 0] + (1 - share) * bank[:, 1]
 
     def tokens(self) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,209 @@
+"""LoRA on a backbone that others keep using: a twin that shares the weights, and its upper part."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from embedlab.backbone import Backbone
+from embedlab.design import ATTENTIONS
+from embedlab.errors import EmbedLabError
+from embedlab.pooling import tensor_digest
+from embedlab.recipe import LORA_TARGETS, Recipe
+
+#: Largest relative difference between the whole model and its two parts run one after the other.
+SAME = 1e-3
+_PROBE_IDS = torch.tensor([[7, 5, 3, 9, 4], [4, 8, 6, 2, 2]])
+_PROBE_MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+
+
+def twin(model: nn.Module) -> Any:
+    """A copy of a model with modules and configuration of its own and the same weight tensors.
+
+    Nothing that is done to the twin's modules shows in the original, and the weights take no
+    memory twice.
+    """
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    return copy.deepcopy(model, shared)
+
+
+def add_lora(backbone: Backbone, recipe: Recipe) -> Any:
+    """A peft model around a twin of the backbone's model, with fresh seeded LoRA weights.
+
+    Raises:
+        EmbedLabError: the architecture has none of the linear maps that carry LoRA, or fewer layers
+            than are to be trained.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    depth = backbone.num_layers
+    if recipe.mode == "top_layers" and recipe.top_layers >= depth:
+        raise EmbedLabError(
+            f"{backbone.name} has {depth} layers; train the top 1 to {depth - 1} of them, or "
+            "choose LoRA on all."
+        )
+    config = LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules=_targets(range(depth - recipe.top_layers, depth))
+        if recipe.mode == "top_layers"
+        else list(LORA_TARGETS),
+    )
+    with seeded(backbone, recipe.seed):
+        try:
+            return get_peft_model(twin(backbone.model), config)
+        except ValueError as error:
+            raise EmbedLabError(
+                f"{backbone.name} ({backbone.config.model_type}) has none of the linear maps that "
+                f"carry LoRA here ({', '.join(LORA_TARGETS)}); train a head alone instead."
+            ) from error
+
+
+def _targets(layers: range) -> str:
+    """The linear maps of some layers, as the pattern peft matches names with."""
+    numbers, maps = "|".join(map(str, layers)), "|".join(LORA_TARGETS)
+    return rf"(.*\.)?layers\.({numbers})\..*\.({maps})"
+
+
+def with_adapter(backbone: Backbone, adapter: Any, name: str) -> Backbone:
+    """The backbone with this adapter on it; it shares everything else with the one given."""
+    trained = backbone.sibling(name, adapter.base_model.model, digest=adapter_digest(adapter))
+    trained.adapter = adapter
+    return trained
+
+
+def adapter_weights(adapter: Any) -> dict[str, Tensor]:
+    """The LoRA tensors by name, as peft saves them."""
+    from peft import get_peft_model_state_dict
+
+    return dict(get_peft_model_state_dict(adapter))
+
+
+def adapter_digest(adapter: Any) -> str:
+    """Names the adapter's weights."""
+    return tensor_digest(adapter_weights(adapter))
+
+
+def save_adapter(adapter: Any, folder: Path, backbone_id: str) -> None:
+    """Write peft's adapter_config.json and adapter_model.safetensors, without any local path."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    config = copy.copy(adapter.peft_config["default"])
+    config.base_model_name_or_path = backbone_id
+    config.inference_mode = True
+    config.save_pretrained(folder)
+    weights = {name: tensor.detach().cpu() for name, tensor in adapter_weights(adapter).items()}
+    save_file({k: v.contiguous() for k, v in weights.items()}, folder / "adapter_model.safetensors")
+
+
+def load_adapter(backbone: Backbone, folder: Path) -> Any:
+    """The saved adapter on a twin of the backbone's model.
+
+    Raises:
+        EmbedLabError: it was made for another backbone, or its files are damaged.
+    """
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    try:
+        config = LoraConfig.from_pretrained(str(folder))
+        weights = load_file(folder / "adapter_model.safetensors")
+        adapter = get_peft_model(twin(backbone.model), config)
+        expected = {name: tensor.shape for name, tensor in adapter_weights(adapter).items()}
+        if expected != {name: tensor.shape for name, tensor in weights.items()}:
+            raise ValueError("other shapes")
+        set_peft_model_state_dict(adapter, weights)
+    except Exception as error:
+        raise EmbedLabError(
+            f"The adapter does not fit {backbone.name}: it was made for another backbone, or its "
+            "files are damaged; choose the backbone it was trained on."
+        ) from error
+    adapter.eval()
+    return adapter
+
+
+@contextmanager
+def seeded(backbone: Backbone, seed: int) -> Iterator[None]:
+    """Random draws inside are a function of ``seed``, and change nothing outside."""
+    devices = [backbone.device] if backbone.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield
+
+
+class UpperPart:
+    """The top k layers of an adapted model, run on what the frozen layers below leave behind.
+
+    The modules are the model's own, so training this part trains the model.
+
+    Args:
+        trained: a backbone with an adapter on its top ``k`` layers.
+        k: how many.
+
+    Raises:
+        EmbedLabError: the architecture does more with its input than its layers and final norm say;
+            running it in two parts would give other states than running it whole.
+    """
+
+    def __init__(self, trained: Backbone, k: int) -> None:
+        self.trained, self.cut = trained, trained.num_layers - k
+        # Before the copy: the first pass puts the library's recorders on the layers, once a model,
+        # and the copy's layers are the same.
+        whole = self._probed(self._whole)
+        model = copy.copy(trained.model)
+        model._modules = dict(model._modules)
+        layers = model._modules.get("layers")
+        if not isinstance(layers, nn.ModuleList):
+            raise self._impossible()
+        model.config = copy.deepcopy(model.config)
+        model.config.num_hidden_layers = k
+        if getattr(model.config, "layer_types", None):
+            model.config.layer_types = model.config.layer_types[self.cut :]
+        model._modules["layers"] = layers[self.cut :]
+        self.model = model
+        parts = self._probed(lambda mask, attention: self.run(whole[attention][0], mask, attention))
+        real = _PROBE_MASK[..., None].to(trained.device)
+        for attention, states in whole.items():
+            for one, other in zip(states, parts[attention], strict=True):
+                gap = ((one - other) * real).float().norm() / (one * real).float().norm()
+                if not float(gap) < SAME:
+                    raise self._impossible()
+
+    def run(self, hidden: Tensor, mask: Tensor, attention: str) -> tuple[Tensor, ...]:
+        """Layers cut … L of n texts, (n, T, d) each, from layer ``cut``'s states ``hidden``."""
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        output = self.model(
+            inputs_embeds=hidden,
+            attention_mask=mask,
+            position_ids=positions,
+            is_causal=attention == "causal",
+            use_cache=False,
+            output_hidden_states=True,
+        )
+        return tuple(output.hidden_states)
+
+    def _whole(self, mask: Tensor, attention: str) -> tuple[Tensor, ...]:
+        ids = _PROBE_IDS.to(mask.device)
+        return self.trained.hidden_states(ids, mask, attention)[self.cut :]
+
+    @torch.no_grad()
+    def _probed(
+        self, states: Callable[[Tensor, str], tuple[Tensor, ...]]
+    ) -> dict[str, tuple[Tensor, ...]]:
+        mask = _PROBE_MASK.to(self.trained.device)
+        with self.trained.lock:
+            return {attention: states(mask, attention) for attention in ATTENTIONS}
+
+    def _impossible(self) -> EmbedLabError:
+        return EmbedLabError(
+            f"The layers of {self.trained.name} ({self.trained.config.model_type}) cannot be run "
+            "in two parts; choose LoRA on all layers."
+        )

@@ -1,0 +1,291 @@
+"""A training's folder: what was learned, what it was made from, and where it can go on.
+
+``run.json`` is written last, so a folder that has it is whole::
+
+    run.json         the facts: backbone, design, recipe, data, versions
+    adapter/         LoRA as peft saves it, where the backbone was trained
+    head.safetensors the trainable head, where the design has one
+    history.jsonl    a line a step
+    checkpoint.safetensors  weights and optimiser while the training is under way
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from embedlab.adapters import load_adapter, save_adapter, with_adapter
+from embedlab.backbone import Backbone
+from embedlab.design import Design
+from embedlab.errors import EmbedLabError
+from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.training import Step, Training
+
+FORMAT = 1
+FACTS = "run.json"
+CHECKPOINT = "checkpoint.safetensors"
+PACKAGES = ("torch", "transformers", "peft")
+
+
+def facts(training: Training, backbone_id: str, **more: Any) -> dict[str, Any]:
+    """What ``run.json`` says: everything needed to train it again."""
+    base, pairs, design = training.base, training.pairs, training.design
+    size = None if training.head is None else asdict(training.head.size)
+    return {
+        "format": FORMAT,
+        "name": training.name,
+        "backbone": {
+            "id": backbone_id,
+            "key": base.key,
+            "source": base.source,
+            "note": base.note,
+            "dtype": str(base.dtype).removeprefix("torch."),
+            "max_length": base.max_length,
+        },
+        "design": design.name,
+        "prompts": {"query": design.query_prompt, "document": design.document_prompt},
+        "head": size,
+        "mode": training.recipe.mode,
+        "recipe": training.recipe.asdict(),
+        "data": {
+            "id": pairs.id,
+            "title": pairs.title,
+            "source": pairs.source,
+            "licence": pairs.licence,
+            "pairs": len(pairs),
+            "sha256": pairs.digest,
+            "removed": pairs.removed,
+            "in_domain": list(pairs.in_domain),
+        },
+        "seed": training.recipe.seed,
+        "steps": training.done,
+        "failed": training.failed,
+        "seconds": round(sum(step.seconds for step in training.history), 1),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        **more,
+    }
+
+
+def design_of(about: dict[str, Any]) -> Design:
+    """The design a run trained, prompts included."""
+    prompts = about.get("prompts", {})
+    return replace(
+        Design.parse(about["design"]),
+        query_prompt=prompts.get("query", ""),
+        document_prompt=prompts.get("document", ""),
+    )
+
+
+def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) -> dict[str, Any]:
+    """Write what was learned into a folder that holds no finished run yet.
+
+    Returns:
+        What ``run.json`` says.
+
+    Raises:
+        EmbedLabError: a run is there already, the disk is full or the folder cannot be written.
+    """
+    about = facts(training, backbone_id, **more)
+    if (folder / FACTS).exists():
+        raise EmbedLabError(
+            f"{folder.name!r} holds a finished training already; choose another folder."
+        )
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if training.adapter is not None:
+            save_adapter(training.adapter, folder / "adapter", backbone_id)
+        if training.head is not None:
+            _save(training.head.state_dict(), folder / "head.safetensors")
+        lines = [json.dumps(asdict(step)) for step in training.history]
+        _write("\n".join(lines) + "\n", folder / "history.jsonl")
+        # Last: a folder with facts is whole.
+        _write(json.dumps(about, indent=2, ensure_ascii=False) + "\n", folder / FACTS)
+    return about
+
+
+def load_run(folder: Path, backbone: Backbone) -> tuple[Backbone, dict[str, Any]]:
+    """The trained backbone that a folder describes, and its facts.
+
+    Args:
+        folder: as :func:`save_run` left it.
+        backbone: what it was trained from.
+
+    Raises:
+        EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.
+    """
+    about = read_facts(folder)
+    design = design_of(about)
+    if (folder / "adapter").is_dir():
+        adapter = load_adapter(backbone, folder / "adapter")
+        trained = with_adapter(backbone, adapter, about["name"])
+    else:
+        trained = backbone.sibling(about["name"])
+    kind = POOLINGS[design.pooling]
+    if issubclass(kind, TrainableHead):
+        size = HeadSize(**about["head"])
+        head = kind(backbone.hidden_size, backbone.num_layers, size=size)
+        try:
+            head.load_state_dict(load_file(folder / "head.safetensors"))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise EmbedLabError(
+                f"The head of {about['name'][:60]!r} does not fit {backbone.name}, or its file is "
+                "damaged; choose the backbone it was trained on."
+            ) from error
+        head.trained = True
+        trained.install(design, head.to(backbone.device))
+    return trained, about
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """``run.json``, checked.
+
+    Raises:
+        EmbedLabError: it is missing, damaged, or of another format.
+    """
+    try:
+        about = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        if about["format"] != FORMAT:
+            raise ValueError("another format")
+        design_of(about)
+        if not all(isinstance(text, str) for text in (about["name"], about["backbone"]["id"])):
+            raise ValueError("names that are none")
+        if about["head"] is not None:
+            HeadSize(**about["head"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EmbedLabError(
+            f"The folder {folder.name!r} holds no run of EmbedLab, or a damaged one; choose a "
+            "folder that `embedlab train` wrote."
+        ) from error
+    found: dict[str, Any] = about
+    return found
+
+
+# Checkpoints
+
+
+def save_checkpoint(training: Training, folder: Path) -> None:
+    """Everything needed to go on exactly where the training is: one file, replaced as a whole.
+
+    Raises:
+        EmbedLabError: the disk is full or the folder cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for i, parameter in enumerate(training.parameters):
+        tensors[f"parameter.{i}"] = parameter
+        for name, value in training.optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value)
+    about = {
+        "done": training.done,
+        "history": [asdict(step) for step in training.history],
+        **_identity(training),
+    }
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _save(tensors, folder / CHECKPOINT, {"training": json.dumps(about)})
+
+
+def resume(training: Training, folder: Path) -> bool:
+    """Bring a fresh training to its last checkpoint; False where there is none.
+
+    Raises:
+        EmbedLabError: the checkpoint belongs to another design, recipe, backbone or data, or is
+            damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["training"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        history = [Step(**step) for step in about.pop("history")]
+        done = int(about.pop("done"))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise EmbedLabError(
+            f"The checkpoint in {folder.name!r} is damaged; train into another folder."
+        ) from error
+    for name, value in _identity(training).items():
+        if about.get(name) != value:
+            raise EmbedLabError(
+                f"The checkpoint in {folder.name!r} is of another training (its {name} differs); "
+                "train into another folder, or with the same settings as before."
+            )
+    _restore(training, tensors)
+    training.done, training.history = done, history
+    return True
+
+
+@torch.no_grad()
+def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
+    state = training.optimizer.state
+    for i, parameter in enumerate(training.parameters):
+        parameter.copy_(tensors[f"parameter.{i}"])
+        prefix = f"optimizer.{i}."
+        for key in [key for key in tensors if key.startswith(prefix)]:
+            value = tensors[key]  # AdamW counts its steps on the CPU
+            state[parameter][key.removeprefix(prefix)] = (
+                value if value.ndim == 0 else value.to(parameter.device)
+            )
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """A finished training needs none."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _identity(training: Training) -> dict[str, Any]:
+    return {
+        "design": training.design.name,
+        "prompts": [training.design.query_prompt, training.design.document_prompt],
+        "recipe": training.recipe.asdict(),
+        "backbone": training.base.key,
+        "data": training.pairs.digest,
+    }
+
+
+# Files
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """What the disk refuses, in words."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "the disk is full" if full else "the folder cannot be written"
+        raise EmbedLabError(
+            f"{folder.name!r} was not saved: {what}; free some space or choose another folder."
+        ) from error
+
+
+def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None = None) -> None:
+    """Write a safetensors file and put it in place as a whole."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        save_file(whole, temporary, metadata=about)
+        temporary.replace(path)
+    except SafetensorError as error:  # the library's own way to report what the disk said
+        full = f"os error {errno.ENOSPC}" in str(error)
+        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(text: str, path: Path) -> None:
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

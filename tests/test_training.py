@@ -1,0 +1,316 @@
+"""Training on tiny random models: what must be exact is exact."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from conftest import tiny_backbone, words
+from torch.nn import functional as F
+
+from embedlab import Design, embed
+from embedlab.adapters import UpperPart, add_lora, with_adapter
+from embedlab.errors import EmbedLabError
+from embedlab.pairs import PairSet
+from embedlab.passes import WholePass
+from embedlab.recipe import recipe_from
+from embedlab.runs import CHECKPOINT, load_run, resume, save_checkpoint, save_run
+from embedlab.training import Training
+
+TEXTS = ["w1 w2 w3", "w9", "w4 w5 w6 w7 w8 w1", "w2 w2"]
+
+
+def pair_set(n: int = 24, negatives: bool = False) -> PairSet:
+    anchors, positives, third = (words(*[3 + i % 5 for i in range(n)], seed=s) for s in (1, 2, 3))
+    return PairSet(
+        id="made-up",
+        title="Made up",
+        anchors=tuple(anchors),
+        positives=tuple(positives),
+        negatives=tuple(third) if negatives else (),
+    )
+
+
+def recipe(**changes):
+    small = {
+        "steps": 4,
+        "batch": 4,
+        "lr": 1e-2,
+        "held_out": 4,
+        "evaluate_every": 2,
+        "micro_tokens": 24,
+        "lora_rank": 4,
+        "warmup": 1,
+        "top_layers": 2,
+    }
+    return recipe_from("cpu", **(small | changes))
+
+
+def trained(design: str, backbone=None, pairs=None, **changes) -> Training:
+    training = Training(
+        backbone or tied(), Design.parse(design), pairs or pair_set(), recipe(**changes)
+    )
+    list(training.run())
+    return training
+
+
+def tied():
+    """MNTP predicts with the embedding, where it is also the language-model head."""
+    backbone = tiny_backbone()
+    backbone.model.config.tie_word_embeddings = True
+    return backbone
+
+
+def weights(training: Training) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in training.parameters]
+
+
+def assert_close(one, other, atol: float) -> None:
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, atol=atol, rtol=atol)
+
+
+DESIGNS = ["causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/weighted_mean@2"]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_lora_changes_the_vectors_and_not_the_backbone_it_came_from(design):
+    backbone, parsed = tiny_backbone(), Design.parse(design)
+    before = embed(TEXTS, parsed, backbone)
+    result = trained(design, backbone).result()
+    assert abs(embed(TEXTS, parsed, result) - before).max() > 1e-4
+    backbone.cache = type(backbone.cache)(10**8)
+    assert (embed(TEXTS, parsed, backbone) == before).all()
+
+
+def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
+    """One step without dropout against a single graph over the whole padded batch."""
+    backbone, design = tiny_backbone(), Design.parse("bidirectional/mean")
+    pairs = pair_set(6)
+    options = {"steps": 1, "batch": 4, "held_out": 0, "lora_dropout": 0.0, "clip": 0}
+    training = Training(backbone, design, pairs, recipe(**options))
+    seen: list[torch.Tensor] = []
+    training.optimizer.step = lambda: seen.extend(p.grad.clone() for p in training.parameters)
+    training.optimizer.zero_grad = lambda **_: None
+    (_, step) = list(training.run())
+
+    other = Training(tiny_backbone(), design, pairs, recipe(**options))
+    chosen = other.batch(0)
+    sides = []
+    for part in (pairs.anchors, pairs.positives):
+        batch = other.base.tokenizer(
+            [f"{part[i]} </s>" for i in chosen], padding=True, return_tensors="pt"
+        )
+        hidden = other.adapter.base_model.model(
+            **{k: v for k, v in batch.items() if k != "token_type_ids"}, is_causal=False
+        ).last_hidden_state
+        mask = batch["attention_mask"][..., None].float()
+        sides.append(F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1))
+    loss = F.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(4))
+    loss.backward()
+    assert step.loss == pytest.approx(float(loss.detach()), abs=1e-5)
+    assert_close(seen, [p.grad for p in other.parameters], 1e-5)
+
+
+@pytest.mark.parametrize("negatives", [False, True])
+@pytest.mark.parametrize("design", ["causal/eos", "M5"])
+def test_cached_gradients_train_like_plain_ones(design, negatives):
+    """The same dropout too: a micro-batch that is run twice draws the same."""
+    pairs = pair_set(negatives=negatives)
+    plain = trained(design, pairs=pairs, keep_tokens=10**6)
+    cached = trained(design, pairs=pairs, keep_tokens=0)
+    assert_close(weights(cached), weights(plain), 1e-5)
+
+
+def test_the_size_of_the_micro_batches_changes_nothing_but_dropout():
+    one = trained("causal/eos", micro_tokens=10**4, lora_dropout=0.0)
+    many = trained("causal/eos", micro_tokens=8, lora_dropout=0.0)
+    assert_close(weights(many), weights(one), 1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma3_text"])
+@pytest.mark.parametrize("design", ["causal/mean", "M5"])
+def test_the_top_layers_train_alike_whether_the_lower_ones_are_kept_or_run(architecture, design):
+    """The reference runs the whole backbone every time; LoRA is on its top two layers."""
+    kept = trained(design, tiny_backbone(architecture), mode="top_layers")
+    whole = Training(
+        tiny_backbone(architecture), Design.parse(design), pair_set(), recipe(mode="top_layers")
+    )
+    whole.pooler.source = WholePass(whole.live)
+    list(whole.run())
+    assert_close(weights(kept), weights(whole), 1e-5)
+
+
+def test_layers_that_cannot_be_parted_are_refused():
+    backbone = tiny_backbone("gpt2")
+    with pytest.raises(EmbedLabError, match="gpt2"):
+        UpperPart(backbone, 2)
+
+
+@pytest.mark.parametrize("mode", ["lora", "head"])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(mode):
+    torch.manual_seed(123)
+    one = weights(trained("M5", mode=mode))
+    torch.manual_seed(456)
+    two = weights(trained("M5", mode=mode))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    other = weights(trained("M5", mode=mode, seed=1))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(("design", "changes"), [("M5", {}), ("M4", {"mntp_steps": 3})])
+def test_resuming_is_exact(tmp_path, design, changes):
+    straight = trained(design, steps=6, **changes)
+    first = Training(tied(), Design.parse(design), pair_set(), recipe(steps=6, **changes))
+    for step in first.run():
+        if step.number == 4:
+            break
+    save_checkpoint(first, tmp_path)
+    second = Training(tied(), Design.parse(design), pair_set(), recipe(steps=6, **changes))
+    # Two loads of one backbone have one key; two tiny random ones do not.
+    second.base.key = first.base.key
+    assert resume(second, tmp_path)
+    assert [s.number for s in second.history] == [0, 1, 2, 3, 4]
+    list(second.run())
+    assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(second), strict=True))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    first = trained("causal/eos")
+    save_checkpoint(first, tmp_path)
+    other = Training(first.base, first.design, pair_set(), recipe(lr=2e-2))
+    with pytest.raises(EmbedLabError, match="recipe"):
+        resume(other, tmp_path)
+    (tmp_path / CHECKPOINT).write_bytes(b"half a")
+    with pytest.raises(EmbedLabError, match="damaged"):
+        resume(other, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("design", "mode"),
+    [
+        ("causal/eos", "lora"),
+        ("causal/eos", "top_layers"),
+        ("M3", "lora"),
+        ("M3", "top_layers"),
+        ("M3", "head"),
+    ],
+)
+def test_saving_and_loading_is_exact(tmp_path, design, mode):
+    parsed = Design.parse(design)
+    backbone = tiny_backbone()
+    training = trained(design, backbone, mode=mode)
+    about = save_run(training, tmp_path / "run", "tiny")
+    assert about == json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    loaded, _ = load_run(tmp_path / "run", backbone)
+    assert (embed(TEXTS, parsed, loaded) == embed(TEXTS, parsed, training.result())).all()
+    with pytest.raises(EmbedLabError, match="finished"):
+        save_run(training, tmp_path / "run", "tiny")
+
+
+def test_a_run_for_another_backbone_is_refused(tmp_path):
+    from transformers import AutoConfig, AutoModel
+
+    from embedlab import Backbone
+
+    save_run(trained("M3"), tmp_path / "run", "tiny")
+    config = AutoConfig.for_model(
+        "llama", vocab_size=120, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2,
+    )  # fmt: skip
+    small = Backbone(
+        AutoModel.from_config(config), tiny_backbone().tokenizer, name="small", max_length=64
+    )
+    with pytest.raises(EmbedLabError, match="another backbone"):
+        load_run(tmp_path / "run", small)
+
+
+def test_a_head_alone_shares_the_hidden_states_and_not_the_vectors():
+    backbone, design = tiny_backbone(), Design.parse("M3")
+    result = trained("M3", backbone, mode="head").result()
+    assert result.key == backbone.key
+    assert result.version(design) != backbone.version(design)
+    assert result.head(design).trained
+    assert not backbone.head(design).trained
+
+
+def test_m2_keeps_its_query_and_key_weights_but_for_weight_decay():
+    training = Training(
+        tiny_backbone(), Design.parse("M2"), pair_set(), recipe(mode="head", weight_decay=0.0)
+    )
+    before = training.head.query.weight.detach().clone()
+    list(training.run())
+    assert torch.equal(training.head.query.weight, before)
+    assert not torch.equal(
+        training.head.value.weight, Training(
+            tiny_backbone(), Design.parse("M2"), pair_set(), recipe(mode="head")
+        ).head.value.weight
+    )  # fmt: skip
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights():
+    training = trained("causal/eos", lr=10.0, scale=1000.0, steps=30, clip=0, schedule="constant")
+    with torch.no_grad():
+        training.parameters[0].fill_(float("nan"))
+    good = [p.clone() for p in training._good]
+    training.done -= 1
+    list(training.run())
+    assert "lower learning rate" in training.failed
+    assert_close(weights(training), good, 0)
+
+
+def test_an_mntp_loss_is_that_of_predicting_masked_tokens_from_the_token_before():
+    from embedlab import mntp
+
+    backbone = tied()
+    adapter = add_lora(backbone, recipe(lora_dropout=0.0))
+    live = with_adapter(backbone, adapter, "live")
+    encoded = live.encode(["w1 w2 w3 w4 w5", "w7 w8 w9"])
+    loss = mntp.backward(live, encoded, 1000, 5)
+
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
+    chosen = mntp.masked(mask, 5)
+    assert chosen.sum() >= 2
+    assert not (chosen & ~mask.bool()).any()
+    assert not chosen[:, 0].any()
+    total, n = 0.0, 0
+    for row, encoded_text in enumerate(encoded):
+        ids = torch.tensor(encoded_text.ids)
+        inputs = ids.clone()
+        inputs[chosen[row, : len(ids)]] = mntp.blank_id(live)
+        states = live.model(inputs[None], is_causal=False).last_hidden_state[0]
+        logits = states @ live.model.get_input_embeddings().weight.T
+        for t in range(1, len(ids)):
+            if chosen[row, t]:
+                total += float(F.cross_entropy(logits[t - 1][None], ids[t][None]))
+                n += 1
+    assert loss == pytest.approx(total / n, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("design", "changes", "message"),
+    [
+        ("causal/eos", {"mode": "head"}, "no trainable head"),
+        ("causal/eos", {"mntp_steps": 5}, "causal"),
+        ("M5", {"mntp_steps": 5, "mode": "head"}, "leaves"),
+        ("causal/eos", {"mode": "top_layers", "top_layers": 4}, "4 layers"),
+        ("causal/eos", {"steps": 0}, "steps is 0"),
+        ("causal/eos", {"steps": 10**9}, "steps"),
+        ("causal/eos", {"lr": float("nan")}, "must be a number"),
+        ("causal/eos", {"mode": "everything"}, "lora, top_layers, head"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(design, changes, message):
+    with pytest.raises(EmbedLabError, match=message):
+        Training(tiny_backbone(), Design.parse(design), pair_set(), recipe(**changes))
+
+
+def test_stopping_in_the_first_step_leaves_the_backbone_as_it_was():
+    backbone, design = tiny_backbone(), Design.parse("causal/eos")
+    training = Training(backbone, design, pair_set(), recipe())
+    for step in training.run():
+        assert step.number == 0
+        break
+    assert (embed(TEXTS, design, training.result()) == embed(TEXTS, design, backbone)).all()
