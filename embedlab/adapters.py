@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,11 +112,11 @@ def load_adapter(backbone: Backbone, folder: Path) -> Any:
     Raises:
         EmbedLabError: it was made for another backbone, or its files are damaged.
     """
-    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from peft import get_peft_model, set_peft_model_state_dict
     from safetensors.torch import load_file
 
     try:
-        config = LoraConfig.from_pretrained(str(folder))
+        config = _read_config(folder)
         weights = load_file(folder / "adapter_model.safetensors")
         adapter = get_peft_model(twin(backbone.model), config)
         expected = {name: tensor.shape for name, tensor in adapter_weights(adapter).items()}
@@ -128,6 +130,26 @@ def load_adapter(backbone: Backbone, folder: Path) -> Any:
         ) from error
     adapter.eval()
     return adapter
+
+
+def _read_config(folder: Path) -> Any:
+    """The few values we write ourselves; a stranger's file gets no say in anything else."""
+    from peft import LoraConfig
+
+    values = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    targets = values["target_modules"]
+    if isinstance(targets, str):
+        layers = [int(number) for number in re.findall(r"\d+", targets)]
+        if targets != _targets(range(layers[0], layers[-1] + 1)):
+            raise ValueError("other targets")
+    elif not set(targets) <= set(LORA_TARGETS):
+        raise ValueError("other targets")
+    return LoraConfig(
+        r=int(values["r"]),
+        lora_alpha=int(values["lora_alpha"]),
+        lora_dropout=float(values["lora_dropout"]),
+        target_modules=targets,
+    )
 
 
 @contextmanager

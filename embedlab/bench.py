@@ -184,14 +184,10 @@ def sentence_transformers(
 
 def _other(backbone: Backbone) -> Any:
     """The same weights under sentence-transformers, in the same precision."""
-    try:
-        from sentence_transformers import SentenceTransformer
-        from sentence_transformers.base.modules.transformer import Transformer
-        from sentence_transformers.sentence_transformer.modules.pooling import Pooling
-    except ImportError as error:
-        raise EmbedLabError(
-            "Comparing needs sentence-transformers; install it with pip install 'embedlab[test]'."
-        ) from error
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules.transformer import Transformer
+    from sentence_transformers.sentence_transformer.modules.pooling import Pooling
+
     # Text alone: with the default it would wrap every text in the tokenizer's chat template.
     body = Transformer(
         backbone.model.name_or_path,

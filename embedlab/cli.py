@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
+from embedlab.cli_training import export, train
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 from embedlab.terminal import DEBUG, guarded, one_line, progress_bar, say, table
@@ -32,6 +33,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+app.command()(train)
+app.command()(export)
 
 DesignOption = Annotated[str, typer.Option("--design", help=DESIGN_HELP)]
 BackboneOption = Annotated[

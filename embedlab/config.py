@@ -55,6 +55,11 @@ class Limits:
     state_disk_mb: int = 1000
     max_backbones: int = 2
     max_users: int = 40
+    max_train_steps: int = 2000
+    max_train_minutes: int = 30
+    max_waiting_runs: int = 8
+    max_runs: int = 24
+    keep_runs_minutes: int = 120
 
     def __post_init__(self) -> None:
         for item in fields(self):

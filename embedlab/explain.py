@@ -37,7 +37,7 @@ def layer_quality(
     chosen = layers.choose_measure(corpus, measure)
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
-    persist = corpus.id in lab.config.corpora
+    persist = corpus.id in lab.config.corpora and backbone.adapter is None
 
     def states(
         texts: tuple[str, ...], prompt: str, keep: bool, report: Progress

@@ -20,6 +20,7 @@ from embedlab.design import Design
 from embedlab.embedding import Vectors, embed, pool
 from embedlab.errors import EmbedLabError
 from embedlab.jobs import Jobs
+from embedlab.live_runs import PREFIX, LiveRuns
 from embedlab.loading import load_backbone
 from embedlab.lru import Recent
 from embedlab.progress import Progress, silent
@@ -42,6 +43,7 @@ class Lab:
         self._backbones: Recent[Backbone] = Recent(limits.max_backbones)
         self._embedded: Recent[Embedded] = Recent(32)
         self._maps: Recent[Maps] = Recent(32)
+        self.runs = LiveRuns(self.backbone, limits)
 
     # Backbones and corpora
 
@@ -57,7 +59,12 @@ class Lab:
         return next(e.id for e in fit if e.hardware == "cpu")
 
     def backbone(self, backbone_id: str = "", progress: Progress = silent) -> Backbone:
-        """A loaded backbone; the first caller loads it, the others wait for the same one."""
+        """A loaded backbone; the first caller loads it, the others wait for the same one.
+
+        The id may also be that of a run: then it is the trained backbone.
+        """
+        if str(backbone_id).startswith(PREFIX):
+            return self.runs.backbone(backbone_id)
         entry = self.config.backbone(backbone_id or self.default_backbone)
         return self._backbones.get(entry.id) or self.jobs.run(
             ("backbone", entry.id), lambda report: self._load(entry, report), progress
@@ -164,11 +171,11 @@ class Lab:
         self.check(corpus.texts, design)
         backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
-        key = f"{backbone.key}|{design}|{corpus.fingerprint}"
+        key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
         def work(report: Progress) -> Embedded:
-            # A user's own texts never touch the disk.
-            persist = corpus.id in self.config.corpora
+            # A user's own texts never touch the disk, nor what a visitor's trained model makes.
+            persist = corpus.id in self.config.corpora and backbone.adapter is None
             states = backbone.states(
                 corpus.texts,
                 design.attention,
@@ -222,12 +229,13 @@ class Lab:
         a: Embedded,
         b: Embedded,
         k: int,
-        backbone_id: str = "",
+        backbone_ids: tuple[str, str] = ("", ""),
         progress: Progress = silent,
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists for one query, with rank moves between them.
 
-        Relevance is known for the corpus's own queries.
+        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Relevance is known for
+        the corpus's own queries.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -237,11 +245,11 @@ class Lab:
             raise EmbedLabError(f"k is {k}; ask for 1 to {most} results.")
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
-        queries = (
-            self.embed([query], a.design, backbone_id, query=True, progress=progress),
-            self.embed([query], b.design, backbone_id, query=True, progress=progress),
+        vector_a, vector_b = (
+            self.embed([query], side.design, backbone_id, query=True, progress=progress)
+            for side, backbone_id in zip((a, b), backbone_ids, strict=True)
         )
-        return ranked_lists(query, corpus, a, b, queries, k)
+        return ranked_lists(query, corpus, a, b, (vector_a, vector_b), k)
 
     def retrieval_scores(
         self,

@@ -30,8 +30,9 @@ from embedlab.adapters import load_adapter, save_adapter, with_adapter
 from embedlab.backbone import Backbone
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
+from embedlab.history import Step
 from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
-from embedlab.training import Step, Training
+from embedlab.training import Training
 
 FORMAT = 1
 FACTS = "run.json"
@@ -111,7 +112,19 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
         lines = [json.dumps(asdict(step)) for step in training.history]
         _write("\n".join(lines) + "\n", folder / "history.jsonl")
         # Last: a folder with facts is whole.
-        _write(json.dumps(about, indent=2, ensure_ascii=False) + "\n", folder / FACTS)
+        _write(_json(about), folder / FACTS)
+    return about
+
+
+def add_facts(folder: Path, **more: Any) -> dict[str, Any]:
+    """Write more into a run's facts, such as its scores.
+
+    Returns:
+        What ``run.json`` says now.
+    """
+    about = read_facts(folder) | more
+    with _writing(folder):
+        _write(_json(about), folder / FACTS)
     return about
 
 
@@ -283,6 +296,10 @@ def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None =
         raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _json(values: dict[str, Any]) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def _write(text: str, path: Path) -> None:

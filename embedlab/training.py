@@ -12,7 +12,6 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,7 +21,8 @@ from embedlab import gpu, mntp
 from embedlab.adapters import add_lora, with_adapter
 from embedlab.backbone import Backbone, batches
 from embedlab.design import Design
-from embedlab.errors import EmbedLabError
+from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.history import Step
 from embedlab.losses import info_nce, mean_reciprocal_rank, repeated
 from embedlab.passes import Pooler
 from embedlab.pooling import POOLINGS, TrainableHead
@@ -34,28 +34,6 @@ if TYPE_CHECKING:
 
 #: A text, and whether it is a query (and so gets the query prompt).
 Asked = tuple[str, bool]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One update. ``number`` counts from 1 through both phases, 0 is the state before any.
-
-    ``phase`` is ``mntp`` or ``contrastive``; ``held_out`` the mean reciprocal rank of the held-out
-    pairs, where it was measured; ``seconds`` the time of this step alone.
-    """
-
-    number: int
-    phase: str
-    loss: float | None
-    lr: float
-    tokens: int
-    seconds: float
-    held_out: float | None = None
-
-    @property
-    def tokens_per_second(self) -> float:
-        """Tokens trained on in a second, padding not counted."""
-        return self.tokens / self.seconds if self.seconds else 0.0
 
 
 class Training:
@@ -164,24 +142,40 @@ class Training:
     # The loop
 
     def run(self, progress: Progress = silent) -> Iterator[Step]:
-        """Train to the end, yielding every step; stop iterating to stop.
+        """Train to the end, yielding every step.
+
+        To stop, stop iterating between two steps, or raise ``Cancelled`` in ``progress``: a step
+        that is not finished changes nothing. Calling this again goes on.
 
         A loss or gradient that is not finite ends the training: the weights go back to the last
         that gave a finite loss, and :attr:`failed` says what happened.
         """
-        if self.done == 0 and not self.history:
-            yield self._note(Step(0, self._phase(0), None, 0.0, 0, 0.0, self.score()))
-        while self.done < self.total and not self.failed:
-            start = time.perf_counter()
-            phase, lr = self._phase(self.done), self._set_rate()
-            work = self._mntp_step if phase == "mntp" else self._contrastive_step
-            loss, tokens = work(progress)
-            if not self._apply(loss):
-                return
-            seconds = time.perf_counter() - start
-            self.done += 1
-            held = self.score() if self._is_due() else None
-            yield self._note(Step(self.done, phase, loss, lr, tokens, seconds, held))
+        try:
+            if not self.history:
+                held = self.score(progress)
+                yield self._note(Step(0, self._phase(0), None, 0.0, 0, 0.0, held))
+            while self.done < self.total and not self.failed:
+                step = self._step(progress)
+                if step is not None:
+                    yield step
+        except Cancelled:
+            self.optimizer.zero_grad(set_to_none=True)
+
+    def _step(self, progress: Progress) -> Step | None:
+        start = time.perf_counter()
+        phase, lr = self._phase(self.done), self._set_rate()
+        work = self._mntp_step if phase == "mntp" else self._contrastive_step
+        loss, tokens = work(progress)
+        if not self._apply(loss):
+            return None
+        seconds = time.perf_counter() - start
+        self.done += 1
+        # The update is made: being stopped while scoring must not lose its place in the history.
+        try:
+            held = self.score(progress) if self._is_due() else None
+        except Cancelled:
+            held = None
+        return self._note(Step(self.done, phase, loss, lr, tokens, seconds, held))
 
     def _note(self, step: Step) -> Step:
         self.history.append(step)
@@ -317,7 +311,7 @@ class Training:
     # Held-out pairs, and what is frozen
 
     @torch.no_grad()
-    def score(self) -> float | None:
+    def score(self, progress: Progress = silent) -> float | None:
         """The held-out pairs' mean reciprocal rank; None where too few were held out."""
         if self.held is None or len(self.held) < 2:
             return None
@@ -328,6 +322,7 @@ class Training:
         encoded = self.pooler.encode(texts)
         vectors = torch.zeros(len(texts), self.base.hidden_size)
         for part in batches([len(e.ids) for e in encoded], self.recipe.micro_tokens):
+            progress(self.done, self.total, "scoring held-out pairs")
             pooled = self.pooler.pooled([texts[i] for i in part], [encoded[i] for i in part], 0)
             vectors[part] = pooled.float().cpu()
         n = len(self.held)

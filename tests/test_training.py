@@ -314,3 +314,21 @@ def test_stopping_in_the_first_step_leaves_the_backbone_as_it_was():
         assert step.number == 0
         break
     assert (embed(TEXTS, design, training.result()) == embed(TEXTS, design, backbone)).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target_modules": "(a+)+$"},
+        {"target_modules": ["embed_tokens"]},
+        {"r": "many"},
+        {"r": None},
+    ],
+)
+def test_an_adapter_config_of_a_stranger_is_refused(tmp_path, change):
+    backbone = tiny_backbone()
+    save_run(trained("M3", backbone), tmp_path / "run", "tiny")
+    path = tmp_path / "run" / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
+    with pytest.raises(EmbedLabError, match="another backbone"):
+        load_run(tmp_path / "run", backbone)

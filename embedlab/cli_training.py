@@ -1,0 +1,248 @@
+"""``embedlab train`` and ``embedlab export``: parse, call, print."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedlab.errors import EmbedLabError
+from embedlab.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
+from embedlab.terminal import guarded, one_line, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from embedlab.evaluation import Change
+    from embedlab.history import Step
+    from embedlab.pairs import PairSet
+    from embedlab.progress import Progress
+    from embedlab.training import Training
+
+#: Hidden states of a frozen backbone that training a head alone keeps, in bytes.
+ROOM = 8 * 10**9
+
+
+@guarded
+def train(
+    design: Annotated[str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5")],
+    data: Annotated[
+        str,
+        typer.Option(help="stsb-train, bible-pairs, boolq-train, or a csv, jsonl or parquet file"),
+    ],
+    out: Annotated[Path, typer.Option(help="the run's folder; a stopped training goes on there")],
+    backbone: Annotated[
+        str, typer.Option(help="a pinned backbone's id, a folder, or a Hugging Face Hub name")
+    ] = "smollm2-135m",
+    recipe: Annotated[str, typer.Option(help=f"a preset: {', '.join(RECIPES)}")] = "cpu",
+    mode: Annotated[str | None, typer.Option(help=f"one of {', '.join(MODES)}")] = None,
+    steps: Annotated[int | None, typer.Option(help="updates of the weights")] = None,
+    batch: Annotated[int | None, typer.Option(help="pairs an update")] = None,
+    lr: Annotated[float | None, typer.Option(help="learning rate of LoRA")] = None,
+    head_lr: Annotated[float | None, typer.Option(help="learning rate of a trainable head")] = None,
+    schedule: Annotated[str | None, typer.Option(help=f"one of {', '.join(SCHEDULES)}")] = None,
+    warmup: Annotated[int | None, typer.Option(help="steps until the full learning rate")] = None,
+    top_layers: Annotated[int | None, typer.Option(help="layers of mode top_layers")] = None,
+    mntp_steps: Annotated[
+        int | None, typer.Option(help="masked next-token prediction first, for bidirectional")
+    ] = None,
+    max_pairs: Annotated[int | None, typer.Option(help="pairs to use; 0 for all")] = None,
+    held_out: Annotated[int | None, typer.Option(help="pairs to score and not to train on")] = None,
+    seed: Annotated[int | None, typer.Option(help="of the weights and the order")] = None,
+    both_directions: Annotated[
+        bool | None, typer.Option(help="positives also look for their anchors")
+    ] = None,
+    anchor: Annotated[str, typer.Option(help="a file's column; default: found by name")] = "",
+    positive: Annotated[str, typer.Option(help="a file's column")] = "",
+    negative: Annotated[str, typer.Option(help="a file's column; default: found by name")] = "",
+    score: Annotated[bool, typer.Option(help="Score four small tasks before and after.")] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+) -> None:
+    """Train a design on pairs of texts, and write the adapter and the head."""
+    chosen: dict[str, Any] = {
+        name: value for name, value in locals().items() if name in Recipe.__dataclass_fields__
+    }
+    how = recipe_from(recipe, **chosen)
+    columns = (anchor, positive, negative)
+    with progress_bar() as progress:
+        _train(design, data, columns, out, backbone, how, score, (device, dtype), progress)
+
+
+def _train(
+    design: str,
+    data: str,
+    columns: tuple[str, str, str],
+    out: Path,
+    backbone_id: str,
+    recipe: Recipe,
+    score: bool,
+    place: tuple[str, str],
+    progress: Progress,
+) -> None:
+    from embedlab import history, runs
+    from embedlab.design import Design
+    from embedlab.loading import load_backbone
+    from embedlab.pairs import describe
+    from embedlab.states import StateCache
+    from embedlab.training import Training
+
+    parsed = Design.parse(design)
+    recipe.check(parsed)
+    if (out / runs.FACTS).exists():
+        raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
+    pairs = _pairs(data, columns, progress)
+    say(describe(pairs))
+    backbone = load_backbone(backbone_id, *place, cache=StateCache(ROOM), progress=progress)
+    training = Training(
+        backbone, parsed, pairs, recipe, name=f"{backbone.name} + {out.name}", progress=progress
+    )
+    if runs.resume(training, out):
+        say(f"going on after step {training.done} of {training.total}")
+    _run(training, out, progress)
+    runs.save_run(training, out, backbone_id)
+    runs.drop_checkpoint(out)
+    for line in (training.failed, history.warning(training.history)):
+        if line:
+            say(line)
+    if score:
+        typer.echo(_scored(training, out, progress))
+    typer.echo(f"{out}: {parsed.name}, {training.done} steps")
+
+
+def _run(training: Training, out: Path, progress: Progress) -> None:
+    """All steps, with a checkpoint at every held-out score and when interrupted."""
+    from embedlab import runs
+
+    try:
+        for step in training.run(progress):
+            if step.held_out is not None or step.number == 1:
+                typer.echo(_step_line(step, training.total))
+            if step.number and step.number % training.recipe.evaluate_every == 0:
+                try:
+                    runs.save_checkpoint(training, out)
+                except EmbedLabError as error:  # the training itself is fine
+                    say(str(error))
+    except KeyboardInterrupt:
+        training.optimizer.zero_grad(set_to_none=True)
+        runs.save_checkpoint(training, out)
+        say(f"stopped after step {training.done}; the same command goes on from there")
+        raise
+
+
+def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> PairSet:
+    from embedlab import training_data as known
+    from embedlab.corpora import load_corpus
+    from embedlab.pairs import without_overlap
+    from embedlab.readers import read_table
+    from embedlab.tasks import QUICK_TASKS
+
+    if data in known.TRAINING_SETS:
+        return known.load_pairs(data, progress)
+    path = Path(data)
+    if not path.is_file():
+        raise EmbedLabError(
+            f"{data[-80:]!r} is neither a file nor a training set; the sets are "
+            f"{', '.join(known.TRAINING_SETS)}."
+        )
+    rows = read_table(path, max_bytes=10**9, max_texts=known.MAX_PAIRS)
+    guessed = known.guess_columns(rows)
+    anchor, positive, negative = (
+        given or found for given, found in zip(columns, guessed, strict=True)
+    )
+    pairs = known.pairs_from_table(
+        rows, anchor, positive, negative, title=path.name, source=path.name
+    )
+    for note in pairs.notes:
+        say(note)
+    return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
+
+
+def _step_line(step: Step, total: int) -> str:
+    parts = [f"step {step.number:>5} of {total}"]
+    if step.loss is not None:
+        parts.append(f"{step.phase} loss {step.loss:.3f}  {step.tokens_per_second:,.0f} tokens/s")
+    if step.held_out is not None:
+        parts.append(f"held-out MRR {100 * step.held_out:.1f}")
+    return "  ".join(parts)
+
+
+def _scored(training: Training, out: Path, progress: Progress) -> str:
+    from embedlab import evaluation, runs
+
+    before = evaluation.evaluate(training.base, training.design, progress=progress)
+    after = evaluation.evaluate(
+        training.result(), training.design, persist=False, progress=progress
+    )
+    changes = evaluation.compare(before, after)
+    runs.add_facts(out, before_after=evaluation.to_json(changes))
+    return _change_table(changes)
+
+
+def _change_table(changes: tuple[Change, ...]) -> str:
+    rows = [
+        (
+            change.task.category,
+            f"{change.n:,}",
+            f"{100 * change.before.score:.1f}",
+            f"{100 * change.after.score:.1f}",
+            f"{100 * change.difference:+.1f}",
+            f"{100 * change.low:+.1f} … {100 * change.high:+.1f}",
+            change.verdict,
+        )
+        for change in changes
+    ]
+    header = ("task", "n", "before", "after", "difference", "95 % interval", "")
+    return table(header, rows, right=header[1:6])
+
+
+@guarded
+def export(
+    run: Annotated[Path, typer.Argument(metavar="DIR", help="what `embedlab train` wrote")],
+    kind: Annotated[
+        str, typer.Option("--format", help="sentence-transformers or adapter")
+    ] = "sentence-transformers",
+    out: Annotated[
+        Path | None, typer.Option(help="the folder for the zip; default: where DIR is")
+    ] = None,
+    push: Annotated[
+        str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
+    ] = "",
+    public: Annotated[bool, typer.Option("--public", help="Push it for everybody to see.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+) -> None:
+    """Write a trained model for others, check it in a fresh process, and zip it."""
+    from embedlab import export as away
+    from embedlab import runs
+    from embedlab.loading import load_backbone
+
+    if kind not in away.EXPORT_KINDS:
+        raise EmbedLabError(f"{kind[:60]!r} is no format; use {', '.join(away.EXPORT_KINDS)}.")
+    about = runs.read_facts(run)
+    token = os.environ.get("HF_TOKEN", "")
+    if push and not token:
+        raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
+    with progress_bar() as progress:
+        backbone = load_backbone(run, device, dtype, progress=progress)
+        path, check = away.take_away(
+            backbone, runs.design_of(about), about, run, out or run.resolve().parent, kind, progress
+        )
+    typer.echo(
+        f"{path}: the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "
+        f"(tolerance {check.tolerance:.0e})"
+    )
+    if push:
+        typer.echo(one_line(_pushed(path, push, token, not public)))
+
+
+def _pushed(archive: Path, repo_id: str, token: str, private: bool) -> str:
+    import tempfile
+    import zipfile
+
+    from embedlab.hub import push
+
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(archive) as file:  # written by ourselves a moment ago
+            file.extractall(folder)
+        return push(Path(folder), repo_id, token, private)

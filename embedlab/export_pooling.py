@@ -1,0 +1,169 @@
+"""Poolings that sentence-transformers has no module for; this file travels beside the weights.
+
+It needs torch and sentence-transformers alone. ``TrainedHead`` is a trained cross-attention head
+over hidden states (arXiv 2409.02727); ``MeanWithoutFirst`` is a mean that leaves the first token,
+an attention sink, out. Padding may stand on either side.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers.base.modules.module import Module
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ExportedPooling(Module):
+    """What both poolings share: where the features are, and how they are stored."""
+
+    hidden_size: int
+
+    def get_embedding_dimension(self) -> int:
+        """d, the length of a vector."""
+        return self.hidden_size
+
+    def save(self, output_path: str, *args: Any, **options: Any) -> None:
+        """Write the settings, the weights where there are any, and this file beside the model."""
+        self.save_config(output_path)
+        if next(self.parameters(), None) is not None:
+            self.save_torch_weights(output_path)
+        # The library keeps code in the module's folder but looks for it beside modules.json.
+        shutil.copy(__file__, Path(output_path).resolve().parent)
+
+
+class MeanWithoutFirst(ExportedPooling):
+    """Σ w_t h_t / Σ w_t over the tokens after the first; w_t is 1, or t where ``weighted``."""
+
+    config_keys = ["hidden_size", "weighted"]  # noqa: RUF012
+
+    def __init__(self, hidden_size: int, weighted: bool = False) -> None:
+        super().__init__()
+        self.hidden_size, self.weighted = hidden_size, weighted
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``token_embeddings`` (n, T, d) to ``sentence_embedding`` (n, d)."""
+        h, mask = features["token_embeddings"].float(), features["attention_mask"]
+        position = mask.cumsum(dim=1) * mask
+        # A text of one token has no other to offer.
+        kept = (position > 1) | ((position == 1) & (mask.sum(dim=1, keepdim=True) == 1))
+        weights = (position * kept if self.weighted else kept).to(h.dtype)
+        features["sentence_embedding"] = _mean(h, weights)
+        return features
+
+
+class TrainedHead(ExportedPooling):
+    """Cross-attention of r latents over X, then a gated feed-forward, then the latents' mean.
+
+    With ``every_layer`` X has one vector a layer 1 … L and a learned layer embedding is added; else
+    it is the last layer. Under causal attention the vector is the last token's; under bidirectional
+    attention it is the mean of a layer's tokens, or every token of the last layer.
+    """
+
+    config_keys = [  # noqa: RUF012
+        "hidden_size",
+        "num_layers",
+        "causal",
+        "every_layer",
+        "latent_count",
+        "heads",
+        "head_dim",
+    ]
+
+    def __init__(
+        self,
+        hidden_size: int,
+        num_layers: int,
+        causal: bool,
+        every_layer: bool,
+        latent_count: int,
+        heads: int,
+        head_dim: int,
+    ) -> None:
+        super().__init__()
+        self.hidden_size, self.num_layers = hidden_size, num_layers
+        self.causal, self.every_layer = causal, every_layer
+        self.latent_count, self.heads, self.head_dim = latent_count, heads, head_dim
+        inner = heads * head_dim
+        self.latents = nn.Parameter(torch.zeros(latent_count, hidden_size))
+        self.norm_latents = nn.LayerNorm(hidden_size)
+        self.norm_inputs = nn.LayerNorm(hidden_size)
+        self.norm_feed_forward = nn.LayerNorm(hidden_size)
+        self.query = nn.Linear(hidden_size, inner, bias=False)
+        self.key = nn.Linear(hidden_size, inner, bias=False)
+        self.value = nn.Linear(hidden_size, inner, bias=False)
+        self.out = nn.Linear(inner, hidden_size, bias=False)
+        self.expand = nn.Linear(hidden_size, 8 * hidden_size)
+        self.contract = nn.Linear(4 * hidden_size, hidden_size)
+        if every_layer:
+            self.layer_embedding = nn.Parameter(torch.zeros(num_layers, hidden_size))
+
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        init_defaults: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> TrainedHead:
+        """Read the settings and the weights from a folder or a Hub repository."""
+        where: dict[str, Any] = {
+            "subfolder": subfolder,
+            "token": token,
+            "cache_folder": cache_folder,
+            "revision": revision,
+            "local_files_only": local_files_only,
+        }
+        head = cls(**cls.load_config(model_name_or_path, **where))
+        cls.load_torch_weights(model_name_or_path, model=head, **where)
+        return head
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """Hidden states to ``sentence_embedding`` (n, d)."""
+        mask = features["attention_mask"]
+        x, read = self._inputs(features, mask)
+        q = self._split(self.query(self.norm_latents(self.latents))[None])
+        k, v = (self._split(part(self.norm_inputs(x))) for part in (self.key, self.value))
+        scores = q @ k.transpose(-1, -2) / math.sqrt(self.head_dim)
+        if read is not None:
+            scores = scores.masked_fill(~read[:, None, None, :].bool(), float("-inf"))
+        z1 = self.latents + self.out((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
+        a, g = self.expand(self.norm_feed_forward(z1)).chunk(2, dim=-1)
+        # W_2 is linear, so the mean over the latents can come before it: r times fewer products.
+        pooled = z1.mean(dim=1) + self.contract((a * F.gelu(g)).mean(dim=1))
+        features["sentence_embedding"] = pooled
+        return features
+
+    def _inputs(self, features: dict[str, Any], mask: Tensor) -> tuple[Tensor, Tensor | None]:
+        """X (n, s, d), and its mask (n, s) or None."""
+        if not self.every_layer:
+            h = self._cast(features["token_embeddings"])
+            return (_last(h, mask)[:, None], None) if self.causal else (h, mask)
+        layers = [self._cast(h) for h in features["all_layer_embeddings"][1:]]
+        x = [_last(h, mask) if self.causal else _mean(h, mask.to(h.dtype)) for h in layers]
+        return torch.stack(x, dim=1) + self.layer_embedding, None
+
+    def _cast(self, h: Tensor) -> Tensor:
+        return h.to(self.latents.dtype)
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+
+
+def _last(h: Tensor, mask: Tensor) -> Tensor:
+    """(n, d): the last unmasked token."""
+    last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
+    return h[torch.arange(h.shape[0], device=h.device), last]
+
+
+def _mean(h: Tensor, weights: Tensor) -> Tensor:
+    """(n, d): Σ w_t h_t / Σ w_t for weights (n, T)."""
+    return (h * weights[..., None]).sum(dim=1) / weights.sum(dim=1, keepdim=True).clamp(min=1e-9)

@@ -1,0 +1,52 @@
+"""Files that are whole or absent, and what a full disk is called."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from embedlab.errors import EmbedLabError
+
+_TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Readable JSON."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A folder that gets its name once it is complete, and leaves nothing behind otherwise."""
+    if out.exists():
+        raise EmbedLabError(f"{out.name!r} exists already; choose another name or remove it.")
+    part = out.with_name(f".{out.name}.{uuid4().hex[:8]}.part")
+    with disk_trouble(out.name):
+        try:
+            part.mkdir(parents=True)
+            yield part
+            part.rename(out)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def disk_trouble(what: str) -> Iterator[None]:
+    """Say in one sentence that the disk took no more, whichever way a library said it."""
+    try:
+        yield
+    except Exception as error:
+        number = getattr(error, "errno", None)
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(told[1]) if number is None and told else number
+        if number in _TAKES_NO_MORE:
+            raise EmbedLabError(
+                f"{what} could not be stored: the disk is full. Free some space and try again."
+            ) from error
+        raise

@@ -1,0 +1,323 @@
+"""Trainings under way in a running app: one at a time, the others wait their turn.
+
+A run belongs to whoever knows its id, which nobody can guess. It goes on when the page that started
+it is closed, so that a reload or a sleeping laptop costs nothing; the browser remembers the id and
+finds the run again for as long as it is kept.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from embedlab import evaluation, history, runs
+from embedlab.backbone import Backbone
+from embedlab.config import Limits
+from embedlab.design import Design
+from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.evaluation import Change
+from embedlab.pairs import PairSet
+from embedlab.progress import Progress
+from embedlab.recipe import Recipe
+from embedlab.training import Training
+
+log = logging.getLogger("embedlab")
+
+PREFIX = "run:"
+#: Where a run stands; the last three are over, and only ``done`` and ``stopped`` have a model.
+WAITING, PREPARING, TRAINING, SCORING, DONE, STOPPED, FAILED = (
+    "waiting",
+    "preparing",
+    "training",
+    "scoring",
+    "done",
+    "stopped",
+    "failed",
+)
+OVER = (DONE, STOPPED, FAILED)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """What to train. ``score`` asks for the before/after table, which takes about a minute."""
+
+    backbone_id: str
+    design: Design
+    pairs: PairSet
+    recipe: Recipe
+    name: str = "my-run"
+    score: bool = True
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise EmbedLabError(
+                f"{self.name[:60]!r} cannot be a run's name; use up to 40 letters, digits, spaces, "
+                "dots, dashes and underscores."
+            )
+
+
+@dataclass(eq=False)
+class LiveRun:
+    """One training: what was asked for, where it stands, and what came out."""
+
+    id: str
+    request: Request
+    folder: Path
+    state: str = WAITING
+    message: str = ""
+    progress: tuple[int, int, str] = (0, 0, "")
+    history: tuple[history.Step, ...] = ()
+    total: int = 0
+    backbone: Backbone | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    version: int = 0
+    touched: float = field(default_factory=time.monotonic)
+    stop: threading.Event = field(default_factory=threading.Event)
+    training: Training | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.state in OVER
+
+    @property
+    def saved(self) -> Path:
+        """The folder of the model as it was saved last."""
+        return self.folder / f"version-{self.version}"
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether it was stopped before its end."""
+        training = self.training
+        return self.over and training is not None and training.done < training.total
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the training itself; None while nobody can know."""
+        return history.seconds_left(self.history, self.total)
+
+
+class LiveRuns:
+    """The queue of trainings, and the runs that are kept.
+
+    Args:
+        load: gives an untrained backbone by its id.
+        limits: how many may wait, how long one may take, how many are kept and for how long.
+    """
+
+    def __init__(self, load: Callable[[str, Progress], Backbone], limits: Limits) -> None:
+        self._load, self.limits = load, limits
+        self._runs: OrderedDict[str, LiveRun] = OrderedDict()
+        self._queue: deque[LiveRun] = deque()
+        self._current: LiveRun | None = None
+        self._changed = threading.Condition()
+        self._worker: threading.Thread | None = None
+        self._root: Path | None = None
+
+    def submit(self, request: Request) -> LiveRun:
+        """Queue a training.
+
+        Raises:
+            EmbedLabError: too many are waiting, or it asks for more than this deployment gives.
+        """
+        recipe, limits = request.recipe, self.limits
+        if recipe.steps + recipe.mntp_steps > limits.max_train_steps:
+            raise EmbedLabError(
+                f"{recipe.steps + recipe.mntp_steps:,} steps were asked for; this deployment "
+                f"trains up to {limits.max_train_steps:,} (limits.max_train_steps in "
+                "spaces_config.yaml)."
+            )
+        recipe.check(request.design)
+        with self._changed:
+            self._forget()
+            if len(self._queue) >= limits.max_waiting_runs:
+                raise EmbedLabError(
+                    f"{len(self._queue)} trainings are waiting already; try again in some minutes."
+                )
+            run_id = PREFIX + secrets.token_urlsafe(16)
+            run = LiveRun(run_id, request, self._folder() / run_id.removeprefix(PREFIX))
+            run.total = recipe.steps + recipe.mntp_steps
+            self._runs[run_id] = run
+            self._enqueue(run)
+        return run
+
+    def get(self, run_id: str) -> LiveRun:
+        """A run by its id.
+
+        Raises:
+            EmbedLabError: it is not kept any more, or never was.
+        """
+        with self._changed:
+            run = self._runs.get(run_id)
+            if run is None:
+                raise EmbedLabError(
+                    "This trained model is not here any more; models are kept for "
+                    f"{self.limits.keep_runs_minutes} minutes after their last use. Train it again."
+                )
+            run.touched = time.monotonic()
+            return run
+
+    def backbone(self, run_id: str) -> Backbone:
+        """The trained backbone of a run.
+
+        Raises:
+            EmbedLabError: there is none yet, or the run is gone.
+        """
+        run = self.get(run_id)
+        if run.backbone is None:
+            raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
+        return run.backbone
+
+    def place(self, run: LiveRun) -> int:
+        """How many trainings come before this one."""
+        with self._changed:
+            if run not in self._queue:
+                return 0
+            return self._queue.index(run) + (self._current is not None)
+
+    def stop(self, run_id: str) -> None:
+        """End a run now; what it learned is kept."""
+        run = self.get(run_id)
+        run.stop.set()
+        with self._changed:
+            if run in self._queue:
+                self._queue.remove(run)
+                run.state, run.message = STOPPED, "Stopped before it began."
+
+    def go_on(self, run_id: str) -> LiveRun:
+        """Queue a run that was stopped before its end once more; it goes on where it was.
+
+        Raises:
+            EmbedLabError: it is at its end, or under way.
+        """
+        run = self.get(run_id)
+        with self._changed:
+            if not run.can_go_on:
+                raise EmbedLabError(f"{run.request.name} is at its end; start a new training.")
+            self._enqueue(run)
+        return run
+
+    def close(self) -> None:
+        """Stop everything and remove the files."""
+        with self._changed:
+            for run in self._runs.values():
+                run.stop.set()
+            self._queue.clear()
+            self._runs.clear()
+            if self._root is not None:
+                shutil.rmtree(self._root, ignore_errors=True)
+
+    # The worker
+
+    def _enqueue(self, run: LiveRun) -> None:
+        run.stop.clear()
+        run.state, run.message, run.changes = WAITING, "", ()
+        self._queue.append(run)
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._work, daemon=True)
+            self._worker.start()
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue:
+                    self._changed.wait()
+                run = self._current = self._queue.popleft()
+            try:
+                self._train(run)
+            except Cancelled:
+                run.state, run.message = STOPPED, "Stopped."
+            except EmbedLabError as error:
+                run.state, run.message = FAILED, str(error)
+            except Exception:
+                run.state = FAILED
+                run.message = "The training failed inside EmbedLab; look into the server's log."
+                log.exception("a training failed")
+            finally:
+                with self._changed:
+                    self._current = None
+
+    def _train(self, run: LiveRun) -> None:
+        began = time.monotonic()
+        most = 60 * self.limits.max_train_minutes
+
+        def report(done: int, total: int, what: str) -> None:
+            run.progress = (done, total, what)
+            if run.stop.is_set():
+                raise Cancelled
+
+        run.state = PREPARING
+        request = run.request
+        base = self._load(request.backbone_id, report)
+        if run.training is None:
+            name = f"{base.name} + {request.name}"
+            run.training = Training(
+                base, request.design, request.pairs, request.recipe, name=name, progress=report
+            )
+        run.state = TRAINING
+        late = ""
+        for step in run.training.run(report):
+            run.history = tuple(run.training.history)
+            if time.monotonic() - began > most and 0 < step.number < run.total:
+                late = f"Stopped after {self.limits.max_train_minutes} minutes, the longest here."
+                break
+        self._publish(run, base)
+        run.message = " ".join(
+            part for part in (run.training.failed, late, history.warning(run.history)) if part
+        )
+        if run.backbone is not None and request.score and not run.stop.is_set():
+            run.state = SCORING
+            self._score(run, base, report)
+        ended = run.training.done == run.training.total
+        run.state = DONE if ended else FAILED if run.training.failed else STOPPED
+
+    def _publish(self, run: LiveRun, base: Backbone) -> None:
+        """A model of its own for everyone who looks: the training may go on and change its own."""
+        assert run.training is not None
+        if run.training.done == 0:
+            return
+        run.version += 1
+        run.about = runs.save_run(run.training, run.saved, run.request.backbone_id)
+        run.backbone, _ = runs.load_run(run.saved, base)
+
+    def _score(self, run: LiveRun, base: Backbone, report: Progress) -> None:
+        assert run.backbone is not None
+        before = evaluation.evaluate(base, run.request.design, progress=report)
+        after = evaluation.evaluate(
+            run.backbone, run.request.design, persist=False, progress=report
+        )
+        run.changes = evaluation.compare(before, after)
+        run.about = runs.add_facts(run.saved, before_after=evaluation.to_json(run.changes))
+
+    # Files and forgetting
+
+    def _folder(self) -> Path:
+        if self._root is None:
+            self._root = Path(tempfile.mkdtemp(prefix="embedlab-runs-"))
+            atexit.register(self.close)
+        return self._root
+
+    def _forget(self) -> None:
+        """Drop the runs nobody asked for lately, and the oldest beyond the number kept."""
+        limits, now = self.limits, time.monotonic()
+        finished = [run for run in self._runs.values() if run.over]
+        finished.sort(key=lambda run: run.touched)
+        surplus = len(self._runs) + 1 - limits.max_runs
+        for i, run in enumerate(finished):
+            if i < surplus or now - run.touched > 60 * limits.keep_runs_minutes:
+                del self._runs[run.id]
+                shutil.rmtree(run.folder, ignore_errors=True)
