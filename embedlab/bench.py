@@ -12,12 +12,13 @@ import re
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from embedlab.backbone import Backbone
+from embedlab.bench_figure import Figure
+from embedlab.bench_training import training
 from embedlab.config import BackboneEntry, Config, Limits
 from embedlab.corpora import sample_folder
 from embedlab.corpus import Corpus
@@ -25,31 +26,19 @@ from embedlab.design import PRESETS, Design
 from embedlab.embedding import embed
 from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
+from embedlab.loading import DTYPES
 from embedlab.pooling import POOLINGS
 from embedlab.progress import Progress, silent
+from embedlab.sentence_transformer import same_weights
 from embedlab.states import StateCache
 
 MEAN = PRESETS["causal/mean"]
 LONG = 90
 ROUNDS = 3
+#: Rows of a product: a batch of the CPU's token budget.
+TOKENS = 1024
 #: Bytes of hidden states: nothing may be evicted while the bench runs.
 ROOM = 16 * 10**9
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One row of the bench: a number with its unit, and what is aimed at."""
-
-    what: str
-    value: float
-    unit: str
-    aim: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The number as people read it."""
-        digits = 0 if self.unit in ("ms", "tokens/s") else 2
-        return f"{self.value:,.{digits}f} {self.unit}"
 
 
 def measure(
@@ -101,6 +90,21 @@ def seconds(work: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
     start = time.perf_counter()
     work(*args, **kwargs)
     return time.perf_counter() - start
+
+
+def products(
+    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = silent
+) -> list[Figure]:
+    """Matrix products of the backbone's shape: the limit of every pass on this machine."""
+    d, wide = backbone.hidden_size, backbone.config.intermediate_size
+    figures = []
+    for name, dtype in DTYPES.items():
+        a = torch.ones(TOKENS, d, dtype=dtype, device=backbone.device)
+        b = torch.ones(d, wide, dtype=dtype, device=backbone.device)
+        best = min(seconds(lambda a=a, b=b: (a @ b).sum().item()) for _ in range(ROUNDS))
+        what = f"{TOKENS} × {d} × {wide} products, {name}"
+        figures.append(Figure(what, 2e-9 * TOKENS * d * wide / best, "GFLOP/s"))
+    return figures
 
 
 def presets(
@@ -161,7 +165,7 @@ def sentence_transformers(
     Runs alternate, and the medians are compared. The same texts count on both sides; EmbedLab
     also reads the EOS that it appends to each.
     """
-    other = _other(backbone)
+    other = same_weights(backbone)
     short = texts[: max(8, len(texts) // 4)]
     long = made_up_texts(max(8, len(texts) // 32), LONG)
     figures = []
@@ -182,26 +186,10 @@ def sentence_transformers(
     return figures
 
 
-def _other(backbone: Backbone) -> Any:
-    """The same weights under sentence-transformers, in the same precision."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules.transformer import Transformer
-    from sentence_transformers.sentence_transformer.modules.pooling import Pooling
-
-    # Text alone: with the default it would wrap every text in the tokenizer's chat template.
-    body = Transformer(
-        backbone.model.name_or_path,
-        model_kwargs={"dtype": backbone.dtype},
-        modality_config={"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
-        module_output_name="token_embeddings",
-    )
-    body.tokenizer.padding_side = "right"
-    pooling = Pooling(backbone.hidden_size, pooling_mode="mean")
-    return SentenceTransformer(modules=[body, pooling], device=str(backbone.device))
-
-
 PARTS: dict[str, Callable[[Lab, Backbone, list[str], Progress], list[Figure]]] = {
+    "products": products,
     "presets": presets,
     "switch": switch,
     "sentence-transformers": sentence_transformers,
+    "training": training,
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from embedlab.design import Design
 from embedlab.errors import EmbedLabError
-from embedlab.pooling import POOLINGS
+
+if TYPE_CHECKING:
+    from embedlab.design import Design
 
 #: What is trained: LoRA on every layer, LoRA on the upper layers alone, or the head alone.
 MODES = ("lora", "top_layers", "head")
@@ -90,10 +91,9 @@ class Recipe:
             EmbedLabError: there is nothing to train.
         """
         if self.mode == "head" and not design.trainable:
-            heads = ", ".join(name for name, kind in POOLINGS.items() if kind.trainable)
             raise EmbedLabError(
                 f"{design} has no trainable head, so training the head alone changes nothing; "
-                f"choose LoRA, or one of {heads}."
+                "choose LoRA, or a design that has one, such as M3."
             )
         if self.mode == "head" and self.mntp_steps:
             raise EmbedLabError(

@@ -313,7 +313,7 @@ class Training:
     @torch.no_grad()
     def score(self, progress: Progress = silent) -> float | None:
         """The held-out pairs' mean reciprocal rank; None where too few were held out."""
-        if self.held is None or len(self.held) < 2:
+        if len(self.held) < 2:
             return None
         if self.adapter is not None:
             self.adapter.eval()
@@ -332,8 +332,7 @@ class Training:
 
     def _fill_cache(self, progress: Progress) -> None:
         """A frozen backbone's states, computed before the first step rather than within it."""
-        sets = [self.train_pairs] if self.held is None else [self.train_pairs, self.held]
-        for pairs in sets:
+        for pairs in filter(len, (self.train_pairs, self.held)):
             for texts, prompt in (
                 (pairs.anchors, self.design.query_prompt),
                 (pairs.positives + pairs.negatives, self.design.document_prompt),
