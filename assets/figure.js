@@ -10,44 +10,6 @@ let work = Promise.resolve();
 
 const plain = (thing) => JSON.parse(JSON.stringify(thing || null));
 
-function save(name, url) {
-  const link = document.createElement("a");
-  Object.assign(link, { download: name, href: url });
-  link.click();
-}
-
-// The picture stands alone once it is taken away: it gets a background and its caption.
-async function png(Plotly) {
-  const style = getComputedStyle(document.body);
-  const colour = style.getPropertyValue("--body-text-color").trim();
-  const layout = plain(current.figure.layout);
-  const lines = current.caption.match(/.{1,110}(\s|$)/g) ?? [];
-  const picture = {
-    data: plain(current.figure.data),
-    layout: {
-      ...layout,
-      width: 1100,
-      height: 640 + 16 * lines.length,
-      paper_bgcolor: style.backgroundColor,
-      font: { ...layout.font, color: colour },
-      margin: { ...layout.margin, b: (layout.margin?.b ?? 60) + 24 + 16 * lines.length },
-      annotations: [...(layout.annotations ?? []), {
-        text: lines.map((line) => line.replaceAll("&", "&amp;").replaceAll("<", "&lt;")).join("<br>"),
-        showarrow: false, xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left",
-        yanchor: "top", align: "left", yshift: -(layout.margin?.b ?? 60) - 4,
-        font: { size: 11, color: colour },
-      }],
-    },
-  };
-  save(`${current.name}.png`, await Plotly.toImage(picture, { format: "png", scale: 2 }));
-}
-
-function csv() {
-  const url = URL.createObjectURL(new Blob(["\ufeff", current.csv], { type: "text/csv" }));
-  save(`${current.name}.csv`, url);
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
-}
-
 async function draw() {
   current = plain(props[VALUE]);
   root.querySelector(".fig-empty").hidden = current !== null;
@@ -76,9 +38,15 @@ const later = (step) => {
   });
 };
 
-root.querySelector("[data-get=csv]").addEventListener("click", () => current && csv());
+root.querySelector("[data-get=csv]").addEventListener("click", () =>
+  current && saveText(`${current.name}.csv`, current.csv));
 root.querySelector("[data-get=png]").addEventListener("click", () =>
-  later(async () => current && png(await loadPlotly(root.dataset.plotly))));
+  later(async () => {
+    if (!current) return;
+    const Plotly = await loadPlotly(root.dataset.plotly);
+    const { name, figure, caption } = current;
+    await savePicture(Plotly, name, plain(figure), caption, { width: 1100, height: 640 });
+  }));
 new ResizeObserver(() => {
   if (plot.data && plot.offsetWidth) window.embedlabPlotly.then((Plotly) => Plotly.Plots.resize(plot));
 }).observe(plot);

@@ -164,9 +164,11 @@ async function show(value) {
   Plotly ??= await loadPlotly(root.dataset.plotly);
   const same = sameTexts(before, value);
   const redraw = !before || !sameDrawing(before, value) || !plots.a.data;
+  const mine = { selected: state.selected, lasso: state.lasso };
   state.value = value;
   if (!same) state.hidden.clear();
   takeSelection(value);
+  if (same && mine.selected !== state.selected) selectAgain(mine);
   describe();
   if (redraw) {
     const moves = before && same && texts <= MOVE_LIMIT && !calm.matches && !document.hidden;
@@ -177,6 +179,14 @@ async function show(value) {
   }
   drawSelection();
   Object.assign(element.dataset, { ready: "true", points: texts, method: value.method });
+}
+
+// What was clicked while this value was on its way counts: the server is told once more.
+function selectAgain({ selected, lasso }) {
+  Object.assign(state, { selected, lasso, near: { a: [], b: [] } });
+  if (lasso.length) tell("lasso", { indices: lasso });
+  else if (selected === null) tell("cleared", {});
+  else tell("point_click", { index: selected });
 }
 
 function takeSelection(source) {
@@ -191,6 +201,7 @@ function takeSelection(source) {
 function describe() {
   const { value } = state;
   find(".lm-note").textContent = value.note;
+  find(".fig-caption").textContent = value.caption;
   for (const side of SIDES) {
     const { title } = value[side];
     plots[side].previousElementSibling.querySelector(".lm-title").textContent = title;

@@ -247,7 +247,7 @@ def test_bad_input_gives_a_sentence_and_loses_nothing(
         _one_sentence(visitor, "'../etc' is not the name of a Hub dataset; write owner/name")
         visitor.page.locator("#sample input[type=number]").fill("0")
         visitor.page.keyboard.press("Tab")
-        _one_sentence(visitor, "minimum value 1")
+        _one_sentence(visitor, "The number of texts is '0'; write a whole number from 1 up.")
         visitor.page.locator("#sample input[type=number]").fill("160")
         visitor.page.keyboard.press("Tab")
         visitor.page.locator("#seed input").fill("-3")
@@ -376,6 +376,52 @@ def test_the_map_works_by_keyboard(browser: Browser, served: Served) -> None:
         visitor.page.keyboard.press("Enter")
         visitor.shows(selected=re.compile(r"^\d+$"), near_b=re.compile(r"\d"))
         expect(visitor.page.locator("#neighbours")).to_contain_text("Jaccard@10")
+
+
+def test_a_click_while_the_map_is_refreshed_counts(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        visitor.idle()
+        place = visitor.point("a", 5)
+        visitor.choose("preset-b", "M5")
+        visitor.page.mouse.click(*place)
+        visitor.titled("b", "M5")
+        visitor.shows(selected="5", near_b=re.compile(r"\d"))
+        neighbours = visitor.page.locator("#neighbours")
+        expect(neighbours).to_contain_text(SENSES[5]["text"])
+        expect(neighbours).to_contain_text("M5")
+
+
+def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        with visitor.page.expect_download() as data:
+            visitor.page.locator(".linked-map-block [data-get=csv]").click()
+        rows = list(csv.reader(data.value.path().read_text(encoding="utf-8-sig").splitlines()))
+        for part in ("A M1", "One word, several senses", "160 texts", "seed 0", "float32"):
+            assert part in rows[0][0]
+        assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
+        places = np.array([row[3:] for row in rows[2:]], float)
+        np.testing.assert_allclose(places[:, :2].T, visitor.places("a"))
+        np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"))
+        with visitor.page.expect_download() as picture:
+            visitor.page.locator(".linked-map-block [data-get=png]").click()
+        assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+        with visitor.page.expect_download() as scores:
+            visitor.page.locator("#quality [data-get=table]").click()
+        about, header, *table = csv.reader(
+            scores.value.path().read_text(encoding="utf-8-sig").splitlines()
+        )
+        assert "smollm2-135m" in about[0] and header == ["", "A", "B", "B − A"]
+        assert {row[0]: [float(x) for x in row[1:]] for row in table} == visitor.figures()
+
+
+def test_stop_says_when_nothing_runs(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        visitor.idle()
+        visitor.page.locator("#stop").click()
+        expect(visitor.page.locator("#status")).to_contain_text("Nothing is running")
 
 
 def test_stop_keeps_what_was_there(browser: Browser, served: Served) -> None:

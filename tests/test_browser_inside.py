@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser, expect
 from serving import Served
 from visitor import Visitor, visiting
@@ -111,8 +112,9 @@ def test_tokens_heads_and_shape(browser: Browser, served: Served) -> None:
         assert abs(after[0]) < 5 < before[0]
 
 
-def test_every_panel_fits_the_window(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url, 1280, "dark") as visitor:
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_panel_fits_the_window(browser: Browser, served: Served, width: int) -> None:
+    with visiting(browser, served.url, width, "dark") as visitor:
         visitor.shows()
         visitor.tab("Inside")
         for panel, figures in PANELS.items():
@@ -127,9 +129,15 @@ def test_every_panel_fits_the_window(browser: Browser, served: Served) -> None:
             assert visitor.overflow() <= 0
 
 
-def test_the_layers_fit_a_phone(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url, 390, "dark") as visitor:
+def test_nothing_to_score_leads_to_a_corpus_that_has(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
         visitor.shows()
+        visitor.paste(["one text", "another text", "a third one"])
+        visitor.shows(points="3")
         visitor.tab("Inside")
+        expect(visitor.page.locator("#layer-notes")).to_contain_text("has no scored pairs")
+        visitor.page.get_by_role("button", name="Switch to One word, several senses").click()
         drawn(visitor, "layer-figure")
-        assert visitor.overflow() <= 0
+        assert "n = 12 queries" in caption(visitor, "layer-figure")
+        assert "160 texts" in visitor.text("#status")
+        expect(visitor.page.locator("#layer-elsewhere")).to_have_count(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedlab.live_runs import PREFIX
 from embedlab.ui.workbench import Pair
 
 
@@ -23,13 +24,14 @@ map_a, map_b = umap_pair(
 
 def retrieve_code(pair: Pair, query: str) -> str:
     """Two ranked lists for one query."""
+    model_a, model_b = _variables(pair)
     return (
         _start(pair)
         + f"""
 from embedlab.retrieval import build_index, search
 
 query = {query!r}
-for design, vectors in ((design_a, a), (design_b, b)):
+for design, backbone, vectors in ((design_a, {model_a}, a), (design_b, {model_b}, b)):
     ids, scores = search(build_index(vectors), embed([query], design, backbone, query=True), k=10)
     print(design)
     for i, score in zip(ids[0], scores[0]):
@@ -64,11 +66,27 @@ def _start(pair: Pair) -> str:
         )
         load = f"from embedlab import load_corpus\n\ncorpus = load_corpus({corpus.id!r}){sample}"
     design_a, design_b = pair.designs
+    model_a, model_b = _variables(pair)
     return f"""from embedlab import Design, embed, load_backbone
 {load}
-backbone = load_backbone({pair.backbone_id!r})
+{_loading(pair)}
 design_a = Design.parse({str(design_a)!r})
 design_b = Design.parse({str(design_b)!r})
-a = embed(corpus.texts, design_a, backbone)  # float32, {pair.a.vectors.shape}, rows of length 1
-b = embed(corpus.texts, design_b, backbone)
+a = embed(corpus.texts, design_a, {model_a})  # float32, {pair.a.vectors.shape}, rows of length 1
+b = embed(corpus.texts, design_b, {model_b})
 """
+
+
+def _variables(pair: Pair) -> tuple[str, str]:
+    return ("backbone", "backbone") if pair.one_backbone else ("backbone_a", "backbone_b")
+
+
+def _loading(pair: Pair) -> str:
+    """A line for each backbone. A run is loaded from the folder that its owner downloaded."""
+    lines = {
+        variable: f"{variable} = load_backbone({side.backbone_id!r})"
+        if not side.backbone_id.startswith(PREFIX)
+        else f"{variable} = load_backbone('path/to/run')  # the folder of {side.backbone.name!r}"
+        for variable, side in zip(_variables(pair), pair.sides, strict=True)
+    }
+    return "\n".join(lines.values())

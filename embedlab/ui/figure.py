@@ -19,7 +19,7 @@ from urllib.parse import quote
 import gradio as gr
 
 from embedlab.plots import clean, escape
-from embedlab.ui.theme import ASSETS
+from embedlab.ui.script import script
 
 #: A cell that starts like this would run as a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -44,7 +44,7 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
     return gr.HTML(
         None,
         html_template=template,
-        js_on_load=drawing_script("figure.js"),
+        js_on_load=script("load_plotly.js", "download.js", "figure.js"),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["figure-block"],
@@ -108,11 +108,6 @@ def histogram_rows(figure: Any) -> list[tuple[str, float, float]]:
 def plotly_js() -> Path:
     """Plotly's own script, from the installed package: nothing is fetched."""
     return Path(str(files("plotly") / "package_data" / "plotly.min.js"))
-
-
-def drawing_script(name: str) -> str:
-    """A drawing script of ours with the loader of plotly before it."""
-    return "".join((ASSETS / part).read_text(encoding="utf-8") for part in ("load_plotly.js", name))
 
 
 def _cell(value: Any) -> Any:

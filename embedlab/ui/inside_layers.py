@@ -7,15 +7,17 @@ from typing import Any
 
 import gradio as gr
 
+from embedlab.corpora import CORPORA
 from embedlab.design import Design
+from embedlab.errors import EmbedLabError
 from embedlab.explain import layer_quality
-from embedlab.layers import MEASURES, LayerQuality
+from embedlab.layers import MEASURES, LayerQuality, choose_measure
 from embedlab.plots_inside import layer_curves
 from embedlab.progress import Progress
 from embedlab.ui import render
 from embedlab.ui.figure import clicked, figure_block, figure_value
 from embedlab.ui.sidebar import DesignPanel, preset_of
-from embedlab.ui.workbench import PRIVATE, Pair, View, Workbench
+from embedlab.ui.workbench import PRIVATE, Pair, Side, View, Workbench
 
 NAMES = {
     "spearman": "Spearman over scored pairs",
@@ -24,6 +26,14 @@ NAMES = {
     "v_measure": "V-measure over labels",
 }
 AUTO = "what the corpus knows best"
+#: Built-in corpora that know enough for a measure, the quickest first.
+KNOWS = {
+    "auto": ("senses", "stsb", "trec"),
+    "spearman": ("stsb",),
+    "ndcg_10": ("senses", "semanlink", "boolq"),
+    "knn_accuracy": ("senses", "trec", "sms-spam", "bbc"),
+    "v_measure": ("senses", "trec", "sms-spam", "bbc"),
+}
 
 
 class LayersPanel(View):
@@ -39,21 +49,51 @@ class LayersPanel(View):
                 [(AUTO, "auto"), *((NAMES[key], key) for key in MEASURES)],
                 value="auto",
                 label="Score",
+                min_width=240,
                 elem_id="layer-measure",
             )
             self.skip_first = gr.Checkbox(
-                False, label="Also the mean without the first token", elem_id="layer-skip"
+                False,
+                label="Also the mean without the first token",
+                elem_classes=["roomy"],
+                elem_id="layer-skip",
             )
-            self.centre = gr.Checkbox(False, label="Centre the space", elem_id="layer-centre")
+            self.centre = gr.Checkbox(
+                False,
+                label="Centre the space",
+                elem_classes=["roomy"],
+                elem_id="layer-centre",
+            )
             self.side = gr.Radio(
-                ["A", "B"], value="A", label="A click on a line sets design", elem_id="layer-side"
+                ["A", "B"],
+                value="A",
+                label="A click on a line sets design",
+                min_width=200,
+                elem_id="layer-side",
+            )
+            self.model = gr.Radio(
+                ["A", "B"],
+                value="A",
+                label="Lines of the model of",
+                visible=False,  # while both stand on the same
+                min_width=160,
+                elem_id="layer-model",
             )
         self.figure = figure_block("layer-figure", "The quality of every layer appears here.")
         self.notes = render.block("layer-notes")
+        self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
+        self.target = gr.State("")
         self.curves = gr.State([])
-        self.inputs = [self.measure, self.skip_first, self.centre]
-        self.outputs = [self.figure, self.notes, self.curves]
-        self.triggers = [self.measure.input, self.skip_first.input, self.centre.input]
+        self.inputs = [self.measure, self.skip_first, self.centre, self.model]
+        self.outputs = [
+            self.figure,
+            self.notes,
+            self.curves,
+            self.model,
+            self.elsewhere,
+            self.target,
+        ]
+        self.triggers = [control.input for control in self.inputs]
         panels: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
         targets = [
             component
@@ -64,51 +104,62 @@ class LayersPanel(View):
             self._pick, [self.side, self.curves], targets, show_progress="hidden", **PRIVATE
         )
         self.chains = [picked.then]
+        self.arrivals = [
+            self.elsewhere.click(
+                lambda target: (target, "auto"),
+                self.target,
+                [bench.sidebar.corpus, self.measure],
+                show_progress="hidden",
+                **PRIVATE,
+            ).then
+        ]
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """The lines of both attention modes, with the layers of A and B marked."""
-        measure, skip_first, centre = values
-        skip = bool(skip_first) or any(design.skip_first for design in pair.designs)
+        measure, skip_first, centre, model = values
+        try:
+            choose_measure(pair.corpus, measure)
+        except EmbedLabError as error:
+            return self._nothing_to_score(str(error), measure)
+        side = pair.sides[1 if model == "B" and not pair.one_backbone else 0]
         found = layer_quality(
             self.lab,
             pair.corpus,
-            pair.designs[0],
-            pair.backbone_id,
+            side.design,
+            side.backbone_id,
             measure=measure,
-            skip_first=skip,
+            skip_first=bool(skip_first) or any(design.skip_first for design in pair.designs),
             transform="centre" if centre else "none",
             seed=pair.seed,
             progress=report,
         )
-        caption = pair.caption(
-            f"{NAMES[found.measure]}, n = {found.n:,} {found.unit}"
-            + (f", labels: {found.field}" if found.field else "")
-            + (f", 95 % bootstrap of {found.bootstrap}" if found.bootstrap else "")
-            + (", space centred" if centre else "")
-        )
-        marks = _marks(pair, found)
-        figure = layer_curves(
-            [(c.name, c.scores, c.low, c.high) for c in found.curves],
-            marks,
-            score=NAMES[found.measure].split(" over")[0],
-            caption=f"n = {found.n:,} {found.unit}",
-        )
-        rows = [
-            (c.name, layer, c.scores[layer], c.low[layer], c.high[layer])
-            for c in found.curves
-            for layer in range(len(c.scores))
-        ]
+        marked = pair.sides if pair.one_backbone else (side,)
+        marks = _marks(marked, found)
+        notes = _notes(marked, {letter for letter, *_ in marks})
+        if not pair.one_backbone:
+            notes.insert(0, f"The lines are those of {side.letter}'s model, {side.backbone.name}.")
         return {
-            self.figure: figure_value(
-                figure,
-                ("curve", "layer", "score", "low", "high"),
-                rows,
-                name=f"layers-{pair.corpus.id}",
-                caption=caption,
-            ),
+            self.figure: _figure(pair, side, found, marks),
             self.curves: [c.name for c in found.curves],
-            self.notes: render.note(_unmarked(pair, marks)),
+            self.notes: render.note(notes),
+            self.model: gr.update(visible=not pair.one_backbone),
+            self.elsewhere: gr.update(visible=False),
         }
+
+    def _nothing_to_score(self, sentence: str, measure: str) -> dict[Any, Any]:
+        """What is missing, and a button that leads to a corpus that has it."""
+        offered = [key for key in KNOWS.get(measure, ()) if key in self.lab.config.corpora]
+        update: dict[Any, Any] = {
+            self.figure: None,
+            self.curves: [],
+            self.notes: render.note([sentence]),
+            self.elsewhere: gr.update(visible=False),
+        }
+        if offered:
+            title = CORPORA[offered[0]].title
+            update[self.elsewhere] = gr.update(value=f"Switch to {title}", visible=True)
+            update[self.target] = offered[0]
+        return update
 
     def _pick(self, side: str, curves: list[str], event: gr.EventData) -> list[Any]:
         untouched = [gr.skip() for _ in range(5)]
@@ -132,24 +183,49 @@ class LayersPanel(View):
         return values + untouched if side == "A" else untouched + values
 
 
-def _marks(pair: Pair, found: LayerQuality) -> list[tuple[str, int, float]]:
+def _figure(
+    pair: Pair, side: Side, found: LayerQuality, marks: Sequence[tuple[str, int, float]]
+) -> dict[str, Any]:
+    caption = pair.caption(
+        f"{NAMES[found.measure]}, n = {found.n:,} {found.unit}"
+        + (f", labels: {found.field}" if found.field else "")
+        + (f", 95 % bootstrap of {found.bootstrap}" if found.bootstrap else "")
+        + (", space centred" if found.transform == "centre" else "")
+        + ("" if pair.one_backbone else f", layers of {side.backbone.name}")
+    )
+    figure = layer_curves(
+        [(c.name, c.scores, c.low, c.high) for c in found.curves],
+        marks,
+        score=NAMES[found.measure].split(" over")[0],
+        caption=f"n = {found.n:,} {found.unit}",
+    )
+    rows = [
+        (c.name, layer, c.scores[layer], c.low[layer], c.high[layer])
+        for c in found.curves
+        for layer in range(len(c.scores))
+    ]
+    header = ("curve", "layer", "score", "low", "high")
+    name = f"layers-{pair.corpus.id}"
+    return figure_value(figure, header, rows, name=name, caption=caption)
+
+
+def _marks(sides: Sequence[Side], found: LayerQuality) -> list[tuple[str, int, float]]:
     """Where A and B stand, as far as a line goes through them."""
     marks = []
-    for letter, design in zip("AB", pair.designs, strict=True):
+    for side in sides:
         for curve in found.curves:
-            layer = design.layer % len(curve.scores)
-            if curve.design(design.layer).name == design.name:
-                marks.append((letter, layer, float(curve.scores[layer])))
+            layer = side.design.layer % len(curve.scores)
+            if curve.design(side.design.layer).name == side.design.name:
+                marks.append((side.letter, layer, float(curve.scores[layer])))
     return marks
 
 
-def _unmarked(pair: Pair, marks: Sequence[tuple[str, int, float]]) -> list[str]:
-    there = {letter for letter, *_ in marks}
+def _notes(sides: Sequence[Side], there: set[str]) -> list[str]:
     return [
-        f"{letter} ({design.name}) reads all layers or tokens by its own head, so no line goes "
-        "through it."
-        for letter, design in zip("AB", pair.designs, strict=True)
-        if letter not in there
+        f"{side.letter} ({side.design.name}) reads all layers or tokens by its own head, so no "
+        "line goes through it."
+        for side in sides
+        if side.letter not in there
     ] + [
         "The bootstrap resamples the corpus's items; it says how sure a point is for texts like "
         "these, not for other backbones or corpora."

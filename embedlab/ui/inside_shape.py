@@ -37,8 +37,8 @@ class ShapePanel(View):
             elem_id="shape-how",
         )
         with gr.Row(equal_height=False):
-            self.table = render.block("shape-table")
-            self.effect = render.block("shape-effect")
+            self.table = render.table_block("shape-table")
+            self.effect = render.table_block("shape-effect")
         with gr.Row():
             self.cosines = figure_block("shape-cosines")
             self.explained = figure_block("shape-explained")
@@ -65,7 +65,7 @@ class ShapePanel(View):
         about = pair.caption(f"space: {how}")
         bins = similarity_histogram(a.cosines.similarities, b.cosines.similarities, name_a, name_b)
         return {
-            self.table: render_inside.shape_table(a, b),
+            self.table: render_inside.shape_table(a, b, about),
             self.effect: self._effect(pair, report),
             self.cosines: figure_value(
                 bins,
@@ -115,8 +115,8 @@ class ShapePanel(View):
         rows = []
         for how in shape.TRANSFORMS:
             a, b = (
-                space_scores(self.lab, pair.corpus, side, how, pair.backbone_id, report)
-                for side in (pair.a, pair.b)
+                space_scores(self.lab, pair.corpus, side.embedded, how, side.backbone_id, report)
+                for side in pair.sides
             )
             rows += [(f"{how}: {name}", x, y) for name, x, y in render_inside.score_rows(a, b)]
         return render.score_table(
@@ -125,4 +125,5 @@ class ShapePanel(View):
             if rows
             else "This corpus has neither scored pairs, queries nor labels to score a space by.",
             headers="The corpus's score",
+            about=pair.caption("The corpus's score"),
         )

@@ -26,7 +26,7 @@ class InsideTab(View):
         self.panel = gr.State(PANELS[0].id)
         self.panels: list[View] = []
         self.chains = []
-        with gr.Tabs(selected=PANELS[0].id, elem_id="inside-panels"):
+        with gr.Tabs(selected=PANELS[0].id, overflow_behavior="wrap", elem_id="inside-panels"):
             for kind in PANELS:
                 with gr.Tab(kind.title, id=kind.id) as tab:
                     panel = kind(bench)
@@ -37,6 +37,7 @@ class InsideTab(View):
                     ).then
                 )
         self.chains += [chain for panel in self.panels for chain in panel.chains]
+        self.arrivals = [event for panel in self.panels for event in panel.arrivals]
         self.inputs = [self.panel, *(c for panel in self.panels for c in panel.inputs)]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
         self.triggers = [t for panel in self.panels for t in panel.triggers]

@@ -44,11 +44,12 @@ class MaskPanel(View):
         self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
-        """Both attention modes beside each other."""
+        """Both attention modes beside each other, on A's backbone."""
+        backbone = pair.backbones[0]
         update: dict[Any, Any] = {}
         sentences = []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
-            proof = inside.mask_proof(pair.backbone, values[0] or "", values[1] or "", attention)
+            proof = inside.mask_proof(backbone, values[0] or "", values[1] or "", attention)
             sentences.append((proof.holds, _verdict(proof)))
             tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
             figure = movement_heatmap(
@@ -70,10 +71,13 @@ class MaskPanel(View):
                 name=f"mask-{attention}",
                 caption=pair.source(
                     f"Relative movement of hidden states, {attention} attention, "
-                    f"{proof.precision}; {values[0]!r} against {values[1]!r}"
+                    f"{proof.precision}; {values[0]!r} against {values[1]!r}",
+                    backbone,
                 ),
             )
         notes = [proof.note] if proof.note else []
+        if not pair.one_backbone:
+            notes.append(f"Shown on A's model, {backbone.name}.")
         update[self.verdict] = render_inside.verdicts(sentences) + render.note(notes)
         return update
 
@@ -92,7 +96,7 @@ class TokensPanel(View):
         self.strip = render.block("token-strip")
         self.norms = figure_block("token-norms")
         self.cosines = figure_block("token-cosines")
-        self.skip = render.block("token-skip")
+        self.skip = render.table_block("token-skip")
         self.inputs = [self.text]
         self.outputs = [self.strip, self.norms, self.cosines, self.skip]
         self.triggers = [self.run.click, self.text.submit]
@@ -100,12 +104,12 @@ class TokensPanel(View):
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
         views = [
-            inside.token_view(pair.backbone, values[0] or "", design) for design in pair.designs
+            inside.token_view(side.backbone, values[0] or "", side.design) for side in pair.sides
         ]
         header = ("design", "position", "token", "weight", "norm", "cosine")
         rows = [
-            (view.design.name, int(p), token, float(w), float(norm), float(cosine))
-            for view in views
+            (name, int(p), token, float(w), float(norm), float(cosine))
+            for name, view in zip(pair.names, views, strict=True)
             for p, token, w, norm, cosine in zip(
                 view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
             )
@@ -148,11 +152,14 @@ class TokensPanel(View):
     def _first_token(self, pair: Pair, report: Progress) -> str:
         """The corpus's score with and without the first token, for the designs that take a mean."""
         rows = []
-        for letter, design in zip("AB", pair.designs, strict=True):
-            effect = first_token_effect(self.lab, pair.corpus, design, pair.backbone_id, report)
+        for side in pair.sides:
+            effect = first_token_effect(
+                self.lab, pair.corpus, side.design, side.backbone_id, report
+            )
             if effect is not None:
                 rows += [
-                    (f"{letter}: {name}", x, y) for name, x, y in render_inside.score_rows(*effect)
+                    (f"{side.letter}: {name}", x, y)
+                    for name, x, y in render_inside.score_rows(*effect)
                 ]
         if not rows:
             return render.note(
@@ -164,6 +171,7 @@ class TokensPanel(View):
             "sidebar: Leave the first token out of the mean.",
             headers="The whole corpus",
             columns=("With it", "Without", "Change"),
+            about=pair.caption("The first token"),
         )
 
 
@@ -175,12 +183,15 @@ class HeadsPanel(View):
 
     def __init__(self, bench: Workbench) -> None:
         with gr.Row(equal_height=True):
-            self.per_head = gr.Checkbox(False, label="A line for each attention head")
+            self.per_head = gr.Checkbox(
+                False, label="A line for each attention head", elem_classes=["roomy"]
+            )
             self.number = gr.Number(
                 0,
                 label="Number of a text of the corpus, 0 for their average",
                 precision=0,
                 minimum=0,
+                min_width=240,
                 elem_id="head-text",
             )
         self.notes = render.block("head-notes")
@@ -200,9 +211,8 @@ class HeadsPanel(View):
         index = min(chosen, len(texts)) - 1
         update: dict[Any, Any] = {}
         strips, notes = [], []
-        for letter, name, design, place in zip(
-            "AB", pair.names, pair.designs, (self.figure_a, self.figure_b), strict=True
-        ):
+        for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
+            letter, design, backbone = side.letter, side.design, side.backbone
             if not design.trainable:
                 update[place] = None
                 continue
@@ -210,10 +220,10 @@ class HeadsPanel(View):
             tokens = design.pooling == "last_layer_trainable"
             single = index >= 0 or tokens
             subset = [texts[max(index, 0)]] if single else list(texts)
-            states = pair.backbone.states(
+            states = backbone.states(
                 subset, design.attention, design.document_prompt, progress=report
             )
-            found = inside.head_attention(pair.backbone.head(design), states)
+            found = inside.head_attention(backbone.head(design), states)
             what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
             lines = [("mean", found.mean)]
             if per_head:
@@ -236,9 +246,9 @@ class HeadsPanel(View):
                 caption=pair.caption(f"{design.name}, {trained}, {what}"),
             )
             if tokens:
-                view = inside.token_view(pair.backbone, subset[0], design)
+                view = inside.token_view(backbone, subset[0], design)
                 strips.append(
-                    render_inside.token_strip(letter, name, view.tokens, view.weights.tolist())
+                    render_inside.token_strip(letter, side.name, view.tokens, view.weights.tolist())
                 )
             if not found.trained:
                 notes.append(

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
-from embedlab.plots import OTHER_COLOUR, categories, category_style, shorten
-from embedlab.ui.figure import drawing_script, plotly_js
+from embedlab.plots import OTHER_COLOUR, categories, category_style, clean, shorten
+from embedlab.ui.figure import plotly_js
+from embedlab.ui.script import script
 
 TOOLTIP_CHARACTERS = 160
 METHODS = ("UMAP", "PCA")
@@ -51,7 +52,9 @@ def linked_map(
     return gr.HTML(
         value,
         html_template=_template(),
-        js_on_load=drawing_script("linked_map.js"),
+        js_on_load=script(
+            "load_plotly.js", "download.js", "linked_map.js", "linked_map_download.js"
+        ),
         apply_default_css=False,
         selection=selection,
         elem_id=elem_id,
@@ -73,6 +76,7 @@ def map_value(
     highlight_b: Sequence[int] = (),
     method: str = "UMAP",
     note: str = "",
+    caption: str = "",
 ) -> dict[str, Any]:
     """What the linked map shows, as plain JSON.
 
@@ -88,6 +92,7 @@ def map_value(
         highlight_b: indices of its neighbours under B.
         method: how the places were found, "UMAP" or "PCA".
         note: one short line beside the maps.
+        caption: what was mapped; it goes with the picture and the data that are taken away.
 
     Raises:
         EmbedLabError: the lengths differ, a place is not a number, or an index is out of range.
@@ -112,6 +117,7 @@ def map_value(
         "other_colour": OTHER_COLOUR,
         "method": method,
         "note": shorten(note, 200),
+        "caption": clean(caption),
         **selection,
     }
 
@@ -205,6 +211,9 @@ def _template() -> str:
         '<span><i class="lm-ring-a"></i>near it under A</span>'
         '<span><i class="lm-ring-b"></i>near it under B</span></div>'
         '<div class="lm-legend" role="group" aria-label="Categories: press to hide or show"></div>'
+        '<div class="fig-foot"><span class="fig-caption muted"></span>'
+        '<button type="button" data-get="png" title="Save both maps as a picture">PNG</button>'
+        '<button type="button" data-get="csv" title="Save the places as data">CSV</button></div>'
         '</div><div class="lm-tip" hidden></div>'
         '<div class="lm-live" aria-live="polite"></div></div>'
     )

@@ -19,8 +19,12 @@ from embedlab.ui.linked_map import (
     selection_update,
 )
 from embedlab.ui.own_texts import KEEP
+from embedlab.ui.parse import within
+from embedlab.ui.slider import Slider
 from embedlab.ui.workbench import Pair, View, Workbench
 
+#: What the UMAP settings offer.
+NEIGHBOURS, DISTANCES = (2, 100), (0, 0.99)
 NO_SELECTION = (
     "Click a point on either map: its nearest texts under both designs appear here, with the "
     "overlap of the two lists."
@@ -41,19 +45,18 @@ class MapTab(View):
         self.neighbours.value = render.empty(NO_SELECTION)
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
-                self.quality = render.block("quality")
+                self.quality = render.table_block("quality")
                 self.field = gr.Dropdown([], label="Colour by", elem_id="field")
                 with gr.Accordion("UMAP settings", open=False):
-                    self.n_neighbors = gr.Slider(
-                        2,
-                        100,
+                    self.n_neighbors = Slider(
+                        *NEIGHBOURS,
                         value=defaults.n_neighbors,
                         step=1,
                         label="Neighbours",
                         info="Few show fine structure, many the broad one.",
                     )
-                    self.min_dist = gr.Slider(
-                        0, 0.99, value=defaults.min_dist, step=0.01, label="Least distance"
+                    self.min_dist = Slider(
+                        *DISTANCES, value=defaults.min_dist, step=0.01, label="Least distance"
                     )
                     gr.Markdown("The seed stands in the sidebar; the same seed gives the same map.")
             with (
@@ -89,11 +92,13 @@ class MapTab(View):
         field, n_neighbors, min_dist, selected = values
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
+        n_neighbors = int(within(n_neighbors, "Neighbours", *NEIGHBOURS))
+        min_dist = within(min_dist, "The least distance", *DISTANCES)
         maps = self.lab.maps(
             a,
             b,
-            n_neighbors=int(n_neighbors),
-            min_dist=float(min_dist),
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
             seed=pair.seed,
             progress=report,
         )
@@ -118,17 +123,26 @@ class MapTab(View):
                 highlight_b=near[1],
                 method=maps.method,
                 note=note,
+                caption=pair.caption(
+                    f"{maps.method}, {n_neighbors} neighbours, least distance {min_dist:g}"
+                    if maps.method == "UMAP"
+                    else maps.method
+                ),
             ),
             self.neighbours: self._lists(pair, kept, field),
             self.quality: render.quality_table(
-                quality(corpus, a, field), quality(corpus, b, field), field, pair.seed
+                quality(corpus, a, field),
+                quality(corpus, b, field),
+                field,
+                pair.seed,
+                pair.caption("Quality"),
             )
-            + render.note(render.caveats(corpus, pair.backbone, [(a.design, a), (b.design, b)])),
+            + render.note(render.caveats(corpus, list(zip((a, b), pair.backbones, strict=True)))),
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
             self.changed: self._changed(pair),
-            self.code: code.map_code(pair, int(n_neighbors), float(min_dist)),
+            self.code: code.map_code(pair, n_neighbors, min_dist),
             self.selected: (corpus.fingerprint, kept) if kept is not None else None,
             self.lasso: [],
             self.shown: pair.choice,

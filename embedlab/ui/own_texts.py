@@ -12,7 +12,7 @@ from embedlab.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
 from embedlab.readers import Table
-from embedlab.ui.session import Sessions, polite, reporter
+from embedlab.ui.session import Sessions, polite
 
 #: Rows read from a user's file; what is embedded is a sample of them.
 MOST_ROWS = 50_000
@@ -42,7 +42,7 @@ class OwnTexts:
                 self.use_pasted = gr.Button("Use these texts", elem_id="use-pasted")
             with gr.Tab("File"):
                 self.file = gr.File(
-                    label=f"txt, csv, jsonl or parquet, up to {most} MB", elem_id="upload"
+                    label=f"txt, csv, jsonl, parquet to {most} MB", elem_id="upload"
                 )
                 self.text_column = gr.Dropdown(
                     [], label="Text column", visible=False, elem_id="text-column"
@@ -110,7 +110,7 @@ class OwnTexts:
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
     ) -> Corpus:
-        report = reporter(progress, self.sessions.begin(request, "hub"))
-        return load_hub_dataset(
-            (name or "").strip(), limit=self.lab.config.limits.max_texts, progress=report
-        )
+        with self.sessions.work(request, "hub", progress) as report:
+            return load_hub_dataset(
+                (name or "").strip(), limit=self.lab.config.limits.max_texts, progress=report
+            )

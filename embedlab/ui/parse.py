@@ -29,6 +29,17 @@ def strings(texts: Any) -> list[str]:
     return texts
 
 
+def within(value: Any, what: str, least: float, most: float) -> float:
+    """A number from ``least`` to ``most``.
+
+    Raises:
+        EmbedLabError: it is something else.
+    """
+    if not isinstance(value, int | float) or not least <= value <= most:
+        raise EmbedLabError(f"{what} is {str(value)[:20]}; choose {least:g} to {most:g}.")
+    return value
+
+
 def whole_number(value: Any, what: str, least: int = 0) -> int:
     """An int of a sane size.
 

@@ -13,6 +13,7 @@ from embedlab.corpus import Corpus
 from embedlab.design import Design
 from embedlab.metrics import RetrievalScores
 from embedlab.plots import shorten
+from embedlab.ui.script import script
 
 #: Characters of a text in a list; the whole text is in its tooltip.
 SHOWN = 220
@@ -34,6 +35,16 @@ def picking_html(elem_id: str) -> gr.HTML:
 def block(elem_id: str, html: str = "") -> gr.HTML:
     """A place for HTML that looks as our own style sheets say."""
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
+
+
+def table_block(elem_id: str) -> gr.HTML:
+    """A :func:`block` whose tables can be taken away as data."""
+    return gr.HTML(
+        js_on_load=script("download.js", "table.js"),
+        apply_default_css=False,
+        elem_id=elem_id,
+        elem_classes=["table-block"],
+    )
 
 
 def escape(text: str) -> str:
@@ -68,12 +79,11 @@ def note(sentences: Iterable[str]) -> str:
     return "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in sentences)
 
 
-def caveats(
-    corpus: Corpus, backbone: Backbone, sides: Sequence[tuple[Design, Embedded]]
-) -> list[str]:
+def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[str]:
     """What a reader has to know about these numbers, in one short line each."""
     lines = list(corpus.notes)
-    for letter, (design, embedded) in zip("AB", sides, strict=True):
+    for letter, (embedded, backbone) in zip("AB", sides, strict=True):
+        design = embedded.design
         if embedded.truncated:
             lines.append(
                 f"{letter}: {embedded.truncated:,} of {len(embedded):,} texts were cut to "
@@ -91,11 +101,22 @@ def caveats(
     return lines
 
 
-def source_line(backbone: Backbone) -> str:
-    """``SmolLM2 135M · pinned package · 4-bit weights, dequantised · cpu · float32``."""
-    parts = [backbone.name, backbone.source, backbone.note, backbone.device.type]
-    parts.append(str(backbone.dtype).removeprefix("torch."))
-    return f'<p class="source-line muted">{" · ".join(escape(part) for part in parts if part)}</p>'
+def provenance(backbone: Backbone, *more: str) -> str:
+    """``smollm2-135m · pinned package · 4-bit weights, dequantised · float32``."""
+    precision = str(backbone.dtype).removeprefix("torch.")
+    parts = [backbone.name, backbone.source, backbone.note, *more, precision]
+    return " · ".join(part for part in parts if part)
+
+
+def source_line(a: Backbone, b: Backbone) -> str:
+    """What A and B stand on, the device included; a line each where they differ."""
+    lines = [escape(provenance(backbone, backbone.device.type)) for backbone in (a, b)]
+    if a is not b:
+        lines = [
+            f'<span class="chip chip-{letter.lower()}">{letter}</span> {line}'
+            for letter, line in zip("AB", lines, strict=True)
+        ]
+    return "".join(f'<p class="source-line muted">{line}</p>' for line in dict.fromkeys(lines))
 
 
 def status_line(corpus: Corpus, names: tuple[str, str]) -> str:
@@ -114,6 +135,7 @@ def score_table(
     *,
     headers: str = "",
     columns: tuple[str, str, str] = ("A", "B", "B − A"),
+    about: str = "",
 ) -> str:
     """Two scores times 100 and their difference; rows nobody can compute are left out."""
     body = "".join(
@@ -122,22 +144,32 @@ def score_table(
         for name, a, b in rows
         if a is not None and b is not None
     )
-    return table(body, caption, (headers, *columns))
+    return table(body, caption, (headers, *columns), about)
 
 
-def table(body: str, caption: str, header: Sequence[str]) -> str:
-    """A score table around rows of HTML."""
+def table(body: str, caption: str, header: Sequence[str], about: str = "") -> str:
+    """A score table around rows of HTML.
+
+    ``about`` says what was measured on what; given, a table in a :func:`table_block` can be taken
+    away as data.
+    """
     if not body:
         return f'<p class="muted">{escape(caption)}</p>'
     colours = {"A": " class='col-a'", "B": " class='col-b'"}
     cells = "".join(f"<th{colours.get(name, '')}>{escape(name)}</th>" for name in header)
+    button = (
+        f' <button type="button" class="take" data-get="table" data-name="scores" '
+        f'data-about="{escape(f"{caption} · {about}")}" title="Save the data">CSV</button>'
+        if about
+        else ""
+    )
     return (
-        f'<table class="score-table"><caption class="muted">{escape(caption)}</caption>'
+        f'<table class="score-table"><caption class="muted">{escape(caption)}{button}</caption>'
         f"<thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
-def quality_table(a: Quality, b: Quality, field: str, seed: int) -> str:
+def quality_table(a: Quality, b: Quality, field: str, seed: int, about: str = "") -> str:
     """The map tab's figures."""
     rows = [
         ("kNN accuracy (k = 10)", a.knn_accuracy, b.knn_accuracy),
@@ -146,10 +178,11 @@ def quality_table(a: Quality, b: Quality, field: str, seed: int) -> str:
         ("Mean cosine (anisotropy)", a.mean_cosine, b.mean_cosine),
     ]
     labels = f", labels: {field}" if a.knn_accuracy is not None else ""
-    return score_table(rows, f"n = {a.n:,} texts{labels}, seed {seed}; ×100, in the original space")
+    caption = f"n = {a.n:,} texts{labels}, seed {seed}; ×100, in the original space"
+    return score_table(rows, caption, about=about)
 
 
-def retrieval_table(a: RetrievalScores | None, b: RetrievalScores | None) -> str:
+def retrieval_table(a: RetrievalScores | None, b: RetrievalScores | None, about: str = "") -> str:
     """nDCG@10, MRR@10 and recall@10 over the corpus's own queries."""
     if a is None or b is None:
         return (
@@ -161,7 +194,7 @@ def retrieval_table(a: RetrievalScores | None, b: RetrievalScores | None) -> str
         ("MRR@10", a.mrr_10, b.mrr_10),
         ("Recall@10", a.recall_10, b.recall_10),
     ]
-    return score_table(rows, f"{a.n_queries:,} queries of the corpus, ×100")
+    return score_table(rows, f"{a.n_queries:,} queries of the corpus, ×100", about=about)
 
 
 def hit_list(letter: str, name: str, hits: Sequence[Hit], other: str) -> str:

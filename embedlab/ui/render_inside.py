@@ -45,7 +45,7 @@ def score_rows(a: Scores, b: Scores) -> list[tuple[str, float | None, float | No
     return [row for row in rows if row[1] is not None and row[2] is not None]
 
 
-def shape_table(a: Shape, b: Shape) -> str:
+def shape_table(a: Shape, b: Shape, about: str) -> str:
     """The figures of two spaces."""
     rows = (
         ("Mean cosine ×100 (anisotropy)", 100 * a.cosines.mean, 100 * b.cosines.mean),
@@ -65,7 +65,7 @@ def shape_table(a: Shape, b: Shape) -> str:
         for name, x, y in rows
     )
     caption = f"n = {a.n:,} texts in {a.dim} dimensions"
-    return table(body, caption, ("Shape of the space", "A", "B", "B − A"))
+    return table(body, caption, ("Shape of the space", "A", "B", "B − A"), about)
 
 
 def hub_list(

@@ -9,7 +9,8 @@ import gradio as gr
 
 from embedlab.progress import Progress
 from embedlab.ui import code, render
-from embedlab.ui.parse import whole_number
+from embedlab.ui.parse import within
+from embedlab.ui.slider import Slider
 from embedlab.ui.workbench import Pair, View, Workbench
 
 #: Queries of a corpus that the menu offers; the scores are over all of them.
@@ -24,6 +25,7 @@ class RetrieveTab(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.lab = bench.lab
+        self.most = bench.lab.config.limits.max_results
         with gr.Row(equal_height=True):
             self.query = gr.Textbox(
                 label="Query",
@@ -32,9 +34,7 @@ class RetrieveTab(View):
                 min_width=240,
                 elem_id="query",
             )
-            self.k = gr.Slider(
-                1, bench.lab.config.limits.max_results, value=10, step=1, label="Results", scale=2
-            )
+            self.k = Slider(1, self.most, value=10, step=1, label="Results", scale=2)
             self.search = gr.Button("Search", variant="primary", scale=1, min_width=110)
         self.own = gr.Dropdown(
             [], label="Or take one of the corpus's own queries", elem_id="own-queries"
@@ -42,7 +42,7 @@ class RetrieveTab(View):
         self.lists = render.block(
             "lists", render.empty("Search, and the two ranked lists appear here side by side.")
         )
-        self.scores = render.block("retrieval-scores")
+        self.scores = render.table_block("retrieval-scores")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="retrieve-code", show_label=False)
         self.suggested = gr.State("")
@@ -80,8 +80,8 @@ class RetrieveTab(View):
                 pair.corpus,
                 pair.a,
                 pair.b,
-                whole_number(k, "The number of results"),
-                pair.backbone_id,
+                int(within(k, "The number of results", 1, self.most)),
+                pair.backbone_ids,
                 report,
             )
             update[self.lists] = render.side_by_side(
@@ -94,9 +94,9 @@ class RetrieveTab(View):
             update[self.lists] = render.empty(
                 "This corpus has no queries of its own; write one and press Enter."
             )
-        scores = [
-            self.lab.retrieval_scores(pair.corpus, side, pair.backbone_id, report)
-            for side in (pair.a, pair.b)
-        ]
-        update[self.scores] = render.retrieval_table(*scores)
+        scores_a, scores_b = (
+            self.lab.retrieval_scores(pair.corpus, side.embedded, side.backbone_id, report)
+            for side in pair.sides
+        )
+        update[self.scores] = render.retrieval_table(scores_a, scores_b, pair.caption("Retrieval"))
         return update

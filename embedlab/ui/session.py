@@ -6,11 +6,14 @@ import functools
 import html
 import logging
 import threading
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
+from embedlab.corpus import Corpus
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.progress import Progress
 
@@ -35,23 +38,65 @@ class Sessions:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stops: dict[tuple[str, str], threading.Event] = {}
+        self._asked: dict[tuple[str, str], Sequence[Any]] = {}
 
-    def begin(self, request: gr.Request | None, kind: str) -> threading.Event:
-        """Note that this session starts work of a kind; the event is set when it should stop."""
-        stop = threading.Event()
-        if request is not None and request.session_hash:
-            with self._lock:
-                before = self._stops.get((request.session_hash, kind))
-                if before is not None:
-                    before.set()
-                self._stops[request.session_hash, kind] = stop
-        return stop
-
-    def stop(self, request: gr.Request) -> None:
-        """Stop everything this session is doing."""
+    @contextmanager
+    def work(
+        self, request: gr.Request | None, kind: str, progress: gr.Progress
+    ) -> Iterator[Progress]:
+        """Do work of a kind: yields the progress callback that ends it when it should stop."""
+        key, stop = (_session(request), kind), threading.Event()
         with self._lock:
-            for key in [key for key in self._stops if key[0] == request.session_hash]:
+            before = self._stops.pop(key, None)
+            if before is not None:
+                before.set()
+            if key[0]:
+                self._stops[key] = stop
+        done = False
+        try:
+            yield reporter(progress, stop)
+            done = True
+        finally:
+            with self._lock:
+                if self._stops.get(key) is stop:
+                    del self._stops[key]
+                    if not done:
+                        self._asked.pop(key, None)
+
+    def repeats(self, request: gr.Request | None, kind: str, asked: Sequence[Any]) -> bool:
+        """Whether a session asks what it asked last, and that is under way or done.
+
+        Gradio's dropdowns report a pick twice, and each visit without one.
+        """
+        key = (_session(request), kind)
+        # A visitor's texts are not to be kept alive by having been asked about.
+        asked = [weakref.ref(v) if isinstance(v, Corpus) else v for v in asked]
+        with self._lock:
+            same = bool(key[0]) and self._asked.get(key) == asked
+            self._asked[key] = asked
+        return same
+
+    def stop(self, request: gr.Request) -> bool:
+        """Stop everything this session is doing; whether there was anything."""
+        session = _session(request)
+        with self._lock:
+            running = [key for key in self._stops if key[0] == session]
+            for key in running:
                 self._stops.pop(key).set()
+                self._asked.pop(key, None)
+        return bool(running)
+
+    def leave(self, request: gr.Request) -> None:
+        """Stop everything and forget this session."""
+        self.stop(request)
+        session = _session(request)
+        with self._lock:
+            for key in [key for key in self._asked if key[0] == session]:
+                del self._asked[key]
+
+
+def _session(request: gr.Request | None) -> str:
+    return (request.session_hash or "") if request is not None else ""
 
 
 def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:

@@ -18,19 +18,25 @@ from embedlab.progress import Progress, silent
 from embedlab.ui.own_texts import OwnTexts
 from embedlab.ui.parse import whole_number
 from embedlab.ui.session import Sessions
+from embedlab.ui.slider import Slider
 
 OWN = "own"
 CUSTOM = "custom"
 LAST = -1
 #: What the layer slider offers until the backbone is loaded and says how many it has.
 MOST_LAYERS = 30
+#: What a design stands on where the visitor chose no trained model: the backbone on top.
+AS_LOADED = ("The backbone above, as loaded", "")
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What the sidebar says: resolved, checked, ready for the Lab."""
+    """What the sidebar says: resolved, checked, ready for the Lab.
 
-    backbone_id: str
+    ``backbone_ids`` are A's and B's: the backbone on top of the sidebar, or a trained model.
+    """
+
+    backbone_ids: tuple[str, str]
     corpus: Corpus
     a: Design
     b: Design
@@ -46,6 +52,13 @@ class DesignPanel:
                 f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
                 elem_classes=["panel-title"],
                 padding=True,
+            )
+            self.model = gr.Dropdown(
+                [AS_LOADED],
+                value=AS_LOADED[1],
+                label="Model",
+                visible=False,  # until the visitor has trained one
+                elem_id=f"model-{letter.lower()}",
             )
             self.preset = gr.Dropdown(
                 [*((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)],
@@ -66,7 +79,7 @@ class DesignPanel:
                 elem_id=f"pooling-{letter.lower()}",
             )
             with gr.Accordion("Layer, first token, prompts", open=False):
-                self.layer = gr.Slider(
+                self.layer = Slider(
                     LAST,
                     MOST_LAYERS,
                     value=design.layer,
@@ -141,7 +154,10 @@ class DesignPanel:
         return [design.attention, design.pooling, LAST, False]
 
     def _name(self, *values: Any) -> str:
-        return preset_of(read_design(values))
+        try:
+            return preset_of(read_design(values))
+        except EmbedLabError:  # said by the views, which read the same
+            return CUSTOM
 
 
 class Sidebar:
@@ -166,7 +182,7 @@ class Sidebar:
                 elem_id="corpus",
             )
             self.own_texts = OwnTexts(lab, sessions)
-            self.sample = gr.Slider(
+            self.sample = Slider(
                 1, 160, value=160, step=1, label="Texts", elem_id="sample", interactive=True
             )
             self.seed = gr.Number(
@@ -176,7 +192,7 @@ class Sidebar:
             self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt)
         self.own = self.own_texts.corpus
         self.inputs = [
-            self.backbone,
+            *self.models,
             self.corpus,
             self.own,
             self.sample,
@@ -186,8 +202,13 @@ class Sidebar:
         ]
 
     @property
+    def models(self) -> list[Any]:
+        """The dropdowns that say what A and B stand on; :meth:`resolved` reads them."""
+        return [self.backbone, self.a.model, self.b.model]
+
+    @property
     def triggers(self) -> list[Any]:
-        """The events after which the views are out of date, the corpus and backbone aside."""
+        """The events after which the views are out of date; corpus, backbone and models aside."""
         return [self.sample.release, self.seed.input, *self.a.triggers, *self.b.triggers]
 
     def read(self, values: Sequence[Any], progress: Progress = silent) -> Choice:
@@ -196,29 +217,52 @@ class Sidebar:
         Raises:
             EmbedLabError: what is chosen is not possible.
         """
-        backbone_id, corpus_id, own, sample, seed = values[:5]
-        designs = values[5:]
+        models, (corpus_id, own, sample, seed), designs = values[:3], values[3:7], values[7:]
         half = len(designs) // 2
         a, b = (read_design(part) for part in (designs[:half], designs[half:]))
         seed = whole_number(seed, "The seed")
-        n = whole_number(sample, "The number of texts")
+        # More than there are is no mistake: the corpus may have changed since.
+        n = whole_number(sample, "The number of texts", 1)
         corpus = self.lab.sample(self._whole(corpus_id, own, progress), n, seed)
-        return Choice(backbone_id, corpus, a, b, seed)
+        return Choice(self.resolved(models), corpus, a, b, seed)
+
+    def resolved(self, models: Sequence[Any]) -> tuple[str, str]:
+        """What A and B stand on: a trained model where one is chosen, else the backbone on top."""
+        backbone_id, model_a, model_b = (value or "" for value in models)
+        return model_a or backbone_id, model_b or backbone_id
+
+    def offer_runs(self, runs: Sequence[tuple[str, str]]) -> list[Any]:
+        """Updates for both model dropdowns, which are there once there is a run to choose.
+
+        Args:
+            runs: the visitor's trained models, each a title and a run's id.
+        """
+        choices = [AS_LOADED, *runs]
+        return [gr.update(choices=choices, visible=bool(runs)) for _ in range(2)]
 
     def ranges(
-        self, backbone_id: str, corpus_id: str, own: Corpus | None, progress: Progress = silent
+        self,
+        models: Sequence[Any],
+        corpus_id: str,
+        own: Corpus | None,
+        progress: Progress = silent,
     ) -> list[Any]:
         """Updates for the sample slider and both layer sliders."""
         corpus = self._whole(corpus_id, own, progress)
         most = min(len(corpus.texts), self.lab.config.limits.max_texts)
         first = min(self.lab.first_sample(corpus), most)
-        layers = self.lab.backbone(backbone_id, progress).num_layers
         return [
             gr.update(
                 maximum=most, value=first, info=f"{first:,} of {corpus.total:,} to start with"
             ),
-            gr.update(maximum=layers),
-            gr.update(maximum=layers),
+            *self.layers(models, progress),
+        ]
+
+    def layers(self, models: Sequence[Any], progress: Progress = silent) -> list[Any]:
+        """Updates for both layer sliders: as many layers as each side's model has."""
+        return [
+            gr.update(maximum=self.lab.backbone(backbone_id, progress).num_layers)
+            for backbone_id in self.resolved(models)
         ]
 
     def _whole(self, corpus_id: str, own: Corpus | None, progress: Progress) -> Corpus:

@@ -21,7 +21,8 @@ from embedlab.ui.figure import (
     figure_value,
     histogram_rows,
 )
-from embedlab.ui.parse import whole_number
+from embedlab.ui.parse import whole_number, within
+from embedlab.ui.slider import Slider
 from embedlab.ui.workbench import PRIVATE, Pair, View, Workbench
 
 WAITING = "The heatmap appears here."
@@ -41,16 +42,21 @@ class SimilarityTab(View):
 
     def __init__(self, bench: Workbench, lasso: gr.State) -> None:
         self.lab = bench.lab
-        most = bench.lab.config.limits.max_heatmap_texts
+        self.most = most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
             self.which = gr.Radio(
-                [FIRST, LASSO, TYPED], value=FIRST, label="Texts", scale=4, elem_id="which"
+                [FIRST, LASSO, TYPED],
+                value=FIRST,
+                label="Texts",
+                scale=4,
+                min_width=280,
+                elem_id="which",
             )
-            self.count = gr.Slider(
-                2, most, value=min(32, most), step=1, label="At most", scale=2, min_width=160
+            self.count = Slider(
+                2, most, value=min(32, most), step=1, label="At most", scale=2, min_width=200
             )
             self.ordered = gr.Checkbox(
-                True, label="Similar texts beside each other", scale=2, min_width=160
+                True, label="Similar texts beside each other", scale=2, elem_classes=["roomy"]
             )
         self.typed = gr.Textbox(
             label="Your texts, one a line",
@@ -126,8 +132,8 @@ class SimilarityTab(View):
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         which, count, ordered, typed, first, second, lasso = values
-        most = min(whole_number(count, "The number of texts"), self.count.maximum)
-        texts, vectors = self._chosen(pair, which, int(most), typed, lasso, report)
+        most = int(within(count, "The number of texts", 2, self.most))
+        texts, vectors = self._chosen(pair, which, most, typed, lasso, report)
         a, b = (metrics.similarity_matrix(side) for side in vectors)
         if ordered and len(texts) > 2:
             order = metrics.cluster_order((a + b) / 2)
@@ -169,8 +175,8 @@ class SimilarityTab(View):
         if which == TYPED:
             texts = list(own_texts(typed or "").texts[:most])
             a, b = (
-                self.lab.embed(texts, design, pair.backbone_id, progress=report)
-                for design in pair.designs
+                self.lab.embed(texts, side.design, side.backbone_id, progress=report)
+                for side in pair.sides
             )
             return texts, (a, b)
         n = len(pair.corpus.texts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -15,8 +15,8 @@ from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
 from embedlab.progress import Progress
-from embedlab.ui.render import design_name, is_untrained
-from embedlab.ui.session import Sessions, polite, reporter
+from embedlab.ui.render import design_name, is_untrained, provenance
+from embedlab.ui.session import Sessions, polite
 from embedlab.ui.sidebar import Choice, Sidebar
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
@@ -26,12 +26,27 @@ LANE: dict[str, Any] = {"concurrency_id": "backbone", "concurrency_limit": 16}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
 
+class Side(NamedTuple):
+    """One of a pair: its letter, its name, the vectors, and the backbone they come from."""
+
+    letter: str
+    name: str
+    embedded: Embedded
+    backbone: Backbone
+    backbone_id: str
+
+    @property
+    def design(self) -> Design:
+        """The side's design."""
+        return self.embedded.design
+
+
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One corpus under the two designs on the table."""
+    """One corpus under the two designs on the table, each on its own backbone or both on one."""
 
-    backbone_id: str
-    backbone: Backbone
+    backbone_ids: tuple[str, str]
+    backbones: tuple[Backbone, Backbone]
     corpus: Corpus
     a: Embedded
     b: Embedded
@@ -45,22 +60,38 @@ class Pair:
     @property
     def choice(self) -> Choice:
         """What it was made from: small enough to be kept in a browser session's state."""
-        return Choice(self.backbone_id, self.corpus, *self.designs, self.seed)
+        return Choice(self.backbone_ids, self.corpus, *self.designs, self.seed)
+
+    @property
+    def one_backbone(self) -> bool:
+        """Whether A and B stand on the same backbone."""
+        return self.backbone_ids[0] == self.backbone_ids[1]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """A and B with all that belongs to each."""
+        a, b = map(Side, "AB", self.names, (self.a, self.b), self.backbones, self.backbone_ids)
+        return a, b
 
     @property
     def names(self) -> tuple[str, str]:
-        """How A and B are called in titles; an untrained head says so."""
+        """How A and B are called in titles; an untrained head says so, and so do two models."""
         name_a, name_b = (
-            design_name(design, untrained=is_untrained(design, self.backbone))
-            for design in self.designs
+            ("" if self.one_backbone else f"{backbone.name} · ")
+            + design_name(design, untrained=is_untrained(design, backbone))
+            for design, backbone in zip(self.designs, self.backbones, strict=True)
         )
         return name_a, name_b
 
-    def source(self, what: str) -> str:
-        """A caption for what was measured on one text: the backbone and its precision."""
-        precision = str(self.backbone.dtype).removeprefix("torch.")
-        parts = [what, self.backbone.name, self.backbone.source, self.backbone.note, precision]
-        return " · ".join(part for part in parts if part)
+    def source(self, what: str, *backbones: Backbone) -> str:
+        """A caption for what was measured on one text: the backbones and their precision.
+
+        Args:
+            what: what was measured.
+            backbones: those it was measured on; by default A's and B's.
+        """
+        found = dict.fromkeys(backbones or self.backbones)
+        return " · ".join([what, *(provenance(backbone) for backbone in found)])
 
     def caption(self, what: str) -> str:
         """A caption for what was measured on the corpus: everything needed to measure it again."""
@@ -81,12 +112,12 @@ class Workbench:
 
     def embedded(self, choice: Choice, report: Progress) -> Pair:
         """A choice's corpus under its two designs."""
-        backbone = self.lab.backbone(choice.backbone_id, report)
+        first, second = (self.lab.backbone(each, report) for each in choice.backbone_ids)
         a, b = (
-            self.lab.embedded(choice.corpus, design, choice.backbone_id, report)
-            for design in (choice.a, choice.b)
+            self.lab.embedded(choice.corpus, design, backbone_id, report)
+            for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)
         )
-        return Pair(choice.backbone_id, backbone, choice.corpus, a, b, choice.seed)
+        return Pair(choice.backbone_ids, (first, second), choice.corpus, a, b, choice.seed)
 
 
 class View:
@@ -94,7 +125,8 @@ class View:
 
     A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
     ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again). ``chains`` are the same for events that first do something else.
+    to be shown again). ``chains`` are the same for events that first do something else, and
+    ``arrivals`` for events that choose another corpus.
     """
 
     id: str
@@ -103,6 +135,7 @@ class View:
     outputs: list[Any]
     triggers: list[Any]
     chains: Sequence[Any] = ()
+    arrivals: Sequence[Any] = ()
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """New values for some of ``outputs``."""
@@ -134,15 +167,16 @@ class View:
                 raise EmbedLabError(
                     "This was drawn too long ago; change a setting to draw it again."
                 )
-            stop = bench.sessions.begin(request, f"{self.id}:{handler.__name__}")
-            report = reporter(progress, stop)
-            return handler(bench.embedded(shown, report), values, event, report)
+            kind = f"{self.id}:{handler.__name__}"
+            with bench.sessions.work(request, kind, progress) as report:
+                return handler(bench.embedded(shown, report), values, event, report)
 
         return trigger(
             polite(handle),
             [shown, *inputs],
             self.outputs,
             show_progress="hidden",
+            trigger_mode="always_last",  # what was clicked last counts
             **LANE,
             **PRIVATE,
         )

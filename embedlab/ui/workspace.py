@@ -13,7 +13,7 @@ from embedlab.ui import render
 from embedlab.ui.inside_tab import InsideTab
 from embedlab.ui.map_tab import MapTab
 from embedlab.ui.retrieve_tab import RetrieveTab
-from embedlab.ui.session import Sessions, polite, reporter
+from embedlab.ui.session import Sessions, polite
 from embedlab.ui.sidebar import OWN, Sidebar
 from embedlab.ui.similarity_tab import SimilarityTab
 from embedlab.ui.workbench import LANE, PRIVATE, View, Workbench
@@ -54,7 +54,7 @@ class Workspace:
         self.active = gr.State(MapTab.id)
         self.views: list[View] = []
         self.tabs: list[gr.Tab] = []
-        with gr.Tabs(selected=MapTab.id):
+        with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.lasso)
@@ -84,7 +84,7 @@ class Workspace:
         first = gr.on(
             [self.blocks.load, self.sidebar.corpus.input, self.sidebar.backbone.input],
             polite(self._prepare),
-            [self.sidebar.backbone, self.sidebar.corpus, self.sidebar.own],
+            [*self.sidebar.models, self.sidebar.corpus, self.sidebar.own],
             [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
             show_progress="full",
             show_progress_on=self.status,
@@ -92,27 +92,42 @@ class Workspace:
             **PRIVATE,
         )
         self._refresh(first.success)
-        for loaded in self.sidebar.own_texts.loaded:
-            switched = loaded.success(lambda: OWN, None, self.sidebar.corpus, **PRIVATE)
-            prepared = switched.then(
+        arrivals = [
+            loaded.success(lambda: OWN, None, self.sidebar.corpus, **PRIVATE).then
+            for loaded in self.sidebar.own_texts.loaded
+        ]
+        arrivals += [arrival for view in self.views for arrival in view.arrivals]
+        for arrival in arrivals:
+            prepared = arrival(
                 polite(self._prepare),
-                [self.sidebar.backbone, self.sidebar.corpus, self.sidebar.own],
+                [*self.sidebar.models, self.sidebar.corpus, self.sidebar.own],
                 [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
                 **LANE,
                 **PRIVATE,
             )
             self._refresh(prepared.success)
+        fitted = gr.on(
+            [self.sidebar.a.model.input, self.sidebar.b.model.input],
+            polite(self._fit_layers),
+            self.sidebar.models,
+            [self.sidebar.a.layer, self.sidebar.b.layer],
+            show_progress="full",
+            show_progress_on=self.status,
+            **LANE,
+            **PRIVATE,
+        )
+        self._refresh(fitted.success)
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
         self._refresh([*self.sidebar.triggers, *own_triggers])
         for chain in [chain for view in self.views for chain in view.chains]:
-            self._refresh(chain)
+            self._refresh(chain, again=True)
         for tab, view in zip(self.tabs, self.views, strict=True):
             chosen = tab.select(
                 lambda name=view.id: name, None, self.active, queue=False, **PRIVATE
             )
             self._refresh(chosen.then)
         self.stop.click(self._stop, None, self.status, queue=False, **PRIVATE)
-        self.blocks.unload(self.sessions.stop)
+        self.blocks.unload(self.sessions.leave)
         self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
         self.timer.tick(
             _look_whether_warm,  # queued: only then does the state's change start an event
@@ -123,8 +138,12 @@ class Workspace:
         )
         self._refresh([self.warm.change])
 
-    def _refresh(self, triggers: Any) -> None:
-        """Show the open tab again after these events."""
+    def _refresh(self, triggers: Any, *, again: bool = False) -> None:
+        """Show the open tab again after these events.
+
+        Unless ``again``, not if everything it is made of is as it was.
+        """
+        show = polite(self._show if again else self._show_if_changed)
         options: dict[str, Any] = {
             "show_progress": "full",
             "show_progress_on": self.status,
@@ -134,14 +153,14 @@ class Workspace:
         if isinstance(triggers, list):
             gr.on(
                 triggers,
-                polite(self._show),
+                show,
                 self._inputs,
                 self._outputs,
                 trigger_mode="multiple",  # the later one stops the earlier
                 **options,
             )
         else:
-            triggers(polite(self._show), self._inputs, self._outputs, **options)
+            triggers(show, self._inputs, self._outputs, **options)
 
     def _prepare(
         self,
@@ -150,9 +169,21 @@ class Workspace:
         *values: Any,
     ) -> list[Any]:
         """What depends on the corpus and the backbone: the sample's and the layers' ranges."""
-        backbone_id, corpus_id, own = values
-        report = reporter(progress, self.sessions.begin(request, "prepare"))
-        return self.sidebar.ranges(backbone_id, corpus_id, own, report)
+        *models, corpus_id, own = values
+        if self.sessions.repeats(request, "prepare", values):
+            return [gr.skip() for _ in range(3)]
+        with self.sessions.work(request, "prepare", progress) as report:
+            return self.sidebar.ranges(models, corpus_id, own, report)
+
+    def _fit_layers(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        *models: Any,
+    ) -> list[Any]:
+        """What depends on the models alone: the layers' ranges."""
+        with self.sessions.work(request, "layers", progress) as report:
+            return self.sidebar.layers(models, report)
 
     def _show(
         self,
@@ -161,17 +192,32 @@ class Workspace:
         *values: Any,
     ) -> dict[Any, Any]:
         """The open tab for what the sidebar says."""
+        self._is_shown(request, values)
         active, rest = values[0], values[1:]
-        report = reporter(progress, self.sessions.begin(request, "show"))
-        width = len(self.sidebar.inputs)
-        pair = self.bench.pair(rest[:width], report)
-        view, own = self._own_values(active, rest[width:])
-        corpus = pair.corpus
-        return {
-            self.source: render.source_line(pair.backbone),
-            self.status: render.status_line(corpus, pair.names),
-            **view.show(pair, own, report),
-        }
+        with self.sessions.work(request, "show", progress) as report:
+            width = len(self.sidebar.inputs)
+            pair = self.bench.pair(rest[:width], report)
+            view, own = self._own_values(active, rest[width:])
+            return {
+                self.source: render.source_line(*pair.backbones),
+                self.status: render.status_line(pair.corpus, pair.names),
+                **view.show(pair, own, report),
+            }
+
+    def _show_if_changed(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        *values: Any,
+    ) -> dict[Any, Any]:
+        """The same, unless it is shown already: Gradio reports some changes twice."""
+        if self._is_shown(request, values):
+            return {self.status: gr.skip()}
+        return self._show(request, progress, *values)
+
+    def _is_shown(self, request: gr.Request, values: Sequence[Any]) -> bool:
+        # UMAP once compiled shows the same values anew.
+        return self.sessions.repeats(request, "show", (*values, projection.is_warm()))
 
     def _own_values(self, active: str, values: Sequence[Any]) -> tuple[View, Sequence[Any]]:
         start = 0
@@ -183,8 +229,9 @@ class Workspace:
         return self.views[0], values[: len(self.views[0].inputs)]
 
     def _stop(self, request: gr.Request) -> str:
-        self.sessions.stop(request)
-        return '<p class="muted">Stopped; what was there is still there.</p>'
+        if self.sessions.stop(request):
+            return '<p class="muted">Stopped; what was there is still there.</p>'
+        return '<p class="muted">Nothing is running, so there was nothing to stop.</p>'
 
 
 def _look_whether_warm() -> tuple[gr.Timer, bool]:

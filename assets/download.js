@@ -1,0 +1,48 @@
+// Stands before every drawing script: how a picture or a table is taken away.
+
+function save(name, url) {
+  const link = document.createElement("a");
+  Object.assign(link, { download: name, href: url });
+  link.click();
+}
+
+function saveText(name, text) {
+  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
+  save(name, url);
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+// What would run as a formula in a spreadsheet gets an apostrophe, like in ui/figure.py.
+function cell(value) {
+  if (typeof value === "number") return String(value);
+  const text = String(value ?? "").replace(/\s+/g, " ").replace(/^(?=[=+\-@])(?![+-]?[\d.]+$)/, "'");
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+const csvText = (caption, rows) =>
+  [[`# ${caption}`], ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+
+// The picture stands alone once it is taken away: it gets a background and its caption.
+async function savePicture(Plotly, name, { data, layout }, caption, size) {
+  const style = getComputedStyle(document.body);
+  const colour = style.getPropertyValue("--body-text-color").trim();
+  const lines = caption.match(/.{1,110}(\s|$)/g) ?? [];
+  const below = layout.margin?.b ?? 60;
+  const picture = {
+    data,
+    layout: {
+      ...layout,
+      width: size.width,
+      height: size.height + 16 * lines.length,
+      paper_bgcolor: style.backgroundColor,
+      font: { ...layout.font, color: colour },
+      margin: { ...layout.margin, b: below + 24 + 16 * lines.length },
+      annotations: [...(layout.annotations ?? []), {
+        text: lines.map((line) => line.replaceAll("&", "&amp;").replaceAll("<", "&lt;")).join("<br>"),
+        showarrow: false, xref: "paper", yref: "paper", x: 0, y: 0, xanchor: "left",
+        yanchor: "top", align: "left", yshift: -below - 4, font: { size: 11, color: colour },
+      }],
+    },
+  };
+  save(`${name}.png`, await Plotly.toImage(picture, { format: "png", scale: 2 }));
+}
