@@ -100,9 +100,11 @@ class LiveRun:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it was stopped before its end."""
+        """Whether it was stopped before its end, and not by a loss that is no number."""
         training = self.training
-        return self.over and training is not None and training.done < training.total
+        if not self.over or training is None or training.failed:
+            return False
+        return training.done < training.total
 
     @property
     def seconds_left(self) -> float | None:
@@ -147,11 +149,34 @@ class LiveRuns:
                 raise EmbedLabError(
                     f"{len(self._queue)} trainings are waiting already; try again in some minutes."
                 )
-            run_id = PREFIX + secrets.token_urlsafe(16)
-            run = LiveRun(run_id, request, self._folder() / run_id.removeprefix(PREFIX))
+            run = self._new(request)
             run.total = recipe.steps + recipe.mntp_steps
-            self._runs[run_id] = run
             self._enqueue(run)
+        return run
+
+    def adopt(self, request: Request, bring: Callable[[Path], Backbone]) -> LiveRun:
+        """Keep a model that was trained elsewhere, as a run that is done.
+
+        Args:
+            request: what it was once asked for.
+            bring: puts the run's files into the folder given, and loads it.
+
+        Raises:
+            EmbedLabError: what ``bring`` raises; then nothing is kept.
+        """
+        with self._changed:
+            self._forget()
+            run = self._new(request)
+        try:
+            run.version = 1
+            run.backbone = bring(run.saved)
+            run.about = runs.read_facts(run.saved)
+            run.state = DONE
+        except BaseException:
+            with self._changed:
+                self._runs.pop(run.id, None)
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise
         return run
 
     def get(self, run_id: str) -> LiveRun:
@@ -219,6 +244,12 @@ class LiveRuns:
             self._runs.clear()
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
+
+    def _new(self, request: Request) -> LiveRun:
+        run_id = PREFIX + secrets.token_urlsafe(16)
+        run = LiveRun(run_id, request, self._folder() / run_id.removeprefix(PREFIX))
+        self._runs[run_id] = run
+        return run
 
     # The worker
 

@@ -93,7 +93,10 @@ def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
         hovertemplate="step %{x}: %{y:.2e}<extra></extra>",
     )
     figure.update_yaxes(
-        title="Learning rate", gridcolor=GRID, rangemode="tozero", exponentformat="power"
+        title={"text": "Learning rate", "standoff": 8},
+        gridcolor=GRID,
+        rangemode="tozero",
+        exponentformat="e",
     )
     return _over_steps(figure, total, 300)
 
@@ -150,9 +153,7 @@ def movement_map(
         )
     chosen = shown_points(n)
     share = f"{len(chosen):,} of {n:,}" if len(chosen) < n else f"{n:,}"
-    figure = go.Figure(
-        layout=figure_layout("From before to after", f"{method}, n = {share} texts")
-    )
+    figure = go.Figure(layout=figure_layout("From before to after", f"{method}, n = {share} texts"))
     codes, names = categories([None if labels is None else labels[i] for i in chosen])
     for code, name in enumerate(names):
         own = [i for i, other in zip(chosen, codes, strict=True) if other == code]
@@ -160,12 +161,13 @@ def movement_map(
     axis = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
+    named = labels is not None and len(names) <= _MOST_NAMES
     return figure.update_layout(
         height=520,
         dragmode=False,
-        showlegend=labels is not None and len(names) <= _MOST_NAMES,
+        showlegend=named,
         legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        margin={"l": 16, "r": 16, "t": 64, "b": 90 if len(names) > 1 else 24},
+        margin={"l": 16, "r": 16, "t": 64, "b": 90 if named else 24},
         hovermode="closest",
     )
 
@@ -217,6 +219,7 @@ def _movements(
 
 
 def _over_steps(figure: go.Figure, total: int, height: int) -> go.Figure:
+    figure.update_traces(cliponaxis=False)
     figure.update_xaxes(
         title={"text": "Step", "standoff": 6}, gridcolor=GRID, range=[0, max(1, total)]
     )
@@ -225,7 +228,7 @@ def _over_steps(figure: go.Figure, total: int, height: int) -> go.Figure:
         dragmode=False,
         showlegend=height > 300,
         legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        margin={"l": 64, "r": 20, "t": 64, "b": 88 if height > 300 else 48},
+        margin={"l": 76, "r": 20, "t": 64, "b": 88 if height > 300 else 48},
     )
 
 

@@ -25,6 +25,10 @@ ENDPOINTS = {
     "/layers": ["corpus", "attention"],
     "/mask_proof": ["text_a", "text_b"],
     "/tokens": ["text", "design"],
+    "/finetune": [
+        *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),
+        *("score", "held_out"),
+    ],
 }
 Call = Callable[..., Any]
 

@@ -27,7 +27,11 @@ SHIPPED = Path(__file__).resolve().parents[2] / "spaces_config.yaml"
 
 def build_app(lab: Lab) -> gr.Blocks:
     """The application for a Lab, not yet launched."""
-    with gr.Blocks(title="EmbedLab", analytics_enabled=False, fill_width=True) as blocks:
+    # Files that were up- or downloaded are kept as long as trained models are.
+    kept = 60 * lab.config.limits.keep_runs_minutes
+    with gr.Blocks(
+        title="EmbedLab", analytics_enabled=False, fill_width=True, delete_cache=(600, kept)
+    ) as blocks:
         Workspace(lab, blocks)
         add_endpoints(lab)
     return blocks.queue(max_size=lab.config.limits.max_users, default_concurrency_limit=16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
@@ -17,6 +17,7 @@ from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
 from embedlab.metrics import similarity_matrix
+from embedlab.ui.endpoints_finetune import finetune_endpoint
 from embedlab.ui.endpoints_inside import inside_endpoints
 from embedlab.ui.parse import string, strings
 from embedlab.ui.session import UNEXPECTED
@@ -28,7 +29,8 @@ log = logging.getLogger("embedlab")
 
 
 def add_endpoints(lab: Lab) -> None:
-    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project`` and the inside tab's three."""
+    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, the inside tab's three, and
+    ``/finetune``, which streams."""
 
     def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
         """Embed texts under a design.
@@ -131,6 +133,13 @@ def add_endpoints(lab: Lab) -> None:
     functions: list[Callable[..., dict[str, Any]]] = [embed, retrieve, similarity, project]
     for function in [*functions, *inside_endpoints(lab)]:
         gr.api(_clear(function), api_name=function.__name__, **LANE)
+    # A lane of its own: who follows a training for minutes keeps nobody else from asking.
+    gr.api(
+        _clear_stream(finetune_endpoint(lab)),
+        api_name="finetune",
+        concurrency_id="finetune",
+        concurrency_limit=16,
+    )
 
 
 def _clear(function: Callable[P, R]) -> Callable[P, R]:
@@ -140,6 +149,22 @@ def _clear(function: Callable[P, R]) -> Callable[P, R]:
     def answer(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
+        except EmbedLabError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        except Exception as error:
+            log.exception("/%s failed", function.__name__)
+            raise gr.Error(UNEXPECTED, print_exception=False) from error
+
+    return answer
+
+
+def _clear_stream(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    """As :func:`_clear`, for an endpoint that answers bit by bit."""
+
+    @functools.wraps(function)
+    def answer(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        try:
+            yield from function(*args, **kwargs)
         except EmbedLabError as error:
             raise gr.Error(str(error), print_exception=False) from error
         except Exception as error:

@@ -10,6 +10,8 @@ import gradio as gr
 from embedlab import projection
 from embedlab.lab import Lab
 from embedlab.ui import render
+from embedlab.ui.finetune_live import Trainings
+from embedlab.ui.finetune_tab import FinetuneTab
 from embedlab.ui.inside_tab import InsideTab
 from embedlab.ui.map_tab import MapTab
 from embedlab.ui.retrieve_tab import RetrieveTab
@@ -52,6 +54,7 @@ class Workspace:
             )
             self.stop = gr.Button("Stop", size="sm", scale=0, min_width=90, elem_id="stop")
         self.active = gr.State(MapTab.id)
+        trainings = Trainings(blocks)
         self.views: list[View] = []
         self.tabs: list[gr.Tab] = []
         with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
@@ -59,6 +62,7 @@ class Workspace:
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.lasso)
             self._add(InsideTab)
+            self._add(FinetuneTab, trainings)
         self.timer = gr.Timer(WARM_LOOK)
         self.warm = gr.State(False)
         self._wire()

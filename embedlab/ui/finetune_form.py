@@ -1,0 +1,266 @@
+"""The form of the Fine-tune tab: what to train, on which pairs, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab.design import Design
+from embedlab.errors import EmbedLabError
+from embedlab.forecast import rough_seconds, within_reach
+from embedlab.live_runs import Request
+from embedlab.pairs import PairSet, describe
+from embedlab.progress import Progress
+from embedlab.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
+from embedlab.training_data import TRAINING_SETS, load_pairs
+from embedlab.ui import render
+from embedlab.ui.finetune_settings import MODE_WORDS, MORE, PRESETS, number, preset_values
+from embedlab.ui.own_pairs import OwnPairs
+from embedlab.ui.parse import string
+from embedlab.ui.render_finetune import duration, forecast
+from embedlab.ui.session import polite
+from embedlab.ui.sidebar import read_design
+from embedlab.ui.workbench import LANE, PRIVATE, Pair, Workbench
+
+OWN = "own"
+
+
+class FinetuneForm:
+    """See the module's text. ``inputs`` are read by :meth:`request` and :meth:`plan`."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self.lab, self.sidebar, self.sessions = bench.lab, bench.sidebar, bench.sessions
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=300):
+                self._build_what()
+                self.own = OwnPairs(self.lab, self.sessions)
+            with gr.Column(scale=1, min_width=300):
+                self._build_how()
+        self._build_more()
+        #: What the sidebar says of backbone and designs; when it changes, the plan is made anew.
+        self.designs = gr.State("")
+        self.note = render.block("train-plan")
+        self.start = gr.Button("Start training", variant="primary", elem_id="train-start")
+        self.numbers: dict[str, Any] = {
+            "steps": self.steps,
+            "batch": self.batch,
+            "lr": self.lr,
+            "head_lr": self.head_lr,
+            **self.more,
+        }
+        self.settings: dict[str, Any] = {
+            **self.numbers,
+            "mode": self.mode,
+            "schedule": self.schedule,
+            "both_directions": self.both_directions,
+            "hard_negatives": self.hard_negatives,
+        }
+        self.inputs = [
+            self.side,
+            self.data,
+            self.own.pairs,
+            self.preset,
+            self.name,
+            self.score,
+            *self.settings.values(),
+            self.sidebar.backbone,
+            *self.sidebar.a.inputs,
+            *self.sidebar.b.inputs,
+        ]
+        self._wire()
+
+    def _build_what(self) -> None:
+        self.side = gr.Radio(["A", "B"], value="A", label="Design to train", elem_id="train-side")
+        self.what = render.block("train-what")
+        self.data = gr.Radio(
+            [
+                *((entry.title, key) for key, entry in TRAINING_SETS.items()),
+                ("Your own file", OWN),
+            ],
+            value=next(iter(TRAINING_SETS)),
+            label="Pairs to learn from",
+            elem_id="train-data",
+        )
+        self.about_data = render.block("train-about-data")
+
+    def _build_how(self) -> None:
+        usual = RECIPES["cpu"]
+        self.preset = gr.Radio(
+            [(words, key) for key, words in PRESETS.items()],
+            value="cpu",
+            label="Recipe",
+            elem_id="train-preset",
+        )
+        self.mode = gr.Radio(
+            [(MODE_WORDS[mode], mode) for mode in MODES],
+            value=usual.mode,
+            label="What is trained",
+            elem_id="train-mode",
+        )
+        with gr.Row():
+            self.steps = number("steps", "Steps", usual, whole=True)
+            self.batch = number("batch", "Pairs a step", usual, whole=True)
+            self.lr = number("lr", "Learning rate", usual, whole=False)
+            self.head_lr = number("head_lr", "Rate of the head", usual, whole=False)
+        with gr.Row(equal_height=True):
+            self.name = gr.Textbox(
+                "my-run", label="Name", max_length=40, min_width=140, elem_id="train-name"
+            )
+            self.score = gr.Checkbox(
+                True,
+                label="Score before and after, about a minute more",
+                elem_classes=["roomy"],
+                elem_id="train-score",
+            )
+
+    def _build_more(self) -> None:
+        usual = RECIPES["cpu"]
+        with gr.Accordion("More settings", open=False, elem_id="train-more"):
+            with gr.Row():
+                self.more = {
+                    key: number(key, label, usual, whole=whole, info=info)
+                    for key, (label, whole, info) in MORE.items()
+                }
+            self.schedule = gr.Radio(
+                list(SCHEDULES), value=usual.schedule, label="How the rate falls after the warm-up"
+            )
+            self.both_directions = gr.Checkbox(
+                usual.both_directions, label="A positive also has to find its anchor"
+            )
+            self.hard_negatives = gr.Checkbox(
+                usual.hard_negatives, label="Use hard negatives where the pairs bring some"
+            )
+
+    def _wire(self) -> None:
+        self.preset.input(
+            polite(preset_values),
+            self.preset,
+            list(self.settings.values()),
+            show_progress="hidden",
+            queue=False,
+            **PRIVATE,
+        )
+        self.data.change(
+            lambda data: gr.update(visible=data == OWN),
+            self.data,
+            self.own.group,
+            show_progress="hidden",
+            queue=False,
+            **PRIVATE,
+        )
+        look = {"show_progress": "hidden", **LANE, **PRIVATE}
+        for ready in self.own.ready:
+            ready(self._look, self.inputs, self.outputs, **look)
+        gr.on(
+            [
+                self.side.input,
+                self.data.change,
+                self.mode.change,
+                self.score.input,
+                self.designs.change,
+                *(number.change for number in self.numbers.values()),
+            ],
+            self._look,
+            self.inputs,
+            self.outputs,
+            trigger_mode="always_last",
+            **look,
+        )
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What :meth:`plan` may change."""
+        return [self.what, self.about_data, self.note, self.lr, self.head_lr]
+
+    def show(self, pair: Pair) -> dict[Any, Any]:
+        """Note what the sidebar says by now."""
+        return {self.designs: " ".join([*pair.backbone_ids, *map(str, pair.designs)])}
+
+    def request(self, values: Sequence[Any], report: Progress) -> Request:
+        """What the form asks for, checked.
+
+        Raises:
+            EmbedLabError: what is asked for is not possible.
+        """
+        read = dict(zip(self.inputs, values, strict=True))
+        pairs = self._pairs(read, report)
+        recipe = within_reach(self._recipe(read), pairs)
+        return Request(
+            backbone_id=read[self.sidebar.backbone],
+            design=self._design(read),
+            pairs=pairs,
+            recipe=recipe,
+            name=string(read[self.name], "The name").strip(),
+            score=bool(read[self.score]),
+        )
+
+    def plan(self, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """What will happen, in words; what is not possible is said here and changes nothing."""
+        read = dict(zip(self.inputs, values, strict=True))
+        update: dict[Any, Any] = {self.what: "", self.about_data: "", self.note: ""}
+        try:
+            design = self._design(read)
+            update[self.lr] = gr.update(visible=read[self.mode] != "head")
+            update[self.head_lr] = gr.update(visible=design.trainable)
+            backbone = self.lab.backbone(read[self.sidebar.backbone], report)
+            update[self.what] = render.note(
+                [
+                    f"Trains {render.design_name(design, untrained=False)} on {backbone.name}, "
+                    "starting from the untrained backbone. The design is the sidebar's."
+                ]
+            )
+            pairs = self._pairs(read, report)
+            update[self.about_data] = render.note([_describe(pairs)])
+            recipe = within_reach(self._recipe(read), pairs)
+            recipe.check(design)
+            seconds = rough_seconds(
+                recipe, pairs, backbone.num_layers, score=bool(read[self.score])
+            )
+            update[self.note] = forecast(
+                recipe, len(pairs), duration(seconds), self.lab.config.limits
+            )
+        except EmbedLabError as error:
+            update[self.note] = render.note([str(error)])
+        return update
+
+    def _look(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        *values: Any,
+    ) -> dict[Any, Any]:
+        with self.sessions.work(request, "plan", progress) as report:
+            return self.plan(values, report)
+
+    def _design(self, read: dict[Any, Any]) -> Design:
+        panel = self.sidebar.b if read[self.side] == "B" else self.sidebar.a
+        return read_design([read[component] for component in panel.inputs])
+
+    def _pairs(self, read: dict[Any, Any], report: Progress) -> PairSet:
+        if read[self.data] != OWN:
+            return load_pairs(str(read[self.data]), report)
+        if read[self.own.pairs] is None:
+            raise EmbedLabError(
+                "There are no pairs of yours yet; upload a csv, jsonl or parquet file, say which "
+                "columns hold what, and press 'Use these columns'."
+            )
+        found: PairSet = read[self.own.pairs]
+        return found
+
+    def _recipe(self, read: dict[Any, Any]) -> Recipe:
+        values = {name: read[component] for name, component in self.settings.items()}
+        for name, value in values.items():
+            if value is None:
+                raise EmbedLabError(f"{self.settings[name].label} is empty; write a number.")
+        return recipe_from(str(read[self.preset]), **values)
+
+
+def _describe(pairs: PairSet) -> str:
+    parts = [describe(pairs)]
+    if pairs.id in TRAINING_SETS:
+        parts.insert(0, TRAINING_SETS[pairs.id].offers)
+    if pairs.licence:
+        parts.append(pairs.licence)
+    return ". ".join(part[:1].upper() + part[1:] for part in [*parts, *pairs.notes]) + "."
