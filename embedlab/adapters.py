@@ -1,4 +1,4 @@
-"""LoRA on a backbone that others keep using: a twin that shares the weights, and its upper part."""
+"""LoRA on a backbone that others keep using: a twin that shares the weights, and its two parts."""
 
 from __future__ import annotations
 
@@ -161,10 +161,10 @@ def seeded(backbone: Backbone, seed: int) -> Iterator[None]:
         yield
 
 
-class UpperPart:
-    """The top k layers of an adapted model, run on what the frozen layers below leave behind.
+class SplitModel:
+    """An adapted model as two: the frozen lower layers, and the top k that carry the adapter.
 
-    The modules are the model's own, so training this part trains the model.
+    The modules are the model's own, so training the upper part trains the model.
 
     Args:
         trained: a backbone with an adapter on its top ``k`` layers.
@@ -177,21 +177,18 @@ class UpperPart:
 
     def __init__(self, trained: Backbone, k: int) -> None:
         self.trained, self.cut = trained, trained.num_layers - k
-        # Before the copy: the first pass puts the library's recorders on the layers, once a model,
-        # and the copy's layers are the same.
-        whole = self._probed(self._whole)
-        model = copy.copy(trained.model)
-        model._modules = dict(model._modules)
-        layers = model._modules.get("layers")
-        if not isinstance(layers, nn.ModuleList):
+        if not isinstance(getattr(trained.model, "layers", None), nn.ModuleList):
             raise self._impossible()
-        model.config = copy.deepcopy(model.config)
-        model.config.num_hidden_layers = k
-        if getattr(model.config, "layer_types", None):
-            model.config.layer_types = model.config.layer_types[self.cut :]
-        model._modules["layers"] = layers[self.cut :]
-        self.model = model
-        parts = self._probed(lambda mask, attention: self.run(whole[attention][0], mask, attention))
+        # Before the copies: the first pass puts the library's recorders on the layers, once a
+        # model, and the copies' layers are the same.
+        whole = self._probed(lambda mask, mode: trained.hidden_states(self._ids(mask), mask, mode))
+        self._lower = self._part(slice(0, self.cut))
+        self._lower._modules["norm"] = nn.Identity()
+        self._upper = self._part(slice(self.cut, None))
+        try:
+            parts = self._probed(self._in_parts)
+        except (AttributeError, KeyError, TypeError, RuntimeError) as error:
+            raise self._impossible() from error
         real = _PROBE_MASK[..., None].to(trained.device)
         for attention, states in whole.items():
             for one, other in zip(states, parts[attention], strict=True):
@@ -199,22 +196,48 @@ class UpperPart:
                 if not float(gap) < SAME:
                     raise self._impossible()
 
-    def run(self, hidden: Tensor, mask: Tensor, attention: str) -> tuple[Tensor, ...]:
-        """Layers cut … L of n texts, (n, T, d) each, from layer ``cut``'s states ``hidden``."""
-        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        output = self.model(
-            inputs_embeds=hidden,
+    def lower(
+        self, ids: Tensor, mask: Tensor, attention: str, positions: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Layers 0 … cut of (R, N) tokens, (R, N, d) each."""
+        return self._run(self._lower, mask, attention, positions, input_ids=ids)
+
+    def upper(
+        self, hidden: Tensor, mask: Tensor, attention: str, positions: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Layers cut … L of (R, N) tokens, (R, N, d) each, from layer ``cut``'s ``hidden``."""
+        return self._run(self._upper, mask, attention, positions, inputs_embeds=hidden)
+
+    def _part(self, layers: slice) -> Any:
+        model = copy.copy(self.trained.model)
+        model._modules = dict(model._modules)
+        model._modules["layers"] = model._modules["layers"][layers]
+        model.config = copy.deepcopy(model.config)
+        model.config.num_hidden_layers = len(model._modules["layers"])
+        if getattr(model.config, "layer_types", None):
+            model.config.layer_types = model.config.layer_types[layers]
+        return model
+
+    def _run(
+        self, model: Any, mask: Tensor, attention: str, positions: Tensor, **inputs: Tensor
+    ) -> tuple[Tensor, ...]:
+        output = model(
             attention_mask=mask,
             position_ids=positions,
             is_causal=attention == "causal",
             use_cache=False,
             output_hidden_states=True,
+            **inputs,
         )
         return tuple(output.hidden_states)
 
-    def _whole(self, mask: Tensor, attention: str) -> tuple[Tensor, ...]:
-        ids = _PROBE_IDS.to(mask.device)
-        return self.trained.hidden_states(ids, mask, attention)[self.cut :]
+    def _in_parts(self, mask: Tensor, attention: str) -> tuple[Tensor, ...]:
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        below = self.lower(self._ids(mask), mask, attention, positions)
+        return (*below[:-1], *self.upper(below[-1], mask, attention, positions))
+
+    def _ids(self, mask: Tensor) -> Tensor:
+        return _PROBE_IDS.to(mask.device)
 
     @torch.no_grad()
     def _probed(

@@ -25,6 +25,9 @@ from embedlab.states import HiddenStates, StateCache, TextStates, state_key, sum
 #: query waits for seconds at most.
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
 
+#: What a batch costs besides its tokens, in tokens: small products keep a processor less busy.
+BATCH_COST = 48
+
 _LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
 
 
@@ -255,24 +258,28 @@ class Backbone:
             return _forward_tokens(self._handle, input_ids, mask, attention)
 
     def hidden_states(
-        self, input_ids: Tensor, attention_mask: Tensor, attention: str
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        attention: str,
+        positions: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """L + 1 tensors (n, T, d), straight from the model; the caller holds :attr:`lock`.
 
-        Positions count unmasked tokens, so that padding on either side changes nothing. The mode is
+        Positions count unmasked tokens, so that padding on either side changes nothing; a caller
+        whose mask is not (n, T) gives them. The mode is
         an argument of the call and the call resets it: transformers writes it into the shared
         configuration while it runs, which is why every caller needs the lock.
         """
-        positions = {}
-        if self._takes_positions:
-            positions["position_ids"] = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+        if positions is None:
+            positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
         output = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
             is_causal=attention == "causal",
             use_cache=False,
             output_hidden_states=True,
-            **positions,
+            **({"position_ids": positions} if self._takes_positions else {}),
         )
         return tuple(output.hidden_states)
 
@@ -320,16 +327,24 @@ def _forward_tokens(
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Indices in batches of similar length, longest first, at most ``budget`` padded tokens each.
 
-    A text longer than the budget gets a batch of its own.
+    Of all ways to cut the sorted lengths the one with the fewest padded tokens is taken, where a
+    batch costs :data:`BATCH_COST` more than its tokens. A text longer than the budget gets a batch
+    of its own.
     """
-    batch: list[int] = []
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if batch and lengths[batch[0]] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    cost = [0.0] * (len(order) + 1)  # of everything from here on
+    end = [0] * len(order)
+    for start in range(len(order) - 1, -1, -1):
+        longest = lengths[order[start]]
+        most = max(1, budget // max(1, longest))
+        cost[start], end[start] = min(
+            (BATCH_COST + longest * (stop - start) + cost[stop], stop)
+            for stop in range(start + 1, min(start + most, len(order)) + 1)
+        )
+    start = 0
+    while start < len(order):
+        yield order[start : end[start]]
+        start = end[start]
 
 
 def _sound(text: str) -> str:

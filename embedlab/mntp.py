@@ -7,6 +7,7 @@ token before it, since that is where a causal model's prediction of it stands.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import torch
@@ -14,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from embedlab.adapters import seeded
-from embedlab.backbone import Backbone, Encoded, batches
+from embedlab.backbone import Backbone, Encoded
 from embedlab.errors import EmbedLabError
-from embedlab.passes import padded
+from embedlab.packing import Packer
 
 #: Share of a text's tokens that are masked, as LLM2Vec has it.
 MASKED = 0.2
@@ -47,33 +48,52 @@ def blank_id(backbone: Backbone) -> int:
     return int(tokenizer.eos_token_id if unknown else found)
 
 
-def masked(mask: Tensor, seed: int) -> Tensor:
-    """(n, T) bool: the tokens to predict, one at least a text of two or more, never the first."""
-    generator = torch.Generator().manual_seed(seed)
-    draw = torch.rand(mask.shape, generator=generator)
-    draw[:, 0] = 2.0
-    draw = draw.masked_fill(~mask.bool().cpu(), 2.0)
-    lowest = draw == draw.min(dim=1, keepdim=True).values
-    return ((draw < MASKED) | (lowest & (draw < 1))).to(mask.device)
+def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:
+    """Positions to predict in each of n texts: one at least of two or more tokens, never the first.
+
+    The first has nothing before it to be predicted from.
+    """
+    draw = random.Random(seed)
+    chosen = []
+    for length in lengths:
+        found = [i for i in range(1, length) if draw.random() < MASKED]
+        chosen.append(found or [draw.randrange(1, length)] if length > 1 else [])
+    return chosen
 
 
-def backward(trained: Backbone, encoded: Sequence[Encoded], budget: int, seed: int) -> float:
-    """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss."""
-    parts = list(batches([len(e.ids) for e in encoded], budget))
-    ready = []
-    for part in parts:
-        ids, mask = padded([encoded[i] for i in part], trained)
-        ready.append((ids, mask, masked(mask, seed + part[0])))
-    total = sum(int(chosen.sum()) for *_, chosen in ready)
+def backward(
+    trained: Backbone, encoded: Sequence[Encoded], parts: Sequence[Sequence[int]], seed: int
+) -> float:
+    """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss.
+
+    Args:
+        trained: a backbone with an adapter.
+        encoded: the texts.
+        parts: their indices in micro-batches.
+        seed: of what is masked, and of the dropout.
+    """
+    packer = Packer(trained, "bidirectional")
+    chosen = masked([len(e.ids) for e in encoded], seed)
+    total = sum(map(len, chosen))
     loss = 0.0
-    for number, (ids, mask, chosen) in enumerate(ready):
+    for number, part in enumerate(parts):
+        layout = packer.layout([_blanked(encoded[i], chosen[i], trained) for i in part])
+        before = [int(layout.place[row, t - 1]) for row, i in enumerate(part) for t in chosen[i]]
+        wanted = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
         with trained.lock, seeded(trained, seed + number):
             states = trained.hidden_states(
-                ids.masked_fill(chosen, blank_id(trained)), mask, "bidirectional"
-            )[-1]
-            before = chosen.roll(-1, dims=1)  # the token before each masked one
+                layout.ids, layout.mask, "bidirectional", layout.positions
+            )[-1].flatten(0, 1)
             logits = states[before].float() @ output_weights(trained).float().T
-            part_loss = F.cross_entropy(logits, ids[chosen], reduction="sum") / max(1, total)
+            part_loss = F.cross_entropy(logits, wanted.to(logits.device), reduction="sum")
+            part_loss = part_loss / max(1, total)
             part_loss.backward()
         loss += float(part_loss.detach())
     return loss
+
+
+def _blanked(encoded: Encoded, chosen: Sequence[int], backbone: Backbone) -> Encoded:
+    blank = blank_id(backbone)
+    hidden = set(chosen)
+    ids = tuple(blank if t in hidden else token for t, token in enumerate(encoded.ids))
+    return Encoded(ids, encoded.truncated)

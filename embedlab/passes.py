@@ -14,9 +14,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from embedlab.adapters import UpperPart, seeded
-from embedlab.backbone import Backbone, Encoded
+from embedlab.adapters import SplitModel, seeded
+from embedlab.backbone import Backbone, Encoded, batches
 from embedlab.design import Design
+from embedlab.packing import Packer
 from embedlab.pooling import POOLINGS, Pooling
 from embedlab.recipe import Recipe
 from embedlab.states import HiddenStates, TextStates, summarise
@@ -28,61 +29,72 @@ LOWER_BYTES = 2 * 10**9
 class Pass(Protocol):
     """Hidden states of a micro-batch, with a gradient where something below is trained."""
 
-    def states(self, batch: Sequence[Encoded], attention: str) -> HiddenStates:
+    packer: Packer
+
+    def states(self, batch: Sequence[Encoded]) -> HiddenStates:
         """Of n texts; the caller holds the backbone's lock."""
 
 
 class WholePass:
     """The whole adapted backbone."""
 
-    def __init__(self, trained: Backbone) -> None:
-        self.trained = trained
+    def __init__(self, trained: Backbone, design: Design) -> None:
+        self.trained, self.attention = trained, design.attention
+        self.packer = Packer(trained, design.attention)
+        reads = POOLINGS[design.pooling].reads_layer
+        #: The layers whose states are summarised; a gradient of nothing costs time too.
+        self.layers = [design.layer] if reads else list(range(trained.num_layers + 1))
 
-    def states(self, batch: Sequence[Encoded], attention: str) -> HiddenStates:
+    def states(self, batch: Sequence[Encoded]) -> HiddenStates:
         """See :class:`Pass`."""
-        ids, mask = padded(batch, self.trained)
-        hidden = self.trained.hidden_states(ids, mask, attention)
-        return _rows(summarise(hidden, mask), hidden[-1], batch, attention)
+        layout = self.packer.layout(batch)
+        hidden = self.trained.hidden_states(
+            layout.ids, layout.mask, self.attention, layout.positions
+        )
+        found = summarise([layout.unpack(hidden[layer]) for layer in self.layers], layout.real)
+        bank = found.new_zeros(len(batch), 4, len(hidden), found.shape[-1])
+        bank[:, :, self.layers] = found
+        return _rows(bank, layout.unpack(hidden[-1]), batch, self.attention)
 
 
 class UpperPass:
     """The adapted upper layers, on what the frozen layers below left behind the first time."""
 
-    def __init__(self, trained: Backbone, k: int) -> None:
-        self.trained, self.upper = trained, UpperPart(trained, k)
-        self._kept: OrderedDict[tuple[object, ...], tuple[Tensor, Tensor]] = OrderedDict()
+    def __init__(self, trained: Backbone, attention: str, k: int) -> None:
+        self.trained, self.attention = trained, attention
+        self.packer, self.model = Packer(trained, attention), SplitModel(trained, k)
+        self._kept: OrderedDict[tuple[int, ...], tuple[Tensor, Tensor]] = OrderedDict()
         self._bytes = 0
 
-    def states(self, batch: Sequence[Encoded], attention: str) -> HiddenStates:
+    def states(self, batch: Sequence[Encoded]) -> HiddenStates:
         """See :class:`Pass`."""
-        lower = self._lower(batch, attention)
-        device = self.trained.device
-        tokens = torch.nn.utils.rnn.pad_sequence([t for t, _ in lower], batch_first=True).to(device)
-        _, mask = padded(batch, self.trained)
-        hidden = self.upper.run(tokens, mask, attention)
-        below = torch.stack([bank for _, bank in lower]).to(device)
-        bank = torch.cat([below, summarise(hidden, mask)], dim=2)
-        return _rows(bank, hidden[-1], batch, attention)
+        lower = self._lower(batch)
+        layout = self.packer.layout(batch)
+        tokens = layout.pack([t for t, _ in lower])
+        hidden = self.model.upper(tokens, layout.mask, self.attention, layout.positions)
+        unpacked = [layout.unpack(h) for h in hidden]
+        below = torch.stack([bank for _, bank in lower]).to(self.trained.device)
+        bank = torch.cat([below, summarise(unpacked, layout.real)], dim=2)
+        return _rows(bank, unpacked[-1], batch, self.attention)
 
     @torch.no_grad()
-    def _lower(self, batch: Sequence[Encoded], attention: str) -> list[tuple[Tensor, Tensor]]:
+    def _lower(self, batch: Sequence[Encoded]) -> list[tuple[Tensor, Tensor]]:
         """Layer ``cut``'s tokens (T, d), and the bank (4, cut, d) of the layers below, a text."""
-        cut = self.upper.cut
-        missing = [e for e in batch if (attention, e.ids) not in self._kept]
+        missing = [e for e in batch if e.ids not in self._kept]
         if missing:
-            ids, mask = padded(missing, self.trained)
-            with seeded(self.trained, 0):  # whether a text was kept must not show in the dropout
-                hidden = self.trained.hidden_states(ids, mask, attention)
-            banks = summarise(hidden[:cut], mask).cpu()
+            layout = self.packer.layout(missing)
+            hidden = self.model.lower(layout.ids, layout.mask, self.attention, layout.positions)
+            unpacked = [layout.unpack(h) for h in hidden]
+            banks = summarise(unpacked[:-1], layout.real).cpu()
             for row, encoded in enumerate(missing):
-                tokens = hidden[cut][row, : len(encoded.ids)].cpu().clone()
-                self._keep((attention, encoded.ids), (tokens, banks[row].clone()))
-        found = [self._kept[attention, e.ids] for e in batch]
+                tokens = unpacked[-1][row, : len(encoded.ids)].cpu().clone()
+                self._keep(encoded.ids, (tokens, banks[row].clone()))
+        found = [self._kept[e.ids] for e in batch]
         while self._bytes > LOWER_BYTES and self._kept:
             self._bytes -= sum(t.nbytes for t in self._kept.popitem(last=False)[1])
         return found
 
-    def _keep(self, key: tuple[object, ...], value: tuple[Tensor, Tensor]) -> None:
+    def _keep(self, key: tuple[int, ...], value: tuple[Tensor, Tensor]) -> None:
         if key not in self._kept:
             self._bytes += sum(t.nbytes for t in value)
         self._kept[key] = value
@@ -96,9 +108,9 @@ class Pooler:
         self.pooling = POOLINGS[design.pooling]() if head is None else head
         self.source: Pass | None = None  # the untouched backbone's cache
         if recipe.mode == "lora":
-            self.source = WholePass(backbone)
+            self.source = WholePass(backbone, design)
         elif recipe.mode == "top_layers":
-            self.source = UpperPass(backbone, recipe.top_layers)
+            self.source = UpperPass(backbone, design.attention, recipe.top_layers)
 
     def encode(self, texts: Sequence[tuple[str, bool]]) -> list[Encoded]:
         """Token ids of (text, is it a query) rows, with their prompts."""
@@ -111,6 +123,13 @@ class Pooler:
                 encoded[i] = one
         return [one for one in encoded if one is not None]
 
+    def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
+        """Indices of the texts in micro-batches."""
+        lengths = [len(e.ids) for e in encoded]
+        if self.source is None:
+            return list(batches(lengths, self.recipe.micro_tokens))
+        return self.source.packer.parts(lengths, self.recipe.micro_tokens)
+
     def pooled(
         self, batch: Sequence[tuple[str, bool]], encoded: Sequence[Encoded], seed: int
     ) -> Tensor:
@@ -118,7 +137,7 @@ class Pooler:
         if self.source is None:
             return self.pooling(self._kept(batch), self.design.layer, self.design.skip_first)
         with self.turn(), seeded(self.backbone, seed):
-            states = self.source.states(encoded, self.design.attention)
+            states = self.source.states(encoded)
             return self.pooling(states, self.design.layer, self.design.skip_first)
 
     def turn(self) -> AbstractContextManager[object]:
@@ -137,13 +156,6 @@ class Pooler:
                 for i, row in zip(chosen, found.rows, strict=True):
                     rows[i] = row
         return HiddenStates(tuple(r for r in rows if r is not None), self.design.attention)
-
-
-def padded(batch: Sequence[Encoded], backbone: Backbone) -> tuple[Tensor, Tensor]:
-    """Ids and mask, (n, T) each, on the backbone's device."""
-    rows = [list(encoded.ids) for encoded in batch]
-    both = backbone.tokenizer.pad({"input_ids": rows}, return_tensors="pt")
-    return both["input_ids"].to(backbone.device), both["attention_mask"].to(backbone.device)
 
 
 def _rows(bank: Tensor, last: Tensor, batch: Sequence[Encoded], attention: str) -> HiddenStates:

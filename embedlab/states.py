@@ -54,7 +54,7 @@ def summarise(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
     Returns:
         (n, 4, L + 1, d) in the precision of the pass. A text of one token has rest means of zero.
     """
-    mask = mask.to(hidden_states[0].device)
+    mask = mask.to(hidden_states[0].device, torch.int64)
     rows = torch.arange(mask.shape[0], device=mask.device)
     first = mask.argmax(dim=1)
     last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)

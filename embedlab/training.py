@@ -19,7 +19,7 @@ from torch import Tensor
 
 from embedlab import gpu, mntp
 from embedlab.adapters import add_lora, with_adapter
-from embedlab.backbone import Backbone, batches
+from embedlab.backbone import Backbone
 from embedlab.design import Design
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.history import Step
@@ -274,7 +274,7 @@ class Training:
         """
         encoded = self.pooler.encode(texts)
         lengths = [len(e.ids) for e in encoded]
-        parts = list(batches(lengths, self.recipe.micro_tokens))
+        parts = self.pooler.parts(encoded)
         keep = sum(lengths) <= self.recipe.keep_tokens
 
         def forward(number: int) -> Tensor:
@@ -305,7 +305,7 @@ class Training:
         encoded = [e for e in encoded if len(e.ids) > 2]
         self.adapter.train()
         seed = _draw(self.recipe.seed, self.done)
-        loss = mntp.backward(self.live, encoded, self.recipe.micro_tokens, seed)
+        loss = mntp.backward(self.live, encoded, self.pooler.parts(encoded), seed)
         return loss, sum(len(e.ids) for e in encoded)
 
     # Held-out pairs, and what is frozen
@@ -321,7 +321,7 @@ class Training:
         texts += [(t, False) for t in self.held.positives]
         encoded = self.pooler.encode(texts)
         vectors = torch.zeros(len(texts), self.base.hidden_size)
-        for part in batches([len(e.ids) for e in encoded], self.recipe.micro_tokens):
+        for part in self.pooler.parts(encoded):
             progress(self.done, self.total, "scoring held-out pairs")
             pooled = self.pooler.pooled([texts[i] for i in part], [encoded[i] for i in part], 0)
             vectors[part] = pooled.float().cpu()
