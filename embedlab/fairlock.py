@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
+
+#: Seconds that long work waits after somebody else's turn, and the most it waits under load.
+PAUSE = 0.05
+LONGEST_PAUSE = 1.0
 
 
 class FairLock:
@@ -18,6 +25,35 @@ class FairLock:
         self._guard = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
         self._held = False
+        self._released = float("-inf")
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Take the lock for long work in pieces: everybody else first, also who asks again at once.
+
+        A query needs the lock twice, once for each design. Without a pause between its two turns a
+        piece of the long work would slip in, and the query would wait for two.
+        """
+        patience = time.monotonic() + LONGEST_PAUSE
+        while not self._take_if_quiet():
+            if time.monotonic() > patience:
+                self.__enter__()  # waits its turn like everybody else
+                break
+            time.sleep(PAUSE / 10)
+        before = self._released
+        try:
+            yield
+        finally:
+            self.__exit__(None, None, None)
+            self._released = before
+
+    def _take_if_quiet(self) -> bool:
+        with self._guard:
+            quiet = time.monotonic() > self._released + PAUSE
+            if self._held or not quiet:
+                return False
+            self._held = True
+            return True
 
     def __enter__(self) -> FairLock:
         with self._guard:
@@ -35,6 +71,7 @@ class FairLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._released = time.monotonic()
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().set()  # handed over while still held

@@ -142,7 +142,7 @@ class Pooler:
 
     def turn(self) -> AbstractContextManager[object]:
         """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.source is None else self.backbone.lock
+        return nullcontext() if self.source is None else self.backbone.lock.later()
 
     def _kept(self, batch: Sequence[tuple[str, bool]]) -> HiddenStates:
         """Of the untouched backbone, from its cache."""

@@ -65,7 +65,7 @@ class Recipe:
     lora_dropout: float = 0.0
     top_layers: int = 6
     mntp_steps: int = 0
-    micro_tokens: int = 256
+    micro_tokens: int = 192
     keep_tokens: int = 4096
     held_out: int = 48
     evaluate_every: int = 10

@@ -66,3 +66,28 @@ def test_only_one_holds_it_and_an_error_gives_it_back():
     for thread in threads:
         thread.join(10)
     assert len(most) == 400 and max(most) == 1
+
+
+def test_long_work_does_not_slip_in_between_two_turns_of_a_query():
+    lock, order, stop = FairLock(), [], threading.Event()
+
+    def long_work():
+        while not stop.is_set():
+            with lock.later():
+                order.append("piece")
+                time.sleep(0.02)
+
+    worker = threading.Thread(target=long_work)
+    worker.start()
+    time.sleep(0.1)
+    for _ in range(2):
+        with lock:
+            order.append("query")
+            time.sleep(0.02)
+        time.sleep(0.01)
+    time.sleep(0.3)
+    stop.set()
+    worker.join()
+    first = order.index("query")
+    assert order[first + 1] == "query"
+    assert order[-1] == "piece"  # and it goes on afterwards
