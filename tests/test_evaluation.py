@@ -10,7 +10,7 @@ from sklearn.metrics import v_measure_score
 
 from embedlab import Cancelled, Corpus, Design, EmbedLabError, embed, evaluation, load_corpus, tasks
 from embedlab.evaluation import compare, evaluate, most_changed_queries, score
-from embedlab.tasks import QUICK_TASKS, Task
+from embedlab.tasks import MEASURES, QUICK_TASKS, Task
 
 CAUSAL = Design.parse("causal/mean")
 STS, RETRIEVAL, CLASSIFICATION, CLUSTERING = QUICK_TASKS
@@ -276,7 +276,7 @@ def test_progress_counts_all_texts_and_can_cancel():
     samples = [task.corpus() for task in tasks]
     total = sum(len(sample.texts) + len(sample.queries) for sample in samples)
     assert list(done) == sorted(done) and set(totals) == {done[-1]} == {total}
-    assert {text.partition(":")[0] for text in said} == set(tasks.MEASURES)
+    assert {text.partition(":")[0] for text in said} == set(MEASURES)
 
     def stop(*_):
         raise Cancelled
