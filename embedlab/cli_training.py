@@ -132,10 +132,8 @@ def _run(training: Training, out: Path, progress: Progress) -> None:
 
 def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> PairSet:
     from embedlab import training_data as known
-    from embedlab.corpora import load_corpus
-    from embedlab.pairs import without_overlap
     from embedlab.readers import read_table
-    from embedlab.tasks import QUICK_TASKS
+    from embedlab.tasks import without_evaluated
 
     if data in known.TRAINING_SETS:
         return known.load_pairs(data, progress)
@@ -155,7 +153,7 @@ def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> Pair
     )
     for note in pairs.notes:
         say(note)
-    return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
+    return without_evaluated(pairs, progress)
 
 
 def _step_line(step: Step, total: int) -> str:
@@ -170,11 +168,9 @@ def _step_line(step: Step, total: int) -> str:
 def _scored(training: Training, out: Path, progress: Progress) -> str:
     from embedlab import evaluation, runs
 
-    before = evaluation.evaluate(training.base, training.design, progress=progress)
-    after = evaluation.evaluate(
-        training.result(), training.design, persist=False, progress=progress
+    changes = evaluation.before_and_after(
+        training.base, training.result(), training.design, progress
     )
-    changes = evaluation.compare(before, after)
     runs.add_facts(out, before_after=evaluation.to_json(changes))
     return _change_table(changes)
 
@@ -215,6 +211,7 @@ def export(
     """Write a trained model for others, check it in a fresh process, and zip it."""
     from embedlab import export as away
     from embedlab import runs
+    from embedlab.hub import push_archive
     from embedlab.loading import load_backbone
 
     if kind not in away.EXPORT_KINDS:
@@ -233,16 +230,4 @@ def export(
         f"(tolerance {check.tolerance:.0e})"
     )
     if push:
-        typer.echo(one_line(_pushed(path, push, token, not public)))
-
-
-def _pushed(archive: Path, repo_id: str, token: str, private: bool) -> str:
-    import tempfile
-    import zipfile
-
-    from embedlab.hub import push
-
-    with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(archive) as file:  # written by ourselves a moment ago
-            file.extractall(folder)
-        return push(Path(folder), repo_id, token, private)
+        typer.echo(one_line(push_archive(path, push, token, not public)))

@@ -184,6 +184,14 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
     )
 
 
+def before_and_after(
+    base: Backbone, trained: Backbone, design: Design, progress: Progress = silent
+) -> tuple[Change, ...]:
+    """What a training changed on the quick tasks; its states never reach the disk."""
+    before = evaluate(base, design, progress=progress)
+    return compare(before, evaluate(trained, design, persist=False, progress=progress))
+
+
 def to_json(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """The changes as a run keeps them: plain numbers, None for what is undefined."""
     return [

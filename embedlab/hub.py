@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import re
+import tempfile
+import zipfile
 from pathlib import Path
 
 from embedlab.errors import EmbedLabError
+
+
+def push_archive(archive: Path, repo_id: str, token: str, private: bool = True) -> str:
+    """Push what an archive that :func:`embedlab.export.take_away` has just made holds.
+
+    Returns and raises as :func:`push`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder)
+        return push(Path(folder), repo_id, token, private)
 
 
 def push(folder: Path, repo_id: str, token: str, private: bool = True) -> str:

@@ -327,11 +327,7 @@ class LiveRuns:
 
     def _score(self, run: LiveRun, base: Backbone, report: Progress) -> None:
         assert run.backbone is not None
-        before = evaluation.evaluate(base, run.request.design, progress=report)
-        after = evaluation.evaluate(
-            run.backbone, run.request.design, persist=False, progress=report
-        )
-        run.changes = evaluation.compare(before, after)
+        run.changes = evaluation.before_and_after(base, run.backbone, run.request.design, report)
         run.about = runs.add_facts(run.saved, before_after=evaluation.to_json(run.changes))
 
     # Files and forgetting

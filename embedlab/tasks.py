@@ -9,6 +9,7 @@ import numpy as np
 from embedlab.corpora import load_corpus
 from embedlab.corpus import Corpus
 from embedlab.errors import EmbedLabError
+from embedlab.pairs import PairSet, without_overlap
 from embedlab.progress import Progress, silent
 
 #: The paper's categories and what each is measured by.
@@ -99,6 +100,11 @@ QUICK_TASKS = (
         words=30,
     ),
 )
+
+
+def without_evaluated(pairs: PairSet, progress: Progress = silent) -> PairSet:
+    """Pairs less those that stand in a corpus of the quick tasks."""
+    return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
 
 
 def _sample(task: Task, corpus: Corpus) -> Corpus:

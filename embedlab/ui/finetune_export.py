@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import gradio as gr
 from embedlab.errors import EmbedLabError
 from embedlab.export import EXPORT_KINDS, take_away
 from embedlab.export_check import Check
-from embedlab.hub import push
+from embedlab.hub import push_archive
 from embedlab.live_runs import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui import render
@@ -130,10 +128,7 @@ class ExportPanel:
         with self.sessions.work(request, "export", progress) as report:
             archive, check = self._export(run_id, kind, report)
             report(0, 0, "uploading")
-            with tempfile.TemporaryDirectory() as folder:
-                with zipfile.ZipFile(archive) as opened:  # made by us a moment ago
-                    opened.extractall(folder)
-                address = push(Path(folder), repository.strip(), token.strip(), bool(private))
+            address = push_archive(archive, repository.strip(), token.strip(), bool(private))
         return [_verdict(check), render.note([f"Uploaded to {address}."])]
 
     def _export(self, run_id: str | None, kind: str, report: Progress) -> tuple[Path, Check]:

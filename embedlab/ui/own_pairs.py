@@ -7,13 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.corpora import load_corpus, read_table
+from embedlab.corpora import read_table
 from embedlab.errors import EmbedLabError
-from embedlab.evaluation import QUICK_TASKS
 from embedlab.lab import Lab
 from embedlab.pairs import PairSet
 from embedlab.readers import Table
-from embedlab.training_data import MAX_PAIRS, guess_columns, pairs_from_table, without_overlap
+from embedlab.tasks import without_evaluated
+from embedlab.training_data import MAX_PAIRS, guess_columns, pairs_from_table
 from embedlab.ui.own_texts import KEEP
 from embedlab.ui.session import Sessions, polite
 from embedlab.ui.workbench import PRIVATE
@@ -90,5 +90,4 @@ class OwnPairs:
             raise EmbedLabError("There is no file yet; upload a csv, jsonl or parquet file.")
         pairs = pairs_from_table(table, anchor or "", positive or "", negative or "")
         with self.sessions.work(request, "pairs", progress) as report:
-            corpora = [load_corpus(task.corpus_id, report) for task in QUICK_TASKS]
-        return without_overlap(pairs, corpora)
+            return without_evaluated(pairs, report)
