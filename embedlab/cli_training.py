@@ -131,26 +131,12 @@ def _run(training: Training, out: Path, progress: Progress) -> None:
 
 
 def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> PairSet:
-    from embedlab import training_data as known
-    from embedlab.readers import read_table
     from embedlab.tasks import without_evaluated
+    from embedlab.training_data import TRAINING_SETS, find_pairs
 
-    if data in known.TRAINING_SETS:
-        return known.load_pairs(data, progress)
-    path = Path(data)
-    if not path.is_file():
-        raise EmbedLabError(
-            f"{data[-80:]!r} is neither a file nor a training set; the sets are "
-            f"{', '.join(known.TRAINING_SETS)}."
-        )
-    rows = read_table(path, max_bytes=10**9, max_texts=known.MAX_PAIRS)
-    guessed = known.guess_columns(rows)
-    anchor, positive, negative = (
-        given or found for given, found in zip(columns, guessed, strict=True)
-    )
-    pairs = known.pairs_from_table(
-        rows, anchor, positive, negative, title=path.name, source=path.name
-    )
+    pairs = find_pairs(data, columns, progress)
+    if data in TRAINING_SETS:
+        return pairs
     for note in pairs.notes:
         say(note)
     return without_evaluated(pairs, progress)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
-
-import yaml
 
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
-
-T = TypeVar("T")
+from embedlab.yaml_files import build, list_of, mapping, read_yaml
 
 
 def _at_least(owner: object, **least: float) -> None:
@@ -139,56 +134,16 @@ def load_config(path: Path) -> Config:
     Raises:
         EmbedLabError: the file cannot be read, a key is unknown, or a value is not acceptable.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise EmbedLabError(
-            f"The configuration {path.name!r} cannot be read; give the path of a "
-            "spaces_config.yaml."
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EmbedLabError(f"{path.name} is not valid YAML: {error}") from error
-    values = dict(_mapping(raw, path.name))
+    raw = read_yaml(path, "a spaces_config.yaml")
+    values = dict(mapping(raw, path.name))
     for name, kind in (("defaults", Defaults), ("limits", Limits)):
         if name in values:
-            values[name] = _build(kind, values[name], name)
+            values[name] = build(kind, values[name], name)
     if "backbones" in values:
-        entries = _list(values["backbones"], "backbones")
+        entries = list_of(values["backbones"], "backbones")
         values["backbones"] = tuple(
-            _build(BackboneEntry, entry, f"backbones[{i}]") for i, entry in enumerate(entries)
+            build(BackboneEntry, entry, f"backbones[{i}]") for i, entry in enumerate(entries)
         )
     if "corpora" in values:
-        values["corpora"] = tuple(map(str, _list(values["corpora"], "corpora")))
-    return _build(Config, values, path.name)
-
-
-def _build(kind: type[T], raw: Any, where: str) -> T:
-    values = _mapping(raw, where)
-    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
-    for key, value in values.items():
-        if key not in known:
-            raise EmbedLabError(f"{where}: unknown key {key!r}; known are {', '.join(known)}.")
-        wanted = {"int": int, "str": str, "bool": bool, "float": (int, float)}.get(
-            str(known[key].type)
-        )
-        wrong_bool = isinstance(value, bool) and wanted is not bool
-        if wanted is not None and (wrong_bool or not isinstance(value, wanted)):  # type: ignore[arg-type]
-            raise EmbedLabError(f"{where}: {key} is {value!r}; it must be {known[key].type}.")
-    try:
-        return kind(**values)
-    except EmbedLabError as error:
-        raise EmbedLabError(f"{where}: {error}") from error
-    except TypeError as error:
-        raise EmbedLabError(f"{where}: {error}.") from error
-
-
-def _mapping(raw: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(raw, Mapping):
-        raise EmbedLabError(f"{where} is {raw!r}; it must be a list of 'key: value' lines.")
-    return raw
-
-
-def _list(raw: Any, where: str) -> list[Any]:
-    if not isinstance(raw, list):
-        raise EmbedLabError(f"{where} is {raw!r}; it must be a list.")
-    return raw
+        values["corpora"] = tuple(map(str, list_of(values["corpora"], "corpora")))
+    return build(Config, values, path.name)

@@ -66,17 +66,19 @@ def _read_stsb(folder: Path) -> Parts:
     lines = (folder / "sts-test.csv").read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines]
     genres: dict[str, str] = {}
-    pairs = []
-    for genre, _, _, _, score, *sentences in rows:
+    pairs, groups = [], []
+    for genre, file, year, _, score, *sentences in rows:
         first, second = (sentence.strip() for sentence in sentences[:2])
         genres.setdefault(first, genre)
         genres.setdefault(second, genre)
         pairs.append((first, second, float(score)))
+        groups.append(f"{file} {year}")
     index = {text: i for i, text in enumerate(genres)}
     return Parts(
         texts=tuple(genres),
         fields={"genre": tuple(genres.values())},
         pairs=tuple((index[first], index[second], score) for first, second, score in pairs),
+        pair_groups=tuple(groups),
     )
 
 

@@ -20,8 +20,9 @@ class Corpus:
     """Texts with what is known about them.
 
     ``fields`` gives one value per text under each name; the first field is the label. ``pairs``
-    are (i, j, score) over texts; ``relevant`` holds, per query, the texts that answer it. ``total``
-    counts the texts before sampling, and ``seed`` is the sample's.
+    are (i, j, score) over texts, and ``pair_groups`` names the dataset each came from, where they
+    came from several; ``relevant`` holds, per query, the texts that answer it. ``total`` counts the
+    texts before sampling, and ``seed`` is the sample's.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -32,6 +33,7 @@ class Corpus:
     texts: tuple[str, ...]
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pairs: tuple[tuple[int, int, float], ...] = ()
+    pair_groups: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
     relevant: tuple[frozenset[int], ...] = ()
     total: int = 0
@@ -50,6 +52,11 @@ class Corpus:
                     f"Field {name!r} of {self.title!r} has {len(values):,} values for {n:,} texts; "
                     "give one per text."
                 )
+        if self.pair_groups and len(self.pair_groups) != len(self.pairs):
+            raise EmbedLabError(
+                f"{self.title!r} has {len(self.pairs):,} pairs but groups for "
+                f"{len(self.pair_groups):,}; give one per pair."
+            )
         if len(self.relevant) != len(self.queries):
             raise EmbedLabError(
                 f"{self.title!r} has {len(self.queries):,} queries but relevant texts for "
@@ -106,11 +113,13 @@ class Corpus:
 
     def _only(self, kept: list[int], queries: list[int], seed: int) -> Corpus:
         new = {old: position for position, old in enumerate(kept)}
+        whole = [p for p, (i, j, _) in enumerate(self.pairs) if i in new and j in new]
         return replace(
             self,
             texts=tuple(self.texts[i] for i in kept),
             fields={name: tuple(v[i] for i in kept) for name, v in self.fields.items()},
-            pairs=tuple((new[i], new[j], s) for i, j, s in self.pairs if i in new and j in new),
+            pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
+            pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
             queries=tuple(self.queries[q] for q in queries),
             relevant=tuple(
                 frozenset(new[i] for i in self.relevant[q] if i in new) for q in queries

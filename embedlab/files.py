@@ -21,6 +21,13 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that has its name only once it is complete."""
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
 @contextmanager
 def appearing(out: Path) -> Iterator[Path]:
     """A folder that gets its name once it is complete, and leaves nothing behind otherwise."""

@@ -30,6 +30,7 @@ from embedlab.adapters import load_adapter, save_adapter, with_adapter
 from embedlab.backbone import Backbone
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
+from embedlab.files import write_whole
 from embedlab.history import Step
 from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
 from embedlab.training import Training
@@ -110,9 +111,9 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
         if training.head is not None:
             _save(training.head.state_dict(), folder / "head.safetensors")
         lines = [json.dumps(asdict(step)) for step in training.history]
-        _write("\n".join(lines) + "\n", folder / "history.jsonl")
+        write_whole(folder / "history.jsonl", "\n".join(lines) + "\n")
         # Last: a folder with facts is whole.
-        _write(_json(about), folder / FACTS)
+        write_whole(folder / FACTS, _json(about))
     return about
 
 
@@ -124,7 +125,7 @@ def add_facts(folder: Path, **more: Any) -> dict[str, Any]:
     """
     about = read_facts(folder) | more
     with _writing(folder):
-        _write(_json(about), folder / FACTS)
+        write_whole(folder / FACTS, _json(about))
     return about
 
 
@@ -300,9 +301,3 @@ def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None =
 
 def _json(values: dict[str, Any]) -> str:
     return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write(text: str, path: Path) -> None:
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

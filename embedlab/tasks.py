@@ -1,4 +1,4 @@
-"""Small fixed tasks, one of each of the paper's categories, about 25,000 tokens in all."""
+"""What is measured: tasks in the paper's four categories, each on a fixed sample of a corpus."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ MEASURES = {
 class Task:
     """One measure on a fixed sample of one corpus.
 
-    STS takes the first ``size`` pairs. Retrieval draws ``queries`` queries and ``size`` texts, all
-    relevant ones among them. Classification and Clustering draw ``size`` texts with their labels in
-    ``field``. ``words`` keeps the opening words of every text, 0 all of them; ``seed`` draws the
-    sample and starts k-means. ``title`` says all this to people.
+    STS takes the first ``size`` pairs, of one ``group`` where it is given. Retrieval draws
+    ``queries`` queries and ``size`` texts, all relevant ones among them. Classification and
+    Clustering draw ``size`` texts with their labels in ``field``. A ``size``, and for Retrieval a
+    number of ``queries``, of 0 takes all. ``words`` keeps the opening words of every text, 0 all of
+    them; ``seed`` draws the sample and starts k-means. ``title`` says all this to people.
 
     Raises:
         EmbedLabError: an unknown category.
@@ -41,6 +42,7 @@ class Task:
     size: int
     queries: int = 0
     field: str = ""
+    group: str = ""
     words: int = 0
     seed: int = 0
 
@@ -102,6 +104,57 @@ QUICK_TASKS = (
 )
 
 
+#: STS-B's test split by the dataset and year its pairs came from, enough for a paired test.
+_STS_PARTS = (
+    *("MSRpar 2012train", "MSRpar 2012test", "MSRvid 2012train", "MSRvid 2012test"),
+    *("headlines 2013", "headlines 2014", "headlines 2015", "headlines 2016"),
+    *("images 2014", "images 2015", "answer-answer 2016", "track5.en-en 2017"),
+)
+
+#: What a study may measure, by the name a study file uses; sizes of 0 take everything.
+STUDY_TASKS: dict[str, tuple[Task, ...]] = {
+    "stsb": tuple(
+        Task(
+            id=f"stsb-{part.replace(' ', '-')}",
+            category="STS",
+            title=f"STS-B test, {part}",
+            corpus_id="stsb",
+            group=part,
+            size=0,
+        )
+        for part in _STS_PARTS
+    ),
+    **{
+        corpus_id: (
+            Task(id=corpus_id, category="Retrieval", title=title, corpus_id=corpus_id, size=0),
+        )
+        for corpus_id, title in (
+            ("boolq", "BoolQ dev, questions to passages"),
+            ("semanlink", "Semanlink, tags to arXiv abstracts"),
+        )
+    },
+    **{
+        name: (
+            Task(
+                id=name,
+                category=category,
+                title=title,
+                corpus_id=corpus_id,
+                field=field,
+                size=0,
+            ),
+        )
+        for name, category, title, corpus_id, field in (
+            ("trec-coarse", "Classification", "TREC, 6 question types", "trec", "coarse"),
+            ("trec-fine", "Classification", "TREC, 50 question types", "trec", "fine"),
+            ("sms-spam", "Classification", "SMS, spam or not", "sms-spam", "label"),
+            ("bbc", "Clustering", "BBC news, 5 sections", "bbc", "label"),
+            ("trec-clusters", "Clustering", "TREC, 6 question types", "trec", "coarse"),
+        )
+    },
+}
+
+
 def without_evaluated(pairs: PairSet, progress: Progress = silent) -> PairSet:
     """Pairs less those that stand in a corpus of the quick tasks."""
     return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
@@ -109,8 +162,8 @@ def without_evaluated(pairs: PairSet, progress: Progress = silent) -> PairSet:
 
 def _sample(task: Task, corpus: Corpus) -> Corpus:
     """What the task is measured on, with nothing else left in it."""
-    kept, queries = _drawn(task, corpus)
-    pairs = corpus.pairs[: task.size] if task.category == "STS" else ()
+    pairs = _pairs(task, corpus)
+    kept, queries = ({i for *both, _ in pairs for i in both}, []) if pairs else _drawn(task, corpus)
     labelled = task.category in ("Classification", "Clustering")
     if not kept or (labelled and task.field not in corpus.fields):
         raise EmbedLabError(
@@ -124,25 +177,37 @@ def _sample(task: Task, corpus: Corpus) -> Corpus:
         texts=tuple(_opening(corpus.texts[i], task.words) for i in order),
         fields={name: tuple(values[i] for i in order) for name, values in corpus.fields.items()},
         pairs=tuple((new[i], new[j], gold) for i, j, gold in pairs),
+        pair_groups=(),
         queries=tuple(corpus.queries[q] for q in queries),
         relevant=tuple(frozenset(new[i] for i in corpus.relevant[q]) for q in queries),
         seed=task.seed,
     )
 
 
+def _pairs(task: Task, corpus: Corpus) -> list[tuple[int, int, float]]:
+    if task.category != "STS":
+        return []
+    groups = corpus.pair_groups or ("",) * len(corpus.pairs)
+    pairs = [
+        pair for pair, group in zip(corpus.pairs, groups, strict=True) if task.group in ("", group)
+    ]
+    return pairs[: task.size or None]
+
+
 def _drawn(task: Task, corpus: Corpus) -> tuple[set[int], list[int]]:
     """The texts and the queries of a sample; nothing where the corpus lacks what is asked."""
     if task.category == "STS":
-        return {i for *both, _ in corpus.pairs[: task.size] for i in both}, []
+        return set(), []
     rng = np.random.default_rng(task.seed)
+    size = task.size or len(corpus.texts)
     if task.category != "Retrieval":
-        return set(rng.permutation(len(corpus.texts))[: task.size].tolist()), []
+        return set(rng.permutation(len(corpus.texts))[:size].tolist()), []
     judged = [q for q, texts in enumerate(corpus.relevant) if texts]
-    queries = sorted(rng.permutation(judged)[: task.queries].tolist())
+    queries = sorted(rng.permutation(judged)[: task.queries or None].tolist())
     kept = {i for q in queries for i in corpus.relevant[q]}
     if kept:
         others = [i for i in rng.permutation(len(corpus.texts)).tolist() if i not in kept]
-        kept.update(others[: max(0, task.size - len(kept))])
+        kept.update(others[: max(0, size - len(kept))])
     return kept, queries
 
 

@@ -18,6 +18,7 @@ from embedlab.corpus import clean_text
 from embedlab.errors import EmbedLabError
 from embedlab.pairs import PairSet, describe, without_overlap
 from embedlab.progress import Progress, silent
+from embedlab.readers import read_table
 from embedlab.tables import Table, counted, limit_note, quoted_names
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "PairSet",
     "TrainingEntry",
     "describe",
+    "find_pairs",
     "guess_columns",
     "load_pairs",
     "pairs_from_table",
@@ -270,6 +272,35 @@ def load_pairs(set_id: str, progress: Progress = silent) -> PairSet:
         if set_id not in _loaded:
             _loaded[set_id] = _load(TRAINING_SETS[set_id], progress)
         return _loaded[set_id]
+
+
+def find_pairs(
+    data: str, columns: tuple[str, str, str] = ("", "", ""), progress: Progress = silent
+) -> PairSet:
+    """A built-in set by its id, or the pairs of a csv, jsonl or parquet file.
+
+    Args:
+        data: the id or the path.
+        columns: a file's anchor, positive and negative columns; ``""`` for those to be guessed.
+        progress: called while a built-in set is fetched.
+
+    Raises:
+        EmbedLabError: neither such a set nor such a file, or no pairs in it.
+    """
+    if data in TRAINING_SETS:
+        return load_pairs(data, progress)
+    path = Path(data)
+    if not path.is_file():
+        raise EmbedLabError(
+            f"{data[-80:]!r} is neither a file nor a training set; the sets are "
+            f"{', '.join(TRAINING_SETS)}."
+        )
+    rows = read_table(path, max_bytes=10**9, max_texts=MAX_PAIRS)
+    guessed = guess_columns(rows)
+    anchor, positive, negative = (
+        given or found for given, found in zip(columns, guessed, strict=True)
+    )
+    return pairs_from_table(rows, anchor, positive, negative, title=path.name, source=path.name)
 
 
 def _load(entry: TrainingEntry, progress: Progress) -> PairSet:

@@ -31,10 +31,12 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def tiny_model(architecture: str, implementation: str = "sdpa", seed: int = 0):
+def tiny_model(
+    architecture: str, implementation: str = "sdpa", seed: int = 0, vocabulary: int = VOCABULARY
+):
     """A random transformer: 4 layers, d 32, on the CPU in float32."""
     sizes = {
-        "vocab_size": VOCABULARY,
+        "vocab_size": vocabulary,
         "hidden_size": 32,
         "intermediate_size": 64,
         "num_hidden_layers": 4,
@@ -44,10 +46,10 @@ def tiny_model(architecture: str, implementation: str = "sdpa", seed: int = 0):
         "max_position_embeddings": 256,
         "pad_token_id": None,
         "bos_token_id": None,
-        "eos_token_id": 119,
+        "eos_token_id": vocabulary - 1,
     }
     if architecture == "gpt2":
-        sizes = {"vocab_size": VOCABULARY, "n_embd": 32, "n_layer": 4, "n_head": 4}
+        sizes = {"vocab_size": vocabulary, "n_embd": 32, "n_layer": 4, "n_head": 4}
     if architecture == "bert":
         sizes.pop("head_dim")
     torch.manual_seed(seed)

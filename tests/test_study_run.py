@@ -1,0 +1,223 @@
+"""Running a study: cells written down one by one, killed at any moment, and going on."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+import yaml
+from conftest import tiny_model
+
+from embedlab import study_run
+from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.study import study_from
+from embedlab.study_report import report_of
+
+SMALL = {
+    "designs": ["M1", "M3", "M5", "causal/mean"],
+    "seeds": [0, 1],
+    "training": {
+        "data": "stsb-train",
+        "mode": "lora",
+        "steps": 4,
+        "batch": 4,
+        "max_pairs": 40,
+        "held_out": 4,
+        "evaluate_every": 2,
+    },
+    "tasks": ["stsb", "semanlink", "trec-coarse", "trec-clusters"],
+    "sizes": {"STS": 6, "Retrieval": 4, "Classification": 40, "Clustering": 24},
+    "words": 6,
+}
+
+
+@pytest.fixture(scope="module")
+def backbone_folder(smollm2, tmp_path_factory):
+    """A tiny random llama that reads SmolLM2's tokens."""
+    folder = tmp_path_factory.mktemp("tiny") / "backbone"
+    model = tiny_model("llama", vocabulary=len(smollm2.tokenizer))
+    model.save_pretrained(folder)
+    smollm2.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small(backbone_folder):
+    return study_from(SMALL | {"backbone": str(backbone_folder)}, "small")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies") / "undisturbed"
+    said = []
+    study_run.run(small, folder, say=said.append, command="embedlab study small.yaml")
+    return folder, said
+
+
+def findings(folder):
+    """The report without what a clock says."""
+    report = report_of(folder)
+    facts = {k: v for k, v in report.facts.items() if k != "command"}
+    ran = tuple(replace(cell, seconds=None) for cell in report.ran)
+    return replace(report, ran=ran, facts=facts)
+
+
+def test_every_cell_says_what_it_comes_from(undisturbed, small):
+    folder, said = undisturbed
+    cells = study_run.read_cells(small, folder)
+    assert [(c["label"], c["seed"]) for c in cells] == [
+        (str(d), seed) for seed in (0, 1) for d in small.designs
+    ]
+    for cell in cells:
+        assert cell["status"] == "done", cell.get("error")
+        assert cell["seconds"] > 0
+        assert cell["command"] == "embedlab study small.yaml"
+        assert cell["backbone"]["precision"] == "float32"
+        assert set(cell["versions"]) >= {"python", "torch", "transformers", "peft", "mteb"}
+        assert len(cell["data"]["sha256"]) == 64
+        assert len(cell["history"]) == small.recipe.steps + 1
+        assert [task["id"] for task in cell["tasks"]] == [task.id for task in small.tasks]
+    known = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert all(task["sha256"] for task in known["tasks"])
+    assert not list((folder / "work").glob("*"))
+    assert any("6 left out because they stand in an evaluation corpus" in line for line in said)
+
+
+def test_seeds_train_different_heads_and_the_same_seed_the_same(undisturbed, small, tmp_path):
+    folder, _ = undisturbed
+    first, again = (
+        {(c["label"], c["seed"]): c["tasks"] for c in study_run.read_cells(small, where)}
+        for where in (folder, _second(small, tmp_path))
+    )
+    assert first == again
+    m5 = "bidirectional/multi_layer_trainable"
+    assert first[m5, 0] != first[m5, 1]
+
+
+def _patience(calls):
+    """Progress that stops the work after so many reports."""
+    left = iter(range(calls))
+
+    def progress(done, total, what):
+        if next(left, None) is None:
+            raise Cancelled
+
+    return progress
+
+
+def _second(small, tmp_path):
+    folder = tmp_path / "again"
+    study_run.run(small, folder)
+    return folder
+
+
+def test_a_cancelled_study_goes_on_to_the_same_report(undisturbed, small, tmp_path):
+    """Cancelled in turn in every place where progress is reported, a little further each time."""
+    folder = tmp_path / "stopped"
+    stops = 0
+    for allowed in range(40, 5000, 150):
+        try:
+            study_run.run(small, folder, progress=_patience(allowed))
+            break
+        except Cancelled:
+            stops += 1
+    assert stops > 3
+    assert findings(folder) == findings(undisturbed[0])
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_gives_the_report_of_an_undisturbed_run(
+    undisturbed, small, backbone_folder, tmp_path
+):
+    path, folder = tmp_path / "small.yaml", tmp_path / "killed"
+    path.write_text(yaml.safe_dump(SMALL | {"backbone": str(backbone_folder)}), encoding="utf-8")
+    command = [sys.executable, "-m", "embedlab", "study", str(path), "--out", str(folder)]
+    generator = random.Random(0)
+    kills = 0
+    while True:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            output = process.communicate(timeout=generator.uniform(8, 40))[0]
+            break
+        except subprocess.TimeoutExpired:
+            before = _finished(folder)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+            assert before <= _finished(folder)  # nothing finished is lost
+    assert process.returncode == 0, output.decode()
+    print(f"{kills} kills")
+    assert kills > 0
+    assert findings(folder) == findings(undisturbed[0])
+
+
+def _finished(folder):
+    return {path.name for path in (folder / "cells").glob("*.json")}
+
+
+def test_a_folder_of_another_study_is_refused_and_kept(undisturbed, small):
+    folder, _ = undisturbed
+    before = sorted(folder.rglob("*.json"))
+    other = replace(small, seeds=(7,))
+    with pytest.raises(EmbedLabError, match="results of another study"):
+        study_run.run(other, folder)
+    assert sorted(folder.rglob("*.json")) == before
+
+
+def test_a_folder_with_other_things_is_refused(small, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(EmbedLabError, match="other things than a study"):
+        study_run.run(small, tmp_path)
+
+
+def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, monkeypatch):
+    """Memory cannot be made to run out for one design alone, so its error is raised by hand."""
+    plain = study_run.embed
+
+    def scarce(texts, design, *arguments, **more):
+        if design.pooling == "mean":
+            raise MemoryError
+        return plain(texts, design, *arguments, **more)
+
+    folder = tmp_path / "scarce"
+    untrained = replace(small, recipe=None, designs=small.designs[::3])
+    monkeypatch.setattr(study_run, "embed", scarce)
+    cells = study_run.run(untrained, folder)
+    assert [c["status"] for c in cells] == ["done", "failed"]
+    assert "memory did not suffice" in cells[1]["error"]
+    report = report_of(folder)
+    assert [r.status for r in report.ran].count("failed") == 1
+    assert any("1 of 2 cells are not done" in note for note in report.notes)
+    monkeypatch.setattr(study_run, "embed", plain)
+    assert [c["status"] for c in study_run.run(untrained, folder)] == ["done", "done"]
+
+
+def test_a_half_written_file_is_no_cell(small, tmp_path):
+    folder = tmp_path / "torn"
+    untrained = replace(small, recipe=None, designs=small.designs[::3])
+    study_run.run(untrained, folder)
+    torn = next((folder / "cells").glob("*.json"))
+    whole = json.loads(torn.read_text(encoding="utf-8"))
+    torn.write_text(torn.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    (folder / "cells" / f"{torn.name}.part").write_text("{", encoding="utf-8")
+    study_run.run(untrained, folder)
+    assert json.loads(torn.read_text(encoding="utf-8"))["tasks"] == whole["tasks"]
+
+
+def test_a_task_that_cannot_be_had_is_said_before_anything_is_trained(small, tmp_path):
+    with pytest.raises(EmbedLabError, match="STS12"):
+        study_run.run(replace(small, mteb=("STS12",)), tmp_path / "hub")
+    assert not (tmp_path / "hub" / "cells").exists()
+
+
+def test_training_data_that_is_not_there_is_said(small, tmp_path):
+    started = time.perf_counter()
+    with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
+        study_run.run(replace(small, data="nowhere.csv"), tmp_path / "none")
+    assert time.perf_counter() - started < 30
