@@ -29,6 +29,8 @@ Array = npt.NDArray[np.floating[Any]]
 
 #: A scale for movements and norms: both span many powers of ten.
 _SEQUENTIAL = "Cividis"
+#: The largest over the least number from which bars from 0 would hide the small ones.
+WIDE = 20
 _SIDES = (("A", DESIGN_A, "solid"), ("B", DESIGN_B, "dash"))
 
 
@@ -87,7 +89,8 @@ def layer_curves(
         zeroline=False,
     )
     figure.update_yaxes(title=escape(f"{score} ×100"), gridcolor=GRID, zeroline=True)
-    return figure.update_layout(**_below(460))
+    below = 40 + 20 * len(curves)  # on a phone most curves take a line of the legend
+    return figure.update_layout(**_below(320 + below, below))
 
 
 def _mark(figure: go.Figure, letter: str, layer: int, value: float) -> None:
@@ -155,17 +158,21 @@ def movement_heatmap(
 
 
 def token_bars(
-    sides: Sequence[tuple[str, Sequence[str], Array]], *, title: str, unit: str, log: bool = False
+    sides: Sequence[tuple[str, Sequence[str], Array]], *, title: str, unit: str
 ) -> go.Figure:
     """One number a token under A and under B, token by token.
+
+    The axis starts at 0, or is logarithmic where positive numbers span more than
+    :data:`WIDE`, as norms do at an attention sink.
 
     Args:
         sides: the design's name, its tokens, and the numbers (s,).
         title: what the numbers are.
         unit: what the y axis is called.
-        log: whether the axis is logarithmic, as for norms.
     """
     figure = go.Figure(layout=figure_layout(title, f"{len(sides[0][1])} tokens"))
+    least, most = (end([end(values) for *_, values in sides]) for end in (np.min, np.max))
+    wide = least > 0 and most / least > WIDE
     for (letter, colour, _), (name, tokens, values) in zip(_SIDES, sides, strict=False):
         figure.add_bar(
             x=np.arange(len(values)),
@@ -182,16 +189,27 @@ def token_bars(
         tickangle=-60,
         showgrid=False,
     )
-    figure.update_yaxes(title=escape(unit), gridcolor=GRID, type="log" if log else "linear")
+    figure.update_yaxes(title=escape(unit), gridcolor=GRID)
+    if wide:
+        # From a full power of ten on, so that a bar's length is not an accident.
+        decades = [np.floor(np.log10(least)), np.log10(most) + 0.1]
+        figure.update_yaxes(title=escape(f"{unit}, log scale"), type="log", range=decades)
     return figure.update_layout(**_below(360), barmode="group")
 
 
 def head_lines(
-    lines: Sequence[tuple[str, Array]], *, first: int, axis: str, title: str, caption: str
+    letter: str,
+    lines: Sequence[tuple[str, Array]],
+    *,
+    first: int,
+    axis: str,
+    title: str,
+    caption: str,
 ) -> go.Figure:
     """Attention weights over layers or tokens, a line each; every line sums to 1.
 
     Args:
+        letter: ``A`` or ``B``: one line alone has the design's colour.
         lines: a name and its weights (s,).
         first: the number of the first place: layers count from 1.
         axis: what the x axis counts.
@@ -199,6 +217,8 @@ def head_lines(
         caption: what it was averaged over.
     """
     figure = go.Figure(layout=figure_layout(title, caption))
+    alone = len(lines) == 1
+    own = DESIGN_A if letter == "A" else DESIGN_B
     for i, (name, weights) in enumerate(lines):
         figure.add_scatter(
             x=np.arange(first, first + len(weights)),
@@ -206,12 +226,13 @@ def head_lines(
             name=escape(name),
             mode="lines+markers",
             marker={"size": 5, "symbol": i % 8},
-            line={"color": PALETTE[i % 8], "width": 2},
+            line={"color": own if alone else PALETTE[i % 8], "width": 2},
             hovertemplate=f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{escape(name)}</extra>",
         )
     figure.update_xaxes(title={"text": escape(axis), "standoff": 6}, gridcolor=GRID)
     figure.update_yaxes(title="Attention, %", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(**_below(380))
+    below = 56 if alone else 130
+    return figure.update_layout(**_below(250 + below, below))
 
 
 def explained_variance(sides: Sequence[tuple[str, Array]], n: int) -> go.Figure:
@@ -246,18 +267,19 @@ def occurrences(sides: Sequence[tuple[str, npt.NDArray[np.int64]]], k: int) -> g
             hovertemplate="%{y:.1f} % of the texts %{x} times<extra>" + letter + "</extra>",
         )
     figure.update_xaxes(
-        title={"text": f"Times among another text's {k} nearest", "standoff": 6}, gridcolor=GRID
+        title={"text": f"Times among the {k} nearest", "standoff": 6}, gridcolor=GRID
     )
     figure.update_yaxes(title="Share of texts, %", gridcolor=GRID, rangemode="tozero")
     return figure.update_layout(**_below(360))
 
 
-def _below(height: int) -> dict[str, Any]:
+def _below(height: int, below: int = 130) -> dict[str, Any]:
     """The legend below, where it takes no width on a phone."""
+    place = {"y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
     return {
         "height": height,
         "dragmode": False,
         "font": {"family": FONT_STACK, "size": 12, "color": GREY},
-        "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        "margin": {"l": 56, "r": 16, "t": 64, "b": 130},
+        "legend": {"orientation": "h", "tracegroupgap": 0, **place},
+        "margin": {"l": 56, "r": 16, "t": 64, "b": below},
     }

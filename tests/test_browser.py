@@ -23,6 +23,7 @@ from embedlab.config import load_config
 from embedlab.corpora import read_table, table_to_corpus
 from embedlab.design import Design
 from embedlab.lab import Lab
+from embedlab.ui.workspace import WARM_LOOK
 
 SENSES = [json.loads(line) for line in (ROOT / "assets/senses.jsonl").read_text().splitlines()]
 QUERIES = (ROOT / "assets/senses_queries.jsonl").read_text().splitlines()
@@ -418,10 +419,14 @@ def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served)
 
 def test_stop_says_when_nothing_runs(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
+        visitor.shows(points="160", method="UMAP")
         visitor.idle()
         visitor.page.locator("#stop").click()
-        expect(visitor.page.locator("#status")).to_contain_text("Nothing is running")
+        status = visitor.page.locator("#status")
+        expect(status).to_contain_text("Nothing is running")
+        # The look whether UMAP is there by now draws nothing that is drawn already.
+        visitor.page.wait_for_timeout(1000 * (WARM_LOOK + 1))
+        expect(status).to_contain_text("Nothing is running")
 
 
 def test_stop_keeps_what_was_there(browser: Browser, served: Served) -> None:

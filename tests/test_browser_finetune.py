@@ -58,7 +58,7 @@ def test_train_watch_stop_go_on_compare_and_take_away(browser: Browser, served: 
         page.wait_for_function(f"{STEPS} >= 2", timeout=LONG)  # the curve moves
 
         # The page goes away and comes back: the training went on meanwhile.
-        page.reload()
+        visitor.reload()
         visitor.shows()
         visitor.tab("Fine-tune")
         expect(page.locator(".train-status")).to_contain_text("my-run")

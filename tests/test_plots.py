@@ -11,6 +11,7 @@ import pytest
 
 from embedlab import plots
 from embedlab.errors import EmbedLabError
+from embedlab.plots_inside import token_bars
 from embedlab.ui.linked_map import event_index, event_indices, map_value, selection_update
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script>", "<b>&amp;", "a\x00b\ud800", "${1} {{x}}"]
@@ -214,3 +215,14 @@ def test_events_are_checked():
     assert event_index(SimpleNamespace(_data={"index": True}), 3) is None
     indices = [2, 0, 2, 9, -1, "1", None, True, [1], 1.0]
     assert event_indices(SimpleNamespace(_data={"indices": indices}), 3) == [0, 2]
+
+
+@pytest.mark.parametrize(("norms", "kind"), [([38.0, 52.0], "linear"), ([38.0, 22_500.0], "log")])
+def test_bars_start_at_zero_or_at_a_power_of_ten(norms: list[float], kind: str) -> None:
+    sides = [("causal/eos", ["a", "b"], np.array(norms))] * 2
+    axis = token_bars(sides, title="Norm of each token", unit="Norm").layout.yaxis
+    if kind == "log":
+        assert axis.type == "log" and axis.range[0] == 1 and axis.range[1] > np.log10(22_500)
+        assert "log" in axis.title.text
+    else:
+        assert axis.type is None and axis.range is None  # plotly's bars then start at 0

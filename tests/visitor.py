@@ -21,6 +21,8 @@ PLACE = """([side, i]) => {
 }"""
 #: Gradio's own: at the end of an upload, and where a column has the name of one of its phrases.
 HARMLESS = ("Method not implemented.", "[svelte-i18n]")
+#: What Gradio's client says of its open stream, which it ends itself, as the page goes away.
+GOING = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out.")
 expect.set_options(timeout=PATIENCE)
 
 
@@ -100,6 +102,13 @@ class Visitor:
         """Pick from one of the dropdowns; ``option`` is a part of what it says."""
         self.page.locator(f"#{dropdown} input").click()
         self.page.get_by_role("option").filter(has_text=re.compile(option)).first.click()
+
+    def reload(self) -> None:
+        """Load the page anew, in the middle of whatever it is doing."""
+        before = len(self.problems)
+        self.page.reload()
+        going = tuple(f"console error: {words}" for words in GOING)
+        self.problems[before:] = [p for p in self.problems[before:] if not p.startswith(going)]
 
     def tab(self, name: str) -> None:
         """Open a tab."""

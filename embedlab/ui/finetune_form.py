@@ -152,21 +152,23 @@ class FinetuneForm:
         )
         look = {"show_progress": "hidden", **LANE, **PRIVATE}
         for ready in self.own.ready:
-            ready(self._look, self.inputs, self.outputs, **look)
+            ready(polite(self._look), self.inputs, self.outputs, **look)
         gr.on(
             [
                 self.side.input,
                 self.data.change,
                 self.mode.change,
                 self.score.input,
-                self.designs.change,
                 *(number.change for number in self.numbers.values()),
             ],
-            self._look,
+            polite(self._look),
             self.inputs,
             self.outputs,
             trigger_mode="always_last",
             **look,
+        )
+        self.designs.change(
+            polite(self._look_if_shown), [self.designs, *self.inputs], self.outputs, **look
         )
 
     @property
@@ -233,6 +235,16 @@ class FinetuneForm:
     ) -> dict[Any, Any]:
         with self.sessions.work(request, "plan", progress) as report:
             return self.plan(values, report)
+
+    def _look_if_shown(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        designs: str = "",
+        *values: Any,
+    ) -> dict[Any, Any]:
+        # A state's first answer counts as a change in the browser: also while another tab is open.
+        return self._look(request, progress, *values) if designs else {self.note: gr.skip()}
 
     def _design(self, read: dict[Any, Any]) -> Design:
         panel = self.sidebar.b if read[self.side] == "B" else self.sidebar.a

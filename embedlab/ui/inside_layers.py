@@ -25,7 +25,7 @@ NAMES = {
     "knn_accuracy": "kNN accuracy over labels",
     "v_measure": "V-measure over labels",
 }
-AUTO = "what the corpus knows best"
+AUTO = "what the corpus offers"
 #: Built-in corpora that know enough for a measure, the quickest first.
 KNOWS = {
     "auto": ("senses", "stsb", "trec"),

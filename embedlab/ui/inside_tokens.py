@@ -116,14 +116,13 @@ class TokensPanel(View):
         ]
         caption = pair.source(f"Tokens of {(values[0] or '')[:80]!r}, {' and '.join(pair.names)}")
         figures = {}
-        for place, title, unit, numbers, log in (
-            (self.norms, "Norm of each token", "Norm", [v.norms for v in views], True),
+        for place, title, unit, numbers in (
+            (self.norms, "Norm of each token", "Norm", [v.norms for v in views]),
             (
                 self.cosines,
-                "Cosine of each token with the pooled vector",
+                "Cosine with the pooled vector",
                 "Cosine",
                 [v.cosines for v in views],
-                False,
             ),
         ):
             sides = [
@@ -131,7 +130,7 @@ class TokensPanel(View):
                 for name, view, n in zip(pair.names, views, numbers, strict=True)
             ]
             figures[place] = figure_value(
-                token_bars(sides, title=title, unit=unit, log=log),
+                token_bars(sides, title=title, unit=unit),
                 header,
                 rows,
                 name="tokens",
@@ -234,6 +233,7 @@ class HeadsPanel(View):
             axis = "Layer" if found.over == "layers" else "Token"
             update[place] = figure_value(
                 head_lines(
+                    letter,
                     lines,
                     first=1,
                     axis=axis,
