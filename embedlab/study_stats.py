@@ -144,8 +144,8 @@ def compare_items(
     if a.n < 2 or a.score is None or b.score is None:
         return ItemComparison(None, None, None, None, a.n)
     if a.kind == "resamples":
-        low, high, p = _by_spread(rounded(b.values.mean(axis=0) - a.values.mean(axis=0)))
-        return ItemComparison(b.score - a.score, low, high, p, a.n)
+        gains = rounded(b.values.mean(axis=0) - a.values.mean(axis=0))
+        return ItemComparison(b.score - a.score, *_by_spread(gains), a.n)
     low, high = _ends(
         *stats.paired_interval(
             _mean_score, _sides(a), _sides(b), n_resamples=n_resamples, seed=seed
