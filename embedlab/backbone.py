@@ -19,6 +19,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.fairlock import FairLock
 from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
 from embedlab.progress import Progress, silent
+from embedlab.sharing import Sharing
 from embedlab.states import HiddenStates, StateCache, TextStates, state_key, summarise
 
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
@@ -82,6 +83,7 @@ class Backbone:
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = HeadSize()
         self.lock = FairLock()
+        self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self._budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         self._guard = threading.Lock()
@@ -220,29 +222,39 @@ class Backbone:
                 missing[key] = text
             else:
                 known[key] = found
-        encoded = self.encode(list(missing.values()), prompt)
-        names = list(missing)
-        done = len(texts) - len(missing)
-        for batch in batches([len(e.ids) for e in encoded], TOKEN_BUDGET[self._kind]):
-            progress(done, len(texts), f"embedding, {attention}")
-            rows = self._pass([encoded[i].ids for i in batch], attention)
-            for i, (bank, tokens) in zip(batch, rows, strict=True):
-                kept = TextStates(bank, tokens, len(encoded[i].ids), encoded[i].truncated)
-                known[names[i]] = kept
-                self.cache.put(names[i], kept, persist=persist)
-            done += len(batch)
-        progress(done, len(texts), f"embedding, {attention}")
+        names, encoded = list(missing), self.encode(list(missing.values()), prompt)
+        before = len(texts) - len(missing)
+
+        def keep(key: str, states: TextStates) -> None:
+            known[key] = states
+            self.cache.put(key, states, persist=persist)
+
+        def report(done: int, _: int, what: str) -> None:
+            progress(before + done, len(texts), what)
+
+        what = f"embedding, {attention}"
+        self.sharing.run(
+            dict(zip(names, encoded, strict=True)),
+            [[names[i] for i in b] for b in batches([len(e.ids) for e in encoded], self._budget)],
+            (self._handle, attention),
+            lambda batch: self._pass(batch, attention),
+            keep,
+            report,
+            what,
+        )
+        progress(len(texts), len(texts), what)
         return HiddenStates(tuple(known[key] for key in keys), attention)
 
     @property
-    def _kind(self) -> str:
-        return "cuda" if self.device.type == "cuda" else "cpu"
+    def _budget(self) -> int:
+        return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
 
-    def _pass(
-        self, ids: list[tuple[int, ...]], attention: str
-    ) -> list[tuple[Tensor, Tensor | None]]:
-        with self.lock:
-            return _forward(self._handle, ids, attention)
+    def _pass(self, batch: list[Encoded], attention: str) -> list[TextStates]:
+        rows = _forward(self._handle, [one.ids for one in batch], attention)
+        return [
+            TextStates(bank, tokens, len(one.ids), one.truncated)
+            for one, (bank, tokens) in zip(batch, rows, strict=True)
+        ]
 
     def token_states(
         self, input_ids: list[list[int]], mask: list[list[int]], attention: str

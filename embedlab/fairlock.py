@@ -55,14 +55,33 @@ class FairLock:
             self._held = True
             return True
 
-    def __enter__(self) -> FairLock:
+    def acquire(self, timeout: float | None = None) -> bool:
+        """Wait for one's turn, at most ``timeout`` seconds; whether it came."""
         with self._guard:
             if not self._held:
                 self._held = True
-                return self
+                return True
             turn = threading.Event()
             self._waiting.append(turn)
-        turn.wait()
+        if turn.wait(timeout):
+            return True
+        with self._guard:
+            if turn.is_set():  # it came at the last moment
+                return True
+            self._waiting.remove(turn)
+        return False
+
+    def release(self) -> None:
+        """Hand the lock on."""
+        self._released = time.monotonic()
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().set()  # handed over while still held
+            else:
+                self._held = False
+
+    def __enter__(self) -> FairLock:
+        self.acquire()
         return self
 
     def __exit__(
@@ -71,9 +90,4 @@ class FairLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._released = time.monotonic()
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().set()  # handed over while still held
-            else:
-                self._held = False
+        self.release()
