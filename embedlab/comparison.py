@@ -35,6 +35,13 @@ class Embedded:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: the vectors, and what was computed from them so far."""
+        copies = 2 if "index" in self.__dict__ else 1
+        near = self._neighbours
+        return copies * self.vectors.nbytes + (0 if near is None else near.nbytes)
+
     @cached_property
     def index(self) -> retrieval.Index:
         """The FAISS index, exact inner product."""
@@ -56,6 +63,11 @@ class Maps:
     a: NDArray[np.float32]
     b: NDArray[np.float32]
     method: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.a.nbytes + self.b.nbytes
 
 
 @dataclass(frozen=True)

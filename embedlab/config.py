@@ -50,6 +50,8 @@ class Limits:
     state_disk_mb: int = 1000
     max_backbones: int = 2
     max_users: int = 40
+    max_work_minutes: int = 10
+    vectors_mb: int = 500
     max_train_steps: int = 2000
     max_train_minutes: int = 30
     max_waiting_runs: int = 8

@@ -23,7 +23,7 @@ from embedlab.jobs import Jobs
 from embedlab.live_runs import PREFIX, LiveRuns
 from embedlab.loading import load_backbone
 from embedlab.lru import Recent
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, silent, within
 from embedlab.states import StateCache
 
 
@@ -41,8 +41,10 @@ class Lab:
         self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
         self.jobs = Jobs()
         self._backbones: Recent[Backbone] = Recent(limits.max_backbones)
-        self._embedded: Recent[Embedded] = Recent(32)
-        self._maps: Recent[Maps] = Recent(32)
+        # A quarter of the budget is plenty for maps: two numbers a text.
+        room = limits.vectors_mb * 10**6
+        self._embedded: Recent[Embedded] = Recent(room * 3 // 4, lambda kept: kept.nbytes)
+        self._maps: Recent[Maps] = Recent(room // 4, lambda kept: kept.nbytes)
         self.runs = LiveRuns(self.backbone, limits)
 
     # Backbones and corpora
@@ -69,6 +71,16 @@ class Lab:
         return self._backbones.get(entry.id) or self.jobs.run(
             ("backbone", entry.id), lambda report: self._load(entry, report), progress
         )
+
+    @property
+    def loaded(self) -> dict[str, Backbone]:
+        """The untrained backbones in memory, by id."""
+        return {str(backbone_id): backbone for backbone_id, backbone in self._backbones.items()}
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of embedded corpora and maps in memory."""
+        return self._embedded.weight + self._maps.weight
 
     def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
         loaded = load_backbone(
@@ -141,7 +153,7 @@ class Lab:
         """
         self.check(texts, design)
         backbone = self.backbone(backbone_id, progress)
-        return embed(texts, design, backbone, query=query, progress=progress)
+        return embed(texts, design, backbone, query=query, progress=self._in_time(progress))
 
     def check(self, texts: Sequence[str], design: Design) -> None:
         """Refuse what is beyond the limits of this deployment."""
@@ -187,7 +199,10 @@ class Lab:
             truncated = int(states.truncated.sum())
             return self._embedded.put(key, Embedded(key, design, vectors, truncated))
 
-        return self._embedded.get(key) or self.jobs.run(key, work, progress)
+        return self._embedded.get(key) or self.jobs.run(key, work, self._in_time(progress))
+
+    def _in_time(self, progress: Progress) -> Progress:
+        return within(60 * self.config.limits.max_work_minutes, progress)
 
     # What follows from vectors
 
@@ -220,7 +235,7 @@ class Lab:
             )
             return self._maps.put(key, Maps(*xy, "UMAP"))
 
-        return self._maps.get(key) or self.jobs.run(key, work, progress)
+        return self._maps.get(key) or self.jobs.run(key, work, self._in_time(progress))
 
     def retrieve(
         self,

@@ -206,6 +206,12 @@ class LiveRuns:
             raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
         return run.backbone
 
+    @property
+    def states(self) -> list[str]:
+        """Where every run that is kept stands."""
+        with self._changed:
+            return [run.state for run in self._runs.values()]
+
     def place(self, run: LiveRun) -> int:
         """How many trainings come before this one."""
         with self._changed:

@@ -9,6 +9,7 @@ times larger than the rest (an attention sink) would swallow what is to be recov
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -181,6 +182,8 @@ class StateCache:
         self.folder = folder
         self._kept: OrderedDict[str, TextStates] = OrderedDict()
         self._bytes = 0
+        #: How often states were there when they were asked for, and how often not.
+        self.hits, self.misses = 0, 0
         self._lock = threading.Lock()
         if folder is not None and folder.is_dir():
             _prune(folder, max_disk_bytes)
@@ -198,9 +201,13 @@ class StateCache:
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
+                self.hits += 1
                 self._kept.move_to_end(key)
                 return found
         found = self._read(key)
+        with self._lock:
+            self.hits += found is not None
+            self.misses += found is None
         if found is not None:
             self.put(key, found)
         return found
@@ -229,6 +236,7 @@ class StateCache:
                 meta = file.metadata()
                 tokens = file.get_tensor("tokens") if "tokens" in file.keys() else None  # noqa: SIM118
                 bank = file.get_tensor("bank")
+            os.utime(path)  # the oldest go first, and this one is in use
             return TextStates(bank, tokens, int(meta["tokens"]), meta["truncated"] == "True")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
             path.unlink(missing_ok=True)  # a damaged entry is simply computed again
