@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
+from embedlab.cli_study import study
 from embedlab.cli_training import export, train
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
@@ -36,6 +37,7 @@ app = typer.Typer(
 
 app.command()(train)
 app.command()(export)
+app.command()(study)
 
 DesignOption = Annotated[str, typer.Option("--design", help=DESIGN_HELP)]
 BackboneOption = Annotated[

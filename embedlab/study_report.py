@@ -16,6 +16,7 @@ from embedlab import study_stats
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.stats import Reals
+from embedlab.study import Cell
 from embedlab.study_stats import DatasetComparison, Items, verdict
 from embedlab.tasks import MEASURES
 
@@ -130,7 +131,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Curve:
-    """One training: step, loss and held-out score (None where it was not measured)."""
+    """One training: step, contrastive loss and held-out score (None where there is none)."""
 
     label: str
     seed: int
@@ -223,8 +224,11 @@ class _Findings:
 
     def __init__(self, about: dict[str, Any], cells: list[dict[str, Any]]) -> None:
         self.about, self.study = about, about["study"]
-        self.cells = cells
-        self.done = [cell for cell in cells if cell["status"] == "done"]
+        known = {(c["label"], c["kind"], c["seed"]): c for c in cells}
+        expected = [Cell(**{k: c[k] for k in ("label", "kind", "seed")}) for c in about["cells"]]
+        #: Every cell of the study, and what is written down of it.
+        self.expected = [(c, known.get((c.label, c.kind, c.seed), {})) for c in expected]
+        self.done = [cell for _, cell in self.expected if cell.get("status") == "done"]
         self.tasks = [TaskFacts(**task) for task in about.get("tasks", [])]
         present = {task.category for task in self.tasks}
         self.categories = tuple(category for category in MEASURES if category in present)
@@ -388,7 +392,14 @@ class _Findings:
 
     def _curves(self) -> list[Curve]:
         return [
-            Curve(cell["label"], cell["seed"], tuple((h[0], h[2], h[4]) for h in cell["history"]))
+            Curve(
+                cell["label"],
+                cell["seed"],
+                tuple(
+                    (number, loss if phase == "contrastive" else None, held_out)
+                    for number, phase, loss, _, held_out in cell["history"]
+                ),
+            )
             for cell in self.done
             if cell.get("history")
         ]
@@ -396,21 +407,20 @@ class _Findings:
     def _ran(self) -> list[Ran]:
         return [
             Ran(
-                cell=f"{c['label']}, {c['kind']}"
-                + ("" if c["seed"] is None else f", seed {c['seed']}"),
-                status=c["status"],
-                error=c.get("error", ""),
-                seconds=c.get("seconds"),
+                str(cell),
+                found.get("status", "not run"),
+                found.get("error", ""),
+                found.get("seconds"),
             )
-            for c in self.cells
+            for cell, found in self.expected
         ]
 
     def _notes(self) -> list[str]:
         study, notes = self.study, []
-        missing = self.about.get("cells", 0) - len(self.done)
-        if missing > 0:
+        missing = len(self.expected) - len(self.done)
+        if missing:
             notes.append(
-                f"{missing} of {self.about['cells']} cells are not done: this report is of a part."
+                f"{missing} of {len(self.expected)} cells are not done: this report is of a part."
             )
         if study["recipe"] and len(study["seeds"]) == 1:
             notes.append("One seed: how far another would have led elsewhere is not known.")
@@ -436,7 +446,7 @@ def _judged(gains: bool, over: DatasetComparison, within: list[TaskDifference]) 
     if over.why is None:
         sign = int(np.sign(over.difference or 0)) if over.separable else 0
         highest = over.high
-        basis = f"{over.n} datasets: {over.verdict}"
+        basis = f"over {over.n} datasets, {over.verdict}"
     else:
         signs = {int(np.sign(d.difference or 0)) if d.separable else 0 for d in within}
         sign = signs.pop() if len(signs) == 1 else 0
@@ -444,11 +454,11 @@ def _judged(gains: bool, over: DatasetComparison, within: list[TaskDifference]) 
         highest = None if None in highs or not highs else max(h for h in highs if h is not None)
         separable = sum(d.separable for d in within)
         basis = (
-            f"{over.n} datasets are too few for a test over them; separable within {separable} of "
-            f"{len(within)}"
+            f"on average; {over.n} datasets are too few for a test over them, and it is separable "
+            f"within {separable} of {len(within)}"
         )
     change = "no score" if over.difference is None else f"{100 * over.difference:+.1f} points"
-    why = f"{change} over {basis}."
+    why = f"{change} {basis}."
     if gains:
         return {1: AGREES, 0: CANNOT_TELL, -1: DISAGREES}[sign], why
     if sign > 0:

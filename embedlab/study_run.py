@@ -17,7 +17,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -44,7 +44,15 @@ from embedlab.training import Training
 from embedlab.training_data import find_pairs
 
 FORMAT = 1
-PACKAGES = ("torch", "transformers", "peft", "mteb", "sentence-transformers", "scikit-learn")
+PACKAGES = (
+    "embedlab",
+    "torch",
+    "transformers",
+    "peft",
+    "mteb",
+    "sentence-transformers",
+    "scikit-learn",
+)
 #: Hidden states kept in memory, in bytes: those of the untrained backbone serve many cells.
 ROOM = 6 * 10**9
 #: Digits of an item's score that are written down.
@@ -166,7 +174,7 @@ def _identity(study: Study) -> dict[str, Any]:
         "digest": study.digest,
         "name": study.name,
         "study": study.asdict,
-        "cells": len(study.cells),
+        "cells": [asdict(cell) | {"name": cell.name} for cell in study.cells],
     }
 
 

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
 import pytest
-import yaml
 from conftest import tiny_model
 
 from embedlab import study_run
@@ -129,36 +124,6 @@ def test_a_cancelled_study_goes_on_to_the_same_report(undisturbed, small, tmp_pa
             stops += 1
     assert stops > 3
     assert findings(folder) == findings(undisturbed[0])
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_it_gives_the_report_of_an_undisturbed_run(
-    undisturbed, small, backbone_folder, tmp_path
-):
-    path, folder = tmp_path / "small.yaml", tmp_path / "killed"
-    path.write_text(yaml.safe_dump(SMALL | {"backbone": str(backbone_folder)}), encoding="utf-8")
-    command = [sys.executable, "-m", "embedlab", "study", str(path), "--out", str(folder)]
-    generator = random.Random(0)
-    kills = 0
-    while True:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        try:
-            output = process.communicate(timeout=generator.uniform(8, 40))[0]
-            break
-        except subprocess.TimeoutExpired:
-            before = _finished(folder)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-            assert before <= _finished(folder)  # nothing finished is lost
-    assert process.returncode == 0, output.decode()
-    print(f"{kills} kills")
-    assert kills > 0
-    assert findings(folder) == findings(undisturbed[0])
-
-
-def _finished(folder):
-    return {path.name for path in (folder / "cells").glob("*.json")}
 
 
 def test_a_folder_of_another_study_is_refused_and_kept(undisturbed, small):

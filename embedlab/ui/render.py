@@ -1,9 +1,8 @@
-"""Results as HTML. Whatever a user typed or uploaded goes through :func:`escape` here."""
+"""Results as HTML. Whatever a user typed or uploaded goes through ``escape`` here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape as _escape
 
 import gradio as gr
 
@@ -11,6 +10,7 @@ from embedlab.backbone import Backbone
 from embedlab.comparison import Embedded, Hit, Quality
 from embedlab.corpus import Corpus
 from embedlab.design import Design
+from embedlab.markup import escape
 from embedlab.metrics import RetrievalScores
 from embedlab.plots import shorten
 from embedlab.ui.script import script
@@ -44,17 +44,6 @@ def table_block(elem_id: str) -> gr.HTML:
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["table-block"],
-    )
-
-
-def escape(text: str) -> str:
-    """User text as inert HTML, template signs included: Gradio reads those in some places."""
-    return (
-        _escape(text.replace("\x00", ""))
-        .replace("$", "&#36;")
-        .replace("{", "&#123;")
-        .replace("}", "&#125;")
-        .replace("`", "&#96;")
     )
 
 

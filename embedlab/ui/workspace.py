@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -18,6 +18,7 @@ from embedlab.ui.retrieve_tab import RetrieveTab
 from embedlab.ui.session import Sessions, polite
 from embedlab.ui.sidebar import OWN, Sidebar
 from embedlab.ui.similarity_tab import SimilarityTab
+from embedlab.ui.study_tab import StudyTab
 from embedlab.ui.workbench import LANE, PRIVATE, View, Workbench
 
 #: Seconds between two looks at whether UMAP is compiled, while the map still shows PCA.
@@ -63,6 +64,8 @@ class Workspace:
             self._add(SimilarityTab, map_tab.lasso)
             self._add(InsideTab)
             self._add(FinetuneTab, trainings)
+            with gr.Tab(StudyTab.title, id=StudyTab.id) as study:
+                StudyTab(study, lab.config.limits)
         self.timer = gr.Timer(WARM_LOOK)
         self.warm = gr.State(False)
         self._wire()
@@ -124,7 +127,7 @@ class Workspace:
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
         self._refresh([*self.sidebar.triggers, *own_triggers])
         for chain in [chain for view in self.views for chain in view.chains]:
-            self._refresh(chain, again=True)
+            self._refresh(chain, self._show)
         for tab, view in zip(self.tabs, self.views, strict=True):
             chosen = tab.select(
                 lambda name=view.id: name, None, self.active, queue=False, **PRIVATE
@@ -140,14 +143,14 @@ class Workspace:
             show_progress="hidden",
             **PRIVATE,
         )
-        self._refresh([self.warm.change])
+        self._refresh([self.warm.change], self._show_umap)
 
-    def _refresh(self, triggers: Any, *, again: bool = False) -> None:
+    def _refresh(self, triggers: Any, handler: Callable[..., Any] | None = None) -> None:
         """Show the open tab again after these events.
 
-        Unless ``again``, not if everything it is made of is as it was.
+        Without a ``handler``, not if everything it is made of is as it was.
         """
-        show = polite(self._show if again else self._show_if_changed)
+        show = polite(handler or self._show_if_changed)
         options: dict[str, Any] = {
             "show_progress": "full",
             "show_progress_on": self.status,
@@ -197,15 +200,18 @@ class Workspace:
     ) -> dict[Any, Any]:
         """The open tab for what the sidebar says."""
         self._is_shown(request, values)
+        self._is_umap(request)
         active, rest = values[0], values[1:]
         with self.sessions.work(request, "show", progress) as report:
             width = len(self.sidebar.inputs)
             pair = self.bench.pair(rest[:width], report)
             view, own = self._own_values(active, rest[width:])
+            shown = view.show(pair, own, report)
+            report(0, 0, "drawing")  # the last moment at which it can be stopped
             return {
                 self.source: render.source_line(*pair.backbones),
                 self.status: render.status_line(pair.corpus, pair.names),
-                **view.show(pair, own, report),
+                **shown,
             }
 
     def _show_if_changed(
@@ -219,9 +225,26 @@ class Workspace:
             return {self.status: gr.skip()}
         return self._show(request, progress, *values)
 
+    def _show_umap(
+        self,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+        *values: Any,
+    ) -> dict[Any, Any]:
+        """The map again, if UMAP was compiled since it was drawn.
+
+        A state's first answer counts as a change in the browser, whether it is one or not.
+        """
+        if values[0] != MapTab.id or not projection.is_warm() or self._is_umap(request):
+            return {self.status: gr.skip()}
+        return self._show(request, progress, *values)
+
     def _is_shown(self, request: gr.Request, values: Sequence[Any]) -> bool:
-        # UMAP once compiled shows the same values anew.
-        return self.sessions.repeats(request, "show", (*values, projection.is_warm()))
+        return self.sessions.repeats(request, "show", values)
+
+    def _is_umap(self, request: gr.Request) -> bool:
+        # Asked before every drawing: whether UMAP was there then, too.
+        return self.sessions.repeats(request, "umap", [projection.is_warm()])
 
     def _own_values(self, active: str, values: Sequence[Any]) -> tuple[View, Sequence[Any]]:
         start = 0
