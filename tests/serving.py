@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +41,15 @@ class Served:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """``python app.py`` on a free port, ended when the tests are."""
+    with serving(tmp_path_factory.mktemp("app"), ["app.py"]) as found:
+        yield found
+
+
+@contextmanager
+def serving(folder: Path, command: Sequence[str]) -> Iterator[Served]:
+    """The application that ``python`` starts with these arguments; it prints into ``folder``."""
     port = _free_port()
-    log = tmp_path_factory.mktemp("app") / "app.log"
+    log = folder / "app.log"
     environment = {
         **os.environ,
         "GRADIO_SERVER_PORT": str(port),
@@ -52,7 +60,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     start = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output
+            [sys.executable, *command], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
     try:
         _wait_for_page(url, process, log, start)

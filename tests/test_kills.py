@@ -1,0 +1,146 @@
+"""Killed at random moments: whatever was finished is whole, and the next start is clean.
+
+``KILLS`` (50) says how many in all: a fifth of them during a conversion of the weights, two fifths
+each during trainings and during a study. A last start then has to end as an undisturbed one does.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import tiny_model
+from safetensors.torch import load_file
+from test_study_run import SMALL, findings
+
+from embedlab import assets
+
+KILLS = int(os.environ.get("KILLS", "50"))
+TRAIN = ("--design", "M5", "--data", "stsb-train", "--steps", "60", "--batch", "4")
+FEW = ("--held-out", "4", "--max-pairs", "60", "--no-score")
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(smollm2, tmp_path_factory):
+    """A tiny random llama that reads SmolLM2's tokens."""
+    folder = tmp_path_factory.mktemp("tiny") / "backbone"
+    tiny_model("llama", vocabulary=len(smollm2.tokenizer)).save_pretrained(folder)
+    smollm2.tokenizer.save_pretrained(folder)
+    return folder
+
+
+def run(arguments: list[str], cache: Path | None = None) -> subprocess.Popen[bytes]:
+    environment = os.environ | ({"EMBEDLAB_CACHE": str(cache)} if cache else {})
+    command = [sys.executable, "-m", "embedlab", *arguments]
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def killed(
+    start: Callable[[], subprocess.Popen[bytes]],
+    kills: int,
+    latest: float,
+    seed: int,
+    finished: Callable[[], set[str]],
+    again: Callable[[], None],
+) -> None:
+    """Kill what ``start`` starts so many times; where it ended before, ``again`` clears the way."""
+    generator = random.Random(seed)
+    while kills:
+        process = start()
+        try:
+            output = process.communicate(timeout=generator.uniform(1, latest))[0].decode()
+            assert process.returncode == 0, output
+            again()
+        except subprocess.TimeoutExpired:
+            before = finished()
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            assert before <= finished()
+            kills -= 1
+
+
+@pytest.mark.slow
+def test_a_conversion_is_whole_or_absent(tmp_path, smollm2):
+    whole = assets.cache_folder() / "backbones"
+    cache = tmp_path / "cache"
+    shutil.copytree(
+        assets.cache_folder() / "assets" / "smollm2-135m", cache / "assets/smollm2-135m"
+    )
+
+    def converted() -> list[Path]:
+        return [path for path in (cache / "backbones").glob("*") if path.suffix != ".partial"]
+
+    def check() -> set[str]:
+        for folder in converted():
+            (original,) = whole.glob(folder.name)
+            ours, theirs = (load_file(f / "model.safetensors") for f in (folder, original))
+            assert all((ours[name] == theirs[name]).all() for name in theirs)
+        return {path.name for path in converted()}
+
+    arguments = ["assets", "smollm2-135m"]
+    killed(
+        lambda: run(arguments, cache),
+        KILLS // 5,
+        40,
+        1,
+        check,
+        lambda: shutil.rmtree(cache / "backbones"),
+    )
+    assert run(arguments, cache).wait() == 0
+    assert len(check()) == 1
+    assert not list((cache / "backbones").glob("*.partial"))
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
+    def train(out: Path) -> subprocess.Popen[bytes]:
+        return run(["train", "--backbone", str(tiny_folder), "--out", str(out), *TRAIN, *FEW])
+
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
+    assert train(undisturbed).wait() == 0
+    expected = load_file(undisturbed / "head.safetensors")
+
+    def check() -> set[str]:
+        if not (out / "run.json").exists():
+            return set()
+        found = load_file(out / "head.safetensors")
+        assert all((found[name] == expected[name]).all() for name in expected)
+        return {"run.json"}
+
+    killed(lambda: train(out), 2 * KILLS // 5, 25, 2, check, lambda: shutil.rmtree(out))
+    if not (out / "run.json").exists():
+        process = train(out)
+        output = process.communicate()[0].decode()
+        assert process.returncode == 0, output
+    assert check()
+
+
+@pytest.mark.slow
+def test_a_study_loses_nothing_finished(tmp_path, tiny_folder):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(SMALL | {"backbone": str(tiny_folder)}), encoding="utf-8")
+
+    def study(out: Path) -> subprocess.Popen[bytes]:
+        return run(["study", str(path), "--out", str(out)])
+
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
+    assert study(undisturbed).wait() == 0
+
+    def cells() -> set[str]:
+        return {cell.name for cell in (out / "cells").glob("*.json")}
+
+    killed(lambda: study(out), 2 * KILLS // 5, 40, 3, cells, lambda: shutil.rmtree(out))
+    process = study(out)
+    output = process.communicate()[0].decode()
+    assert process.returncode == 0, output
+    assert findings(out) == findings(undisturbed)
