@@ -1,6 +1,6 @@
 # `make install` once; then `make run`, `make check`, `make test`.
 
-.PHONY: install run check test test-slow reach bench
+.PHONY: install run check test test-slow reach fuzz load kills bench
 
 install:
 	pip install -e ".[dev]"
@@ -23,6 +23,18 @@ test-slow:
 # What short trainings reach on STS-B, about half an hour on two cores.
 reach:
 	python -m pytest -m slow -s tests/test_training_real.py
+
+# Twenty times as many hostile files and requests as the tests send, other ones each time.
+fuzz:
+	EMBEDLAB_FUZZ=20 python -m pytest -s tests/test_fuzz_readers.py tests/test_fuzz_endpoints.py
+
+# Twenty users for ten minutes, against a sequential reference.
+load:
+	python -m pytest -m slow -s tests/test_load.py
+
+# Fifty kills at random moments of conversions, trainings and a study.
+kills:
+	python -m pytest -m slow -s tests/test_kills.py
 
 bench:
 	embedlab bench

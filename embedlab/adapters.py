@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from embedlab.backbone import Backbone
 from embedlab.design import ATTENTIONS
 from embedlab.errors import EmbedLabError
+from embedlab.files import save_tensors
 from embedlab.pooling import tensor_digest
 from embedlab.recipe import LORA_TARGETS, Recipe
 
@@ -95,15 +96,12 @@ def adapter_digest(adapter: Any) -> str:
 
 def save_adapter(adapter: Any, folder: Path, backbone_id: str) -> None:
     """Write peft's adapter_config.json and adapter_model.safetensors, without any local path."""
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
     config = copy.copy(adapter.peft_config["default"])
     config.base_model_name_or_path = backbone_id
     config.inference_mode = True
     config.save_pretrained(folder)
-    weights = {name: tensor.detach().cpu() for name, tensor in adapter_weights(adapter).items()}
-    save_file({k: v.contiguous() for k, v in weights.items()}, folder / "adapter_model.safetensors")
+    save_tensors(folder / "adapter_model.safetensors", adapter_weights(adapter))
 
 
 def load_adapter(backbone: Backbone, folder: Path) -> Any:

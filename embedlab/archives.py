@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import stat
@@ -27,6 +28,8 @@ _MEMBERS = {
     "README.md": _MEGABYTE,
 }
 _MOST_BYTES = 2000 * _MEGABYTE
+#: An archive's table of contents is read at once, and so may not be longer: some 1,500 members.
+_LONGEST_READ = 100_000
 _UNSOUND = (
     zipfile.BadZipFile,
     zlib.error,
@@ -70,7 +73,7 @@ def open_archive(archive: Path, into: Path) -> Path:
     """
     with appearing(into) as folder:
         try:
-            with zipfile.ZipFile(archive) as opened:
+            with _Sparing(archive) as file, zipfile.ZipFile(file) as opened:
                 members = [info for info in opened.infolist() if info.filename != "adapter/"]
                 _check_members(members)
                 for info in members:
@@ -88,6 +91,25 @@ def open_archive(archive: Path, into: Path) -> Path:
 
 class _Unwelcome(Exception):
     """Why an archive is refused."""
+
+
+class _BadOffset(OSError, zipfile.BadZipFile):
+    """Where zipfile only looks around it expects an OSError; elsewhere the archive is unsound."""
+
+
+class _Sparing(io.FileIO):
+    """A zip file that cannot be read at one go, and whose damaged offsets are called so."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _LONGEST_READ:
+            raise _Unwelcome("its table of contents is longer than any adapter's")
+        return super().read(size) or b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            raise _BadOffset("an offset before the beginning") from error
 
 
 def _refused(archive: Path, why: str) -> EmbedLabError:

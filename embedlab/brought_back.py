@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
+import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
 
 from embedlab import runs
 from embedlab.archives import open_archive
 from embedlab.backbone import Backbone
+from embedlab.design import Design
+from embedlab.embedding import embed
+from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
 from embedlab.live_runs import LiveRun, Request
 from embedlab.pairs import PairSet
+from embedlab.pooling import HeadSize
 from embedlab.progress import Progress, silent
 from embedlab.recipe import Recipe
+
+#: Embedded once, to see whether the weights give vectors at all.
+_TRIAL = "A short text."
+_NUMBER = (int, float)
+#: What of run.json is read later on, and as what; values inside these are plain ones.
+_FACTS: dict[str, tuple[type, ...]] = {
+    "format": (int,),
+    "name": (str,),
+    "backbone": (dict,),
+    "design": (str,),
+    "prompts": (dict,),
+    "head": (dict, type(None)),
+    "mode": (str,),
+    "recipe": (dict,),
+    "data": (dict,),
+    "seed": (int,),
+    "steps": (int,),
+    "failed": (str,),
+    "seconds": _NUMBER,
+    "versions": (dict,),
+    "before_after": (list,),
+}
+#: The same for a row of before_after.
+_SCORES: dict[str, tuple[type, ...]] = {
+    "task": (str,),
+    "measure": (str,),
+    "n": (int,),
+    "before": (list,),
+    "after": (list,),
+    "difference": (list,),
+    "separable": (bool, type(None)),
+}
 
 
 def bring_back(lab: Lab, archive: Path, progress: Progress = silent) -> LiveRun:
@@ -27,10 +70,13 @@ def bring_back(lab: Lab, archive: Path, progress: Progress = silent) -> LiveRun:
         folder = open_archive(archive, Path(place) / "run")
         about = runs.read_facts(folder)
         backbone_id = lab.config.backbone(about["backbone"]["id"]).id
+        design = runs.design_of(about)
+        _check(folder, about, design)
+        lab.check((), design)
         base = lab.backbone(backbone_id, progress)
         request = Request(
             backbone_id=backbone_id,
-            design=runs.design_of(about),
+            design=design,
             # Its pairs stayed where it was trained.
             pairs=PairSet(
                 id="elsewhere", title="pairs of elsewhere", anchors=(), positives=(), part=True
@@ -42,8 +88,11 @@ def bring_back(lab: Lab, archive: Path, progress: Progress = silent) -> LiveRun:
 
         def bring(saved: Path) -> Backbone:
             saved.parent.mkdir(parents=True)
-            open_archive(archive, saved)
-            return runs.load_run(saved, base)[0]
+            shutil.move(folder, saved)
+            trained, _ = runs.load_run(saved, base)
+            trained.name = f"{base.name} + {request.name}"
+            embed([_TRIAL], design, trained)
+            return trained
 
         return lab.runs.adopt(request, bring)
 
@@ -52,3 +101,97 @@ def _run_name(name: str) -> str:
     """``smollm2-135m + my-run`` is called ``my-run`` again."""
     plain = re.sub(r"[^A-Za-z0-9 ._-]+", "-", name.rpartition(" + ")[2])[:40]
     return plain.lstrip(" ._-") or "brought-back"
+
+
+def _check(folder: Path, about: dict[str, Any], design: Design) -> None:
+    """Refuse facts of another kind than ours, and sizes other than those of the weights.
+
+    Memory is reserved by what a run says of its sizes, so it may not say what it likes.
+
+    Raises:
+        EmbedLabError: the archive was tampered with, or is damaged.
+    """
+    try:
+        _check_facts(about)
+        if design.trainable:
+            _check_head(folder, about["head"])
+        if (folder / "adapter").is_dir():
+            _check_adapter(folder / "adapter")
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        raise EmbedLabError(
+            "The archive was refused: its parts contradict each other, or say what no run says. "
+            "Choose an adapter archive as EmbedLab exports it."
+        ) from error
+
+
+def _check_facts(about: Mapping[str, Any]) -> None:
+    _require(about, _FACTS)
+    prompts, backbone = about["prompts"], about["backbone"]
+    longest = backbone.get("max_length", 512)
+    known = (
+        all(isinstance(prompt, str) for prompt in prompts.values())
+        and isinstance(backbone.get("dtype", ""), str)
+        and type(longest) is int
+        and longest > 0
+        and set(map(type, about.get("data", {}).get("in_domain", []))) <= {str}
+    )
+    inner = [v for part in about.values() if isinstance(part, dict) for v in part.items()]
+    if not known or any(not _is_plain(v) for name, v in inner if name != "in_domain"):
+        raise ValueError("facts that no run has")
+    for row in about.get("before_after", []):
+        _require(row, _SCORES)
+        for name in ("before", "after", "difference"):
+            score, low, high = row[name]
+            if not all(v is None or _is_number(v) for v in (score, low, high)):
+                raise ValueError("scores that are none")
+
+
+def _require(values: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]) -> None:
+    for name in kinds.keys() & values.keys():
+        value = values[name]
+        if type(value) not in kinds[name] or not (
+            isinstance(value, dict | list) or _is_plain(value)
+        ):
+            raise ValueError(f"{name} is of another kind")
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | bool) or _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in _NUMBER and abs(value) < 1e18 and math.isfinite(value)
+
+
+def _check_head(folder: Path, about: Mapping[str, Any]) -> None:
+    size = HeadSize(**about)
+    shapes = _shapes(folder / "head.safetensors")
+    latents, hidden = shapes["latents"]
+    inner = size.heads * size.dim_for(hidden)
+    if {type(value) for value in about.values()} != {int} or size.latents != latents:
+        raise ValueError("another number of latents")
+    if shapes["query.weight"] != (inner, hidden):
+        raise ValueError("another size of head")
+
+
+def _check_adapter(folder: Path) -> None:
+    values = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    ranks = {
+        shape[0]
+        for name, shape in _shapes(folder / "adapter_model.safetensors").items()
+        if ".lora_A." in name
+    }
+    if type(values["r"]) is not int or ranks != {values["r"]}:
+        raise ValueError("another rank")
+    # A pattern names layers by their numbers, and those between them are counted out.
+    targets = values["target_modules"]
+    if isinstance(targets, str) and re.search(r"\d{4}", targets):
+        raise ValueError("layers that no backbone has")
+
+
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    with safe_open(path, framework="pt") as file:
+        return {
+            name: tuple(file.get_slice(name).get_shape())
+            for name in file.keys()  # noqa: SIM118 - it is no mapping
+        }

@@ -12,7 +12,7 @@ from embedlab.pooling import POOLINGS
 ATTENTIONS = ("causal", "bidirectional")
 
 _SHAPE = re.compile(
-    r"(?P<attention>[a-z_]+)/(?P<pooling>[a-z_]+)(?:@(?P<layer>-?\d+))?(?P<skip>\+skip_first)?"
+    r"(?P<attention>[a-z_]+)/(?P<pooling>[a-z_]+)(?:@(?P<layer>-?\d{1,4}))?(?P<skip>\+skip_first)?"
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import hashlib
 import shutil
@@ -11,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from embedlab import assets, gpu, runs
 from embedlab.backbone import Backbone
 from embedlab.errors import EmbedLabError
+from embedlab.files import safetensors_trouble
 from embedlab.probe import leak_probe
 from embedlab.progress import Progress, silent
 from embedlab.states import StateCache
@@ -147,12 +146,9 @@ def _convert(gguf: Path, into: Path) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    try:
+    with safetensors_trouble():
         model.save_pretrained(into)
         tokenizer.save_pretrained(into)
-    except SafetensorError as error:  # the library's own way to report what the disk said
-        full = f"os error {errno.ENOSPC}" in str(error)
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
 
 
 def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tuple[Any, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from embedlab.corpus import clean_text
 from embedlab.errors import EmbedLabError
+from embedlab.parquet_files import read_columns
 from embedlab.tables import (
     MAX_TEXTS,
     Table,
@@ -19,7 +20,6 @@ from embedlab.tables import (
     limit_note,
     load_hub_dataset,
     own_texts,
-    quoted_names,
     table_to_corpus,
     text_lines,
 )
@@ -37,6 +37,8 @@ __all__ = [
 MAX_BYTES = 50_000_000
 
 _MOST_COLUMNS = 200
+#: How many times its own size a table may take unpacked.
+_UNPACKED = 5
 _LONGEST_NAME = 60
 _NOT_TEXT = {
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
@@ -80,7 +82,7 @@ def read_table(
                 "so split it or choose a smaller one."
             )
         if kind == ".parquet":
-            table = _read_parquet(path, max_texts)
+            table = _read_parquet(path, max_texts, _UNPACKED * max_bytes)
         else:
             text, notes = _decoded(path)
             table = readers[kind](path, text, notes, max_texts)
@@ -190,7 +192,9 @@ def _distinct_names(header: Iterable[str]) -> list[str]:
     names: list[str] = []
     for i, cell in enumerate(header, start=1):
         name = cell.strip() or f"column {i}"
-        names.append(name if name not in names else f"{name} ({i})")
+        while name in names:
+            name = f"{name} ({i})"
+        names.append(name)
     return names
 
 
@@ -265,41 +269,20 @@ def _json_cell(value: Any) -> str:
     if value is None:
         return ""
     try:
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return clean_text(
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        )
     except RecursionError:  # nested too deeply to be anything but a trap
         return ""
 
 
-def _read_parquet(path: Path, max_texts: int) -> Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    from pyarrow import types
-
-    try:
-        with pq.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            _limit_columns(path, schema.names)
-            kinds = {
-                f.name: f.type.value_type if types.is_dictionary(f.type) else f.type for f in schema
-            }
-            texts = [n for n, t in kinds.items() if types.is_string(t) or types.is_large_string(t)]
-            if not texts:
-                raise EmbedLabError(
-                    f"{_named(path)} has no column with text; its columns are "
-                    f"{quoted_names(schema.names)}."
-                )
-            plain = [n for n, t in kinds.items() if n in texts or types.is_primitive(t)]
-            columns: dict[str, list[str]] = {name: [] for name in plain}
-            for batch in file.iter_batches(batch_size=1_000, columns=plain):
-                room = max_texts - len(columns[texts[0]])
-                for name, cells in zip(batch.schema.names, batch.columns, strict=True):
-                    values = cells.slice(0, room).to_pylist()
-                    columns[name] += ["" if v is None else str(v) for v in values]
-                if room <= batch.num_rows:
-                    break
-            total = file.metadata.num_rows
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise EmbedLabError(
-            f"{_named(path)} cannot be read as parquet; save it again, or as csv."
-        ) from error
-    return Table(columns=columns, total=total, notes=limit_note(len(columns[texts[0]]), total))
+def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
+    columns, total = read_columns(
+        path,
+        _named(path),
+        max_rows=max_texts,
+        max_bytes=max_bytes,
+        check_names=lambda names: _limit_columns(path, names),
+    )
+    read = len(next(iter(columns.values())))
+    return Table(columns=columns, total=total, notes=limit_note(read, total))

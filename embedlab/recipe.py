@@ -74,12 +74,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise EmbedLabError(f"The mode is {self.mode!r}; use {', '.join(MODES)}.")
+            raise EmbedLabError(f"The mode is {str(self.mode)[:40]!r}; use {', '.join(MODES)}.")
         if self.schedule not in SCHEDULES:
-            raise EmbedLabError(f"The schedule is {self.schedule!r}; use {', '.join(SCHEDULES)}.")
+            raise EmbedLabError(
+                f"The schedule is {str(self.schedule)[:40]!r}; use {', '.join(SCHEDULES)}."
+            )
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and math.isfinite(value)):
+            if not (isinstance(value, int | float) and abs(value) < math.inf):
                 raise EmbedLabError(f"{name} is {value!r}; it must be a number.")
             if not low <= value <= high:
                 raise EmbedLabError(f"{name} is {value:,}; use {low:,} to {high:,}.")

@@ -23,14 +23,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from embedlab.adapters import load_adapter, save_adapter, with_adapter
 from embedlab.backbone import Backbone
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
-from embedlab.files import write_whole
+from embedlab.files import save_tensors, write_whole
 from embedlab.history import Step
 from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
 from embedlab.training import Training
@@ -109,7 +109,7 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
         if training.adapter is not None:
             save_adapter(training.adapter, folder / "adapter", backbone_id)
         if training.head is not None:
-            _save(training.head.state_dict(), folder / "head.safetensors")
+            save_tensors(folder / "head.safetensors", training.head.state_dict())
         lines = [json.dumps(asdict(step)) for step in training.history]
         write_whole(folder / "history.jsonl", "\n".join(lines) + "\n")
         # Last: a folder with facts is whole.
@@ -207,7 +207,7 @@ def save_checkpoint(training: Training, folder: Path) -> None:
     }
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _save(tensors, folder / CHECKPOINT, {"training": json.dumps(about)})
+        save_tensors(folder / CHECKPOINT, tensors, {"training": json.dumps(about)})
 
 
 def resume(training: Training, folder: Path) -> bool:
@@ -283,20 +283,6 @@ def _writing(folder: Path) -> Iterator[None]:
         raise EmbedLabError(
             f"{folder.name!r} was not saved: {what}; free some space or choose another folder."
         ) from error
-
-
-def _save(tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None = None) -> None:
-    """Write a safetensors file and put it in place as a whole."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        save_file(whole, temporary, metadata=about)
-        temporary.replace(path)
-    except SafetensorError as error:  # the library's own way to report what the disk said
-        full = f"os error {errno.ENOSPC}" in str(error)
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _json(values: dict[str, Any]) -> str:

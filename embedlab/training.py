@@ -90,6 +90,7 @@ class Training:
         self.done = 0
         self.failed = ""
         self._good: list[Tensor] | None = None
+        self._order: tuple[int, list[int]] | None = None
         if recipe.mode == "head":
             self._fill_cache(progress)
 
@@ -229,11 +230,12 @@ class Training:
     def batch(self, step: int) -> list[int]:
         """Which pairs a contrastive step trains on; the seed fixes every epoch's order."""
         n, size = len(self.train_pairs), min(self.recipe.batch, len(self.train_pairs))
-        per_epoch = n // size
-        epoch, place = divmod(step, per_epoch)
-        order = list(range(n))
-        random.Random(f"{self.recipe.seed}/{epoch}").shuffle(order)
-        return order[place * size : (place + 1) * size]
+        epoch, place = divmod(step, n // size)
+        if self._order is None or self._order[0] != epoch:
+            order = list(range(n))
+            random.Random(f"{self.recipe.seed}/{epoch}").shuffle(order)
+            self._order = epoch, order
+        return self._order[1][place * size : (place + 1) * size]
 
     def _contrastive_step(self, progress: Progress) -> tuple[float, int]:
         number = self.done - self.recipe.mntp_steps
@@ -331,8 +333,12 @@ class Training:
         return mean_reciprocal_rank(vectors[:n], vectors[n:], repeated(self.held.positives))
 
     def _fill_cache(self, progress: Progress) -> None:
-        """A frozen backbone's states, computed before the first step rather than within it."""
-        for pairs in filter(len, (self.train_pairs, self.held)):
+        """A frozen backbone's states, computed before the first step rather than within it.
+
+        Of what will be asked for, that is: few steps see few of many pairs.
+        """
+        seen = {i for step in range(self.recipe.steps) for i in self.batch(step)}
+        for pairs in filter(len, (self.train_pairs.take(sorted(seen)), self.held)):
             for texts, prompt in (
                 (pairs.anchors, self.design.query_prompt),
                 (pairs.positives + pairs.negatives, self.design.document_prompt),

@@ -25,6 +25,7 @@ ENDPOINTS = {
     "/layers": ["corpus", "attention"],
     "/mask_proof": ["text_a", "text_b"],
     "/tokens": ["text", "design"],
+    "/health": [],
     "/finetune": [
         *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),
         *("score", "held_out"),
@@ -230,3 +231,10 @@ def _one_sentence(message: str) -> None:
     assert not re.search(
         r"Traceback|\.py\b|line \d|Exception|Error:|/home|/root|site-packages", message
     )
+
+
+def test_health_answers_and_shows_what_is_loaded(client: Client) -> None:
+    found = client.predict(api_name="/health")
+    assert found["status"] == "ok"
+    assert [one["backbone"] for one in found["loaded"]] == ["smollm2-135m"]
+    assert 0 < found["memory_mb"]["states"] <= found["memory_mb"]["states_budget"]

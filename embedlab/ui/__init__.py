@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 
 import gradio as gr
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 
 from embedlab import projection
 from embedlab.config import Config, load_config
@@ -59,10 +62,16 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         head=head(),
         footer_links=["api"],
         ssr_mode=False,
+        app_kwargs={"exception_handlers": {RequestValidationError: _refused}},
     )
     # Only now: the page answers first, and then shows how far this has come.
     threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
     app.block_thread()
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """A body that is no request; the library's own answer repeats it, and fails at a NaN in it."""
+    return JSONResponse({"detail": "The body is not a request of this API."}, status_code=422)
 
 
 def _warm_up(lab: Lab) -> None:

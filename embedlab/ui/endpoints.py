@@ -13,13 +13,13 @@ import numpy as np
 from embedlab import projection
 from embedlab.comparison import Embedded, Hit
 from embedlab.corpus import Corpus
-from embedlab.design import Design
 from embedlab.errors import EmbedLabError
+from embedlab.health import health as state_of
 from embedlab.lab import Lab
 from embedlab.metrics import similarity_matrix
+from embedlab.ui import parse
 from embedlab.ui.endpoints_finetune import finetune_endpoint
 from embedlab.ui.endpoints_inside import inside_endpoints
-from embedlab.ui.parse import string, strings
 from embedlab.ui.session import UNEXPECTED
 from embedlab.ui.workbench import LANE
 
@@ -29,8 +29,8 @@ log = logging.getLogger("embedlab")
 
 
 def add_endpoints(lab: Lab) -> None:
-    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, the inside tab's three, and
-    ``/finetune``, which streams."""
+    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, the inside tab's three,
+    ``/health``, and ``/finetune``, which streams."""
 
     def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
         """Embed texts under a design.
@@ -44,10 +44,10 @@ def add_endpoints(lab: Lab) -> None:
             design, dim, vectors (one list of numbers a text, of length 1), and truncated (whether
             a text was cut to the longest length).
         """
-        parsed = Design.parse(string(design, "design"))
-        given = strings(texts)
-        vectors = lab.embed(given, parsed, string(backbone, "backbone"))
-        encoded = lab.backbone(backbone).encode(given, parsed.document_prompt)
+        parsed = parse.design(design, "design")
+        given, where = parse.strings(texts), parse.word(backbone, "backbone")
+        vectors = lab.embed(given, parsed, where)
+        encoded = lab.backbone(where).encode(given, parsed.document_prompt)
         return {
             "design": str(parsed),
             "dim": vectors.shape[1],
@@ -70,12 +70,11 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and results (rank, id, score, text, relevant, move).
         """
+        asked = parse.string(query, "query"), parse.whole(k, "k")
         texts, a, b = _pair(lab, corpus, design_a, design_b)
-        if not isinstance(k, int) or isinstance(k, bool):
-            raise EmbedLabError(f"k is {str(k)[:20]!r}; it must be a whole number.")
-        hits_a, hits_b = lab.retrieve(string(query, "query"), texts, a, b, k)
+        hits_a, hits_b = lab.retrieve(asked[0], texts, a, b, asked[1])
         return {
-            "corpus": corpus,
+            "corpus": texts.id,
             "texts": texts.size_note,
             "a": {"design": str(a.design), "results": [_result(hit) for hit in hits_a]},
             "b": {"design": str(b.design), "results": [_result(hit) for hit in hits_b]},
@@ -92,13 +91,13 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and a matrix.
         """
-        given = strings(texts)
+        given = parse.strings(texts)
         most = lab.config.limits.max_heatmap_texts
         if len(given) > most:
             raise EmbedLabError(f"{len(given):,} texts were sent; /similarity takes up to {most}.")
         answer = {}
         for side, name in (("a", design_a), ("b", design_b)):
-            design = Design.parse(string(name, f"design_{side}"))
+            design = parse.design(name, f"design_{side}")
             matrix = similarity_matrix(lab.embed(given, design))
             answer[side] = {"design": str(design), "matrix": np.round(matrix, 6).tolist()}
         return answer
@@ -121,7 +120,11 @@ def add_endpoints(lab: Lab) -> None:
             a, b, n_neighbors=defaults.n_neighbors, min_dist=defaults.min_dist, seed=defaults.seed
         )
         labels = texts.labels or (None,) * len(texts.texts)
-        answer: dict[str, Any] = {"corpus": corpus, "texts": texts.size_note, "method": maps.method}
+        answer: dict[str, Any] = {
+            "corpus": texts.id,
+            "texts": texts.size_note,
+            "method": maps.method,
+        }
         for side, embedded, xy in (("a", a, maps.a), ("b", b, maps.b)):
             points = [
                 {"id": i, "x": float(x), "y": float(y), "label": label}
@@ -130,9 +133,20 @@ def add_endpoints(lab: Lab) -> None:
             answer[side] = {"design": str(embedded.design), "points": points}
         return answer
 
+    def health() -> dict[str, Any]:
+        """How this deployment is.
+
+        Returns:
+            status, loaded (backbones, and how many wait for each), trainings by state, memory_mb
+            with its budgets, and state_cache with its hits; nothing of any user.
+        """
+        return state_of(lab)
+
     functions: list[Callable[..., dict[str, Any]]] = [embed, retrieve, similarity, project]
     for function in [*functions, *inside_endpoints(lab)]:
         gr.api(_clear(function), api_name=function.__name__, **LANE)
+    # Not in the backbone's lane: it has to answer when that is busy.
+    gr.api(_clear(health), api_name="health", concurrency_limit=None)
     # A lane of its own: who follows a training for minutes keeps nobody else from asking.
     gr.api(
         _clear_stream(finetune_endpoint(lab)),
@@ -178,10 +192,9 @@ def _pair(
     lab: Lab, corpus_id: str, design_a: str, design_b: str
 ) -> tuple[Corpus, Embedded, Embedded]:
     designs = [
-        Design.parse(string(name, f"design_{side}"))
-        for side, name in (("a", design_a), ("b", design_b))
+        parse.design(name, f"design_{side}") for side, name in (("a", design_a), ("b", design_b))
     ]
-    corpus = lab.corpus(string(corpus_id, "corpus"), seed=lab.config.defaults.seed)
+    corpus = lab.corpus(parse.word(corpus_id, "corpus"), seed=lab.config.defaults.seed)
     a, b = (lab.embedded(corpus, design) for design in designs)
     return corpus, a, b
 

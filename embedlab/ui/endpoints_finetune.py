@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.evaluation import to_json
 from embedlab.forecast import within_reach
@@ -14,7 +13,7 @@ from embedlab.lab import Lab
 from embedlab.live_runs import LiveRun, Request
 from embedlab.recipe import recipe_from
 from embedlab.training_data import load_pairs
-from embedlab.ui.parse import string
+from embedlab.ui import parse
 
 #: Seconds between two looks at a training.
 LOOK = 0.2
@@ -56,22 +55,22 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             rank), tokens_per_second, message, and run, whose id the other endpoints take as a
             backbone; the last one also has before_after.
         """
-        rate = _number(learning_rate, "learning_rate")
+        rate = parse.number(learning_rate, "learning_rate")
         rates: dict[str, Any] = {"head_lr" if mode == "head" else "lr": rate}
         recipe = recipe_from(
-            steps=_whole(steps, "steps"),
-            batch=_whole(batch, "batch"),
-            mode=string(mode, "mode"),
-            seed=_whole(seed, "seed"),
-            held_out=_whole(held_out, "held_out"),
+            steps=parse.whole(steps, "steps"),
+            batch=parse.whole(batch, "batch"),
+            mode=parse.word(mode, "mode"),
+            seed=parse.whole(seed, "seed"),
+            held_out=parse.whole(held_out, "held_out"),
             **rates,
         )
-        parsed = Design.parse(string(design, "design"))
+        parsed = parse.design(design, "design")
         recipe.check(parsed)
-        entry = lab.config.backbone(string(backbone, "backbone") or lab.default_backbone)
+        entry = lab.config.backbone(parse.word(backbone, "backbone") or lab.default_backbone)
         if not isinstance(score, bool):
             raise EmbedLabError(f"score is {str(score)[:20]!r}; it must be true or false.")
-        pairs = load_pairs(string(data, "data"))
+        pairs = load_pairs(parse.word(data, "data"))
         run = lab.runs.submit(
             Request(
                 backbone_id=entry.id,
@@ -117,15 +116,3 @@ def _message(lab: Lab, run: LiveRun) -> dict[str, Any]:
         "message": run.message,
         "run": run.id,
     }
-
-
-def _whole(value: Any, name: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise EmbedLabError(f"{name} is {str(value)[:20]!r}; it must be a whole number.")
-    return value
-
-
-def _number(value: Any, name: str) -> float:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise EmbedLabError(f"{name} is {str(value)[:20]!r}; it must be a number.")
-    return float(value)

@@ -12,7 +12,7 @@ from embedlab.design import ATTENTIONS, Design
 from embedlab.errors import EmbedLabError
 from embedlab.explain import layer_quality
 from embedlab.lab import Lab
-from embedlab.ui.parse import string
+from embedlab.ui import parse
 
 
 def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
@@ -29,17 +29,18 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             measure, unit, n, bootstrap, and curves: each a design, its score at layers 0 to L, and
             the ends of its 95 % bootstrap band (null where there is none).
         """
+        attention = parse.word(attention, "attention")
         if attention not in ("", *ATTENTIONS):
             raise EmbedLabError(
-                f"{str(attention)[:40]!r} is not an attention mode; use {' or '.join(ATTENTIONS)}, "
+                f"{attention[:40]!r} is not an attention mode; use {' or '.join(ATTENTIONS)}, "
                 "or leave it empty for both."
             )
         seed = lab.config.defaults.seed
-        texts = lab.corpus(string(corpus, "corpus"), seed=seed)
+        texts = lab.corpus(parse.word(corpus, "corpus"), seed=seed)
         modes = (attention,) if attention else ATTENTIONS
         found = layer_quality(lab, texts, Design(), attentions=modes, seed=seed)
         return {
-            "corpus": corpus,
+            "corpus": texts.id,
             "texts": texts.size_note,
             "measure": found.measure,
             "unit": found.unit,
@@ -68,7 +69,7 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             far every state moved (layer by token), the largest movement before the change, and
             whether the attention mode kept its word.
         """
-        given = string(text_a, "text_a"), string(text_b, "text_b")
+        given = parse.string(text_a, "text_a"), parse.string(text_b, "text_b")
         lab.check(given, Design())
         backbone = lab.backbone()
         answer = {}
@@ -98,7 +99,7 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             the tokens with their ids, weights, norms and cosines with the pooled vector, the layer,
             and the first token's norm over the median of the others'.
         """
-        given, parsed = string(text, "text"), Design.parse(string(design, "design"))
+        given, parsed = parse.string(text, "text"), parse.design(design, "design")
         lab.check([given], parsed)
         view = inside.token_view(lab.backbone(), given, parsed)
         return {
