@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -160,7 +161,8 @@ def _run_fresh(runner: str, folder: Path, work: Path, progress: Progress, timeou
             process.wait()
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        last = lines[-1].replace(str(folder), "…")[:200] if lines else "no reason given"
+        reason = lines[-1] if lines else "no reason given"
+        last = re.sub(r"\S*[/\\]\S*", "…", reason)[:200]  # paths are nobody's business
         raise EmbedLabError(
             f"The export could not be loaded in a fresh process ({last}), so there is no download; "
             "try the other kind of export."

@@ -192,9 +192,10 @@ def _before_after(rows: list[Mapping[str, Any]]) -> str:
     )
 
 
-def _score(triple: tuple[float, float, float]) -> str:
-    score, low, high = (100 * value for value in triple)
-    return f"{score:.1f} ({low:.1f} to {high:.1f})"
+def _score(triple: tuple[float | None, float | None, float | None]) -> str:
+    """A score with its interval; both may be undefined, as of cosines that are all equal."""
+    score, low, high = ("undefined" if value is None else f"{100 * value:.1f}" for value in triple)
+    return score if None in triple else f"{score} ({low} to {high})"
 
 
 def _table(header: tuple[str, ...], rows: Any) -> str:

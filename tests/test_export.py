@@ -649,6 +649,14 @@ def test_a_hub_backbone_is_named_and_an_unknown_licence_is_not():
     assert Design.parse(ast.literal_eval(parsed)) == design
 
 
+def test_an_undefined_score_is_called_so():
+    design = Design.parse("causal/eos")
+    row = {"task": "STS", "measure": "spearman", "n": 9} | SCORES | {"before": [None, None, None]}
+    about = about_run(tiny_backbone(), design, before_after=[row])
+    card = model_card(about, design, "adapter", own_code=False)
+    assert "| undefined | 80.0 (77.7 to 82.5) |" in card
+
+
 def test_names_cannot_break_the_card():
     design = replace(Design.parse("causal/eos"), query_prompt="a | b\n| c `x` ")
     evil = "<script>alert(1)</script> | [x](javascript:y) \n---\n# title `code` **b** \u202e"
