@@ -12,6 +12,7 @@ import numpy as np
 
 from embedlab.study import study_from
 from embedlab.study_report import Report, report_of
+from embedlab.study_run import _identity
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]
 TASKS = [("STS", f"sts-{i}", "spearman") for i in range(9)] + [("Clustering", "news", "v_measure")]
@@ -38,10 +39,7 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
         for category, id_, measure in TASKS
     ]
     about = {
-        "digest": study.digest,
-        "name": study.name,
-        "study": study.asdict,
-        "cells": len(study.cells),
+        **_identity(study),
         "tasks": tasks,
         "command": "embedlab study made-up.yaml --out results",
         "hardware": "2 threads of a made-up CPU",

@@ -15,7 +15,7 @@ from embedlab.study import study_from
 from embedlab.study_report import report_of
 
 SMALL = {
-    "designs": ["M1", "M3", "M5", "causal/mean"],
+    "designs": ["M1", "M5", "causal/mean"],
     "seeds": [0, 1],
     "training": {
         "data": "stsb-train",
@@ -116,13 +116,13 @@ def test_a_cancelled_study_goes_on_to_the_same_report(undisturbed, small, tmp_pa
     """Cancelled in turn in every place where progress is reported, a little further each time."""
     folder = tmp_path / "stopped"
     stops = 0
-    for allowed in range(40, 5000, 150):
+    for allowed in range(60, 9000, 500):
         try:
             study_run.run(small, folder, progress=_patience(allowed))
             break
         except Cancelled:
             stops += 1
-    assert stops > 3
+    assert stops > 1
     assert findings(folder) == findings(undisturbed[0])
 
 
@@ -151,7 +151,7 @@ def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, 
         return plain(texts, design, *arguments, **more)
 
     folder = tmp_path / "scarce"
-    untrained = replace(small, recipe=None, designs=small.designs[::3])
+    untrained = replace(small, recipe=None, designs=small.designs[::2])
     monkeypatch.setattr(study_run, "embed", scarce)
     cells = study_run.run(untrained, folder)
     assert [c["status"] for c in cells] == ["done", "failed"]
@@ -165,7 +165,7 @@ def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, 
 
 def test_a_half_written_file_is_no_cell(small, tmp_path):
     folder = tmp_path / "torn"
-    untrained = replace(small, recipe=None, designs=small.designs[::3])
+    untrained = replace(small, recipe=None, designs=small.designs[::2])
     study_run.run(untrained, folder)
     torn = next((folder / "cells").glob("*.json"))
     whole = json.loads(torn.read_text(encoding="utf-8"))
