@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,7 +53,7 @@ def study(
             run(
                 asked,
                 out,
-                command=shlex.join(["embedlab", *sys.argv[1:]]),
+                command=_command(name, out, changes),
                 device=device,
                 dtype=dtype,
                 say=say,
@@ -66,6 +65,17 @@ def study(
         say(f"{path}")
     if not report.scores:
         raise EmbedLabError(f"No cell of {out.name!r} is finished; run the study first.")
+
+
+def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
+    """What was typed, without the folders around it: reports are shown to others."""
+    words = ["embedlab", "study", Path(name).name, "--out", out.name]
+    if "backbone" in changes:
+        folder = Path(changes["backbone"])
+        words += ["--backbone", folder.name if folder.is_dir() else changes["backbone"]]
+    for task in changes.get("mteb", []):
+        words += ["--mteb", task]
+    return shlex.join(words)
 
 
 def _scores(report: Report) -> str:
