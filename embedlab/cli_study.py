@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedlab.errors import EmbedLabError
-from embedlab.study import PRESETS, load_study
 from embedlab.terminal import guarded, progress_bar, say, table
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 @guarded
 def study(
     name: Annotated[
-        str, typer.Argument(metavar="STUDY.yaml", help=f"a study file, or {', '.join(PRESETS)}")
+        str,
+        typer.Argument(metavar="STUDY.yaml", help="a study file, or minutes, workshop or paper"),
     ],
     out: Annotated[Path, typer.Option(help="the results' folder; a stopped study goes on there")],
     backbone: Annotated[
@@ -40,6 +40,7 @@ def study(
         changes["backbone"] = backbone
     if mteb:
         changes["mteb"] = list(mteb)
+    from embedlab.study import load_study
     from embedlab.study_page import write_report
     from embedlab.study_report import report_of
 

@@ -135,7 +135,7 @@ def _draw_a_box(visitor: Visitor, side: str) -> None:
 
 def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
+        visitor.shows(points="160", method="UMAP")  # which draws the map anew, without a lasso
         visitor.tab("Similarity")
         visitor.page.get_by_label("in the map's lasso").check()
         assert "lasso holds fewer than two texts" in visitor.toast()

@@ -172,9 +172,10 @@ def endpoints(home: Path) -> Iterator[dict[str, Call]]:
 
 
 def test_every_endpoint_is_here(endpoints: dict[str, Call]) -> None:
-    assert set(endpoints) == set(NAMES) == set(PARAMETERS)
-    for name, function in endpoints.items():
-        assert tuple(signature(function).parameters) == PARAMETERS[name]
+    # /health takes nothing that could be hostile.
+    found = {name: tuple(signature(function).parameters) for name, function in endpoints.items()}
+    assert found == PARAMETERS | {"health": ()}
+    assert set(NAMES) == set(PARAMETERS)
 
 
 def _ask(endpoints: dict[str, Call], name: str, arguments: list[Any]) -> None:

@@ -25,6 +25,7 @@ def first_pairs(corpus: Corpus, n: int) -> Corpus:
         texts=tuple(corpus.texts[i] for i in used),
         fields={},
         pairs=tuple((place[i], place[j], score) for i, j, score in corpus.pairs[:n]),
+        pair_groups=(),
     )
 
 
@@ -198,7 +199,7 @@ def test_the_band_is_the_percentile_bootstrap(small):
 def test_auto_takes_what_the_corpus_knows(small):
     _, corpus, states, _ = small
     assert choose_measure(corpus) == "spearman"
-    without_pairs = replace(corpus, pairs=())
+    without_pairs = replace(corpus, pairs=(), pair_groups=())
     assert choose_measure(without_pairs) == "ndcg_10"
     only_labels = replace(without_pairs, queries=(), relevant=())
     assert choose_measure(only_labels) == "knn_accuracy"

@@ -116,7 +116,7 @@ def test_a_cancelled_study_goes_on_to_the_same_report(undisturbed, small, tmp_pa
     """Cancelled in turn in every place where progress is reported, a little further each time."""
     folder = tmp_path / "stopped"
     stops = 0
-    for allowed in range(60, 9000, 500):
+    for allowed in range(60, 9000, 150):
         try:
             study_run.run(small, folder, progress=_patience(allowed))
             break
