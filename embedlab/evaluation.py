@@ -86,7 +86,7 @@ class Change:
     @property
     def verdict(self) -> str:
         """``separable`` or ``not separable``."""
-        return "separable" if self.separable else "not separable"
+        return stats.verdict(self.separable)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from plotly.subplots import make_subplots
 
 from embedlab.errors import EmbedLabError
 from embedlab.plots import GREY, GRID, PALETTE, colour_bar, escape, faded, figure_layout, shorten
+from embedlab.stats import verdict
 from embedlab.study_pairs import Difference, against, designs_in, p_text, short_name, why_no_p
 from embedlab.study_report import Curve, Model, Report, design_title
-from embedlab.study_stats import verdict
 
 SEPARABLE = PALETTE[0]
 #: Without the yellow, in which a thin line vanishes on a light page.
@@ -66,15 +66,7 @@ def difference_plot(
         zeroline=False,
         automargin=False,
     )
-    figure.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=names,
-        range=[len(names) - 0.5, -0.5],
-        tickfont={"size": 11},
-        gridcolor=GRID,
-        ticks="",
-    )
+    _name_rows(figure, names)
     return figure.update_layout(
         height=150 + 40 * max(3, len(rows)),
         dragmode=False,
@@ -165,15 +157,7 @@ def score_plot(report: Report, categories: Sequence[str]) -> go.Figure:
             trace = _scores(report, index, kind).update(showlegend=column == 1, **style)
             figure.add_trace(trace, row=1, col=column)
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
-    figure.update_yaxes(
-        type="category",
-        categoryorder="array",
-        categoryarray=labels,
-        range=[len(labels) - 0.5, -0.5],
-        tickfont={"size": 11},
-        gridcolor=GRID,
-        ticks="",
-    )
+    _name_rows(figure, labels)
     return figure.update_layout(
         height=186 + 40 * max(3, len(labels)),
         dragmode=False,
@@ -211,6 +195,19 @@ def training_curves(report: Report) -> go.Figure:
 
 
 # Parts
+
+
+def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """One row a name, the first on top."""
+    figure.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(names),
+        range=[len(names) - 0.5, -0.5],
+        tickfont={"size": 11},
+        gridcolor=GRID,
+        ticks="",
+    )
 
 
 def _points(value: float | None) -> float | None:

@@ -21,6 +21,11 @@ Statistic = Callable[..., Reals]
 _BLOCK = 4_000_000
 
 
+def verdict(separable: bool) -> str:
+    """The words for it: a result is never just a rank."""
+    return "separable" if separable else "not separable"
+
+
 def mean(scores: npt.ArrayLike) -> Reals:
     """Mean of per-item scores (…, n)."""
     return np.asarray(np.mean(np.asarray(scores, np.float64), axis=-1))

@@ -15,9 +15,9 @@ from pydantic import TypeAdapter, ValidationError
 from embedlab import study_stats
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
-from embedlab.stats import Reals
+from embedlab.stats import Reals, verdict
 from embedlab.study import Cell
-from embedlab.study_stats import DatasetComparison, Items, verdict
+from embedlab.study_stats import DatasetComparison, Items
 from embedlab.tasks import MEASURES
 
 #: A difference smaller than this, two points, is called no gain where the interval excludes more.

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab import stats
-from embedlab.stats import Reals
+from embedlab.stats import Reals, verdict
 from embedlab.study_power import (
     detectable_effect,
     randomisation_p,
@@ -29,11 +29,6 @@ from embedlab.study_power import (
     why_not,
     wilcoxon_p,
 )
-
-
-def verdict(separable: bool) -> str:
-    """The words for it: a result is never just a rank."""
-    return "separable" if separable else "not separable"
 
 
 def seed_sd(scores: npt.ArrayLike) -> float | None:

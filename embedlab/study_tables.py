@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from embedlab.markup import escape
+from embedlab.stats import verdict
 from embedlab.study_pairs import Difference, designs_in, p_text, short_name, why_no_p
 from embedlab.study_report import Report, Score, TaskFacts, design_title
-from embedlab.study_stats import DatasetComparison, verdict
+from embedlab.study_stats import DatasetComparison
 
 MEASURES = {
     "spearman": "Spearman",

@@ -83,6 +83,15 @@ def smollm2() -> Backbone:
     return load_backbone("smollm2-135m", dtype="float32", device="cpu")
 
 
+@pytest.fixture(scope="session")
+def tiny_folder(smollm2, tmp_path_factory):
+    """A tiny random llama that reads SmolLM2's tokens."""
+    folder = tmp_path_factory.mktemp("tiny") / "backbone"
+    tiny_model("llama", vocabulary=len(smollm2.tokenizer)).save_pretrained(folder)
+    smollm2.tokenizer.save_pretrained(folder)
+    return folder
+
+
 def words(*lengths: int, seed: int = 0) -> list[str]:
     """One text of random words a length."""
     generator = torch.Generator().manual_seed(seed)

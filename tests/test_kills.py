@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import tiny_model
 from safetensors.torch import load_file
 from test_study_run import SMALL, findings
 
@@ -26,15 +25,6 @@ from embedlab import assets
 KILLS = int(os.environ.get("KILLS", "50"))
 TRAIN = ("--design", "M5", "--data", "stsb-train", "--steps", "60", "--batch", "4")
 FEW = ("--held-out", "4", "--max-pairs", "60", "--no-score")
-
-
-@pytest.fixture(scope="module")
-def tiny_folder(smollm2, tmp_path_factory):
-    """A tiny random llama that reads SmolLM2's tokens."""
-    folder = tmp_path_factory.mktemp("tiny") / "backbone"
-    tiny_model("llama", vocabulary=len(smollm2.tokenizer)).save_pretrained(folder)
-    smollm2.tokenizer.save_pretrained(folder)
-    return folder
 
 
 def run(arguments: list[str], cache: Path | None = None) -> subprocess.Popen[bytes]:

@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from conftest import tiny_model
 
 from embedlab import study_run
 from embedlab.errors import Cancelled, EmbedLabError
@@ -33,18 +32,8 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def backbone_folder(smollm2, tmp_path_factory):
-    """A tiny random llama that reads SmolLM2's tokens."""
-    folder = tmp_path_factory.mktemp("tiny") / "backbone"
-    model = tiny_model("llama", vocabulary=len(smollm2.tokenizer))
-    model.save_pretrained(folder)
-    smollm2.tokenizer.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def small(backbone_folder):
-    return study_from(SMALL | {"backbone": str(backbone_folder)}, "small")
+def small(tiny_folder):
+    return study_from(SMALL | {"backbone": str(tiny_folder)}, "small")
 
 
 @pytest.fixture(scope="module")
