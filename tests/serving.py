@@ -46,12 +46,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @contextmanager
-def serving(folder: Path, command: Sequence[str]) -> Iterator[Served]:
+def serving(folder: Path, command: Sequence[str], cwd: Path = ROOT) -> Iterator[Served]:
     """The application that ``python`` starts with these arguments; it prints into ``folder``."""
     port = _free_port()
     log = folder / "app.log"
     environment = {
         **os.environ,
+        "PYTHONPATH": str(ROOT),
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
@@ -60,11 +61,12 @@ def serving(folder: Path, command: Sequence[str]) -> Iterator[Served]:
     start = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env=environment, stdout=output, stderr=output
+            [sys.executable, *command], cwd=cwd, env=environment, stdout=output, stderr=output
         )
     try:
         _wait_for_page(url, process, log, start)
         yield Served(url, time.perf_counter() - start, log)
+        assert process.poll() is None, "the application ended"
     finally:
         process.terminate()
         try:

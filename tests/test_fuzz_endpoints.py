@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from inspect import signature
 from pathlib import Path
@@ -24,7 +21,7 @@ import pytest
 from conftest import tiny_model, tiny_tokenizer
 from hypothesis import given
 from hypothesis import strategies as st
-from serving import ROOT, _free_port, _wait_for_page
+from serving import serving
 from test_fuzz_readers import CASES as READERS_CASES
 from test_fuzz_readers import ODD_NUMBERS, ODD_TEXT, ODD_VALUES, PLACES, clear, fuzz
 from test_fuzz_readers import case as timed
@@ -256,30 +253,9 @@ def test_finetune(endpoints: dict[str, Call], arguments: list[Any]) -> None:
 @pytest.fixture(scope="module")
 def url(home: Path) -> Iterator[str]:
     """``embedlab serve`` on a free port, ended when the tests are."""
-    port, log = _free_port(), home / "app.log"
-    address = f"http://127.0.0.1:{port}/"
-    command = [sys.executable, "-m", "embedlab", "serve", "--port", str(port)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    start = time.perf_counter()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "--config", str(home / "spaces_config.yaml")],
-            cwd=home,
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        _wait_for_page(address, process, log, start)
-        yield address
-        assert process.poll() is None, "the application ended"
-    finally:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    command = ["-m", "embedlab", "serve", "--config", str(home / "spaces_config.yaml")]
+    with serving(home, command, cwd=home) as found:
+        yield found.url
 
 
 @pytest.fixture(scope="module")
