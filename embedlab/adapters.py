@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from embedlab.attending import layer_states
 from embedlab.backbone import Backbone
 from embedlab.design import ATTENTIONS
 from embedlab.errors import EmbedLabError
@@ -180,9 +181,11 @@ class SplitModel:
         # Before the copies: the first pass puts the library's recorders on the layers, once a
         # model, and the copies' layers are the same.
         whole = self._probed(lambda mask, mode: trained.hidden_states(self._ids(mask), mask, mode))
-        self._lower = self._part(slice(0, self.cut))
-        self._lower._modules["norm"] = nn.Identity()
-        self._upper = self._part(slice(self.cut, None))
+        #: Layers 0 … cut, from ``input_ids``.
+        self.lower = self._part(slice(0, self.cut))
+        self.lower._modules["norm"] = nn.Identity()
+        #: Layers cut … L, from layer ``cut``'s states as ``inputs_embeds``.
+        self.upper = self._part(slice(self.cut, None))
         try:
             parts = self._probed(self._in_parts)
         except (AttributeError, KeyError, TypeError, RuntimeError) as error:
@@ -194,18 +197,6 @@ class SplitModel:
                 if not float(gap) < SAME:
                     raise self._impossible()
 
-    def lower(
-        self, ids: Tensor, mask: Tensor, attention: str, positions: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Layers 0 … cut of (R, N) tokens, (R, N, d) each."""
-        return self._run(self._lower, mask, attention, positions, input_ids=ids)
-
-    def upper(
-        self, hidden: Tensor, mask: Tensor, attention: str, positions: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Layers cut … L of (R, N) tokens, (R, N, d) each, from layer ``cut``'s ``hidden``."""
-        return self._run(self._upper, mask, attention, positions, inputs_embeds=hidden)
-
     def _part(self, layers: slice) -> Any:
         model = copy.copy(self.trained.model)
         model._modules = dict(model._modules)
@@ -216,23 +207,11 @@ class SplitModel:
             model.config.layer_types = model.config.layer_types[layers]
         return model
 
-    def _run(
-        self, model: Any, mask: Tensor, attention: str, positions: Tensor, **inputs: Tensor
-    ) -> tuple[Tensor, ...]:
-        output = model(
-            attention_mask=mask,
-            position_ids=positions,
-            is_causal=attention == "causal",
-            use_cache=False,
-            output_hidden_states=True,
-            **inputs,
-        )
-        return tuple(output.hidden_states)
-
     def _in_parts(self, mask: Tensor, attention: str) -> tuple[Tensor, ...]:
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        below = self.lower(self._ids(mask), mask, attention, positions)
-        return (*below[:-1], *self.upper(below[-1], mask, attention, positions))
+        below = layer_states(self.lower, attention, mask, positions, input_ids=self._ids(mask))
+        above = layer_states(self.upper, attention, mask, positions, inputs_embeds=below[-1])
+        return (*below[:-1], *above)
 
     def _ids(self, mask: Tensor) -> Tensor:
         return _PROBE_IDS.to(mask.device)

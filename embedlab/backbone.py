@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from embedlab import gpu
+from embedlab.attending import layer_states
 from embedlab.design import ATTENTIONS, Design
 from embedlab.errors import EmbedLabError
 from embedlab.fairlock import FairLock
@@ -88,7 +88,6 @@ class Backbone:
         self.adapter: Any = None
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
-        self._takes_positions = "position_ids" in inspect.signature(model.forward).parameters
         self._handle = f"{self.key}#{id(self)}"
         _LOADED[self._handle] = self
 
@@ -270,30 +269,14 @@ class Backbone:
             return _forward_tokens(self._handle, input_ids, mask, attention)
 
     def hidden_states(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        attention: str,
-        positions: Tensor | None = None,
+        self, input_ids: Tensor, attention_mask: Tensor, attention: str
     ) -> tuple[Tensor, ...]:
         """L + 1 tensors (n, T, d), straight from the model; the caller holds :attr:`lock`.
 
-        Positions count unmasked tokens, so that padding on either side changes nothing; a caller
-        whose mask is not (n, T) gives them. The mode is
-        an argument of the call and the call resets it: transformers writes it into the shared
-        configuration while it runs, which is why every caller needs the lock.
+        Positions count unmasked tokens, so that padding on either side changes nothing.
         """
-        if positions is None:
-            positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-        output = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            is_causal=attention == "causal",
-            use_cache=False,
-            output_hidden_states=True,
-            **({"position_ids": positions} if self._takes_positions else {}),
-        )
-        return tuple(output.hidden_states)
+        positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+        return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
 
 
 def _seconds(handle: str, ids: list[tuple[int, ...]], attention: str) -> int:

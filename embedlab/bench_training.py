@@ -13,7 +13,7 @@ from embedlab.design import PRESETS
 from embedlab.lab import Lab
 from embedlab.pairs import PairSet
 from embedlab.progress import Progress, silent
-from embedlab.recipe import LORA_TARGETS, recipe_from
+from embedlab.recipe import LORA_TARGETS, Recipe, recipe_from
 from embedlab.sentence_transformer import same_weights
 from embedlab.training import Training
 from embedlab.training_data import load_pairs
@@ -40,7 +40,7 @@ def training(
         live = Training(backbone, PRESETS["causal/mean"], load_pairs("stsb-train"), recipe)
         steps = [step.seconds for step in live.run() if step.number > WARM]
         ours.append(statistics.mean(steps))
-        theirs.append(_their_step(backbone, pairs, recipe.lora_rank, recipe.batch))
+        theirs.append(_their_step(backbone, pairs, recipe))
     mine, yours = statistics.median(ours), statistics.median(theirs)
     a_step = tokens / recipe.steps
     return [
@@ -50,7 +50,7 @@ def training(
     ]
 
 
-def _their_step(backbone: Backbone, pairs: PairSet, rank: int, batch: int) -> float:
+def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
     """The mean seconds of a step of sentence-transformers' trainer, the first left out."""
     from datasets import Dataset
     from peft import LoraConfig
@@ -72,7 +72,12 @@ def _their_step(backbone: Backbone, pairs: PairSet, rank: int, batch: int) -> fl
 
     other = same_weights(backbone)
     other.add_adapter(
-        LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.1, target_modules=list(LORA_TARGETS))
+        LoraConfig(
+            r=recipe.lora_rank,
+            lora_alpha=recipe.lora_alpha,
+            lora_dropout=recipe.lora_dropout,
+            target_modules=list(LORA_TARGETS),
+        )
     )
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -80,9 +85,9 @@ def _their_step(backbone: Backbone, pairs: PairSet, rank: int, batch: int) -> fl
             model=other,
             args=SentenceTransformerTrainingArguments(
                 output_dir=folder,
-                per_device_train_batch_size=batch,
+                per_device_train_batch_size=recipe.batch,
                 max_steps=STEPS + WARM,
-                learning_rate=5e-4,
+                learning_rate=recipe.lr,
                 save_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
@@ -93,7 +98,7 @@ def _their_step(backbone: Backbone, pairs: PairSet, rank: int, batch: int) -> fl
             train_dataset=Dataset.from_dict(
                 {"anchor": list(pairs.anchors), "positive": list(pairs.positives)}
             ),
-            loss=MultipleNegativesRankingLoss(other, scale=20.0),
+            loss=MultipleNegativesRankingLoss(other, scale=recipe.scale),
             callbacks=[clock],
         )
         trainer.train()

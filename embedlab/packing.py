@@ -2,7 +2,8 @@
 
 A batch of pairs has texts of very different lengths, so padding would double the work, and cutting
 it by length leaves batches too small to keep a processor busy. In a packed row every text sees only
-itself (a block-diagonal mask) and counts its positions from 0.
+itself and counts its positions from 0. Only attention is padded: it costs little on short texts,
+and a block-diagonal mask over the whole row would cost the square of the row.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from embedlab.attending import Apart, layer_states
 from embedlab.backbone import Backbone, Encoded, batches
 
 #: Largest relative difference between a text's states packed and alone.
@@ -22,11 +24,11 @@ SAME = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """How n texts lie in a pass of R rows of N tokens.
+    """How n texts of at most T tokens lie in a pass of R rows of N tokens.
 
-    ``ids`` and ``positions`` are (R, N); ``mask`` is what the model takes, (R, N) or (R, 1, N, N);
-    ``place`` (n, T) says where each text's tokens are among the R · N, and ``real`` (n, T) which of
-    those are tokens and not filling.
+    ``ids`` and ``positions`` are (R, N); ``mask`` is what the model takes, (R, N), or (n, 1, T, T)
+    where attention takes the row ``apart``; ``place`` (n, T) says where each text's tokens are
+    among the R · N, and ``real`` (n, T) which of those are tokens and not filling.
     """
 
     ids: Tensor
@@ -34,6 +36,12 @@ class Layout:
     mask: Tensor
     place: Tensor
     real: Tensor
+    apart: Apart | None = None
+
+    def states(self, model: Any, attention: str, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """See :func:`embedlab.attending.layer_states`; by default of the texts' ids."""
+        given = inputs or {"input_ids": self.ids}
+        return layer_states(model, attention, self.mask, self.positions, self.apart, **given)
 
     def unpack(self, hidden: Tensor) -> Tensor:
         """(R, N, d) to (n, T, d)."""
@@ -66,16 +74,17 @@ def packed(batch: Sequence[Encoded], backbone: Backbone, attention: str) -> Layo
     real = across[None] < lengths[:, None]
     place = (starts[:, None] + across[None]).where(real, torch.tensor(0))
     ids = torch.tensor([token for encoded in batch for token in encoded.ids])
-    text = torch.repeat_interleave(torch.arange(len(batch)), lengths)
-    positions = torch.arange(len(ids)) - starts[text]
-    seen = text[:, None] == text[None, :]
+    positions = across.expand(real.shape)[real]
+    seen = real[:, None, :].expand(-1, len(across), -1)
     if attention == "causal":
-        seen &= torch.ones_like(seen).tril()
+        seen = seen & torch.ones(len(across), len(across), dtype=torch.bool).tril()
     # Additive, which every attention implementation takes.
     mask = torch.zeros(seen.shape, dtype=backbone.dtype)
-    mask = mask.masked_fill(~seen, torch.finfo(backbone.dtype).min)[None, None]
-    parts = (ids[None], positions[None], mask, place, real)
-    return Layout(*(part.to(backbone.device) for part in parts))
+    mask = mask.masked_fill(~seen, torch.finfo(backbone.dtype).min)[:, None]
+    to = backbone.device
+    place, real, order = place.to(to), real.to(to), real.flatten().nonzero()[:, 0].to(to)
+    apart = Apart(place, order)
+    return Layout(ids[None].to(to), positions[None].to(to), mask.to(to), place, real, apart)
 
 
 class Packer:
@@ -92,20 +101,17 @@ class Packer:
         self.window = getattr(backbone.config, "sliding_window", None) or backbone.max_length
 
     def parts(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
-        """Indices of n texts in micro-batches of at most ``budget`` tokens where texts allow it."""
+        """Indices of n texts in micro-batches of about ``budget`` tokens at most."""
         if not self._fits(lengths):
             return list(batches(lengths, budget))
-        # The longest first into the first row with room for it.
-        rows: list[list[int]] = []
-        room: list[int] = []
+        # As few rows as hold all texts and evenly full: the longest first into the emptiest.
+        rows: list[list[int]] = [[] for _ in range(-(-sum(lengths) // budget))]
+        full = [0] * len(rows)
         for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-            row = next((r for r, free in enumerate(room) if free >= lengths[i]), len(rows))
-            if row == len(rows):
-                rows.append([])
-                room.append(budget)
+            row = min(range(len(rows)), key=full.__getitem__)
             rows[row].append(i)
-            room[row] -= lengths[i]
-        return rows
+            full[row] += lengths[i]
+        return [row for row in rows if row]
 
     def layout(self, batch: Sequence[Encoded]) -> Layout:
         """Of one micro-batch."""
@@ -128,9 +134,7 @@ class Packer:
                 packed(batch, self.backbone, self.attention),
             ):
                 try:
-                    hidden = self.backbone.hidden_states(
-                        layout.ids, layout.mask, self.attention, layout.positions
-                    )
+                    hidden = layout.states(self.backbone.model, self.attention)
                 except (RuntimeError, ValueError, TypeError, IndexError):
                     return False
                 states.append([layout.unpack(h) * layout.real[..., None] for h in hidden])

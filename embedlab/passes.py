@@ -48,9 +48,7 @@ class WholePass:
     def states(self, batch: Sequence[Encoded]) -> HiddenStates:
         """See :class:`Pass`."""
         layout = self.packer.layout(batch)
-        hidden = self.trained.hidden_states(
-            layout.ids, layout.mask, self.attention, layout.positions
-        )
+        hidden = layout.states(self.trained.model, self.attention)
         found = summarise([layout.unpack(hidden[layer]) for layer in self.layers], layout.real)
         bank = found.new_zeros(len(batch), 4, len(hidden), found.shape[-1])
         bank[:, :, self.layers] = found
@@ -71,7 +69,7 @@ class UpperPass:
         lower = self._lower(batch)
         layout = self.packer.layout(batch)
         tokens = layout.pack([t for t, _ in lower])
-        hidden = self.model.upper(tokens, layout.mask, self.attention, layout.positions)
+        hidden = layout.states(self.model.upper, self.attention, inputs_embeds=tokens)
         unpacked = [layout.unpack(h) for h in hidden]
         below = torch.stack([bank for _, bank in lower]).to(self.trained.device)
         bank = torch.cat([below, summarise(unpacked, layout.real)], dim=2)
@@ -83,7 +81,7 @@ class UpperPass:
         missing = [e for e in batch if e.ids not in self._kept]
         if missing:
             layout = self.packer.layout(missing)
-            hidden = self.model.lower(layout.ids, layout.mask, self.attention, layout.positions)
+            hidden = layout.states(self.model.lower, self.attention)
             unpacked = [layout.unpack(h) for h in hidden]
             banks = summarise(unpacked[:-1], layout.real).cpu()
             for row, encoded in enumerate(missing):

@@ -39,7 +39,8 @@ class Recipe:
         lora_rank, lora_alpha, lora_dropout: of the adapter.
         top_layers: how many layers carry LoRA under ``top_layers``.
         mntp_steps: steps of masked next-token prediction before the contrastive training.
-        micro_tokens: padded tokens that go through the backbone at once.
+        micro_tokens: tokens that go through the backbone at once; another user's query waits for
+            as many.
         keep_tokens: tokens of a batch whose activations are kept for the backward pass; a larger
             batch is run twice instead, with cached gradients (GradCache, arXiv 2101.06983).
         held_out: pairs that are not trained on but scored.
@@ -65,7 +66,7 @@ class Recipe:
     lora_dropout: float = 0.0
     top_layers: int = 6
     mntp_steps: int = 0
-    micro_tokens: int = 192
+    micro_tokens: int = 640
     keep_tokens: int = 4096
     held_out: int = 48
     evaluate_every: int = 10

@@ -116,7 +116,7 @@ class Training:
         if self.head is not None:
             rate = self.recipe.head_lr
             groups.append({"params": list(self.head.parameters()), "lr": rate, "height": rate})
-        return torch.optim.AdamW(groups, weight_decay=self.recipe.weight_decay)
+        return torch.optim.AdamW(groups, weight_decay=self.recipe.weight_decay, fused=True)
 
     @property
     def parameters(self) -> list[Tensor]:

@@ -1,0 +1,119 @@
+"""One call of a transformers model under an attention mode, and texts side by side in one row.
+
+The linear maps of a model do not care which text a token belongs to; attention does. So a row may
+hold many texts without any padding, if attention takes it apart, which is what :class:`Apart`
+tells the attention function that is registered here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+#: The name under which transformers knows :func:`attend`.
+APART = "embedlab_apart"
+
+
+class Apart(NamedTuple):
+    """Where n texts of at most T tokens lie in one row of N tokens, one after the other.
+
+    ``place`` (n, T) is each token's place in the row, and any place where a text is shorter;
+    ``order`` (N,) is each of the row's tokens among the n · T.
+    """
+
+    place: Tensor
+    order: Tensor
+
+
+def layer_states(
+    model: Any,
+    attention: str,
+    mask: Tensor,
+    positions: Tensor,
+    apart: Apart | None = None,
+    **inputs: Tensor,
+) -> tuple[Tensor, ...]:
+    """The states of every layer, (R, N, d) each, embeddings first; the caller holds the lock.
+
+    The mode is an argument of the call and the call resets it: transformers writes it into the
+    shared configuration while it runs, which is why every caller needs the backbone's lock.
+
+    Args:
+        model: a transformers model without a language-model head.
+        attention: ``causal`` or ``bidirectional``.
+        mask: (R, N), 0 for padding; under ``apart`` an additive one, (n, 1, T, T).
+        positions: (R, N), for a model that takes them.
+        apart: the texts of a single row that must not see each other.
+        inputs: ``input_ids`` (R, N), or ``inputs_embeds`` (R, N, d).
+    """
+    more: dict[str, Any] = dict(inputs)
+    if "position_ids" in inspect.signature(model.forward).parameters:
+        more["position_ids"] = positions
+    if apart is None:
+        return _call(model, attention, mask, more)
+    with _attending_apart(model):
+        return _call(model, attention, mask, more | {"apart": apart})
+
+
+def _call(model: Any, attention: str, mask: Tensor, more: dict[str, Any]) -> tuple[Tensor, ...]:
+    output = model(
+        attention_mask=mask,
+        is_causal=attention == "causal",
+        use_cache=False,
+        output_hidden_states=True,
+        **more,
+    )
+    return tuple(output.hidden_states)
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    apart: Apart | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """transformers' SDPA attention, within each text of a row.
+
+    ``query``, ``key`` and ``value`` are (1, heads, N, size), the result is (1, N, heads, size);
+    the mask is (n, 1, T, T).
+    """
+    assert apart is not None
+    texts = [_taken_apart(heads, apart.place) for heads in (query, key, value)]
+    found, _ = sdpa_attention_forward(module, *texts, attention_mask, **kwargs)
+    row = found.flatten(0, 1).flatten(1).index_select(0, apart.order)
+    return row.view(1, len(row), *found.shape[2:]), None
+
+
+def _taken_apart(heads: Tensor, place: Tensor) -> Tensor:
+    """(1, heads, N, size) to (n, heads, T, size)."""
+    _, count, _, size = heads.shape
+    tokens = heads[0].transpose(0, 1).flatten(1).index_select(0, place.flatten())
+    return tokens.view(*place.shape, count, size).transpose(1, 2)
+
+
+@contextmanager
+def _attending_apart(model: Any) -> Iterator[None]:
+    """The parts of a model may have configurations of their own."""
+    configs = {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}
+    before = [(config, config._attn_implementation) for config in configs.values()]
+    for config, _ in before:
+        config._attn_implementation = APART
+    try:
+        yield
+    finally:
+        for config, implementation in before:
+            config._attn_implementation = implementation
+
+
+AttentionInterface.register(APART, attend)
+AttentionMaskInterface.register(APART, sdpa_mask)
