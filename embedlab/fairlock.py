@@ -34,18 +34,27 @@ class FairLock:
         A query needs the lock twice, once for each design. Without a pause between its two turns a
         piece of the long work would slip in, and the query would wait for two.
         """
-        patience = time.monotonic() + LONGEST_PAUSE
-        while not self._take_if_quiet():
-            if time.monotonic() > patience:
-                self.__enter__()  # waits its turn like everybody else
-                break
-            time.sleep(PAUSE / 10)
+        self._take_later()
         before = self._released
         try:
             yield
         finally:
             self.__exit__(None, None, None)
             self._released = before
+
+    def breathe(self) -> None:
+        """In the middle of a piece of long work that holds the lock: who waits goes first."""
+        if self._waiting:
+            self.release()
+            self._take_later()
+
+    def _take_later(self) -> None:
+        patience = time.monotonic() + LONGEST_PAUSE
+        while not self._take_if_quiet():
+            if time.monotonic() > patience:
+                self.acquire()  # waits its turn like everybody else
+                break
+            time.sleep(PAUSE / 10)
 
     def _take_if_quiet(self) -> bool:
         with self._guard:

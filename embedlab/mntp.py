@@ -81,7 +81,7 @@ def backward(
         before = [int(layout.place[row, t - 1]) for row, i in enumerate(part) for t in chosen[i]]
         wanted = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
         with trained.lock.later(), seeded(trained, seed + number):
-            states = layout.states(trained.model, "bidirectional")[-1].flatten(0, 1)
+            states = packer.states(layout)[-1].flatten(0, 1)
             logits = states[before].float() @ output_weights(trained).float().T
             part_loss = F.cross_entropy(logits, wanted.to(logits.device), reduction="sum")
             part_loss = part_loss / max(1, total)

@@ -119,6 +119,26 @@ class Packer:
             return packed(batch, self.backbone, self.attention)
         return padded(batch, self.backbone)
 
+    def states(self, layout: Layout, model: Any = None, **inputs: Tensor) -> tuple[Tensor, ...]:
+        """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
+
+        A backward pass through them lets who waits go first between two layers.
+
+        Args:
+            layout: as :meth:`layout` gave it.
+            model: a part of the backbone's model; by default all of it.
+            inputs: ``inputs_embeds`` in place of the texts' ids.
+        """
+        model = self.backbone.model if model is None else model
+        hidden = layout.states(model, self.attention, **inputs)
+        for layer in hidden:
+            if layer.requires_grad:
+                layer.register_hook(self._breathe)
+        return hidden
+
+    def _breathe(self, gradient: Tensor) -> None:
+        self.backbone.lock.breathe()
+
     def _fits(self, lengths: Sequence[int]) -> bool:
         # A mask of ours knows no sliding window: longer texts are left to the library's.
         return self.packs and max(lengths) <= self.window
@@ -134,7 +154,7 @@ class Packer:
                 packed(batch, self.backbone, self.attention),
             ):
                 try:
-                    hidden = layout.states(self.backbone.model, self.attention)
+                    hidden = self.states(layout)
                 except (RuntimeError, ValueError, TypeError, IndexError):
                     return False
                 states.append([layout.unpack(h) * layout.real[..., None] for h in hidden])

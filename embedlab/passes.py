@@ -48,7 +48,7 @@ class WholePass:
     def states(self, batch: Sequence[Encoded]) -> HiddenStates:
         """See :class:`Pass`."""
         layout = self.packer.layout(batch)
-        hidden = layout.states(self.trained.model, self.attention)
+        hidden = self.packer.states(layout)
         found = summarise([layout.unpack(hidden[layer]) for layer in self.layers], layout.real)
         bank = found.new_zeros(len(batch), 4, len(hidden), found.shape[-1])
         bank[:, :, self.layers] = found
@@ -69,7 +69,7 @@ class UpperPass:
         lower = self._lower(batch)
         layout = self.packer.layout(batch)
         tokens = layout.pack([t for t, _ in lower])
-        hidden = layout.states(self.model.upper, self.attention, inputs_embeds=tokens)
+        hidden = self.packer.states(layout, self.model.upper, inputs_embeds=tokens)
         unpacked = [layout.unpack(h) for h in hidden]
         below = torch.stack([bank for _, bank in lower]).to(self.trained.device)
         bank = torch.cat([below, summarise(unpacked, layout.real)], dim=2)
@@ -81,7 +81,7 @@ class UpperPass:
         missing = [e for e in batch if e.ids not in self._kept]
         if missing:
             layout = self.packer.layout(missing)
-            hidden = layout.states(self.model.lower, self.attention)
+            hidden = self.packer.states(layout, self.model.lower)
             unpacked = [layout.unpack(h) for h in hidden]
             banks = summarise(unpacked[:-1], layout.real).cpu()
             for row, encoded in enumerate(missing):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import pytest
 import torch
@@ -341,7 +343,7 @@ def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
     batch = backbone.encode(["w1 w2 w3 w4 w5", "w9", "w7 w8 w6"])
     layout = packer.layout(batch)
     assert layout.ids.shape == (1, sum(len(e.ids) for e in batch))
-    found = layout.states(backbone.model, attention)
+    found = packer.states(layout)
     for row, encoded in enumerate(batch):
         alone = backbone.model(
             torch.tensor([encoded.ids]),
@@ -352,6 +354,27 @@ def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
         for one, other in zip(alone, found, strict=True):
             together = layout.unpack(other)[row][layout.real[row]]
             torch.testing.assert_close(together, one[0], atol=1e-4, rtol=1e-4)
+
+
+def test_a_backward_pass_lets_who_waits_go_first():
+    backbone = tiny_backbone()
+    backbone.model.requires_grad_(True)
+    packer, order = Packer(backbone, "causal"), []
+
+    def query() -> None:
+        with backbone.lock:
+            order.append("query")
+
+    other = threading.Thread(target=query)
+    with backbone.lock.later():
+        hidden = packer.states(packer.layout(backbone.encode(["w1 w2 w3", "w4"])))
+        other.start()
+        while not backbone.lock._waiting:
+            time.sleep(0.001)
+        hidden[1].register_hook(lambda gradient: order.append("first layer"))
+        hidden[-1].sum().backward()
+    other.join(5)
+    assert order == ["query", "first layer"]
 
 
 def test_rows_are_evenly_full_and_no_text_is_lost():
