@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import platformdirs
 from filelock import FileLock, Timeout
 
 from embedlab.catalogue import CATALOGUE, Asset
 from embedlab.errors import EmbedLabError
-from embedlab.packages import disk_trouble, download, sha256_of
+from embedlab.files import disk_trouble
+from embedlab.packages import download, sha256_of
 from embedlab.progress import Progress, silent
 
 __all__ = [
@@ -35,12 +36,16 @@ __all__ = [
     "cache_folder",
     "fetch",
     "listing",
+    "read",
     "status",
     "verify",
 ]
 
+T = TypeVar("T")
+
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
+_LARGER = "point EMBEDLAB_CACHE at a folder on another disk"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +85,25 @@ def fetch(asset_id: str, progress: Progress = silent) -> Path:
     asset = _known(asset_id)
     if _files(asset) is None:
         lock = cache_folder() / "locks" / f"{asset.packages[0].name}.lock"
-        with disk_trouble(asset.id), _locked(lock, f"fetching {asset.id}", progress):
+        with disk_trouble(asset.id, _LARGER), _locked(lock, f"fetching {asset.id}", progress):
             if _files(asset) is None:  # another process may have brought it meanwhile
                 _download_and_unpack(asset, progress)
     return _folder(asset)
+
+
+def read(asset_id: str, reader: Callable[[Path], T], progress: Progress = silent) -> T:
+    """What ``reader`` makes of the asset's folder, fetched if it is not there yet.
+
+    Raises:
+        EmbedLabError: it cannot be fetched, or a file is damaged.
+    """
+    folder = fetch(asset_id, progress)
+    progress(0, 0, f"reading {asset_id}")
+    try:
+        return reader(folder)
+    except (OSError, ValueError, LookupError, SyntaxError):
+        verify(asset_id)  # names the damaged file and drops it
+        raise
 
 
 def verify(asset_id: str, progress: Progress = silent) -> None:
@@ -138,7 +158,7 @@ def build_once(folder: Path, build: Callable[[Path], None], progress: Progress =
     if folder.exists():
         return folder
     lock = folder.with_name(f"{folder.name}.lock")
-    with disk_trouble(folder.name), _locked(lock, f"preparing {folder.name}", progress):
+    with disk_trouble(folder.name, _LARGER), _locked(lock, f"preparing {folder.name}", progress):
         if not folder.exists():
             with _becoming(folder) as partial:
                 build(partial)

@@ -256,10 +256,5 @@ def _load(entry: Entry, progress: Progress) -> Corpus:
     else:
         pinned = assets.CATALOGUE[entry.asset]
         source, licence = pinned.source, pinned.licence
-        folder = assets.fetch(entry.asset, progress)
-        try:
-            parts = entry.read(folder)
-        except (OSError, ValueError, LookupError):
-            assets.verify(entry.asset)  # names the damaged file and drops it
-            raise
+        parts = assets.read(entry.asset, entry.read, progress)
     return Corpus(id=entry.id, title=entry.title, source=source, licence=licence, **parts)

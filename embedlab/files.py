@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NOT_WRITABLE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+)
 
 
 def write_json(path: Path, content: object) -> None:
@@ -80,8 +84,13 @@ def appearing(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def disk_trouble(what: str) -> Iterator[None]:
-    """Say in one sentence that the disk took no more, whichever way a library said it."""
+def disk_trouble(what: str, elsewhere: str = "choose another folder") -> Iterator[None]:
+    """Say in one sentence that the disk took no more, whichever way a library said it.
+
+    Args:
+        what: is being stored.
+        elsewhere: how to have it stored in another place.
+    """
     try:
         yield
     except Exception as error:
@@ -90,6 +99,10 @@ def disk_trouble(what: str) -> Iterator[None]:
         number = int(told[1]) if number is None and told else number
         if number in _TAKES_NO_MORE:
             raise EmbedLabError(
-                f"{what} could not be stored: the disk is full. Free some space and try again."
+                f"{what} could not be stored: the disk is full. Free some space, or {elsewhere}."
+            ) from error
+        if number in _NOT_WRITABLE:
+            raise EmbedLabError(
+                f"{what} could not be stored: its folder cannot be written; {elsewhere}."
             ) from error
         raise

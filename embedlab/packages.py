@@ -11,8 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from embedlab.errors import EmbedLabError
 ELSEWHERE = "copy a filled cache here and point EMBEDLAB_CACHE at it"
 
 _POLL_SECONDS = 0.2
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-_NOT_WRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 _UNREACHED = re.compile(
     r"retrying \(|connection|timed out|name resolution|max retries|proxyerror|could not fetch url",
     re.IGNORECASE,
@@ -136,12 +133,12 @@ def _wrong_hash(package: Package) -> EmbedLabError:
     )
 
 
-def _explained(package: Package, log: str) -> EmbedLabError:
+def _explained(package: Package, log: str) -> EmbedLabError | OSError:
     text = log.lower()
     if "do not match the hashes" in text:
         return _wrong_hash(package)
     if os.strerror(errno.ENOSPC).lower() in text:
-        return disk_full(str(package))
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if _UNREACHED.search(log):
         return EmbedLabError(
             f"{package} could not be downloaded: the package index was not reached. "
@@ -157,30 +154,6 @@ def _explained(package: Package, log: str) -> EmbedLabError:
     return EmbedLabError(
         f"{package} could not be downloaded: pip said {last!r}. Try again, or {ELSEWHERE}."
     )
-
-
-def disk_full(what: str) -> EmbedLabError:
-    """The one sentence for a full disk."""
-    return EmbedLabError(
-        f"{what} could not be stored: the disk is full. Free some space, or point EMBEDLAB_CACHE "
-        "at a folder on a larger disk."
-    )
-
-
-@contextmanager
-def disk_trouble(what: str) -> Iterator[None]:
-    """Turn a full, read-only or failing disk into one sentence about ``what``."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise disk_full(what) from error
-        if error.errno in _NOT_WRITABLE:
-            raise EmbedLabError(
-                f"{what} could not be stored: the cache folder cannot be written. "
-                "Point EMBEDLAB_CACHE at a folder that can."
-            ) from error
-        raise
 
 
 def sha256_of(path: Path) -> str:

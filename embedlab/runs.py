@@ -11,11 +11,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +27,7 @@ from embedlab.adapters import load_adapter, save_adapter, with_adapter
 from embedlab.backbone import Backbone
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
-from embedlab.files import save_tensors, write_whole
+from embedlab.files import disk_trouble, save_tensors, write_whole
 from embedlab.history import Step
 from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
 from embedlab.training import Training
@@ -104,7 +101,7 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
         raise EmbedLabError(
             f"{folder.name!r} holds a finished training already; choose another folder."
         )
-    with _writing(folder):
+    with disk_trouble(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         if training.adapter is not None:
             save_adapter(training.adapter, folder / "adapter", backbone_id)
@@ -124,7 +121,7 @@ def add_facts(folder: Path, **more: Any) -> dict[str, Any]:
         What ``run.json`` says now.
     """
     about = read_facts(folder) | more
-    with _writing(folder):
+    with disk_trouble(folder.name):
         write_whole(folder / FACTS, _json(about))
     return about
 
@@ -205,7 +202,7 @@ def save_checkpoint(training: Training, folder: Path) -> None:
         "history": [asdict(step) for step in training.history],
         **_identity(training),
     }
-    with _writing(folder):
+    with disk_trouble(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / CHECKPOINT, tensors, {"training": json.dumps(about)})
 
@@ -270,19 +267,6 @@ def _identity(training: Training) -> dict[str, Any]:
 
 
 # Files
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """What the disk refuses, in words."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        what = "the disk is full" if full else "the folder cannot be written"
-        raise EmbedLabError(
-            f"{folder.name!r} was not saved: {what}; free some space or choose another folder."
-        ) from error
 
 
 def _json(values: dict[str, Any]) -> str:

@@ -305,19 +305,12 @@ def find_pairs(
 
 def _load(entry: TrainingEntry, progress: Progress) -> PairSet:
     pinned = assets.CATALOGUE[entry.asset]
-    folder = assets.fetch(entry.asset, progress)
-    progress(0, 0, f"reading {entry.id}")
-    try:
-        parts = entry.read(folder)
-    except (OSError, ValueError, LookupError, SyntaxError):
-        assets.verify(entry.asset)  # names the damaged file and drops it
-        raise
     pairs = PairSet(
         id=entry.id,
         title=entry.title,
         source=pinned.source,
         licence=pinned.licence,
         in_domain=entry.in_domain,
-        **parts,
+        **assets.read(entry.asset, entry.read, progress),
     )
     return without_overlap(pairs, [load_corpus(c, progress) for c in entry.in_domain])
