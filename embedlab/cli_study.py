@@ -41,8 +41,8 @@ def study(
     if mteb:
         changes["mteb"] = list(mteb)
     from embedlab.study import load_study
+    from embedlab.study_findings import report_of
     from embedlab.study_page import write_report
-    from embedlab.study_report import report_of
 
     asked = load_study(name, **changes)
     if len(asked.seeds) == 1 and asked.recipe is not None:

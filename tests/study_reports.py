@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from embedlab.study import study_from
-from embedlab.study_report import Report, report_of
+from embedlab.study_findings import report_of
+from embedlab.study_report import Report
 from embedlab.study_run import _identity
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]

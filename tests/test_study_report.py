@@ -10,7 +10,9 @@ from scipy.stats import spearmanr, wilcoxon
 
 from embedlab.errors import EmbedLabError
 from embedlab.study import study_from
-from embedlab.study_report import AGREES, CANNOT_TELL, DISAGREES, read_report, report_of
+from embedlab.study_claims import AGREES, CANNOT_TELL, DISAGREES
+from embedlab.study_findings import report_of
+from embedlab.study_report import read_report
 from embedlab.study_run import _identity, _path, _write
 
 STUDY = study_from(

@@ -11,7 +11,7 @@ import pytest
 from embedlab import study_run
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.study import study_from
-from embedlab.study_report import report_of
+from embedlab.study_findings import report_of
 
 SMALL = {
     "designs": ["M1", "M5", "causal/mean"],
