@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MODES = ("lora", "top_layers", "head")
 SCHEDULES = ("linear", "cosine", "constant")
 MOST_STEPS = 100_000
+#: How a batch is cut for the machine; what is learned is the same but for rounding.
+CUTS = ("micro_tokens", "keep_tokens")
 #: The linear maps that carry LoRA, as the paper has it.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 

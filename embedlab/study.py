@@ -1,6 +1,6 @@
 """A study: designs × seeds under one training recipe, measured on the same tasks.
 
-This module says what a study is; :mod:`embedlab.study_run` runs it, :mod:`embedlab.study_report`
+This module says what a study is; :mod:`embedlab.study_run` runs it, :mod:`embedlab.study_findings`
 draws the conclusions.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 from embedlab.corpora import sample_folder
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
-from embedlab.recipe import Recipe, recipe_from
+from embedlab.recipe import CUTS, Recipe, recipe_from
 from embedlab.tasks import MEASURES, STUDY_TASKS, Task
 from embedlab.yaml_files import list_of, mapping, read_yaml
 
@@ -142,8 +142,15 @@ class Study:
 
     @property
     def digest(self) -> str:
-        """Names the study: the same for the same content, whatever its file looked like."""
-        return hashlib.sha256(json.dumps(self.asdict, sort_keys=True).encode()).hexdigest()[:16]
+        """Names the study: the same for the same content, whatever its file looked like.
+
+        How a batch is cut for the machine is no part of it.
+        """
+        said = self.asdict
+        said["recipe"] = said["recipe"] and {
+            name: value for name, value in said["recipe"].items() if name not in CUTS
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_study(name_or_path: str, **changes: Any) -> Study:

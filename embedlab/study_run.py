@@ -174,7 +174,7 @@ def _identity(study: Study) -> dict[str, Any]:
         "digest": study.digest,
         "name": study.name,
         "study": study.asdict,
-        "cells": [asdict(cell) | {"name": cell.name} for cell in study.cells],
+        "cells": [asdict(cell) for cell in study.cells],
     }
 
 

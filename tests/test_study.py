@@ -67,6 +67,8 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
     assert study_from(PLAIN).digest == study_from(dict(reversed(PLAIN.items()))).digest
     assert study_from(PLAIN).digest != study_from(PLAIN | {"seeds": [1]}).digest
     assert study_from(PLAIN | HEADS).digest != study_from(PLAIN).digest
+    cut = PLAIN | {"training": HEADS["training"] | {"micro_tokens": 99}}
+    assert study_from(cut).digest == study_from(PLAIN | HEADS).digest
 
 
 @pytest.mark.parametrize(
