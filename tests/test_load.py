@@ -29,7 +29,7 @@ USERS = int(os.environ.get("LOAD_USERS", "20"))
 TOLERANCE = 1e-4
 CONFIG = """
 corpora: [senses]
-limits: {state_cache_mb: 150, state_disk_mb: 0, vectors_mb: 100, max_users: 80}
+limits: {state_cache_mb: 150, state_disk_mb: 0, vectors_mb: 100, max_users: 80, max_runs: 2}
 """
 DESIGNS = (
     *("M1", "causal/mean", "bidirectional/mean", "causal/mean@1", "bidirectional/mean@1"),
