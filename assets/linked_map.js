@@ -168,7 +168,8 @@ async function show(value) {
   state.value = value;
   if (!same) state.hidden.clear();
   takeSelection(value);
-  if (same && mine.selected !== state.selected) selectAgain(mine);
+  const kept = mine.selected === state.selected && `${mine.lasso}` === `${state.lasso}`;
+  if (same && !kept) selectAgain(mine);
   describe();
   if (redraw) {
     const moves = before && same && texts <= MOVE_LIMIT && !calm.matches && !document.hidden;

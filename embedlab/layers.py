@@ -17,7 +17,7 @@ from embedlab.corpus import Corpus
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, silent
-from embedlab.retrieval import Floats, Ints
+from embedlab.retrieval import Floats
 from embedlab.shape import TRANSFORMS, Reals, fit, unit
 from embedlab.states import FIRST, LAST, REST_MEAN, REST_WEIGHTED, HiddenStates
 
@@ -333,21 +333,9 @@ def _knn(labels: Sequence[str], draws: Floats) -> Scorer:
     codes = np.unique(labels, return_inverse=True)[1]
 
     def score(vectors: Floats, queries: Floats | None) -> Score:
-        return _mean(knn_hits(retrieval.neighbours(vectors, NEAREST), codes), draws)
+        return _mean(metrics.knn_hits(retrieval.neighbours(vectors, NEAREST).ids, codes), draws)
 
     return score
-
-
-def knn_hits(neighbours: retrieval.Neighbours, codes: Ints) -> Reals:
-    """Whether the majority label of each text's neighbours is its own, 1 or 0: (n,).
-
-    Its mean is :func:`embedlab.metrics.knn_accuracy`.
-    """
-    near = codes[neighbours.ids]
-    votes = (near[:, :, None] == near[:, None, :]).sum(axis=2)
-    # argmax takes the first of equals, and the first is the nearest.
-    winners = np.take_along_axis(near, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return (winners == codes).astype(np.float64)
 
 
 def _v_measure(labels: Sequence[str], seed: int) -> Scorer:

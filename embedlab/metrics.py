@@ -93,11 +93,21 @@ def knn_accuracy(neighbours: Neighbours, labels: Sequence[Hashable], k: int = 10
         raise EmbedLabError(f"k is {k}; ask for at least 1.")
     if neighbours.k == 0:
         raise EmbedLabError("One text has no neighbours; give at least two.")
-    near = codes[neighbours.ids[:, :k]]
+    return float(knn_hits(neighbours.ids[:, :k], codes).mean())
+
+
+def knn_hits(ids: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Whether the majority label of each text's neighbours is its own, 1 or 0: (n,).
+
+    Args:
+        ids: (n, k), the nearest first.
+        codes: (n,), a label's number.
+    """
+    near = codes[ids]
     votes = (near[:, :, None] == near[:, None, :]).sum(axis=2)
     # argmax takes the first of equals, and the first is the nearest.
     winners = np.take_along_axis(near, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return float((winners == codes).mean())
+    return (winners == codes).astype(np.float64)
 
 
 def v_measure(vectors: npt.ArrayLike, labels: Sequence[Hashable], seed: int = 0) -> float:

@@ -233,7 +233,8 @@ def _data_facts(pairs: PairSet) -> dict[str, Any]:
 def _hardware(backbone: Backbone) -> str:
     if backbone.device.type == "cuda":
         return str(torch.cuda.get_device_name(backbone.device))
-    return f"{torch.get_num_threads()} threads of a {platform.machine()} CPU"
+    n = torch.get_num_threads()
+    return f"{n} thread{'s' * (n != 1)} of a {platform.machine()} CPU"
 
 
 # One cell

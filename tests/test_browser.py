@@ -135,7 +135,7 @@ def _draw_a_box(visitor: Visitor, side: str) -> None:
 
 def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160", method="UMAP")  # which draws the map anew, without a lasso
+        visitor.shows(points="160")
         visitor.tab("Similarity")
         visitor.page.get_by_label("in the map's lasso").check()
         assert "lasso holds fewer than two texts" in visitor.toast()
@@ -146,6 +146,11 @@ def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> Non
         visitor.tab("Similarity")
         assert chosen > 100
         _heatmaps_of(visitor, 32)
+        visitor.tab("Map")
+        visitor.choose("pooling-b", "weighted_mean")  # draws the map anew
+        visitor.titled("b", "bidirectional/weighted_mean")
+        visitor.shows(lasso=str(chosen))
+        expect(visitor.page.locator("#neighbours")).to_contain_text(f"{chosen} of 160 texts")
 
 
 def _heatmaps_of(visitor: Visitor, n: int) -> None:

@@ -118,16 +118,30 @@ def test_a_query_is_embedded_by_each_sides_model(pair, lab, models):
         assert [hit.id for hit in hits] == np.argsort(-cosines, kind="stable")[:5].tolist()
 
 
+def test_a_lasso_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
+    chart = tabs["map"]
+
+    def show(fingerprint: str) -> dict:
+        return chart.show(pair, [None, 15, 0.1, None, (fingerprint, [0, 2])], silent)
+
+    view = show(pair.corpus.fingerprint)
+    assert view[chart.map]["lasso"] == [0, 2]
+    assert view[chart.lasso] == (pair.corpus.fingerprint, [0, 2])
+    assert "2 of" in view[chart.neighbours]
+    other = show("another corpus")
+    assert other[chart.map]["lasso"] == [] and other[chart.lasso] is None
+
+
 def test_the_tabs_show_both_models(pair, tabs):
     def show(tab: str, *values: object) -> dict:
         return tabs[tab].show(pair, values, silent)
 
-    chart, view = tabs["map"], show("map", None, 15, 0.1, None)
+    chart, view = tabs["map"], show("map", None, 15, 0.1, None, None)
     assert view[chart.map]["b"]["title"] == pair.names[1]
     found = show("retrieve", "w1 w2", 5, "")
     assert "&lt;my run&gt;" in found[tabs["retrieve"].lists]
     similarity = tabs["similarity"]
-    heat = show("similarity", TYPED, 10, False, "w1 w2\nw3 w4 w5", 1, 2, [])
+    heat = show("similarity", TYPED, 10, False, "w1 w2\nw3 w4 w5", 1, 2, None)
     for side, place in zip(pair.sides, (similarity.heat_a, similarity.heat_b), strict=True):
         a, b = embed(["w1 w2", "w3 w4 w5"], side.design, side.backbone)
         last = heat[place]["csv"].splitlines()[3].split(",")
@@ -228,7 +242,7 @@ def test_stopping_says_whether_anything_ran():
 @pytest.mark.parametrize("value", [1, 101, None, "5"])
 def test_a_number_out_of_range_is_said_in_a_sentence(pair, tabs, value):
     with pytest.raises(EmbedLabError, match=r"Neighbours is .*; choose 2 to 100\."):
-        tabs["map"].show(pair, (None, value, 0.1, None), silent)
+        tabs["map"].show(pair, (None, value, 0.1, None, None), silent)
 
 
 def test_a_sliders_bounds_are_for_the_eye():

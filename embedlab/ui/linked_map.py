@@ -74,6 +74,7 @@ def map_value(
     selected: int | None = None,
     highlight_a: Sequence[int] = (),
     highlight_b: Sequence[int] = (),
+    lasso: Sequence[int] = (),
     method: str = "UMAP",
     note: str = "",
     caption: str = "",
@@ -90,6 +91,7 @@ def map_value(
         selected: the selected text's index.
         highlight_a: indices of its neighbours under A.
         highlight_b: indices of its neighbours under B.
+        lasso: the indices within a lasso.
         method: how the places were found, "UMAP" or "PCA".
         note: one short line beside the maps.
         caption: what was mapped; it goes with the picture and the data that are taken away.
@@ -103,8 +105,9 @@ def map_value(
     if method not in METHODS:
         raise EmbedLabError(f"{method!r} is not a known method; use one of {', '.join(METHODS)}.")
     codes, names = categories(labels) if labels is not None else ([0] * n, [])
-    selection = _selection(selected, highlight_a, highlight_b, ())
-    for index in [*selection["highlight_a"], *selection["highlight_b"], selection["selected"] or 0]:
+    selection = _selection(selected, highlight_a, highlight_b, lasso)
+    several = [*selection["highlight_a"], *selection["highlight_b"], *selection["lasso"]]
+    for index in [*several, selection["selected"] or 0]:
         if n and not 0 <= index < n:
             raise EmbedLabError(f"{index} is not one of the {n} texts; indices start at 0.")
     return {

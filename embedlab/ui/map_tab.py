@@ -9,6 +9,7 @@ import gradio as gr
 
 from embedlab import metrics
 from embedlab.comparison import NEAREST, quality
+from embedlab.corpus import Corpus
 from embedlab.progress import Progress
 from embedlab.ui import code, render
 from embedlab.ui.linked_map import (
@@ -29,6 +30,14 @@ NO_SELECTION = (
     "Click a point on either map: its nearest texts under both designs appear here, with the "
     "overlap of the two lists."
 )
+
+
+def kept_of(kept: tuple[str, Any] | None, corpus: Corpus) -> Any:
+    """What was selected, if it was selected in this corpus; else None.
+
+    A selection survives a change of design and a new drawing, but not a change of the corpus.
+    """
+    return kept[1] if kept and kept[0] == corpus.fingerprint else None
 
 
 class MapTab(View):
@@ -67,9 +76,10 @@ class MapTab(View):
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
         self.shown = gr.State(None, time_to_live=KEEP)
+        # An index, or the indices within a lasso, and the corpus they are of.
         self.selected = gr.State(None)
-        self.lasso = gr.State([])
-        self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected]
+        self.lasso = gr.State(None)
+        self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected, self.lasso]
         self.outputs = [
             self.map,
             self.neighbours,
@@ -89,7 +99,7 @@ class MapTab(View):
 
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """Both maps, the figures, and the texts whose neighbourhoods changed most."""
-        field, n_neighbors, min_dist, selected = values
+        field, n_neighbors, min_dist, selected, lasso = values
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
         n_neighbors = int(within(n_neighbors, "Neighbours", *NEIGHBOURS))
@@ -102,8 +112,8 @@ class MapTab(View):
             seed=pair.seed,
             progress=report,
         )
-        # A selection survives a change of design, but not of the corpus.
-        kept = selected[1] if selected and selected[0] == corpus.fingerprint else None
+        kept = kept_of(selected, corpus)
+        inside = kept_of(lasso, corpus) or []
         near = self._near(pair, kept) if kept is not None else ((), ())
         name_a, name_b = pair.names
         waiting = maps.method == "PCA" and len(corpus.texts) >= 5
@@ -121,6 +131,7 @@ class MapTab(View):
                 selected=kept,
                 highlight_a=near[0],
                 highlight_b=near[1],
+                lasso=inside,
                 method=maps.method,
                 note=note,
                 caption=pair.caption(
@@ -129,7 +140,9 @@ class MapTab(View):
                     else maps.method
                 ),
             ),
-            self.neighbours: self._lists(pair, kept, field),
+            self.neighbours: self._lasso_list(pair, inside)
+            if inside
+            else self._lists(pair, kept, field),
             self.quality: render.quality_table(
                 quality(corpus, a, field),
                 quality(corpus, b, field),
@@ -144,7 +157,7 @@ class MapTab(View):
             self.changed: self._changed(pair),
             self.code: code.map_code(pair, n_neighbors, min_dist),
             self.selected: (corpus.fingerprint, kept) if kept is not None else None,
-            self.lasso: [],
+            self.lasso: (corpus.fingerprint, inside) if inside else None,
             self.shown: pair.choice,
         }
 
@@ -158,6 +171,7 @@ class MapTab(View):
             self.map: selection_update(index, *self._near(pair, index)),
             self.neighbours: self._lists(pair, index, values[0]),
             self.selected: (pair.corpus.fingerprint, index),
+            self.lasso: None,
         }
 
     def _lasso(
@@ -167,7 +181,7 @@ class MapTab(View):
         if not chosen:
             return self._clear(pair, values, event, report)
         return {
-            self.lasso: chosen,
+            self.lasso: (pair.corpus.fingerprint, chosen),
             self.selected: None,
             self.neighbours: self._lasso_list(pair, chosen),
         }
@@ -178,7 +192,7 @@ class MapTab(View):
         return {
             self.neighbours: render.empty(NO_SELECTION),
             self.selected: None,
-            self.lasso: [],
+            self.lasso: None,
         }
 
     def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:

@@ -21,6 +21,7 @@ from embedlab.ui.figure import (
     figure_value,
     histogram_rows,
 )
+from embedlab.ui.map_tab import kept_of
 from embedlab.ui.parse import whole_number, within
 from embedlab.ui.slider import Slider
 from embedlab.ui.workbench import PRIVATE, Pair, View, Workbench
@@ -169,7 +170,7 @@ class SimilarityTab(View):
         }
 
     def _chosen(
-        self, pair: Pair, which: str, most: int, typed: str, lasso: list[int], report: Progress
+        self, pair: Pair, which: str, most: int, typed: str, lasso: Any, report: Progress
     ) -> tuple[list[str], tuple[Vectors, Vectors]]:
         """The texts to compare and their vectors under A and under B."""
         if which == TYPED:
@@ -180,7 +181,7 @@ class SimilarityTab(View):
             )
             return texts, (a, b)
         n = len(pair.corpus.texts)
-        chosen = [i for i in lasso if i < n] if which == LASSO else []
+        chosen = (kept_of(lasso, pair.corpus) or []) if which == LASSO else []
         if which == LASSO and len(chosen) < 2:
             raise EmbedLabError(
                 "The lasso holds fewer than two texts; draw one around some points on the map, or "
