@@ -79,15 +79,18 @@ def attend(
     key: Tensor,
     value: Tensor,
     attention_mask: Tensor | None,
-    apart: Apart | None = None,
+    *,
+    apart: Apart,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """transformers' SDPA attention, within each text of a row.
 
     ``query``, ``key`` and ``value`` are (1, heads, N, size), the result is (1, N, heads, size);
     the mask is (n, 1, T, T).
+
+    Raises:
+        TypeError: the architecture does not hand on what its model is called with.
     """
-    assert apart is not None
     texts = [_taken_apart(heads, apart.place) for heads in (query, key, value)]
     found, _ = sdpa_attention_forward(module, *texts, attention_mask, **kwargs)
     row = found.flatten(0, 1).flatten(1).index_select(0, apart.order)

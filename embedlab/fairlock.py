@@ -12,6 +12,8 @@ from types import TracebackType
 #: Seconds that long work waits after somebody else's turn, and the most it waits under load.
 PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+#: Seconds that long work goes on before it breathes, so that under load it gets on at all.
+BREATH = 0.4
 
 
 class FairLock:
@@ -25,7 +27,7 @@ class FairLock:
         self._guard = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
         self._held = False
-        self._released = float("-inf")
+        self._released = self._taken = float("-inf")
 
     @contextmanager
     def later(self) -> Iterator[None]:
@@ -43,8 +45,11 @@ class FairLock:
             self._released = before
 
     def breathe(self) -> None:
-        """In the middle of a piece of long work that holds the lock: who waits goes first."""
-        if self._waiting:
+        """In the middle of a piece of long work that holds the lock: who waits goes first.
+
+        Not more often than every :data:`BREATH` seconds.
+        """
+        if self._waiting and time.monotonic() > self._taken + BREATH:
             self.release()
             self._take_later()
 
@@ -55,6 +60,7 @@ class FairLock:
                 self.acquire()  # waits its turn like everybody else
                 break
             time.sleep(PAUSE / 10)
+        self._taken = time.monotonic()
 
     def _take_if_quiet(self) -> bool:
         with self._guard:

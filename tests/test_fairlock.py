@@ -91,3 +91,26 @@ def test_long_work_does_not_slip_in_between_two_turns_of_a_query():
     first = order.index("query")
     assert order[first + 1] == "query"
     assert order[-1] == "piece"  # and it goes on afterwards
+
+
+def test_long_work_breathes_now_and_then(monkeypatch):
+    lock, order = FairLock(), []
+
+    def short() -> None:
+        with lock:
+            order.append("short")
+
+    other = threading.Thread(target=short)
+    with lock.later():
+        lock.breathe()  # nobody waits
+        other.start()
+        while not lock._waiting:
+            time.sleep(0.001)
+        lock.breathe()
+        order.append("too early")
+        monkeypatch.setattr("embedlab.fairlock.BREATH", 0)
+        lock.breathe()
+        order.append("long")
+    other.join(5)
+    assert order == ["too early", "short", "long"]
+    assert lock.acquire(0)

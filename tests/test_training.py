@@ -11,7 +11,7 @@ import torch
 from conftest import tiny_backbone, words
 from torch.nn import functional as F
 
-from embedlab import Design, embed
+from embedlab import Design, embed, fairlock
 from embedlab.adapters import SplitModel, add_lora, with_adapter
 from embedlab.errors import EmbedLabError
 from embedlab.packing import Packer
@@ -335,7 +335,9 @@ def test_an_adapter_config_of_a_stranger_is_refused(tmp_path, change):
 
 
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "mistral", "gemma3_text"])
+@pytest.mark.parametrize(
+    "architecture", ["llama", "qwen2", "qwen3", "mistral", "gemma3_text", "gpt2"]
+)
 def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
     backbone = tiny_backbone(architecture)
     packer = Packer(backbone, attention)
@@ -356,7 +358,19 @@ def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
             torch.testing.assert_close(together, one[0], atol=1e-4, rtol=1e-4)
 
 
-def test_a_backward_pass_lets_who_waits_go_first():
+def test_where_attention_cannot_take_a_row_apart_texts_are_padded():
+    backbone = tiny_backbone()
+    attention = backbone.model.layers[1].self_attn
+    whole = attention.forward
+    attention.forward = lambda *args, apart=None, **kwargs: whole(*args, **kwargs)
+    packer = Packer(backbone, "causal")
+    assert not packer.packs
+    assert packer.layout(backbone.encode(["w1 w2", "w3"])).ids.shape == (2, 3)
+    assert backbone.config._attn_implementation == "sdpa"
+
+
+def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
+    monkeypatch.setattr(fairlock, "BREATH", 0)
     backbone = tiny_backbone()
     backbone.model.requires_grad_(True)
     packer, order = Packer(backbone, "causal"), []
