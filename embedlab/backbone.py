@@ -83,7 +83,7 @@ class Backbone:
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = HeadSize()
         self.lock = FairLock()
-        self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self._budget)
+        self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self.token_budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         self._guard = threading.Lock()
@@ -234,7 +234,10 @@ class Backbone:
         what = f"embedding, {attention}"
         self.sharing.run(
             dict(zip(names, encoded, strict=True)),
-            [[names[i] for i in b] for b in batches([len(e.ids) for e in encoded], self._budget)],
+            [
+                [names[i] for i in b]
+                for b in batches([len(e.ids) for e in encoded], self.token_budget)
+            ],
             (self._handle, attention),
             lambda batch: self._pass(batch, attention),
             keep,
@@ -245,7 +248,8 @@ class Backbone:
         return HiddenStates(tuple(known[key] for key in keys), attention)
 
     @property
-    def _budget(self) -> int:
+    def token_budget(self) -> int:
+        """The most tokens in one pass where other people's texts wait for it."""
         return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
 
     def _pass(self, batch: list[Encoded], attention: str) -> list[TextStates]:

@@ -100,6 +100,8 @@ def _train(
     if runs.resume(training, out):
         say(f"going on after step {training.done} of {training.total}")
     _run(training, out, progress)
+    if training.failed and not training.learned:
+        raise EmbedLabError(training.failed)
     runs.save_run(training, out, backbone_id)
     runs.drop_checkpoint(out)
     for line in (training.failed, history.warning(training.history)):

@@ -124,8 +124,7 @@ def vectors_of_run(folder: str | Path, texts: Sequence[str]) -> Vectors:
     from embedlab.loading import load_backbone
 
     about = read_facts(Path(folder))
-    precision, longest = about["backbone"]["dtype"], about["backbone"].get("max_length", 512)
-    backbone = load_backbone(folder, device="cpu", dtype=precision, max_length=longest)
+    backbone = load_backbone(folder, device="cpu", dtype=about["backbone"]["dtype"])
     return embed(texts, design_of(about), backbone)
 
 

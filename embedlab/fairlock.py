@@ -37,12 +37,10 @@ class FairLock:
         piece of the long work would slip in, and the query would wait for two.
         """
         self._take_later()
-        before = self._released
         try:
             yield
         finally:
-            self.__exit__(None, None, None)
-            self._released = before
+            self._hand_on()
 
     def breathe(self) -> None:
         """In the middle of a piece of long work that holds the lock: who waits goes first.
@@ -50,7 +48,7 @@ class FairLock:
         Not more often than every :data:`BREATH` seconds.
         """
         if self._waiting and time.monotonic() > self._taken + BREATH:
-            self.release()
+            self._hand_on()
             self._take_later()
 
     def _take_later(self) -> None:
@@ -87,8 +85,11 @@ class FairLock:
         return False
 
     def release(self) -> None:
-        """Hand the lock on."""
+        """Hand the lock on; long work waits for a moment then, in case its holder asks again."""
         self._released = time.monotonic()
+        self._hand_on()
+
+    def _hand_on(self) -> None:
         with self._guard:
             if self._waiting:
                 self._waiting.popleft().set()  # handed over while still held

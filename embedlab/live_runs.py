@@ -80,6 +80,7 @@ class LiveRun:
     progress: tuple[int, int, str] = (0, 0, "")
     history: tuple[history.Step, ...] = ()
     total: int = 0
+    held: int = 0
     backbone: Backbone | None = None
     about: dict[str, Any] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
@@ -100,11 +101,11 @@ class LiveRun:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether it was stopped before its end, and not by a loss that is no number."""
+        """Whether something is left to train or to save, and the loss still is a number."""
         training = self.training
         if not self.over or training is None or training.failed:
             return False
-        return training.done < training.total
+        return training.done < training.total or self.about.get("steps") != training.done
 
     @property
     def seconds_left(self) -> float | None:
@@ -305,36 +306,53 @@ class LiveRuns:
             run.training = Training(
                 base, request.design, request.pairs, request.recipe, name=name, progress=report
             )
+        run.held = len(run.training.held)
         run.state = TRAINING
         late = ""
         for step in run.training.run(report):
             run.history = tuple(run.training.history)
+            run.message = history.warning(run.history)
             if time.monotonic() - began > most and 0 < step.number < run.total:
                 late = f"Stopped after {self.limits.max_train_minutes} minutes, the longest here."
                 break
         self._publish(run, base)
-        run.message = " ".join(
-            part for part in (run.training.failed, late, history.warning(run.history)) if part
-        )
-        if run.backbone is not None and request.score and not run.stop.is_set():
-            run.state = SCORING
-            self._score(run, base, report)
-        ended = run.training.done == run.training.total
-        run.state = DONE if ended else FAILED if run.training.failed else STOPPED
+        failed, ended = run.training.failed, run.training.done == run.training.total
+        said = [failed, late, history.warning(run.history)]
+        if run.backbone is not None and request.score and run.id in self._runs:
+            said.append(self._scored(run, base, report))
+        run.message = " ".join(filter(None, said))
+        run.state = DONE if ended else FAILED if failed else STOPPED
+        if not run.can_go_on:
+            run.training = None  # it keeps the optimiser and what the frozen layers left behind
 
     def _publish(self, run: LiveRun, base: Backbone) -> None:
         """A model of its own for everyone who looks: the training may go on and change its own."""
         assert run.training is not None
-        if run.training.done == 0:
+        if run.training.learned == 0:
             return
-        run.version += 1
-        run.about = runs.save_run(run.training, run.saved, run.request.backbone_id)
-        run.backbone, _ = runs.load_run(run.saved, base)
+        folder = run.folder / f"version-{run.version + 1}"
+        shutil.rmtree(folder, ignore_errors=True)  # what a full disk left
+        about = runs.save_run(run.training, folder, run.request.backbone_id)
+        run.backbone, _ = runs.load_run(folder, base)
+        run.about, run.version = about, run.version + 1
 
-    def _score(self, run: LiveRun, base: Backbone, report: Progress) -> None:
+    def _scored(self, run: LiveRun, base: Backbone, report: Progress) -> str:
+        """Score before and after; why there are no scores, where there are none.
+
+        What was stopped is scored too; to be stopped again ends the scoring.
+        """
         assert run.backbone is not None
-        run.changes = evaluation.before_and_after(base, run.backbone, run.request.design, report)
-        run.about = runs.add_facts(run.saved, before_after=evaluation.to_json(run.changes))
+        run.stop.clear()
+        run.state = SCORING
+        try:
+            found = evaluation.before_and_after(base, run.backbone, run.request.design, report)
+            run.about = runs.add_facts(run.saved, before_after=evaluation.to_json(found))
+        except Cancelled:
+            return "Not scored before and after: stopped."
+        except EmbedLabError as error:
+            return f"Not scored before and after: {error}"
+        run.changes = found
+        return ""
 
     # Files and forgetting
 

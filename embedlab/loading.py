@@ -22,6 +22,8 @@ from embedlab.states import StateCache
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Rises when a converted backbone would differ, so that an old conversion is not reused.
 CONVERSION = 1
+#: Tokens of the longest text where nothing is said.
+LONGEST = 512
 
 
 def load_backbone(
@@ -29,7 +31,7 @@ def load_backbone(
     device: str = "auto",
     dtype: str = "auto",
     *,
-    max_length: int = 512,
+    max_length: int | None = None,
     cache: StateCache | None = None,
     progress: Progress = silent,
 ) -> Backbone:
@@ -42,7 +44,7 @@ def load_backbone(
         dtype: ``float32``, ``bfloat16`` or ``auto``: bfloat16 on a GPU, and on a CPU whichever of
             the two multiplies matrices faster there. float16 is not offered: first-token
             activations beyond 65,504 overflow it.
-        max_length: longest text in tokens, EOS included.
+        max_length: longest text in tokens, EOS included; by default 512, or what a training had.
         cache: where hidden states are kept.
         progress: called while downloading, converting and loading.
 
@@ -80,7 +82,7 @@ def load_backbone(
         key=key or f"{name}@{getattr(model.config, '_commit_hash', None)}",
         source=source,
         note=note,
-        max_length=max_length,
+        max_length=max_length or LONGEST,
         cache=cache,
     )
     leak_probe(backbone)
@@ -91,17 +93,16 @@ def _trained(
     folder: Path,
     device: str,
     dtype: str,
-    max_length: int,
+    max_length: int | None,
     cache: StateCache | None,
     progress: Progress,
 ) -> Backbone:
     """What ``embedlab train`` left in a folder, on the backbone that it names."""
-    base_id = runs.read_facts(folder)["backbone"]["id"]
+    of = runs.read_facts(folder)["backbone"]
+    base_id, longest = of["id"], max_length or of.get("max_length")
     if (Path(base_id) / runs.FACTS).is_file():
         raise EmbedLabError(f"The run in {folder.name!r} names another run as its backbone.")
-    base = load_backbone(
-        base_id, device, dtype, max_length=max_length, cache=cache, progress=progress
-    )
+    base = load_backbone(base_id, device, dtype, max_length=longest, cache=cache, progress=progress)
     trained, _ = runs.load_run(folder, base)
     return trained
 

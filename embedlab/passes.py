@@ -124,9 +124,10 @@ class Pooler:
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
         lengths = [len(e.ids) for e in encoded]
+        most = min(self.recipe.micro_tokens, self.backbone.token_budget)
         if self.source is None:
-            return list(batches(lengths, self.recipe.micro_tokens))
-        return self.source.packer.parts(lengths, self.recipe.micro_tokens)
+            return list(batches(lengths, most))
+        return self.source.packer.parts(lengths, most)
 
     def pooled(
         self, batch: Sequence[tuple[str, bool]], encoded: Sequence[Encoded], seed: int

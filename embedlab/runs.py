@@ -30,6 +30,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.files import disk_trouble, save_tensors, write_whole
 from embedlab.history import Step
 from embedlab.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.recipe import CUTS
 from embedlab.training import Training
 
 FORMAT = 1
@@ -69,7 +70,7 @@ def facts(training: Training, backbone_id: str, **more: Any) -> dict[str, Any]:
             "in_domain": list(pairs.in_domain),
         },
         "seed": training.recipe.seed,
-        "steps": training.done,
+        "steps": training.learned,
         "failed": training.failed,
         "seconds": round(sum(step.seconds for step in training.history), 1),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
@@ -195,6 +196,8 @@ def save_checkpoint(training: Training, folder: Path) -> None:
     tensors: dict[str, Tensor] = {}
     for i, parameter in enumerate(training.parameters):
         tensors[f"parameter.{i}"] = parameter
+        if training.good is not None:
+            tensors[f"good.{i}"] = training.good[i]
         for name, value in training.optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value)
     about = {
@@ -249,6 +252,11 @@ def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
             state[parameter][key.removeprefix(prefix)] = (
                 value if value.ndim == 0 else value.to(parameter.device)
             )
+    if "good.0" in tensors:
+        training.good = [
+            tensors[f"good.{i}"].to(parameter.device)
+            for i, parameter in enumerate(training.parameters)
+        ]
 
 
 def drop_checkpoint(folder: Path) -> None:
@@ -260,7 +268,7 @@ def _identity(training: Training) -> dict[str, Any]:
     return {
         "design": training.design.name,
         "prompts": [training.design.query_prompt, training.design.document_prompt],
-        "recipe": training.recipe.asdict(),
+        "recipe": {k: v for k, v in training.recipe.asdict().items() if k not in CUTS},
         "backbone": training.base.key,
         "data": training.pairs.digest,
     }

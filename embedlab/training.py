@@ -32,6 +32,8 @@ from embedlab.recipe import Recipe
 if TYPE_CHECKING:
     from embedlab.training_data import PairSet
 
+#: Full passes whose activations are kept at most, whatever the recipe says.
+KEPT_PASSES = 4
 #: A text, and whether it is a query (and so gets the query prompt).
 Asked = tuple[str, bool]
 
@@ -89,7 +91,8 @@ class Training:
         self.history: list[Step] = []
         self.done = 0
         self.failed = ""
-        self._good: list[Tensor] | None = None
+        #: The last weights that gave a finite loss.
+        self.good: list[Tensor] | None = None
         self._order: tuple[int, list[int]] | None = None
         if recipe.mode == "head":
             self._fill_cache(progress)
@@ -127,6 +130,11 @@ class Training:
     def total(self) -> int:
         """Steps of both phases."""
         return self.recipe.mntp_steps + self.recipe.steps
+
+    @property
+    def learned(self) -> int:
+        """The steps that are in the weights: a training that failed went back by one."""
+        return max(0, self.done - 1) if self.failed else self.done
 
     def result(self) -> Backbone:
         """The backbone with what was learned so far, for any number of threads."""
@@ -172,11 +180,15 @@ class Training:
         seconds = time.perf_counter() - start
         self.done += 1
         # The update is made: being stopped while scoring must not lose its place in the history.
+        step = Step(self.done, phase, loss, lr, tokens, seconds)
         try:
-            held = self.score(progress) if self._is_due() else None
+            if self._is_due():
+                step = dataclasses.replace(step, held_out=self.score(progress))
         except Cancelled:
-            held = None
-        return self._note(Step(self.done, phase, loss, lr, tokens, seconds, held))
+            pass
+        finally:
+            self._note(step)
+        return step
 
     def _note(self, step: Step) -> Step:
         self.history.append(step)
@@ -214,15 +226,15 @@ class Training:
             )
             self.optimizer.zero_grad(set_to_none=True)
             return False
-        self._good = [p.detach().clone() for p in self.parameters]
+        self.good = [p.detach().clone() for p in self.parameters]
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return True
 
     @torch.no_grad()
     def _go_back(self) -> None:
-        if self._good is not None:
-            for parameter, good in zip(self.parameters, self._good, strict=True):
+        if self.good is not None:
+            for parameter, good in zip(self.parameters, self.good, strict=True):
                 parameter.copy_(good)
 
     # One step
@@ -277,7 +289,7 @@ class Training:
         encoded = self.pooler.encode(texts)
         lengths = [len(e.ids) for e in encoded]
         parts = self.pooler.parts(encoded)
-        keep = sum(lengths) <= self.recipe.keep_tokens
+        keep = sum(lengths) <= min(self.recipe.keep_tokens, KEPT_PASSES * self.base.token_budget)
 
         def forward(number: int) -> Tensor:
             progress(self.done, self.total, "training")
@@ -304,7 +316,8 @@ class Training:
         pairs = self.train_pairs
         texts = [t for i in self.batch(self.done) for t in (pairs.anchors[i], pairs.positives[i])]
         encoded = self.live.encode(list(dict.fromkeys(texts)))
-        encoded = [e for e in encoded if len(e.ids) > 2]
+        # Of a text of one token only the EOS could be masked.
+        encoded = [e for e in encoded if len(e.ids) > 2] or encoded
         self.adapter.train()
         seed = _draw(self.recipe.seed, self.done)
         loss = mntp.backward(self.live, encoded, self.pooler.parts(encoded), seed)

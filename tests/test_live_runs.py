@@ -7,12 +7,14 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from conftest import tiny_backbone
 from test_training import TEXTS, pair_set, recipe
 
-from embedlab import Design, EmbedLabError, embed
+from embedlab import Design, EmbedLabError, embed, evaluation, runs
 from embedlab.config import Limits
-from embedlab.live_runs import DONE, FAILED, STOPPED, LiveRuns, Request
+from embedlab.live_runs import DONE, FAILED, SCORING, STOPPED, LiveRuns, Request
+from embedlab.training import Training
 
 
 @pytest.fixture
@@ -27,13 +29,13 @@ def live(backbone):
     runs.close()
 
 
-def request(design="causal/eos", **changes) -> Request:
+def request(design="causal/eos", score=False, **changes) -> Request:
     return Request(
         backbone_id="tiny",
         design=Design.parse(design),
         pairs=pair_set(),
         recipe=recipe(**changes),
-        score=False,
+        score=score,
     )
 
 
@@ -51,7 +53,9 @@ def test_a_run_ends_with_a_backbone_of_its_own(live, backbone):
     assert [step.number for step in run.history] == [0, 1, 2, 3, 4]
     design = Design.parse("M5")
     found = embed(TEXTS, design, live.backbone(run.id))
-    np.testing.assert_array_equal(found, embed(TEXTS, design, run.training.result()))
+    alone = Training(backbone, design, pair_set(), recipe())
+    list(alone.run())
+    np.testing.assert_array_equal(found, embed(TEXTS, design, alone.result()))
     assert abs(found - embed(TEXTS, design, backbone)).max() > 1e-3
 
 
@@ -100,7 +104,7 @@ def test_a_stop_before_the_first_step_has_no_model(live, monkeypatch):
     run = live.submit(request(steps=2000, batch=16))
     live.stop(run.id)
     until(lambda: run.over)
-    if run.training is None or run.training.done == 0:
+    if len(run.history) < 2:
         with pytest.raises(EmbedLabError, match="learned nothing"):
             live.backbone(run.id)
     assert run.state == STOPPED
@@ -139,6 +143,69 @@ def test_a_failure_is_a_sentence_and_the_next_run_is_served(live):
     fine = live.submit(request())
     until(lambda: fine.over)
     assert fine.state == DONE
+
+
+def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
+    saved = runs.save_run
+
+    def full(*args, **kwargs):
+        raise EmbedLabError("version-1 could not be stored: the disk is full.")
+
+    monkeypatch.setattr(runs, "save_run", full)
+    run = live.submit(request())
+    until(lambda: run.over)
+    assert run.state == FAILED and "the disk is full" in run.message
+    assert run.backbone is None and run.can_go_on
+    monkeypatch.setattr(runs, "save_run", saved)
+    live.go_on(run.id)
+    until(lambda: run.state == DONE)
+    assert run.about["steps"] == 4 and runs.read_facts(run.saved)["steps"] == 4
+    assert not run.can_go_on
+
+
+def test_a_loss_that_is_no_number_at_once_leaves_no_model():
+    broken = tiny_backbone()
+    with torch.no_grad():
+        broken.model.norm.weight.fill_(float("nan"))
+    live = LiveRuns(lambda _id, _progress: broken, Limits())
+    run = live.submit(request("causal/mean"))
+    until(lambda: run.over)
+    assert run.state == FAILED and "lower learning rate" in run.message
+    assert run.backbone is None and not run.can_go_on
+    live.close()
+
+
+def test_scores_that_cannot_be_had_do_not_cost_the_model(live, monkeypatch):
+    def unreached(*args):
+        raise EmbedLabError("stsb could not be downloaded.")
+
+    monkeypatch.setattr(evaluation, "before_and_after", unreached)
+    run = live.submit(request(score=True))
+    until(lambda: run.over)
+    assert (run.state, run.changes) == (DONE, ())
+    assert run.message == "Not scored before and after: stsb could not be downloaded."
+    assert run.backbone is not None
+
+
+def test_what_was_stopped_is_scored_until_it_is_stopped_again(live, monkeypatch):
+    seen = []
+
+    def slowly(base, trained, design, progress):
+        seen.append(trained)
+        while True:
+            progress(0, 1, "scoring")
+            time.sleep(0.01)
+
+    monkeypatch.setattr(evaluation, "before_and_after", slowly)
+    run = live.submit(request(score=True, steps=2000))
+    until(lambda: len(run.history) > 2)
+    live.stop(run.id)
+    until(lambda: seen)
+    assert run.state == SCORING and seen == [run.backbone]
+    live.stop(run.id)
+    until(lambda: run.over)
+    assert run.state == STOPPED and "Not scored" in run.message
+    assert run.can_go_on
 
 
 def test_runs_are_forgotten_with_their_files():

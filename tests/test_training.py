@@ -257,7 +257,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights():
     training = trained("causal/eos")
     with torch.no_grad():
         training.parameters[0].fill_(float("nan"))
-    good = [p.clone() for p in training._good]
+    good = [p.clone() for p in training.good]
     training.done -= 1
     list(training.run())
     assert "lower learning rate" in training.failed

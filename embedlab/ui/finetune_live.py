@@ -230,11 +230,9 @@ class LivePanel:
 
     def _figures(self, run: LiveRun) -> dict[Any, Any]:
         history = run.history
-        training = run.training
-        held = 0 if training is None or training.held is None else len(training.held)
         rows = _rows(history)
         made = {
-            self.loss: ("loss", loss_curve(history, run.total, held_out=held)),
+            self.loss: ("loss", loss_curve(history, run.total, held_out=run.held)),
             self.rate: ("learning-rate", learning_rate_curve(history, run.total)),
             self.speed: ("speed", speed_curve(history, run.total)),
         }

@@ -84,7 +84,7 @@ class ResultsPanel:
             words = (
                 "The scores before and after appear here in about a minute."
                 if wanted
-                else "This training was not scored; tick 'Score before and after' for the table."
+                else "This training has no scores; tick 'Score before and after' for the table."
             )
             return render.note([words])
         about = f"{run.about.get('name', run.request.name)}, {run.request.design}"
