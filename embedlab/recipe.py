@@ -86,6 +86,10 @@ class Recipe:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and abs(value) < math.inf):
                 raise EmbedLabError(f"{name} is {value!r}; it must be a number.")
+            if isinstance(getattr(Recipe, name), int):
+                if value != int(value):
+                    raise EmbedLabError(f"{name} is {value!r}; it must be a whole number.")
+                object.__setattr__(self, name, int(value))
             if not low <= value <= high:
                 raise EmbedLabError(f"{name} is {value:,}; use {low:,} to {high:,}.")
 

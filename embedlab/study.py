@@ -100,6 +100,8 @@ class Study:
                     raise EmbedLabError(f"The {what} {value!r} is given twice; leave one out.")
         if not self.seeds:
             raise EmbedLabError("'seeds' is empty; give at least one, such as [0, 1, 2].")
+        if not all(0 <= seed < 2**31 for seed in self.seeds):
+            raise EmbedLabError(f"The seeds are {list(self.seeds)}; use 0 to {2**31 - 1:,}.")
         if not (self.tasks or self.mteb):
             raise EmbedLabError("There is nothing to measure; name some 'tasks'.")
         if not 0 < self.alpha < 1:
@@ -214,7 +216,6 @@ def study_from(raw: Mapping[str, Any], name: str = "study") -> Study:
 
 def _tasks(raw: Mapping[str, Any]) -> tuple[Task, ...]:
     """The tasks named, at the sizes given; a name such as ``stsb`` stands for its twelve parts."""
-    default = [] if raw.get("mteb") else list(STUDY_TASKS)
     sizes = mapping(raw.get("sizes", {}), "sizes")
     for category, size in sizes.items():
         if category not in MEASURES:
@@ -225,8 +226,8 @@ def _tasks(raw: Mapping[str, Any]) -> tuple[Task, ...]:
             raise EmbedLabError(f"sizes: {category} is {size}; use 0 (all) or more.")
     words = _typed(raw.get("words", 0), int, "words")
     chosen: list[Task] = []
-    for name in list_of(raw.get("tasks", default), "tasks"):
-        if name not in STUDY_TASKS:
+    for name in list_of(raw.get("tasks", list(STUDY_TASKS)), "tasks"):
+        if not isinstance(name, str) or name not in STUDY_TASKS:
             raise EmbedLabError(
                 f"tasks: {str(name)[:60]!r} is not known; use {', '.join(STUDY_TASKS)}."
             )

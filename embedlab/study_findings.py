@@ -95,7 +95,8 @@ class _Findings:
 
     def _models(self) -> list[Model]:
         """Yardsticks first, then the designs in the study's order: untrained, then trained."""
-        trained = {cell["label"] for cell in self.done if cell["kind"] == "trained"}
+        # What the study trains is compared trained, also while its cells are not done yet.
+        trained = {cell.label for cell, _ in self.expected if cell.kind == "trained"}
         found = []
         labels = [*self.study["yardsticks"], *self.study["designs"]]
         for label in labels:
@@ -152,12 +153,22 @@ class _Findings:
 
     def _summary(self, model: Model) -> Summary:
         of_category = [self._seed_scores(model, self._of(c)) for c in self.categories]
+        rivals = self._compared()
         return Summary(
             title=model.title,
             kind=model.kind,
             means=tuple(_number(scores.mean()) for scores in of_category),
             seed_sds=tuple(study_stats.seed_sd(scores) for scores in of_category),
+            wins=tuple(self._wins(model, rivals, self._of(c)) for c in self.categories)
+            if model in rivals and len(rivals) > 1
+            else (),
         )
+
+    def _wins(self, model: Model, rivals: Sequence[Model], tasks: Sequence[TaskFacts]) -> int:
+        """On how many tasks no rival's mean over its seeds is higher."""
+        table = np.array([[self._seed_scores(m, [t]).mean() for t in tasks] for m in rivals])
+        best = np.nanmax(table, axis=0, initial=-np.inf)
+        return int((table[rivals.index(model)] == best).sum())
 
     def _of(self, category: str) -> list[TaskFacts]:
         return [task for task in self.tasks if task.category == category]
@@ -220,6 +231,11 @@ class _Findings:
                 if pair:
                     found_, why = judged(PAPER[category], pair[0], inside)
                     said = "helps" if PAPER[category] else "no reliable gain"
+                    models = [m for m in self._compared() if m.label in (a, b)]
+                    mine = next(m for m in models if m.label == b)
+                    tasks = self._of(category)
+                    wins = self._wins(mine, models, tasks)
+                    why += f" {alias} is ahead on {wins} of {len(tasks)} tasks."
                     found.append(Claim(category, "M1", alias, said, found_, why))
         return found
 
@@ -259,6 +275,11 @@ class _Findings:
             )
         if study["recipe"] and len(study["seeds"]) == 1:
             notes.append("One seed: how far another would have led elsewhere is not known.")
+        if study["recipe"] and len(study["seeds"]) > 1:
+            notes.append(
+                f"Every verdict is of the {len(study['seeds'])} seeds that were run, averaged: "
+                "their spread stands beside the scores and enters no test."
+            )
         data = self.about.get("data") or {}
         if data.get("in_domain"):
             notes.append(

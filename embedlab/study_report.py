@@ -67,12 +67,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Summary:
-    """A model's mean over the tasks of every category, and the spread of its seeds there."""
+    """A model's mean over the tasks of every category, and the spread of its seeds there.
+
+    ``wins`` counts the tasks of a category on which none of the designs compared scores higher;
+    it is empty for a model that is not compared.
+    """
 
     title: str
     kind: str
     means: tuple[float | None, ...]
     seed_sds: tuple[float | None, ...]
+    wins: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

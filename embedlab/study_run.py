@@ -129,6 +129,7 @@ def run(
         "data": None if pairs is None else _data_facts(pairs),
         "command": command,
     }
+    _check_unchanged(folder, facts, tasks)
     bench = _Bench(study, folder, backbone, pairs, facts, progress, (device, dtype))
     _write(folder / "study.json", _identity(study) | facts | {"tasks": tasks})
     for number, cell in enumerate(study.cells, start=1):
@@ -165,6 +166,27 @@ def _claim(study: Study, folder: Path) -> None:
         raise EmbedLabError(
             f"{folder.name!r} holds the results of another study ({str(known.get('name'))[:60]!r}, "
             f"or this one before it was changed); choose a new folder."
+        )
+
+
+def _check_unchanged(folder: Path, facts: dict[str, Any], tasks: list[dict[str, Any]]) -> None:
+    """What the cells there were trained and measured on must be what there is now.
+
+    Raises:
+        EmbedLabError: a file of pairs or a corpus is another than when the study began.
+    """
+    known = _read(folder / "study.json") or {}
+    before = {task["id"]: task["sha256"] for task in known.get("tasks", [])}
+    if "tasks" in known and before != {task["id"]: task["sha256"] for task in tasks}:
+        raise EmbedLabError(
+            f"The tasks are measured on other texts than when the study in {folder.name!r} began; "
+            "choose a new folder."
+        )
+    data, now = known.get("data"), facts["data"]
+    if data is not None and data["sha256"] != (now or {}).get("sha256"):
+        raise EmbedLabError(
+            f"{data['title'][:60]!r} holds other pairs than when the study in {folder.name!r} "
+            "began; choose a new folder."
         )
 
 
@@ -292,7 +314,11 @@ def _trained(bench: _Bench, cell: Cell, design: Design) -> Training:
     recipe = replace(bench.study.recipe, seed=cell.seed)
     work = bench.folder / "work" / cell.name
     training = Training(bench.backbone, design, bench.pairs, recipe, progress=bench.progress)
-    runs.resume(training, work)
+    try:
+        runs.resume(training, work)
+    except EmbedLabError:  # of other data or damaged: a cell can always start over
+        runs.drop_checkpoint(work)
+        training = Training(bench.backbone, design, bench.pairs, recipe, progress=bench.progress)
     for step in training.run(bench.progress):
         if step.number and step.number % recipe.evaluate_every == 0:
             runs.save_checkpoint(training, work)

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from embedlab import stats
 from embedlab.stats import Reals, verdict
 from embedlab.study_power import (
+    FEWEST_DATASETS,
     detectable_effect,
     randomisation_p,
     rank_biserial,
@@ -173,12 +174,12 @@ class DatasetComparison:
     """Two designs over n datasets: what ``b`` gains on ``a``.
 
     ``difference`` is the mean over datasets, ``low`` and ``high`` its 95 % bootstrap interval over
-    datasets (with a handful of them too narrow: the test decides, not the interval). ``p`` is of
-    the exact two-sided Wilcoxon signed-rank test, ``corrected`` after Holm. ``effect`` is the
-    matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), from -1, ``a`` better wherever
-    they differ, to 1. ``detectable_difference`` is the smallest mean difference that would have
-    been found (:func:`~embedlab.study_power.detectable_effect`, in the unit of the scores), and
-    ``why`` a sentence where nothing could have been. None stands for what is not known.
+    datasets, None below six of them (and somewhat narrow up to a dozen: the test decides, not the
+    interval). ``p`` is of the exact two-sided Wilcoxon signed-rank test, ``corrected`` after Holm.
+    ``effect`` is the matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), from -1, ``a``
+    better wherever they differ, to 1. ``detectable_difference`` is the smallest mean difference
+    that would have been found (:func:`~embedlab.study_power.detectable_effect`, in the unit of the
+    scores), ``why`` a sentence where nothing could have been. None stands for what is not known.
     """
 
     a: str
@@ -240,7 +241,8 @@ def compare_over_datasets(
     ):
         n = len(gain)
         bounds = stats.interval(stats.mean, gain, n_resamples=n_resamples, seed=seed)
-        low, high = _ends(*bounds) or (None, None)
+        # The bootstrap of a handful is no interval: of two it would be their own two values.
+        low, high = (_ends(*bounds) if n >= FEWEST_DATASETS else None) or (None, None)
         smallest = detectable_effect(n, comparisons, alpha, power)
         found.append(
             DatasetComparison(

@@ -35,22 +35,27 @@ def summary_table(report: Report) -> str:
     """Every model's mean over the tasks of a category, and the spread of its seeds."""
     if not report.models:
         return NOTHING
+    counts = [sum(t.category == category for t in report.tasks) for category in report.categories]
     rows = [
         (
             _breaking(summary.title),
             *(
-                points(mean) + ("" if sd is None else _small(f"± {points(sd)}"))
-                for mean, sd in zip(summary.means, summary.seed_sds, strict=True)
+                points(mean)
+                + ("" if sd is None else _small(f"± {points(sd)}"))
+                + (_small(f"best on {summary.wins[i]} of {counts[i]}") if summary.wins else "")
+                for i, (mean, sd) in enumerate(zip(summary.means, summary.seed_sds, strict=True))
             ),
         )
         for summary in report.summary
     ]
-    counts = [sum(t.category == category for t in report.tasks) for category in report.categories]
     header = [
         f"{escape(category)}{_small(f'{n} task' + 's' * (n != 1))}"
         for category, n in zip(report.categories, counts, strict=True)
     ]
-    caption = "Mean score ×100 over the tasks of a category; ± one standard deviation of the seeds."
+    caption = (
+        "Mean score ×100 over the tasks of a category; ± one standard deviation of the seeds; on "
+        "how many tasks none of the designs compared scores higher, separable or not."
+    )
     return _table(["Model", *header], rows, caption)
 
 

@@ -83,7 +83,9 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
         ({"seeds": [0, 0]}, "given twice"),
         ({"seeds": []}, "'seeds' is empty"),
         ({"seeds": ["one"]}, "seeds is 'one'"),
+        ({"seeds": [-1]}, "use 0 to"),
         ({"tasks": ["nothing"]}, "'nothing' is not known"),
+        ({"tasks": [{"stsb": 20}]}, "is not known"),
         ({"tasks": ["bbc", "bbc"]}, "given twice"),
         ({"tasks": []}, "nothing to measure"),
         ({"sizes": {"Ranking": 3}}, "'Ranking' is not a category"),
@@ -94,12 +96,17 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
         ({"training": {"steps": 3}}, "give its 'data'"),
         ({"training": {"data": "stsb-train", "step": 3}}, "'step' is no part of a recipe"),
         ({"training": {"data": "stsb-train", "steps": "three"}}, "steps is 'three'"),
+        ({"training": {"data": "stsb-train", "steps": 3.5}}, "steps is 3.5"),
         ({"training": "stsb-train"}, "key: value"),
     ],
 )
 def test_what_a_study_cannot_be_is_said(change, message):
     with pytest.raises(EmbedLabError, match=message):
         study_from(PLAIN | change)
+
+
+def test_mtebs_own_tasks_are_measured_beside_ours():
+    assert study_from(PLAIN | {"mteb": ["STS12"]}).tasks == study_from(PLAIN).tasks
 
 
 def test_a_file_is_read_and_a_missing_one_is_named(tmp_path):

@@ -164,10 +164,40 @@ def test_a_part_is_reported_as_a_part(tmp_path):
     assert all(s.seed_sd is None for s in report.scores)
 
 
+def test_an_untrained_design_is_not_compared_while_its_training_is_missing(tmp_path):
+    left_out = [c for c in STUDY.cells if (c.label, c.kind) == (M5, "trained")]
+    report = report_of(made_up(tmp_path / "s", {}, left_out))
+    assert (M5, "untrained") in {(m.label, m.kind) for m in report.models}
+    assert {(d.over.a, d.over.b) for d in report.over_datasets} == {(M1, "causal/mean")}
+    assert report.claims == ()
+
+
+def test_wins_are_counted_among_the_designs_compared(report, folder):
+    retrieval = [task.id for task in STUDY.tasks if task.category == "Retrieval"]
+
+    def means(label):
+        rows = [{t["id"]: t["score"] for t in c["tasks"]} for c in cells_of(folder, label)]
+        return [np.mean([row[i] for row in rows]) for i in retrieval]
+
+    table = {label: means(label) for label in (M1, M5, "causal/mean")}
+    at = report.categories.index("Retrieval")
+    for model, summary in zip(report.models, report.summary, strict=True):
+        if model.kind == "untrained":
+            assert summary.wins == ()
+            continue
+        best = [max(scores) for scores in zip(*table.values(), strict=True)]
+        expected = sum(a == b for a, b in zip(table[model.label], best, strict=True))
+        assert summary.wins[at] == expected
+    claim = next(c for c in report.claims if c.category == "Retrieval")
+    ahead = sum(b > a for a, b in zip(table[M1], table[M5], strict=True))
+    assert f"M5 is ahead on {ahead} of 2 tasks" in claim.why
+
+
 def test_what_to_know_is_noted(report):
     text = " ".join(report.notes)
     assert "in-domain for stsb" in text
     assert "first 9 words" in text
+    assert "of the 2 seeds that were run" in text
 
 
 def test_a_report_is_kept_and_read_again(report, tmp_path):

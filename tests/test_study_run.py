@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from dataclasses import replace
 
 import pytest
 
-from embedlab import study_run
+from embedlab import runs, study_run
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.study import study_from
 from embedlab.study_findings import report_of
@@ -122,6 +123,32 @@ def test_a_folder_of_another_study_is_refused_and_kept(undisturbed, small):
     with pytest.raises(EmbedLabError, match="results of another study"):
         study_run.run(other, folder)
     assert sorted(folder.rglob("*.json")) == before
+
+
+def test_other_pairs_than_when_it_began_are_refused(undisturbed, small, tmp_path):
+    folder = tmp_path / "moved"
+    shutil.copytree(undisturbed[0], folder)
+    about = json.loads((folder / "study.json").read_text())
+    about["data"]["sha256"] = "0" * 64
+    (folder / "study.json").write_text(json.dumps(about))
+    with pytest.raises(EmbedLabError, match="holds other pairs than when the study"):
+        study_run.run(small, folder)
+    about["tasks"][0]["sha256"] = "0" * 64
+    (folder / "study.json").write_text(json.dumps(about))
+    with pytest.raises(EmbedLabError, match="measured on other texts"):
+        study_run.run(small, folder)
+
+
+def test_a_damaged_checkpoint_is_started_over(undisturbed, small, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(undisturbed[0], folder)
+    cell = next(cell for cell in small.cells if cell.kind == "trained")
+    (folder / "cells" / f"{cell.name}.json").unlink()
+    work = folder / "work" / cell.name
+    work.mkdir(parents=True)
+    (work / runs.CHECKPOINT).write_bytes(b"no checkpoint")
+    study_run.run(small, folder)
+    assert findings(folder) == findings(undisturbed[0])
 
 
 def test_a_folder_with_other_things_is_refused(small, tmp_path):
