@@ -29,6 +29,9 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
 #: What a batch costs besides its tokens, in tokens: small products keep a processor less busy.
 BATCH_COST = 48
 
+#: Texts that are tokenised in one go.
+AT_ONCE = 256
+
 _LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
 
 
@@ -173,8 +176,11 @@ class Backbone:
         if not texts:
             return []
         whole = [_sound(prompt + text) for text in texts]
-        with self._guard:
-            ids = self.tokenizer([text[:limit] for text in whole], verbose=False)["input_ids"]
+        ids: list[list[int]] = []
+        for start in range(0, len(whole), AT_ONCE):  # others tokenise between
+            some = [text[:limit] for text in whole[start : start + AT_ONCE]]
+            with self._guard:
+                ids += self.tokenizer(some, verbose=False)["input_ids"]
         eos = self.tokenizer.eos_token_id
         encoded = []
         for text, row in zip(whole, ids, strict=True):

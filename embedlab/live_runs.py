@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import re
 import secrets
 import shutil
@@ -20,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from embedlab import evaluation, history, runs
 from embedlab.backbone import Backbone
@@ -35,6 +38,8 @@ from embedlab.training import Training
 log = logging.getLogger("embedlab")
 
 PREFIX = "run:"
+#: How the folders of runs begin, before the number of the process that they belong to.
+FOLDERS = "embedlab-runs-"
 #: Where a run stands; the last three are over, and only ``done`` and ``stopped`` have a model.
 WAITING, PREPARING, TRAINING, SCORING, DONE, STOPPED, FAILED = (
     "waiting",
@@ -146,10 +151,7 @@ class LiveRuns:
         recipe.check(request.design)
         with self._changed:
             self._forget()
-            if len(self._queue) >= limits.max_waiting_runs:
-                raise EmbedLabError(
-                    f"{len(self._queue)} trainings are waiting already; try again in some minutes."
-                )
+            self._check_queue()
             run = self._new(request)
             run.total = recipe.steps + recipe.mntp_steps
             self._enqueue(run)
@@ -239,6 +241,7 @@ class LiveRuns:
         with self._changed:
             if not run.can_go_on:
                 raise EmbedLabError(f"{run.request.name} is at its end; start a new training.")
+            self._check_queue()
             self._enqueue(run)
         return run
 
@@ -259,6 +262,12 @@ class LiveRuns:
         return run
 
     # The worker
+
+    def _check_queue(self) -> None:
+        if len(self._queue) >= self.limits.max_waiting_runs:
+            raise EmbedLabError(
+                f"{len(self._queue)} trainings are waiting already; try again in some minutes."
+            )
 
     def _enqueue(self, run: LiveRun) -> None:
         run.stop.clear()
@@ -358,7 +367,8 @@ class LiveRuns:
 
     def _folder(self) -> Path:
         if self._root is None:
-            self._root = Path(tempfile.mkdtemp(prefix="embedlab-runs-"))
+            _sweep()
+            self._root = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
             atexit.register(self.close)
         return self._root
 
@@ -372,3 +382,11 @@ class LiveRuns:
             if i < surplus or now - run.touched > 60 * limits.keep_runs_minutes:
                 del self._runs[run.id]
                 shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that were killed and could not do it themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
+        owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -59,6 +59,10 @@ class _Asked(Generic[I_, T]):
                 return found
         return list(self.left)
 
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.left.clear()
+
     def found(self, name: str, result: T) -> None:
         self.keep(name, result)
         self.since = time.monotonic()
@@ -139,16 +143,23 @@ class Sharing(Generic[I_, T]):
             batch = {name: [first] for name in first.next_batch()}
             texts = {name: first.left[name] for name in batch}
             self._fill_up(first, batch, texts)
+        own = [name for name, owners in batch.items() if first in owners]
         try:
             results = _in_halves(first.forward, list(texts.values()))
-        except Exception as error:
-            for asked in {one for owners in batch.values() for one in owners}:
-                asked.error = error
-                asked.left.clear()
-            return
+        except Exception:
+            # Whose text it was is not known: everybody has to fail with texts of their own.
+            batch, texts = {name: [first] for name in own}, {name: texts[name] for name in own}
+            try:
+                results = _in_halves(first.forward, list(texts.values()))
+            except Exception as error:
+                first.fail(error)
+                return
         for name, result in zip(texts, results, strict=True):
             for asked in batch[name]:
-                asked.found(name, result)
+                if isinstance(result, EmbedLabError):
+                    asked.fail(result)
+                else:
+                    asked.found(name, result)
 
     def _first(self) -> _Asked[I_, T]:
         now = time.monotonic()
@@ -181,8 +192,13 @@ class Sharing(Generic[I_, T]):
                 texts.update(new)
 
 
-def _in_halves(forward: Callable[[list[I_]], list[T]], texts: list[I_]) -> list[T]:
-    """Run a batch; in two halves where the memory of a GPU does not take it whole."""
+def _in_halves(
+    forward: Callable[[list[I_]], Sequence[T]], texts: list[I_]
+) -> Sequence[T | EmbedLabError]:
+    """Run a batch; in two halves where the memory of a GPU does not take it whole.
+
+    In place of the result of a text that it does not take alone stands what to say of it.
+    """
     import torch
 
     try:
@@ -190,9 +206,11 @@ def _in_halves(forward: Callable[[list[I_]], list[T]], texts: list[I_]) -> list[
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
     if len(texts) == 1:
-        raise EmbedLabError(
-            "The GPU's memory does not suffice for this text; shorten it, or close what else "
-            "uses the GPU."
-        )
+        return [
+            EmbedLabError(
+                "The GPU's memory does not suffice for this text; shorten it, or close what else "
+                "uses the GPU."
+            )
+        ]
     middle = len(texts) // 2
-    return _in_halves(forward, texts[:middle]) + _in_halves(forward, texts[middle:])
+    return [*_in_halves(forward, texts[:middle]), *_in_halves(forward, texts[middle:])]

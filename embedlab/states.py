@@ -12,7 +12,7 @@ import hashlib
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,13 +166,17 @@ def state_key(backbone_key: str, attention: str, prompt: str, text: str) -> str:
     return digest.hexdigest()
 
 
+#: Of a full folder's budget what is kept, so that not every file makes room for one.
+ROOM_LEFT = 0.9
+
+
 class StateCache:
     """Text states within a byte budget, least recently used out first; safe for many threads.
 
     Args:
         max_bytes: budget of the memory part.
         folder: where states marked ``persist`` are also kept, as safetensors; None for nowhere.
-        max_disk_bytes: budget of the folder, enforced when the cache is opened.
+        max_disk_bytes: budget of the folder; the oldest files go first.
     """
 
     def __init__(
@@ -185,8 +189,11 @@ class StateCache:
         #: How often states were there when they were asked for, and how often not.
         self.hits, self.misses = 0, 0
         self._lock = threading.Lock()
+        self._max_disk_bytes, self._disk_bytes = max_disk_bytes, 0
         if folder is not None and folder.is_dir():
-            _prune(folder, max_disk_bytes)
+            for part in folder.glob("??/*.part"):
+                part.unlink(missing_ok=True)
+            self._disk_bytes = _prune(folder, max_disk_bytes)
 
     @property
     def nbytes(self) -> int:
@@ -236,10 +243,12 @@ class StateCache:
                 meta = file.metadata()
                 tokens = file.get_tensor("tokens") if "tokens" in file.keys() else None  # noqa: SIM118
                 bank = file.get_tensor("bank")
-            os.utime(path)  # the oldest go first, and this one is in use
+            with suppress(OSError):  # a cache may be there for reading only
+                os.utime(path)  # the oldest go first, and this one is in use
             return TextStates(bank, tokens, int(meta["tokens"]), meta["truncated"] == "True")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-            path.unlink(missing_ok=True)  # a damaged entry is simply computed again
+            with suppress(OSError):
+                path.unlink(missing_ok=True)  # a damaged entry is simply computed again
             return None
 
     def _write(self, key: str, states: TextStates) -> None:
@@ -255,19 +264,26 @@ class StateCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             save_file(tensors, temporary, metadata=meta)
             temporary.replace(path)
+            self._stored(path)
         except (OSError, SafetensorError):
             # A full or read-only disk costs the speed-up, never the result.
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
+    def _stored(self, path: Path) -> None:
+        """Count a file, and make room for the next ones once the budget is reached."""
+        assert self.folder is not None
+        with self._lock:
+            self._disk_bytes += path.stat().st_size
+            if self._disk_bytes > self._max_disk_bytes:
+                self._disk_bytes = _prune(self.folder, int(ROOM_LEFT * self._max_disk_bytes))
 
-def _prune(folder: Path, max_bytes: int) -> None:
-    """Delete the oldest files until the folder fits its budget, and every half-written one."""
+
+def _prune(folder: Path, max_bytes: int) -> int:
+    """Delete the oldest files until the folder fits a number of bytes; how many are left."""
     files = []
-    for path in _files(folder):
-        if path.suffix == ".part":
-            path.unlink(missing_ok=True)
-        else:
+    for path in folder.glob("??/*.safetensors"):
+        with suppress(FileNotFoundError):  # another process may prune too
             stat = path.stat()
             files.append((stat.st_mtime, stat.st_size, path))
     total = sum(size for _, size, _ in files)
@@ -276,7 +292,4 @@ def _prune(folder: Path, max_bytes: int) -> None:
             break
         path.unlink(missing_ok=True)
         total -= size
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.glob("??/*") if path.is_file())
+    return total

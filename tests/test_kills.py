@@ -35,27 +35,37 @@ def run(arguments: list[str], cache: Path | None = None) -> subprocess.Popen[byt
     )
 
 
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
 def killed(
     start: Callable[[], subprocess.Popen[bytes]],
     kills: int,
     latest: float,
     seed: int,
-    finished: Callable[[], set[str]],
+    finished: Callable[[], dict[str, int]],
     again: Callable[[], None],
 ) -> None:
-    """Kill what ``start`` starts so many times; where it ended before, ``again`` clears the way."""
-    generator = random.Random(seed)
+    """Kill what ``start`` starts so many times; where it ended before, ``again`` clears the way.
+
+    ``finished`` names what is finished and when it was written: the starts that follow may add to
+    it, and neither lose nor write again what there is.
+    """
+    generator, before = random.Random(seed), finished()
     while kills:
         process = start()
         try:
             output = process.communicate(timeout=generator.uniform(1, latest))[0].decode()
             assert process.returncode == 0, output
+            assert before.items() <= finished().items()
             again()
-        except subprocess.TimeoutExpired:
             before = finished()
+        except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.communicate()
-            assert before <= finished()
+            assert before.items() <= finished().items()
+            before = finished()
             kills -= 1
 
 
@@ -68,14 +78,15 @@ def test_a_conversion_is_whole_or_absent(tmp_path, smollm2):
     )
 
     def converted() -> list[Path]:
-        return [path for path in (cache / "backbones").glob("*") if path.suffix != ".partial"]
+        found = (cache / "backbones").glob("*")
+        return [path for path in found if path.is_dir() and path.suffix != ".partial"]
 
-    def check() -> set[str]:
+    def check() -> dict[str, int]:
         for folder in converted():
             (original,) = whole.glob(folder.name)
             ours, theirs = (load_file(f / "model.safetensors") for f in (folder, original))
             assert all((ours[name] == theirs[name]).all() for name in theirs)
-        return {path.name for path in converted()}
+        return {path.name: _written(path / "model.safetensors") for path in converted()}
 
     arguments = ["assets", "smollm2-135m"]
     killed(
@@ -100,12 +111,12 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
     assert train(undisturbed).wait() == 0
     expected = load_file(undisturbed / "head.safetensors")
 
-    def check() -> set[str]:
+    def check() -> dict[str, int]:
         if not (out / "run.json").exists():
-            return set()
+            return {}
         found = load_file(out / "head.safetensors")
         assert all((found[name] == expected[name]).all() for name in expected)
-        return {"run.json"}
+        return {"run.json": _written(out / "run.json")}
 
     killed(lambda: train(out), 2 * KILLS // 5, 25, 2, check, lambda: shutil.rmtree(out))
     if not (out / "run.json").exists():
@@ -126,8 +137,8 @@ def test_a_study_loses_nothing_finished(tmp_path, tiny_folder):
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
     assert study(undisturbed).wait() == 0
 
-    def cells() -> set[str]:
-        return {cell.name for cell in (out / "cells").glob("*.json")}
+    def cells() -> dict[str, int]:
+        return {cell.name: _written(cell) for cell in (out / "cells").glob("*.json")}
 
     killed(lambda: study(out), 2 * KILLS // 5, 40, 3, cells, lambda: shutil.rmtree(out))
     process = study(out)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,7 +14,7 @@ import torch
 from conftest import tiny_backbone
 from test_training import TEXTS, pair_set, recipe
 
-from embedlab import Design, EmbedLabError, embed, evaluation, runs
+from embedlab import Design, EmbedLabError, embed, evaluation, live_runs, runs
 from embedlab.config import Limits
 from embedlab.live_runs import DONE, FAILED, SCORING, STOPPED, LiveRuns, Request
 from embedlab.training import Training
@@ -222,6 +225,20 @@ def test_runs_are_forgotten_with_their_files():
     assert done[2].saved.is_dir()
     live.close()
     assert not done[2].folder.exists()
+
+
+def test_folders_of_killed_processes_are_swept(live, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = tmp_path / f"{live_runs.FOLDERS}{process.pid}-left"
+    alive = tmp_path / f"{live_runs.FOLDERS}{os.getppid()}-alive"
+    for folder in (left, alive):
+        folder.mkdir()
+    run = live.submit(request(steps=1))
+    until(lambda: run.over)
+    assert not left.exists() and alive.exists()
+    assert run.saved.is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("run_id", ["", "run:", "run:guess", "run:../../etc", "x" * 1000])

@@ -145,6 +145,32 @@ def test_an_error_reaches_those_in_the_batch_and_no_others(room):
     assert room.found["b"] == {"b0": 4}
 
 
+def test_one_persons_text_that_fails_is_no_error_of_another_in_the_batch(room):
+    def delicate(batch):
+        if any(len(one.ids) == 7 for one in batch):
+            raise RuntimeError("seven")
+        return room.forward(batch)
+
+    for who, length in (("a", 7), ("b", 4), ("c", 3)):
+        room.ask(who, texts(who, length), forward=delicate)
+    room.let_go()
+    assert {who: str(error) for who, error in room.errors.items()} == {"a": "seven"}
+    assert room.found == {"a": {}, "b": {"b0": 4}, "c": {"c0": 3}}
+
+
+def test_a_text_the_gpu_does_not_take_is_the_error_of_its_owner_alone(room):
+    def small(batch):
+        if sum(len(one.ids) for one in batch) > 8:
+            raise torch.OutOfMemoryError
+        return room.forward(batch)
+
+    room.ask("a", texts("a", 9), forward=small)
+    room.ask("b", texts("b", 4), forward=small)
+    room.let_go()
+    assert "memory does not suffice" in str(room.errors["a"]) and "b" not in room.errors
+    assert room.found["b"] == {"b0": 4}
+
+
 def test_a_batch_too_large_for_the_gpu_is_halved_and_a_text_too_large_is_said(room):
     """The GPU's error is raised by hand: memory that runs out on demand is not to be had."""
 

@@ -84,6 +84,29 @@ def test_the_folder_keeps_its_budget(tmp_path):
     assert len(list(tmp_path.glob("*/*"))) == 3
 
 
+def test_the_folder_keeps_its_budget_while_it_is_filled(tmp_path):
+    StateCache(10**6, tmp_path).put("size", entry(), persist=True)
+    (first,) = tmp_path.glob("*/*")
+    size = first.stat().st_size
+    cache = StateCache(10**6, tmp_path, max_disk_bytes=10 * size)
+    for i in range(40):
+        cache.put(f"{i:02}{i:02}", entry(), persist=True)
+        assert sum(path.stat().st_size for path in tmp_path.glob("*/*")) <= 10 * size
+    assert len(list(tmp_path.glob("*/*"))) >= 8
+    assert not first.exists()
+
+
+def test_what_cannot_be_touched_is_read_all_the_same(tmp_path, monkeypatch):
+    StateCache(10**6, tmp_path).put("abc", entry(), persist=True)
+    monkeypatch.setattr("embedlab.states.os.utime", _refuse)
+    monkeypatch.setattr("pathlib.Path.unlink", _refuse)
+    assert StateCache(10**6, tmp_path).get("abc") is not None
+
+
+def _refuse(*args, **kwargs):
+    raise PermissionError
+
+
 def test_a_disk_that_cannot_be_written_costs_nothing_but_speed(tmp_path):
     (tmp_path / "ab").write_text("a file where a folder should be")
     cache = StateCache(10**6, tmp_path)

@@ -114,7 +114,8 @@ def add_endpoints(lab: Lab) -> None:
             method, and a and b: each a design and points (id, x, y, label).
         """
         texts, a, b = _pair(lab, corpus, design_a, design_b)
-        projection.warm_up()
+        if not projection.is_warm():
+            projection.warm_up()
         defaults = lab.config.defaults
         maps = lab.maps(
             a, b, n_neighbors=defaults.n_neighbors, min_dist=defaults.min_dist, seed=defaults.seed
