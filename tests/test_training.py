@@ -44,6 +44,7 @@ def recipe(**changes):
         "evaluate_every": 2,
         "micro_tokens": 24,
         "lora_rank": 4,
+        "lora_dropout": 0.2,
         "warmup": 1,
         "top_layers": 2,
     }
