@@ -92,7 +92,7 @@ def test_a_conversion_is_whole_or_absent(tmp_path, smollm2):
     killed(
         lambda: run(arguments, cache),
         KILLS // 5,
-        40,
+        30,
         1,
         check,
         lambda: shutil.rmtree(cache / "backbones"),
@@ -118,7 +118,7 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
         assert all((found[name] == expected[name]).all() for name in expected)
         return {"run.json": _written(out / "run.json")}
 
-    killed(lambda: train(out), 2 * KILLS // 5, 25, 2, check, lambda: shutil.rmtree(out))
+    killed(lambda: train(out), 2 * KILLS // 5, 20, 2, check, lambda: shutil.rmtree(out))
     if not (out / "run.json").exists():
         process = train(out)
         output = process.communicate()[0].decode()
@@ -140,7 +140,7 @@ def test_a_study_loses_nothing_finished(tmp_path, tiny_folder):
     def cells() -> dict[str, int]:
         return {cell.name: _written(cell) for cell in (out / "cells").glob("*.json")}
 
-    killed(lambda: study(out), 2 * KILLS // 5, 40, 3, cells, lambda: shutil.rmtree(out))
+    killed(lambda: study(out), 2 * KILLS // 5, 30, 3, cells, lambda: shutil.rmtree(out))
     process = study(out)
     output = process.communicate()[0].decode()
     assert process.returncode == 0, output
