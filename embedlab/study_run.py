@@ -132,6 +132,7 @@ def run(
     _check_unchanged(folder, facts, tasks)
     bench = _Bench(study, folder, backbone, pairs, facts, progress, (device, dtype))
     _write(folder / "study.json", _identity(study) | facts | {"tasks": tasks})
+    _fill_cache(bench)
     for number, cell in enumerate(study.cells, start=1):
         if (known := _read(_path(folder, cell))) is not None and known["status"] == "done":
             continue
@@ -260,6 +261,22 @@ def _hardware(backbone: Backbone) -> str:
 
 
 # One cell
+
+
+def _fill_cache(bench: _Bench) -> None:
+    """The states that heads are trained on, of all cells in one order.
+
+    Texts are batched with those that are missing, and another batch rounds otherwise: a study that
+    goes on would train on states that differ in their last digits.
+    """
+    study, recipe = bench.study, bench.study.recipe
+    if recipe is None or recipe.mode != "head" or bench.pairs is None:
+        return
+    for cell in study.cells:
+        if cell.kind == "trained" and cell.seed is not None:
+            how = replace(recipe, seed=cell.seed)
+            design = Design.parse(cell.label)
+            Training(bench.backbone, design, bench.pairs, how, progress=bench.progress)
 
 
 def _attempt(bench: _Bench, cell: Cell) -> dict[str, Any]:

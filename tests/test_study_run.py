@@ -116,6 +116,16 @@ def test_a_cancelled_study_goes_on_to_the_same_report(undisturbed, small, tmp_pa
     assert findings(folder) == findings(undisturbed[0])
 
 
+def test_heads_go_on_to_the_same_report(small, tmp_path):
+    heads = replace(small, recipe=replace(small.recipe, mode="head"))
+    study_run.run(heads, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "part")
+    for cell in heads.cells[2:]:
+        (tmp_path / "part" / "cells" / f"{cell.name}.json").unlink()
+    study_run.run(heads, tmp_path / "part")
+    assert findings(tmp_path / "part") == findings(tmp_path / "whole")
+
+
 def test_a_folder_of_another_study_is_refused_and_kept(undisturbed, small):
     folder, _ = undisturbed
     before = sorted(folder.rglob("*.json"))

@@ -392,6 +392,14 @@ def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
     assert order == ["query", "first layer"]
 
 
+def test_a_recipe_for_a_gpu_is_cut_to_what_a_cpu_takes():
+    training = Training(tiny_backbone(), Design.parse("M1"), pair_set(), recipe(micro_tokens=10**6))
+    encoded = training.pooler.encode([(text, False) for text in words(*[60] * 40)])
+    parts = training.pooler.parts(encoded)
+    assert len(parts) == 3  # 40 texts of 61 tokens, 1,024 at once
+    assert max(sum(len(encoded[i].ids) for i in part) for part in parts) <= 1024
+
+
 def test_rows_are_evenly_full_and_no_text_is_lost():
     packer = Packer(tiny_backbone(), "causal")
     lengths = [30, 3, 17, 8, 8, 25, 2, 50]
