@@ -69,7 +69,7 @@ def layer_quality(
         (design.query_prompt, design.document_prompt),
         (attentions, chosen, skip_first, transform, seed),
     )
-    return lab.jobs.run(key, work, progress)
+    return lab.jobs.run(key, work, lab.in_time(progress))
 
 
 def space_scores(

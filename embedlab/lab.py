@@ -153,7 +153,7 @@ class Lab:
         """
         self.check(texts, design)
         backbone = self.backbone(backbone_id, progress)
-        return embed(texts, design, backbone, query=query, progress=self._in_time(progress))
+        return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
 
     def check(self, texts: Sequence[str], design: Design) -> None:
         """Refuse what is beyond the limits of this deployment."""
@@ -199,9 +199,10 @@ class Lab:
             truncated = int(states.truncated.sum())
             return self._embedded.put(key, Embedded(key, design, vectors, truncated))
 
-        return self._embedded.get(key) or self.jobs.run(key, work, self._in_time(progress))
+        return self._embedded.get(key) or self.jobs.run(key, work, self.in_time(progress))
 
-    def _in_time(self, progress: Progress) -> Progress:
+    def in_time(self, progress: Progress) -> Progress:
+        """``progress`` that ends work which takes longer than one piece of work may here."""
         return within(60 * self.config.limits.max_work_minutes, progress)
 
     # What follows from vectors
@@ -235,7 +236,7 @@ class Lab:
             )
             return self._maps.put(key, Maps(*xy, "UMAP"))
 
-        return self._maps.get(key) or self.jobs.run(key, work, self._in_time(progress))
+        return self._maps.get(key) or self.jobs.run(key, work, self.in_time(progress))
 
     def retrieve(
         self,

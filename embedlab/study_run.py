@@ -112,6 +112,8 @@ def run(
     pairs = _training_pairs(study, progress)
     if pairs is not None:
         say(f"training data: {pairs.title}, {describe(pairs)}")
+        if not pairs.removed:
+            say("no training pair stands in an evaluation corpus")
     backbone = load_backbone(
         study.backbone, device, dtype, cache=StateCache(ROOM), progress=progress
     )

@@ -101,7 +101,7 @@ def test_work_ends_when_its_time_is_over():
 
 def test_a_corpus_that_takes_too_long_is_given_up_and_the_model_is_free(lab, monkeypatch):
     corpus = corpus_of(words(*[40] * 200))
-    monkeypatch.setattr(type(lab), "_in_time", lambda self, progress: within(0.05, progress))
+    monkeypatch.setattr(type(lab), "in_time", lambda self, progress: within(0.05, progress))
     with pytest.raises(EmbedLabError, match="fewer or shorter texts"):
         lab.embedded(corpus, Design.parse("causal/mean"))
     monkeypatch.undo()
