@@ -8,12 +8,13 @@ and a block-diagonal mask over the whole row would cost the square of the row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from embedlab.attending import Apart, layer_states
 from embedlab.backbone import Backbone, Encoded, batches
@@ -122,7 +123,7 @@ class Packer:
     def states(self, layout: Layout, model: Any = None, **inputs: Tensor) -> tuple[Tensor, ...]:
         """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
 
-        A backward pass through them lets who waits go first between two layers.
+        Here and in a backward pass through them, who waits goes first between two layers.
 
         Args:
             layout: as :meth:`layout` gave it.
@@ -130,13 +131,27 @@ class Packer:
             inputs: ``inputs_embeds`` in place of the texts' ids.
         """
         model = self.backbone.model if model is None else model
-        hidden = layout.states(model, self.attention, **inputs)
+        with self._breathing(model):
+            hidden = layout.states(model, self.attention, **inputs)
         for layer in hidden:
             if layer.requires_grad:
                 layer.register_hook(self._breathe)
         return hidden
 
-    def _breathe(self, gradient: Tensor) -> None:
+    @contextmanager
+    def _breathing(self, model: nn.Module) -> Iterator[None]:
+        """For this pass alone: the model may serve others later, whose passes do not stop."""
+        lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
+        handles = [
+            layer.register_forward_pre_hook(self._breathe) for layer in next(lists, nn.ModuleList())
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _breathe(self, *_: Any) -> None:
         self.backbone.lock.breathe()
 
     def _fits(self, lengths: Sequence[int]) -> bool:

@@ -370,6 +370,39 @@ def test_where_attention_cannot_take_a_row_apart_texts_are_padded():
     assert backbone.config._attn_implementation == "sdpa"
 
 
+def test_a_forward_pass_lets_who_waits_go_first_and_neither_disturbs_the_other(monkeypatch):
+    backbone = tiny_backbone()
+    adapter = add_lora(backbone, recipe_from("cpu", lora_dropout=0.5))
+    trained = with_adapter(backbone, adapter, "trained")
+    adapter.train()
+    packer, found = Packer(trained, "causal"), []
+    layout = packer.layout(backbone.encode(["w1 w2 w3", "w4"]))
+    torch.manual_seed(3)
+    alone = packer.states(layout)
+    expected = tiny_backbone().states(["w5 w6 w7"], "bidirectional").rows[0].bank
+
+    def query() -> None:
+        found.append(backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
+
+    monkeypatch.setattr(fairlock, "BREATH", 0)
+    other = threading.Thread(target=query)
+    done_at = []
+    layers = trained.model.layers
+    layers[1].register_forward_hook(lambda *_: done_at.append(len(found)))
+    with backbone.lock.later():
+        other.start()
+        while not backbone.lock._waiting:
+            time.sleep(0.001)
+        torch.manual_seed(3)
+        disturbed = packer.states(layout)
+    other.join(5)
+    assert done_at == [1]  # before the second layer was through
+    torch.testing.assert_close(found[0], expected)
+    for one, two in zip(alone, disturbed, strict=True):
+        assert torch.equal(one, two)
+    assert not any(layer._forward_pre_hooks for layer in layers)
+
+
 def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
     monkeypatch.setattr(fairlock, "BREATH", 0)
     backbone = tiny_backbone()

@@ -37,7 +37,7 @@ def test_a_head_learns_on_kept_states(smollm2):
 
 
 def test_a_query_is_answered_while_another_trains(smollm2):
-    """Within 2 s in the median, and with the vectors it has when nothing trains."""
+    """Within 2 s, and with the vectors it has when nothing trains."""
     lab = Lab(Config(limits=Limits(state_disk_mb=0)))
     lab._backbones.put(lab.default_backbone, smollm2)
     corpus = lab.corpus("senses")
@@ -73,7 +73,7 @@ def test_a_query_is_answered_while_another_trains(smollm2):
         np.testing.assert_allclose(
             found, [hit.score for hit in (*one_alone, *other_alone)], atol=1e-4
         )
-    assert np.median(seconds) < 2
+    assert max(seconds) < 2
 
 
 @pytest.mark.slow
