@@ -1,6 +1,6 @@
 # `make install` once; then `make run`, `make check`, `make test`.
 
-.PHONY: install run check test test-slow reach fuzz load kills bench
+.PHONY: install run check test test-slow reach fuzz load kills presets bench
 
 install:
 	pip install -e ".[dev]"
@@ -34,7 +34,11 @@ load:
 
 # Fifty kills at random moments of conversions, trainings and a study.
 kills:
-	python -m pytest -m slow -s tests/test_kills.py
+	python -m pytest -m slow -s tests/test_kills.py -k "not preset"
+
+# The studies `minutes` and `workshop`: timed, and killed once, about an hour and a half.
+presets:
+	python -m pytest -m slow -s tests/test_kills.py -k preset
 
 bench:
 	embedlab bench

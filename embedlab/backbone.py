@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from embedlab import gpu
 from embedlab.attending import layer_states
+from embedlab.batching import batches
 from embedlab.design import ATTENTIONS, Design
 from embedlab.errors import EmbedLabError
 from embedlab.fairlock import FairLock
@@ -25,9 +26,6 @@ from embedlab.states import HiddenStates, StateCache, TextStates, state_key, sum
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
 #: query waits for seconds at most.
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
-
-#: What a batch costs besides its tokens, in tokens: small products keep a processor less busy.
-BATCH_COST = 48
 
 #: Texts that are tokenised in one go.
 AT_ONCE = 256
@@ -327,29 +325,6 @@ def _forward_tokens(
             torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
         )
         return torch.stack(hidden).cpu()
-
-
-def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices in batches of similar length, longest first, at most ``budget`` padded tokens each.
-
-    Of all ways to cut the sorted lengths the one with the fewest padded tokens is taken, where a
-    batch costs :data:`BATCH_COST` more than its tokens. A text longer than the budget gets a batch
-    of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    cost = [0.0] * (len(order) + 1)  # of everything from here on
-    end = [0] * len(order)
-    for start in range(len(order) - 1, -1, -1):
-        longest = lengths[order[start]]
-        most = max(1, budget // max(1, longest))
-        cost[start], end[start] = min(
-            (BATCH_COST + longest * (stop - start) + cost[stop], stop)
-            for stop in range(start + 1, min(start + most, len(order)) + 1)
-        )
-    start = 0
-    while start < len(order):
-        yield order[start : end[start]]
-        start = end[start]
 
 
 def _sound(text: str) -> str:

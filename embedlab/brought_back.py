@@ -20,7 +20,7 @@ from embedlab.design import Design
 from embedlab.embedding import embed
 from embedlab.errors import EmbedLabError
 from embedlab.lab import Lab
-from embedlab.live_runs import LiveRun, Request
+from embedlab.live_run import LiveRun, Request
 from embedlab.pairs import PairSet
 from embedlab.pooling import HeadSize
 from embedlab.progress import Progress, silent

@@ -20,7 +20,8 @@ from embedlab.design import Design
 from embedlab.embedding import Vectors, embed, pool
 from embedlab.errors import EmbedLabError
 from embedlab.jobs import Jobs
-from embedlab.live_runs import PREFIX, LiveRuns
+from embedlab.live_run import PREFIX
+from embedlab.live_runs import LiveRuns
 from embedlab.loading import load_backbone
 from embedlab.lru import Recent
 from embedlab.progress import Progress, silent, within

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from embedlab.attending import Apart, layer_states
-from embedlab.backbone import Backbone, Encoded, batches
+from embedlab.backbone import Backbone, Encoded
+from embedlab.batching import batches
 
 #: Largest relative difference between a text's states packed and alone.
 SAME = 1e-3

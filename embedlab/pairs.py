@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -80,6 +81,20 @@ class PairSet:
                 data = text.encode("utf-8", "surrogatepass")
                 digest.update(len(data).to_bytes(8, "big") + data)
         return digest.hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Where the pairs come from, how many they are, and the hash of their texts."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "source": self.source,
+            "licence": self.licence,
+            "pairs": len(self),
+            "sha256": self.digest,
+            "removed": self.removed,
+            "in_domain": list(self.in_domain),
+        }
 
     def take(self, indices: Iterable[int]) -> PairSet:
         """The pairs at ``indices``, in that order, as a part of this set."""

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from embedlab.adapters import SplitModel, seeded
-from embedlab.backbone import Backbone, Encoded, batches
+from embedlab.backbone import Backbone, Encoded
+from embedlab.batching import batches
 from embedlab.design import Design
 from embedlab.packing import Packer
 from embedlab.pooling import POOLINGS, Pooling

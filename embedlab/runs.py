@@ -41,7 +41,7 @@ PACKAGES = ("torch", "transformers", "peft")
 
 def facts(training: Training, backbone_id: str, **more: Any) -> dict[str, Any]:
     """What ``run.json`` says: everything needed to train it again."""
-    base, pairs, design = training.base, training.pairs, training.design
+    base, design = training.base, training.design
     size = None if training.head is None else asdict(training.head.size)
     return {
         "format": FORMAT,
@@ -59,16 +59,7 @@ def facts(training: Training, backbone_id: str, **more: Any) -> dict[str, Any]:
         "head": size,
         "mode": training.recipe.mode,
         "recipe": training.recipe.asdict(),
-        "data": {
-            "id": pairs.id,
-            "title": pairs.title,
-            "source": pairs.source,
-            "licence": pairs.licence,
-            "pairs": len(pairs),
-            "sha256": pairs.digest,
-            "removed": pairs.removed,
-            "in_domain": list(pairs.in_domain),
-        },
+        "data": training.pairs.facts,
         "seed": training.recipe.seed,
         "steps": training.learned,
         "failed": training.failed,

@@ -218,26 +218,37 @@ class _Findings:
     # The paper
 
     def _claims(self, over: list[CategoryDifference], within: list[TaskDifference]) -> list[Claim]:
-        known = {Design.parse(model.label).alias: model.label for model in self._compared()}
-        found = []
-        for category in self.categories:
-            ids = {task.id for task in self._of(category)}
-            for alias in ("M4", "M5"):
-                a, b = known.get("M1"), known.get(alias)
-                pair = [
-                    d.over for d in over if (d.category, d.over.a, d.over.b) == (category, a, b)
-                ]
-                inside = [d for d in within if d.task in ids and (d.a, d.b) == (a, b)]
-                if pair:
-                    found_, why = judged(PAPER[category], pair[0], inside)
-                    said = "helps" if PAPER[category] else "no reliable gain"
-                    models = [m for m in self._compared() if m.label in (a, b)]
-                    mine = next(m for m in models if m.label == b)
-                    tasks = self._of(category)
-                    wins = self._wins(mine, models, tasks)
-                    why += f" {alias} is ahead on {wins} of {len(tasks)} tasks."
-                    found.append(Claim(category, "M1", alias, said, found_, why))
-        return found
+        """Of M4 and M5 against M1, in every category where both are measured."""
+        known = {Design.parse(model.label).alias: model for model in self._compared()}
+        pairs = [
+            (alias, known["M1"], known[alias])
+            for alias in ("M4", "M5")
+            if {"M1", alias} <= known.keys()
+        ]
+        return [
+            self._claim(category, alias, a, b, over, within)
+            for category in self.categories
+            for alias, a, b in pairs
+        ]
+
+    def _claim(
+        self,
+        category: str,
+        alias: str,
+        a: Model,
+        b: Model,
+        over: list[CategoryDifference],
+        within: list[TaskDifference],
+    ) -> Claim:
+        tasks = self._of(category)
+        ids, both = {task.id for task in tasks}, (a.label, b.label)
+        pair = next(d.over for d in over if (d.category, d.over.a, d.over.b) == (category, *both))
+        inside = [d for d in within if d.task in ids and (d.a, d.b) == both]
+        gains = PAPER[category]
+        found, why = judged(gains, pair, inside)
+        why += f" {alias} is ahead on {self._wins(b, [a, b], tasks)} of {len(tasks)} tasks."
+        said = "helps" if gains else "no reliable gain"
+        return Claim(category, "M1", alias, said, found, why)
 
     # What was run
 

@@ -1,23 +1,16 @@
 """Running a study: every cell is trained, measured and written down before the next begins.
 
-A study's folder::
-
-    study.json    what the study is, and what it found to begin with
-    cells/        a file for every finished cell, and for every one that failed
-    work/         the training under way, at its last checkpoint
-
-A file has its name only once it is whole. So a study that was killed goes on with the same command,
-and what it finds is what it would have found undisturbed: every cell starts from the seed alone.
+A study that was killed goes on with the same command, and what it finds is what it would have found
+undisturbed: every cell starts from the seed alone.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,18 +25,17 @@ from embedlab.corpora import load_corpus
 from embedlab.design import Design
 from embedlab.embedding import embed
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.files import disk_trouble, write_whole
 from embedlab.loading import load_backbone
 from embedlab.mteb_tasks import Encode, Scored, as_mteb, evaluate, hub_task
 from embedlab.pairs import PairSet, describe, without_overlap
 from embedlab.progress import Progress, silent
 from embedlab.states import StateCache
 from embedlab.study import Cell, Study
+from embedlab.study_folder import StudyFolder
 from embedlab.tasks import MEASURES
 from embedlab.training import Training
 from embedlab.training_data import find_pairs
 
-FORMAT = 1
 PACKAGES = (
     "embedlab",
     "torch",
@@ -67,12 +59,11 @@ class _Bench:
     """What the cells of one study share."""
 
     study: Study
-    folder: Path
+    folder: StudyFolder
     backbone: Backbone
     pairs: PairSet | None
     facts: dict[str, Any]
     progress: Progress
-    place: tuple[str, str]
 
 
 def run(
@@ -107,7 +98,8 @@ def run(
             the disk is full.
         Cancelled: ``progress`` asked for it; what is finished stays.
     """
-    _claim(study, folder)
+    kept = StudyFolder(study, folder)
+    kept.claim()
     tasks = _known_tasks(study, progress)
     pairs = _training_pairs(study, progress)
     if pairs is not None:
@@ -128,79 +120,21 @@ def run(
         },
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         "hardware": _hardware(backbone),
-        "data": None if pairs is None else _data_facts(pairs),
+        "data": None if pairs is None else pairs.facts,
         "command": command,
     }
-    _check_unchanged(folder, facts, tasks)
-    bench = _Bench(study, folder, backbone, pairs, facts, progress, (device, dtype))
-    _write(folder / "study.json", _identity(study) | facts | {"tasks": tasks})
+    kept.begin(facts | {"tasks": tasks})
+    bench = _Bench(study, kept, backbone, pairs, facts, progress)
     _fill_cache(bench)
     for number, cell in enumerate(study.cells, start=1):
-        if (known := _read(_path(folder, cell))) is not None and known["status"] == "done":
+        if kept.is_done(cell):
             continue
         say(f"cell {number} of {len(study.cells)}: {cell}")
         found = _attempt(bench, cell)
-        _write(_path(folder, cell), found)
+        kept.keep(cell, found)
         if found["status"] == "failed":
             say(f"failed, and the others go on: {found['error']}")
-    return read_cells(study, folder)
-
-
-def read_cells(study: Study, folder: Path) -> list[dict[str, Any]]:
-    """What is written down of a study's cells, in the study's order; those not run are left out."""
-    found = (_read(_path(folder, cell)) for cell in study.cells)
-    return [cell for cell in found if cell is not None]
-
-
-def _claim(study: Study, folder: Path) -> None:
-    """Make the folder this study's, unless it is another's.
-
-    Raises:
-        EmbedLabError: it holds another study, or things that are no study.
-    """
-    known = _read(folder / "study.json")
-    if known is None:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise EmbedLabError(
-                f"{folder.name!r} holds other things than a study; choose a new folder."
-            )
-        _write(folder / "study.json", _identity(study))
-    elif known.get("digest") != study.digest:
-        raise EmbedLabError(
-            f"{folder.name!r} holds the results of another study ({str(known.get('name'))[:60]!r}, "
-            f"or this one before it was changed); choose a new folder."
-        )
-
-
-def _check_unchanged(folder: Path, facts: dict[str, Any], tasks: list[dict[str, Any]]) -> None:
-    """What the cells there were trained and measured on must be what there is now.
-
-    Raises:
-        EmbedLabError: a file of pairs or a corpus is another than when the study began.
-    """
-    known = _read(folder / "study.json") or {}
-    before = {task["id"]: task["sha256"] for task in known.get("tasks", [])}
-    if "tasks" in known and before != {task["id"]: task["sha256"] for task in tasks}:
-        raise EmbedLabError(
-            f"The tasks are measured on other texts than when the study in {folder.name!r} began; "
-            "choose a new folder."
-        )
-    data, now = known.get("data"), facts["data"]
-    if data is not None and data["sha256"] != (now or {}).get("sha256"):
-        raise EmbedLabError(
-            f"{data['title'][:60]!r} holds other pairs than when the study in {folder.name!r} "
-            "began; choose a new folder."
-        )
-
-
-def _identity(study: Study) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "digest": study.digest,
-        "name": study.name,
-        "study": study.asdict,
-        "cells": [asdict(cell) for cell in study.cells],
-    }
+    return kept.cells()
 
 
 def _known_tasks(study: Study, progress: Progress) -> list[dict[str, Any]]:
@@ -241,18 +175,6 @@ def _training_pairs(study: Study, progress: Progress) -> PairSet | None:
     pairs = find_pairs(study.data, progress=progress)
     corpora = dict.fromkeys(task.corpus_id for task in study.tasks)
     return without_overlap(pairs, [load_corpus(corpus_id, progress) for corpus_id in corpora])
-
-
-def _data_facts(pairs: PairSet) -> dict[str, Any]:
-    return {
-        "id": pairs.id,
-        "title": pairs.title,
-        "source": pairs.source,
-        "pairs": len(pairs),
-        "removed": pairs.removed,
-        "in_domain": list(pairs.in_domain),
-        "sha256": pairs.digest,
-    }
 
 
 def _hardware(backbone: Backbone) -> str:
@@ -316,7 +238,7 @@ def _measured(bench: _Bench, cell: Cell) -> dict[str, Any]:
         return {"tasks": _scores(bench, _encoder(bench, bench.backbone, design))}
     training = _trained(bench, cell, design)
     tasks = _scores(bench, _encoder(bench, training.result(), design))
-    shutil.rmtree(bench.folder / "work" / cell.name, ignore_errors=True)
+    shutil.rmtree(bench.folder.work(cell), ignore_errors=True)
     history = [[s.number, s.phase, s.loss, s.lr, s.held_out] for s in training.history]
     return {
         "recipe": training.recipe.asdict(),
@@ -331,7 +253,7 @@ def _trained(bench: _Bench, cell: Cell, design: Design) -> Training:
     """Trained to the end, going on from a checkpoint where there is one."""
     assert bench.study.recipe is not None and bench.pairs is not None and cell.seed is not None
     recipe = replace(bench.study.recipe, seed=cell.seed)
-    work = bench.folder / "work" / cell.name
+    work = bench.folder.work(cell)
     training = Training(bench.backbone, design, bench.pairs, recipe, progress=bench.progress)
     try:
         runs.resume(training, work)
@@ -387,25 +309,3 @@ def _plain(scored: Scored) -> dict[str, Any]:
             "gold": None if items.gold is None else items.gold.tolist(),
         },
     }
-
-
-# Files
-
-
-def _path(folder: Path, cell: Cell) -> Path:
-    return folder / "cells" / f"{cell.name}.json"
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """What a file holds; None where there is none, or one that a crash of the disk left damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    with disk_trouble(path.name):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(content, ensure_ascii=False) + "\n")

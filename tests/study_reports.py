@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +11,8 @@ import numpy as np
 
 from embedlab.study import study_from
 from embedlab.study_findings import report_of
+from embedlab.study_folder import StudyFolder
 from embedlab.study_report import Report
-from embedlab.study_run import _identity
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]
 TASKS = [("STS", f"sts-{i}", "spearman") for i in range(9)] + [("Clustering", "news", "v_measure")]
@@ -40,7 +39,6 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
         for category, id_, measure in TASKS
     ]
     about = {
-        **_identity(study),
         "tasks": tasks,
         "command": "embedlab study made-up.yaml --out results",
         "hardware": "2 threads of a made-up CPU",
@@ -48,8 +46,8 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
         "versions": {"python": "3.11"},
         "data": {"title": "pairs", "pairs": 40, "removed": 2, "in_domain": [], "sha256": "aa"},
     }
-    (folder / "cells").mkdir(parents=True)
-    (folder / "study.json").write_text(json.dumps(about))
+    kept = StudyFolder(study, folder)
+    kept.begin(about)
     gold = rng.normal(size=20)
     for number, cell in enumerate(study.cells):
         found: dict[str, Any] = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
@@ -61,7 +59,7 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
         found["tasks"] = [_entry(measure, id_, signal, gold, rng) for _, id_, measure in TASKS]
         if number == len(study.cells) - 1:
             found |= {"status": "failed", "error": "The memory did not suffice."}
-        (folder / "cells" / f"{cell.name}.json").write_text(json.dumps(found))
+        kept.keep(cell, found)
     return folder
 
 

@@ -11,7 +11,7 @@ import torch
 from conftest import ARCHITECTURES, tiny_backbone, tiny_model, tiny_tokenizer, words
 
 from embedlab import PRESETS, Backbone, Cancelled, Design, EmbedLabError, StateCache, embed, pool
-from embedlab.backbone import batches
+from embedlab.batching import batches
 from embedlab.probe import leak_probe
 
 TEXTS = words(3, 9, 1, 30, 9, 17)

@@ -2,6 +2,7 @@
 
 ``KILLS`` (50) says how many in all: a fifth of them during a conversion of the weights, two fifths
 each during trainings and during a study. A last start then has to end as an undisturbed one does.
+The studies that come with EmbedLab are timed, and killed once each.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +35,17 @@ def run(arguments: list[str], cache: Path | None = None) -> subprocess.Popen[byt
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
+
+
+def to_its_end(arguments: list[str], cache: Path | None = None) -> None:
+    process = run(arguments, cache)
+    output = process.communicate()[0].decode()
+    assert process.returncode == 0, output
+
+
+def cells(out: Path) -> dict[str, int]:
+    """The finished cells of a study, and when each was written."""
+    return {cell.name: _written(cell) for cell in (out / "cells").glob("*.json")}
 
 
 def _written(path: Path) -> int:
@@ -97,18 +110,18 @@ def test_a_conversion_is_whole_or_absent(tmp_path, smollm2):
         check,
         lambda: shutil.rmtree(cache / "backbones"),
     )
-    assert run(arguments, cache).wait() == 0
+    to_its_end(arguments, cache)
     assert len(check()) == 1
     assert not list((cache / "backbones").glob("*.partial"))
 
 
 @pytest.mark.slow
 def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
-    def train(out: Path) -> subprocess.Popen[bytes]:
-        return run(["train", "--backbone", str(tiny_folder), "--out", str(out), *TRAIN, *FEW])
+    def arguments(out: Path) -> list[str]:
+        return ["train", "--backbone", str(tiny_folder), "--out", str(out), *TRAIN, *FEW]
 
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
-    assert train(undisturbed).wait() == 0
+    to_its_end(arguments(undisturbed))
     expected = load_file(undisturbed / "head.safetensors")
 
     def whole() -> bool:
@@ -121,7 +134,7 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
     def begin() -> subprocess.Popen[bytes]:
         if whole():  # killed between its last file and its end
             shutil.rmtree(out)
-        return train(out)
+        return run(arguments(out))
 
     def finished() -> dict[str, int]:
         whole()
@@ -129,9 +142,7 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
 
     killed(begin, 2 * KILLS // 5, 20, 2, finished, lambda: shutil.rmtree(out))
     if not whole():
-        process = train(out)
-        output = process.communicate()[0].decode()
-        assert process.returncode == 0, output
+        to_its_end(arguments(out))
     assert whole()
 
 
@@ -139,18 +150,33 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
 def test_a_study_loses_nothing_finished(tmp_path, tiny_folder):
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(SMALL | {"backbone": str(tiny_folder)}), encoding="utf-8")
-
-    def study(out: Path) -> subprocess.Popen[bytes]:
-        return run(["study", str(path), "--out", str(out)])
-
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
-    assert study(undisturbed).wait() == 0
-
-    def cells() -> dict[str, int]:
-        return {cell.name: _written(cell) for cell in (out / "cells").glob("*.json")}
-
-    killed(lambda: study(out), 2 * KILLS // 5, 30, 3, cells, lambda: shutil.rmtree(out))
-    process = study(out)
-    output = process.communicate()[0].decode()
-    assert process.returncode == 0, output
+    to_its_end(["study", str(path), "--out", str(undisturbed)])
+    again = ["study", str(path), "--out", str(out)]
+    killed(
+        lambda: run(again), 2 * KILLS // 5, 30, 3, lambda: cells(out), lambda: shutil.rmtree(out)
+    )
+    to_its_end(again)
     assert findings(out) == findings(undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("preset", "minutes"), [("minutes", 5), ("workshop", 40)])
+def test_a_preset_ends_in_time_and_killed_in_the_same_report(tmp_path, preset, minutes):
+    """The time is that of two idle cores."""
+    undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
+    start = time.monotonic()
+    to_its_end(["study", preset, "--out", str(undisturbed)])
+    seconds = time.monotonic() - start
+    moment = random.Random().uniform(0.1, 0.9) * seconds
+    process = run(["study", preset, "--out", str(out)])
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=moment)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    finished = cells(out)
+    to_its_end(["study", preset, "--out", str(out)])
+    assert finished.items() <= cells(out).items()
+    assert findings(out) == findings(undisturbed)
+    print(f"{preset}: {seconds:.0f} s; killed after {moment:.0f} s with {len(finished)} cells done")
+    assert seconds < 60 * minutes

@@ -10,7 +10,8 @@ from conftest import words
 
 from embedlab import Design, EmbedLabError, load_corpus, metrics, pool, retrieval
 from embedlab.corpus import Corpus
-from embedlab.layers import choose_measure, layer_quality, resampled_ranks
+from embedlab.layer_scores import resampled_ranks
+from embedlab.layers import choose_measure, layer_quality
 from embedlab.shape import scores, transform
 
 ATTENTIONS = ("causal", "bidirectional")

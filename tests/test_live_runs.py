@@ -16,7 +16,8 @@ from test_training import TEXTS, pair_set, recipe
 
 from embedlab import Design, EmbedLabError, embed, evaluation, live_runs, runs
 from embedlab.config import Limits
-from embedlab.live_runs import DONE, FAILED, SCORING, STOPPED, LiveRuns, Request
+from embedlab.live_run import DONE, FAILED, SCORING, STOPPED, Request
+from embedlab.live_runs import LiveRuns
 from embedlab.training import Training
 
 

@@ -11,7 +11,8 @@ from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.evaluation import QUICK_TASKS
 from embedlab.history import Step
-from embedlab.live_runs import DONE, TRAINING, LiveRun, LiveRuns, Request
+from embedlab.live_run import DONE, TRAINING, LiveRun, Request
+from embedlab.live_runs import LiveRuns
 from embedlab.pairs import PairSet
 from embedlab.recipe import Recipe
 from embedlab.ui.render_finetune import before_after, duration, forecast, status

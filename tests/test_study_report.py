@@ -12,8 +12,8 @@ from embedlab.errors import EmbedLabError
 from embedlab.study import study_from
 from embedlab.study_claims import AGREES, CANNOT_TELL, DISAGREES
 from embedlab.study_findings import report_of
+from embedlab.study_folder import StudyFolder
 from embedlab.study_report import read_report
-from embedlab.study_run import _identity, _path, _write
 
 STUDY = study_from(
     {
@@ -56,8 +56,9 @@ def made_up(folder, gains, left_out=()):
         | {"source": "made up", "texts": 40, "sha256": "0"}
         for t in STUDY.tasks
     ]
-    data = {"title": "pairs", "in_domain": ["stsb"]}
-    _write(folder / "study.json", _identity(STUDY) | {"tasks": tasks, "data": data})
+    data = {"title": "pairs", "in_domain": ["stsb"], "sha256": "0"}
+    kept = StudyFolder(STUDY, folder)
+    kept.begin({"tasks": tasks, "data": data})
     for cell in STUDY.cells:
         if cell in left_out:
             continue
@@ -70,7 +71,7 @@ def made_up(folder, gains, left_out=()):
             scores.append(entry(task, gain, seed, np.random.default_rng(number)))
         history = [[0, "contrastive", None, 0.0, 0.5], [1, "contrastive", 2.0, 1e-3, None]]
         extra = {"history": history} if cell.kind == "trained" else {}
-        _write(_path(folder, cell), known | extra | {"tasks": scores})
+        kept.keep(cell, known | extra | {"tasks": scores})
     return folder
 
 
@@ -222,5 +223,6 @@ def test_a_folder_without_a_study_is_said(tmp_path):
 def test_cells_of_another_study_are_not_mixed_in(tmp_path):
     folder = made_up(tmp_path / "s", {})
     stray = json.loads(next((folder / "cells").glob("*.json")).read_text(encoding="utf-8"))
-    _write(folder / "cells" / "stray.json", stray | {"study": "other", "label": "causal/mean@1"})
+    stray |= {"study": "other", "label": "causal/mean@1"}
+    (folder / "cells" / "stray.json").write_text(json.dumps(stray), encoding="utf-8")
     assert "causal/mean@1" not in {m.label for m in report_of(folder).models}

@@ -13,6 +13,7 @@ from embedlab import runs, study_run
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.study import study_from
 from embedlab.study_findings import report_of
+from embedlab.study_folder import StudyFolder
 
 SMALL = {
     "designs": ["M1", "M5", "causal/mean"],
@@ -55,7 +56,7 @@ def findings(folder):
 
 def test_every_cell_says_what_it_comes_from(undisturbed, small):
     folder, said = undisturbed
-    cells = study_run.read_cells(small, folder)
+    cells = StudyFolder(small, folder).cells()
     assert [(c["label"], c["seed"]) for c in cells] == [
         (str(d), seed) for seed in (0, 1) for d in small.designs
     ]
@@ -77,7 +78,7 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
 def test_seeds_train_different_heads_and_the_same_seed_the_same(undisturbed, small, tmp_path):
     folder, _ = undisturbed
     first, again = (
-        {(c["label"], c["seed"]): c["tasks"] for c in study_run.read_cells(small, where)}
+        {(c["label"], c["seed"]): c["tasks"] for c in StudyFolder(small, where).cells()}
         for where in (folder, _second(small, tmp_path))
     )
     assert first == again

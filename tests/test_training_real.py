@@ -12,7 +12,7 @@ from test_live_runs import until
 from embedlab import Design, embed, load_corpus
 from embedlab.config import Config, Limits
 from embedlab.lab import Lab
-from embedlab.live_runs import Request
+from embedlab.live_run import Request
 from embedlab.recipe import recipe_from
 from embedlab.training import Training
 from embedlab.training_data import load_pairs

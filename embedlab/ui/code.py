@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from embedlab.live_runs import PREFIX
+from embedlab.live_run import PREFIX
 from embedlab.ui.workbench import Pair
 
 

@@ -10,7 +10,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.evaluation import to_json
 from embedlab.forecast import within_reach
 from embedlab.lab import Lab
-from embedlab.live_runs import LiveRun, Request
+from embedlab.live_run import LiveRun, Request
 from embedlab.recipe import recipe_from
 from embedlab.training_data import load_pairs
 from embedlab.ui import parse

@@ -11,7 +11,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.export import EXPORT_KINDS, take_away
 from embedlab.export_check import Check
 from embedlab.hub import push_archive
-from embedlab.live_runs import LiveRun
+from embedlab.live_run import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui import render
 from embedlab.ui.finetune_live import LivePanel

@@ -10,7 +10,7 @@ import gradio as gr
 from embedlab.design import Design
 from embedlab.errors import EmbedLabError
 from embedlab.forecast import rough_seconds, within_reach
-from embedlab.live_runs import Request
+from embedlab.live_run import Request
 from embedlab.pairs import PairSet, describe
 from embedlab.progress import Progress
 from embedlab.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from

@@ -11,7 +11,7 @@ import gradio as gr
 from embedlab.brought_back import bring_back
 from embedlab.errors import EmbedLabError
 from embedlab.history import Step
-from embedlab.live_runs import LiveRun
+from embedlab.live_run import LiveRun
 from embedlab.plots_training import learning_rate_curve, loss_curve, speed_curve
 from embedlab.ui import render
 from embedlab.ui.figure import figure_block, figure_value

@@ -8,7 +8,7 @@ import gradio as gr
 
 from embedlab.before_after import Movement, movement
 from embedlab.evaluation import to_json
-from embedlab.live_runs import LiveRun
+from embedlab.live_run import LiveRun
 from embedlab.plots_training import movement_map, shown_points
 from embedlab.progress import Progress
 from embedlab.ui import render

@@ -9,7 +9,7 @@ from embedlab.before_after import Movement
 from embedlab.config import Limits
 from embedlab.corpus import Corpus
 from embedlab.evaluation import QUICK_TASKS
-from embedlab.live_runs import (
+from embedlab.live_run import (
     DONE,
     FAILED,
     PREPARING,
