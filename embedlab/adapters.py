@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def add_lora(backbone: Backbone, recipe: Recipe) -> Any:
         EmbedLabError: the architecture has none of the linear maps that carry LoRA, or fewer layers
             than are to be trained.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig
 
     depth = backbone.num_layers
     if recipe.mode == "top_layers" and recipe.top_layers >= depth:
@@ -62,12 +63,20 @@ def add_lora(backbone: Backbone, recipe: Recipe) -> Any:
     )
     with seeded(backbone, recipe.seed):
         try:
-            return get_peft_model(twin(backbone.model), config)
+            return _on_twin(backbone, config)
         except ValueError as error:
             raise EmbedLabError(
                 f"{backbone.name} ({backbone.config.model_type}) has none of the linear maps that "
                 f"carry LoRA here ({', '.join(LORA_TARGETS)}); train a head alone instead."
             ) from error
+
+
+def _on_twin(backbone: Backbone, config: Any) -> Any:
+    from peft import get_peft_model
+
+    # peft asks transformers for a property by its old name, and nobody here can change that.
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    return get_peft_model(twin(backbone.model), config)
 
 
 def _targets(layers: range) -> str:
@@ -111,13 +120,13 @@ def load_adapter(backbone: Backbone, folder: Path) -> Any:
     Raises:
         EmbedLabError: it was made for another backbone, or its files are damaged.
     """
-    from peft import get_peft_model, set_peft_model_state_dict
+    from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
     try:
         config = _read_config(folder)
         weights = load_file(folder / "adapter_model.safetensors")
-        adapter = get_peft_model(twin(backbone.model), config)
+        adapter = _on_twin(backbone, config)
         expected = {name: tensor.shape for name, tensor in adapter_weights(adapter).items()}
         if expected != {name: tensor.shape for name, tensor in weights.items()}:
             raise ValueError("other shapes")
