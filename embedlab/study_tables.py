@@ -13,13 +13,8 @@ from embedlab.stats import verdict
 from embedlab.study_pairs import Difference, designs_in, p_text, short_name, why_no_p
 from embedlab.study_report import Report, Score, TaskFacts, design_title
 from embedlab.study_stats import DatasetComparison
+from embedlab.tasks import MEASURE_NAMES
 
-MEASURES = {
-    "spearman": "Spearman",
-    "ndcg_10": "nDCG@10",
-    "accuracy": "accuracy",
-    "v_measure": "V-measure",
-}
 NOTHING = '<p class="muted">No cell of this study is finished, so there is nothing to show yet.</p>'
 PAPER = "arXiv 2409.02727"
 
@@ -172,7 +167,7 @@ def tasks_table(report: Report) -> str:
         (
             f"{escape(task.title)}{_small(task.id)}",
             escape(task.category),
-            escape(MEASURES.get(task.measure, task.measure)),
+            escape(MEASURE_NAMES.get(task.measure, task.measure)),
             f"{task.texts:,}" if task.texts else "–",
             f"{escape(task.source)}{_small(task.sha256)}",
         )
@@ -275,7 +270,7 @@ def _with_interval(
 
 
 def _task_head(task: TaskFacts, score: Score | None) -> str:
-    measure = MEASURES.get(task.measure, task.measure)
+    measure = MEASURE_NAMES.get(task.measure, task.measure)
     n = f", n = {score.n:,}" if score is not None and score.n else ""
     return f"{escape(task.id)}{_small(measure + n)}"
 

@@ -19,6 +19,13 @@ MEASURES = {
     "Classification": "accuracy",
     "Clustering": "v_measure",
 }
+#: How people write the measures.
+MEASURE_NAMES = {
+    "spearman": "Spearman",
+    "ndcg_10": "nDCG@10",
+    "accuracy": "accuracy",
+    "v_measure": "V-measure",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

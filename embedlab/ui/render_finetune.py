@@ -21,6 +21,8 @@ from embedlab.live_run import (
 )
 from embedlab.plots import shorten
 from embedlab.recipe import Recipe
+from embedlab.stats import verdict
+from embedlab.tasks import MEASURE_NAMES
 from embedlab.ui.render import escape, table
 
 STATES = {
@@ -31,12 +33,6 @@ STATES = {
     DONE: "done",
     STOPPED: "stopped",
     FAILED: "failed",
-}
-MEASURES = {
-    "spearman": "Spearman",
-    "ndcg_10": "nDCG@10",
-    "accuracy": "Accuracy",
-    "v_measure": "V-measure",
 }
 _CORPUS_OF = {task.title: task.corpus_id for task in QUICK_TASKS}
 
@@ -113,14 +109,13 @@ def before_after(rows: Sequence[Mapping[str, Any]], in_domain: Sequence[str], ab
     for row in rows:
         same = _CORPUS_OF.get(str(row["task"])) in in_domain
         mark = ' <span class="chip">in-domain</span>' if same else ""
-        verdict = "separable" if row["separable"] else "not separable"
-        measure = MEASURES.get(str(row["measure"]), str(row["measure"]))
+        measure = MEASURE_NAMES.get(str(row["measure"]), str(row["measure"]))
         body += (
             f"<tr><td>{escape(str(row['task']))}{mark} <br><span class='muted'>"
             f"{escape(measure)}, n = {int(row['n']):,}</span></td>"
             f"<td>{_interval(row['before'])}</td><td>{_interval(row['after'])}</td>"
-            f"<td>{_interval(row['difference'], sign=True)} <br><span class='muted'>{verdict}"
-            "</span></td></tr>"
+            f"<td>{_interval(row['difference'], sign=True)} <br><span class='muted'>"
+            f"{verdict(bool(row['separable']))}</span></td></tr>"
         )
     caption = (
         "×100, with 95 % bootstrap intervals over the items; a difference is separable where its "
