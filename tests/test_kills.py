@@ -169,14 +169,16 @@ def test_a_preset_ends_in_time_and_killed_in_the_same_report(tmp_path, preset, m
     to_its_end(["study", preset, "--out", str(undisturbed)])
     seconds = time.monotonic() - start
     moment = random.Random().uniform(0.1, 0.9) * seconds
-    process = run(["study", preset, "--out", str(out)])
+    again = ["study", preset, "--out", str(out)]
+    process = run(again)
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=moment)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     finished = cells(out)
-    to_its_end(["study", preset, "--out", str(out)])
+    # First, so that a failure says when it was killed.
+    print(f"{preset}: {seconds:.0f} s; killed after {moment:.0f} s with {len(finished)} cells done")
+    to_its_end(again)
     assert finished.items() <= cells(out).items()
     assert findings(out) == findings(undisturbed)
-    print(f"{preset}: {seconds:.0f} s; killed after {moment:.0f} s with {len(finished)} cells done")
     assert seconds < 60 * minutes
