@@ -12,24 +12,28 @@ from typing import TYPE_CHECKING, Any
 from embedlab import gpu as gpu
 
 if TYPE_CHECKING:
-    from embedlab.backbone import Backbone
-    from embedlab.corpora import Corpus, load_corpus
-    from embedlab.design import PAPER, PRESETS, Design
-    from embedlab.embedding import embed, pool
+    from embedlab.data.corpora import load_corpus
+    from embedlab.data.corpus import Corpus
     from embedlab.errors import Cancelled, EmbedLabError
-    from embedlab.loading import load_backbone
-    from embedlab.pooling import PAPER_HEAD, HeadSize
-    from embedlab.states import HiddenStates, StateCache
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.design import PAPER, PRESETS, Design
+    from embedlab.models.embedding import embed, pool
+    from embedlab.models.loading import load_backbone
+    from embedlab.models.pooling import PAPER_HEAD, HeadSize
+    from embedlab.models.state_cache import StateCache
+    from embedlab.models.states import HiddenStates
 
 _HOMES = {
-    "backbone": ["Backbone"],
-    "corpora": ["Corpus", "load_corpus"],
-    "design": ["PAPER", "PRESETS", "Design"],
-    "embedding": ["embed", "pool"],
+    "models.backbone": ["Backbone"],
+    "data.corpora": ["load_corpus"],
+    "data.corpus": ["Corpus"],
+    "models.design": ["PAPER", "PRESETS", "Design"],
+    "models.embedding": ["embed", "pool"],
     "errors": ["Cancelled", "EmbedLabError"],
-    "loading": ["load_backbone"],
-    "pooling": ["PAPER_HEAD", "HeadSize"],
-    "states": ["HiddenStates", "StateCache"],
+    "models.loading": ["load_backbone"],
+    "models.pooling": ["PAPER_HEAD", "HeadSize"],
+    "models.states": ["HiddenStates"],
+    "models.state_cache": ["StateCache"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

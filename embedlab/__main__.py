@@ -1,5 +1,5 @@
 """``python -m embedlab`` is the ``embedlab`` command."""
 
-from embedlab.cli import main
+from embedlab.cli.commands import main
 
 main()

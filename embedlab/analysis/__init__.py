@@ -1,0 +1,1 @@
+"""Cheap functions of what one pass leaves behind."""

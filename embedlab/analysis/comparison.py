@@ -1,0 +1,168 @@
+"""What is compared: texts under a design, and the figures and lists that follow from vectors."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedlab.analysis import metrics, retrieval
+from embedlab.data.corpus import Corpus
+from embedlab.models.design import Design
+from embedlab.models.embedding import Vectors
+
+#: Neighbours that quality figures and the neighbour lists use.
+NEAREST = 10
+#: Ranks looked at when rank moves between two lists are counted.
+DEPTH = 1000
+
+
+class Embedded:
+    """Texts under one design: their vectors, and what follows from them, computed when asked.
+
+    ``key`` names backbone, design and texts; ``truncated`` counts the texts that were cut.
+    """
+
+    def __init__(self, key: str, design: Design, vectors: Vectors, truncated: int) -> None:
+        self.key, self.design, self.vectors = key, design, vectors
+        self.truncated = truncated
+        self._neighbours: retrieval.Neighbours | None = None
+        self._guard = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: the vectors, and what was computed from them so far."""
+        copies = 2 if "index" in self.__dict__ else 1
+        near = self._neighbours
+        return copies * self.vectors.nbytes + (0 if near is None else near.nbytes)
+
+    @cached_property
+    def index(self) -> retrieval.Index:
+        """The FAISS index, exact inner product."""
+        return retrieval.build_index(self.vectors)
+
+    def neighbours(self, k: int = NEAREST) -> retrieval.Neighbours:
+        """At least k neighbours of every text: one graph for map, lists and figures."""
+        with self._guard:
+            enough = min(k, len(self) - 1)
+            if self._neighbours is None or self._neighbours.k < enough:
+                self._neighbours = retrieval.neighbours(self.vectors, max(k, 15))
+            return self._neighbours
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """Two comparable maps: (n, 2) each, and how they were made (``UMAP`` or ``PCA``)."""
+
+    a: NDArray[np.float32]
+    b: NDArray[np.float32]
+    method: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self.a.nbytes + self.b.nbytes
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a design orders a corpus; None where the corpus does not know enough.
+
+    ``knn_accuracy`` and ``v_measure`` are over the labels, ``spearman`` over scored pairs,
+    ``mean_cosine`` over all pairs of texts: near 1 the vectors share one direction (anisotropy).
+    """
+
+    n: int
+    knn_accuracy: float | None
+    v_measure: float | None
+    spearman: float | None
+    mean_cosine: float | None
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One retrieved text. ``move`` is how far it rose (+) or fell (-) against the other design,
+    None where the other did not rank it; ``relevant`` is None where nobody knows.
+    """
+
+    rank: int
+    id: int
+    score: float
+    text: str
+    relevant: bool | None
+    move: int | None
+
+
+def quality(corpus: Corpus, embedded: Embedded, field: str = "") -> Quality:
+    """Figures over the texts' own space, never over the map.
+
+    Args:
+        corpus: what is known about the texts.
+        embedded: its texts under a design.
+        field: the field whose values are the labels; by default the corpus's first.
+    """
+    vectors = embedded.vectors
+    labels = corpus.fields.get(field, corpus.labels) or ()
+    several = 2 <= len(set(labels)) < len(labels)
+    spearman = None
+    if len(corpus.pairs) > 2:
+        sims = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
+        spearman = metrics.spearman(sims, [score for *_, score in corpus.pairs])
+    accuracy = metrics.knn_accuracy(embedded.neighbours(), labels, NEAREST) if several else None
+    return Quality(
+        n=len(embedded),
+        knn_accuracy=accuracy,
+        v_measure=metrics.v_measure(vectors, labels) if several else None,
+        spearman=spearman,
+        mean_cosine=metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None,
+    )
+
+
+def ranked_lists(
+    query: str, corpus: Corpus, a: Embedded, b: Embedded, queries: tuple[Vectors, Vectors], k: int
+) -> tuple[list[Hit], list[Hit]]:
+    """The k texts nearest to a query under A and under B, with their rank moves.
+
+    ``queries`` holds the query's vector under A and under B, (1, d) each. Relevance is known for
+    the corpus's own queries.
+    """
+    known = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
+    deep = max(k, min(DEPTH, len(a)))
+    (ids_a, scores_a), (ids_b, scores_b) = (
+        retrieval.search(side.index, vector, deep)
+        for side, vector in zip((a, b), queries, strict=True)
+    )
+    return (
+        _hits(corpus, ids_a[0], scores_a[0], ids_b[0], known, k),
+        _hits(corpus, ids_b[0], scores_b[0], ids_a[0], known, k),
+    )
+
+
+def _hits(
+    corpus: Corpus,
+    ids: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    other: NDArray[np.int64],
+    known: frozenset[int] | None,
+    k: int,
+) -> list[Hit]:
+    moves = retrieval.rank_moves(other.tolist(), ids.tolist())
+    return [
+        Hit(
+            rank=rank,
+            id=i,
+            score=score,
+            text=corpus.texts[i],
+            relevant=None if known is None else i in known,
+            move=move,
+        )
+        for rank, (i, score, move) in enumerate(
+            zip(ids[:k].tolist(), scores[:k].tolist(), moves[:k], strict=True), start=1
+        )
+    ]

@@ -1,0 +1,237 @@
+"""Maps: unit vectors (n, d) to points (n, 2), in pairs that can be compared.
+
+UMAP: McInnes, Healy, Melville, "UMAP: Uniform Manifold Approximation and Projection for Dimension
+Reduction", arXiv 1802.03426.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab.analysis.retrieval import Floats, Neighbours, check_vectors, neighbours
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress, silent
+
+UMAP_MINIMUM = 5  #: with fewer texts a neighbour graph says nothing, and a map is PCA's
+
+_EPOCHS = 200
+# A layout restarted at UMAP's full rate of 1 forgets where it came from: of 160 clustered points,
+# nearly equal vectors ended up half the map's radius apart, at this rate a seventh. Neighbourhoods
+# are kept about as well; the price is that B's far distances stay closer to A's arrangement.
+_REFINE_RATE = 0.05
+
+_LOCK = threading.Lock()  # UMAP from several threads at once can abort the process
+_WARM = threading.Event()
+
+
+def pca(vectors: npt.ArrayLike, seed: int = 0) -> Floats:
+    """Project (n, d) on its first two principal components: (n, 2), centred.
+
+    The sign of each axis makes its largest loading positive, so equal vectors give equal maps.
+    ``seed`` matters to the solver used for large inputs only.
+    """
+    rows = check_vectors(vectors)
+    xy = np.zeros((len(rows), 2), np.float32)
+    axes = min(2, *rows.shape)
+    if not _all_same(rows):
+        from sklearn.decomposition import PCA
+
+        xy[:, :axes] = PCA(n_components=axes, random_state=seed).fit_transform(rows)
+    return xy
+
+
+def pca_pair(
+    vectors_a: npt.ArrayLike, vectors_b: npt.ArrayLike, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """Return two PCA maps (n, 2) of the same texts, B's aligned to A's."""
+    xy_a, xy_b = pca(vectors_a, seed), pca(vectors_b, seed)
+    _same_count(xy_a, xy_b)
+    return xy_a, align(xy_b, xy_a)
+
+
+def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Floats:
+    """Lay ``moving`` (n, 2) over ``fixed`` (n, 2): orthogonal Procrustes, centred, at equal spread.
+
+    Equal spread rather than the least-squares scale, which shrinks a map that has little in common
+    with the other towards a dot.
+    """
+    from scipy.linalg import orthogonal_procrustes
+
+    goal = np.asarray(fixed, np.float64)
+    points = np.asarray(moving, np.float64)
+    centre = goal.mean(axis=0)
+    goal, points = goal - centre, points - points.mean(axis=0)
+    size, wanted = np.linalg.norm(points), np.linalg.norm(goal)
+    if size and wanted:
+        rotation, _ = orthogonal_procrustes(points, goal)
+        points = points @ rotation * (wanted / size)
+    return (points + centre).astype(np.float32)
+
+
+def umap_possible(vectors_a: npt.ArrayLike, vectors_b: npt.ArrayLike) -> bool:
+    """Whether :func:`umap_pair` draws UMAP; otherwise (n < 5, or all vectors the same) PCA."""
+    return all(
+        len(rows) >= UMAP_MINIMUM and not _all_same(rows)
+        for rows in (check_vectors(vectors_a), check_vectors(vectors_b))
+    )
+
+
+def umap_pair(
+    vectors_a: npt.ArrayLike,
+    vectors_b: npt.ArrayLike,
+    neighbours_a: Neighbours,
+    neighbours_b: Neighbours,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> tuple[Floats, Floats]:
+    """Lay the same n texts out under two designs, (n, 2) each, so that the maps are comparable.
+
+    A is laid out from its PCA; both maps are then refined from that layout with the same random
+    numbers, and B is aligned to A. So a point stands elsewhere because the design moved it; equal
+    vectors give equal maps, and equal arguments the same picture.
+
+    ``n_neighbors`` counts the point itself and is capped to n - 1; the ``Neighbours`` must hold at
+    least ``n_neighbors - 1`` others. ``progress`` is called before each of the three layouts and
+    while another map holds UMAP. Where :func:`umap_possible` is false the maps are PCA's.
+
+    Raises:
+        EmbedLabError: parameters out of range, or vectors and neighbours that do not fit together.
+    """
+    rows_a, rows_b = check_vectors(vectors_a), check_vectors(vectors_b)
+    _same_count(rows_a, rows_b)
+    _check_parameters(n_neighbors, min_dist)
+    if not umap_possible(rows_a, rows_b):
+        return pca_pair(rows_a, rows_b, seed)
+    k = min(n_neighbors, len(rows_a) - 1)
+    graph_a, graph_b = _graph(neighbours_a, len(rows_a), k), _graph(neighbours_b, len(rows_b), k)
+
+    def layout(step: int, rows: Floats, graph: _Graph, start: Floats, rate: float) -> Floats:
+        with _umap_to_itself(progress, step):
+            progress(step, 3, ("Laying out the map", "Refining map A", "Refining map B")[step])
+            return _layout(rows, graph, start, rate, min_dist, seed)
+
+    shared = _squared(layout(0, rows_a, graph_a, _jittered(pca(rows_a, seed), seed), 1.0))
+    xy_a = layout(1, rows_a, graph_a, shared, _REFINE_RATE)
+    xy_b = layout(2, rows_b, graph_b, shared, _REFINE_RATE)
+    progress(3, 3, "Maps ready")
+    return xy_a, align(xy_b, xy_a)
+
+
+def warm_up() -> None:
+    """Compile what :func:`umap_pair` runs (some 20 s) by mapping a few random points."""
+    vectors = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    near = neighbours(vectors, 14)
+    umap_pair(vectors, vectors, near, near)
+
+
+def is_warm() -> bool:
+    """Whether UMAP has been compiled in this process."""
+    return _WARM.is_set()
+
+
+_Graph = tuple[npt.NDArray[np.int64], Floats]
+
+
+@contextmanager
+def _umap_to_itself(progress: Progress, step: int) -> Iterator[None]:
+    """Hold the lock; while waiting for it, call ``progress``, which may cancel the wait."""
+    while not _LOCK.acquire(timeout=0.2):
+        progress(step, 3, "Waiting for another map")
+    try:
+        yield
+    finally:
+        _LOCK.release()
+
+
+def _layout(
+    rows: Floats, graph: _Graph, start: Floats, rate: float, min_dist: float, seed: int
+) -> Floats:
+    import umap
+
+    # Only transforming new texts would need a search index beside the neighbours.
+    warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", module="umap")
+    model = umap.UMAP(
+        n_neighbors=graph[0].shape[1],
+        min_dist=min_dist,
+        metric="cosine",
+        precomputed_knn=graph,
+        disconnection_distance=float("inf"),  # UMAP would place opposite vectors at NaN
+        init=start,
+        learning_rate=rate,
+        n_epochs=_EPOCHS,
+        random_state=seed,
+        n_jobs=1,
+    )
+    xy = model.fit_transform(rows)
+    _WARM.set()
+    return np.asarray(xy, np.float32)
+
+
+def _graph(near: Neighbours, n: int, k: int) -> _Graph:
+    """Return what UMAP takes: ids and cosine distances, (n, k), the point itself first.
+
+    Exactly k columns: below 4,096 points UMAP 0.5 uses every column it is given.
+    """
+    if len(near) != n or near.k < k - 1:
+        raise EmbedLabError(
+            f"The neighbours are {near.k} of {len(near)} points; this map needs {k - 1} of {n}."
+        )
+    ids = np.hstack([np.arange(n)[:, None], near.ids[:, : k - 1]])
+    distances = np.zeros((n, k), np.float32)
+    distances[:, 1:] = np.maximum(0, 1 - near.similarities[:, : k - 1])
+    return ids, distances
+
+
+def _squared(xy: Floats) -> Floats:
+    """Turn a layout until it is as wide as high.
+
+    UMAP stretches a given start to 10 × 10; after this turn that is a uniform scale. A turn by 90°
+    swaps width and height, so some angle in between makes them equal.
+    """
+    from scipy.optimize import brentq
+
+    def turned(angle: float) -> npt.NDArray[np.float64]:
+        c, s = np.cos(angle), np.sin(angle)
+        return xy @ np.array([[c, -s], [s, c]])
+
+    def excess(angle: float) -> float:
+        width, height = np.ptp(turned(angle), axis=0)
+        return float(width - height)
+
+    return turned(brentq(excess, 0, np.pi / 2)).astype(np.float32)
+
+
+def _jittered(xy: Floats, seed: int) -> Floats:
+    """Give a flat layout (all on a line) a little width, which UMAP's scaling needs."""
+    extent = np.ptp(xy, axis=0)
+    if extent.min() > 1e-4 * extent.max():
+        return xy
+    noise = np.random.default_rng(seed).normal(scale=0.01 * extent.max(), size=xy.shape)
+    return (xy + noise).astype(np.float32)
+
+
+def _all_same(rows: Floats) -> bool:
+    return bool(np.ptp(rows, axis=0).max() < 1e-6)
+
+
+def _same_count(a: Floats, b: Floats) -> None:
+    if len(a) != len(b):
+        raise EmbedLabError(
+            f"Design A has {len(a)} vectors and design B {len(b)}; embed the same texts with both."
+        )
+
+
+def _check_parameters(n_neighbors: int, min_dist: float) -> None:
+    if n_neighbors < 2:
+        raise EmbedLabError(f"n_neighbors is {n_neighbors}; give at least 2.")
+    if not 0 <= min_dist <= 0.99:
+        raise EmbedLabError(f"min_dist is {min_dist}; give a number from 0 to 0.99.")

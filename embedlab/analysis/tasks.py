@@ -1,0 +1,220 @@
+"""What is measured: tasks in the paper's four categories, each on a fixed sample of a corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from embedlab.data.corpora import load_corpus
+from embedlab.data.corpus import Corpus
+from embedlab.data.pairs import PairSet, without_overlap
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress, silent
+
+#: The paper's categories and what each is measured by.
+MEASURES = {
+    "STS": "spearman",
+    "Retrieval": "ndcg_10",
+    "Classification": "accuracy",
+    "Clustering": "v_measure",
+}
+#: How people write the measures.
+MEASURE_NAMES = {
+    "spearman": "Spearman",
+    "ndcg_10": "nDCG@10",
+    "accuracy": "accuracy",
+    "v_measure": "V-measure",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One measure on a fixed sample of one corpus.
+
+    STS takes the first ``size`` pairs, of one ``group`` where it is given. Retrieval draws
+    ``queries`` queries and ``size`` texts, all relevant ones among them. Classification and
+    Clustering draw ``size`` texts with their labels in ``field``. A ``size``, and for Retrieval a
+    number of ``queries``, of 0 takes all. ``words`` keeps the opening words of every text, 0 all of
+    them; ``seed`` draws the sample and starts k-means. ``title`` says all this to people.
+
+    Raises:
+        EmbedLabError: an unknown category.
+    """
+
+    id: str
+    category: str
+    title: str
+    corpus_id: str
+    size: int
+    queries: int = 0
+    field: str = ""
+    group: str = ""
+    words: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.category not in MEASURES:
+            raise EmbedLabError(
+                f"{self.category[:60]!r} is not a task category; use one of {', '.join(MEASURES)}."
+            )
+
+    @property
+    def measure(self) -> str:
+        """What the category is measured by."""
+        return MEASURES[self.category]
+
+    def corpus(self, progress: Progress = silent) -> Corpus:
+        """The sample: the same in every process.
+
+        Raises:
+            EmbedLabError: files that cannot be fetched, or a corpus without what the task needs.
+        """
+        return _sample(self, load_corpus(self.corpus_id, progress))
+
+
+#: In SmolLM2's tokens 3,137 + 12,815 + 3,891 + 4,056 = 23,899. BoolQ costs more than the rest
+#: together; the hand-written senses corpus would be cheap, but its 12 queries separate nothing.
+QUICK_TASKS = (
+    Task(
+        id="stsb",
+        category="STS",
+        title="STS-B test, first 200 pairs (all of them captions)",
+        corpus_id="stsb",
+        size=200,
+    ),
+    Task(
+        id="boolq",
+        category="Retrieval",
+        title="BoolQ dev, 60 questions to 100 passages",
+        corpus_id="boolq",
+        size=100,
+        queries=60,
+    ),
+    Task(
+        id="trec",
+        category="Classification",
+        title="TREC, 6 question types, trained on 150 questions, tested on 150 others",
+        corpus_id="trec",
+        size=300,
+        field="coarse",
+    ),
+    Task(
+        id="bbc",
+        category="Clustering",
+        title="BBC news, first 30 words of 100 articles",
+        corpus_id="bbc",
+        size=100,
+        field="label",
+        words=30,
+    ),
+)
+#: STS-B's test split by the dataset and year its pairs came from, enough for a paired test.
+_STS_PARTS = (
+    *("MSRpar 2012train", "MSRpar 2012test", "MSRvid 2012train", "MSRvid 2012test"),
+    *("headlines 2013", "headlines 2014", "headlines 2015", "headlines 2016"),
+    *("images 2014", "images 2015", "answer-answer 2016", "track5.en-en 2017"),
+)
+
+#: What a study may measure, by the name a study file uses; sizes of 0 take everything.
+STUDY_TASKS: dict[str, tuple[Task, ...]] = {
+    "stsb": tuple(
+        Task(
+            id=f"stsb-{part.replace(' ', '-')}",
+            category="STS",
+            title=f"STS-B test, {part}",
+            corpus_id="stsb",
+            group=part,
+            size=0,
+        )
+        for part in _STS_PARTS
+    ),
+    **{
+        corpus_id: (
+            Task(id=corpus_id, category="Retrieval", title=title, corpus_id=corpus_id, size=0),
+        )
+        for corpus_id, title in (
+            ("boolq", "BoolQ dev, questions to passages"),
+            ("semanlink", "Semanlink, tags to arXiv abstracts"),
+        )
+    },
+    **{
+        name: (
+            Task(
+                id=name,
+                category=category,
+                title=title,
+                corpus_id=corpus_id,
+                field=field,
+                size=0,
+            ),
+        )
+        for name, category, title, corpus_id, field in (
+            ("trec-coarse", "Classification", "TREC, 6 question types", "trec", "coarse"),
+            ("trec-fine", "Classification", "TREC, 50 question types", "trec", "fine"),
+            ("sms-spam", "Classification", "SMS, spam or not", "sms-spam", "label"),
+            ("bbc", "Clustering", "BBC news, 5 sections", "bbc", "label"),
+            ("trec-clusters", "Clustering", "TREC, 6 question types", "trec", "coarse"),
+        )
+    },
+}
+
+
+def without_evaluated(pairs: PairSet, progress: Progress = silent) -> PairSet:
+    """Pairs less those that stand in a corpus of the quick tasks."""
+    return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
+
+
+def _sample(task: Task, corpus: Corpus) -> Corpus:
+    """What the task is measured on, with nothing else left in it."""
+    pairs = _pairs(task, corpus)
+    kept, queries = ({i for *both, _ in pairs for i in both}, []) if pairs else _drawn(task, corpus)
+    labelled = task.category in ("Classification", "Clustering")
+    if not kept or (labelled and task.field not in corpus.fields):
+        raise EmbedLabError(
+            f"{corpus.title[:60]!r} does not know enough for the {task.category} task "
+            f"{task.id[:60]!r}; choose another corpus."
+        )
+    order = sorted(kept)
+    new = {old: position for position, old in enumerate(order)}
+    return replace(
+        corpus,
+        texts=tuple(_opening(corpus.texts[i], task.words) for i in order),
+        fields={name: tuple(values[i] for i in order) for name, values in corpus.fields.items()},
+        pairs=tuple((new[i], new[j], gold) for i, j, gold in pairs),
+        pair_groups=(),
+        queries=tuple(corpus.queries[q] for q in queries),
+        relevant=tuple(frozenset(new[i] for i in corpus.relevant[q]) for q in queries),
+        seed=task.seed,
+    )
+
+
+def _pairs(task: Task, corpus: Corpus) -> list[tuple[int, int, float]]:
+    if task.category != "STS":
+        return []
+    groups = corpus.pair_groups or ("",) * len(corpus.pairs)
+    pairs = [
+        pair for pair, group in zip(corpus.pairs, groups, strict=True) if task.group in ("", group)
+    ]
+    return pairs[: task.size or None]
+
+
+def _drawn(task: Task, corpus: Corpus) -> tuple[set[int], list[int]]:
+    """The texts and the queries of a sample; nothing where the corpus lacks what is asked."""
+    if task.category == "STS":
+        return set(), []
+    rng = np.random.default_rng(task.seed)
+    size = task.size or len(corpus.texts)
+    if task.category != "Retrieval":
+        return set(rng.permutation(len(corpus.texts))[:size].tolist()), []
+    judged = [q for q, texts in enumerate(corpus.relevant) if texts]
+    queries = sorted(rng.permutation(judged)[: task.queries or None].tolist())
+    kept = {i for q in queries for i in corpus.relevant[q]}
+    if kept:
+        others = [i for i in rng.permutation(len(corpus.texts)).tolist() if i not in kept]
+        kept.update(others[: max(0, size - len(kept))])
+    return kept, queries
+
+
+def _opening(text: str, words: int) -> str:
+    return " ".join(text.split()[:words]) if words else text

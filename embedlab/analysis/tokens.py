@@ -1,0 +1,309 @@
+"""Inside one pass: what a token can see, what it gives to the vector, what a trained head reads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from embedlab import gpu
+from embedlab.errors import EmbedLabError
+from embedlab.models.backbone import Backbone, Encoded
+from embedlab.models.design import Design
+from embedlab.models.embedding import pool
+from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable, TrainableHead
+from embedlab.models.states import HiddenStates, TextStates, summarise
+
+Reals = npt.NDArray[np.float32]
+
+#: Tokens a view shows; longer texts are shortened with a note.
+PROOF_TOKENS, VIEW_TOKENS = 64, 128
+#: Parameters up to which a backbone of lower precision is copied in float32 for the proof.
+COPIED = 500_000_000
+#: Texts whose attention is computed at once.
+HEAD_BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class MaskProof:
+    """How far each hidden state moved when a text was changed.
+
+    ``moved`` is (L + 1, s): |h_b - h_a| / |h_a| at every layer, for the s tokens shown, which begin
+    at token ``start`` of both texts. ``first_changed`` is the first token that differs, counted
+    from the beginning of the text. ``largest_before`` is the largest movement of any token before
+    it; up to ``rounding`` it counts as nothing. ``holds`` says whether the attention mode kept its
+    word: under causal attention nothing before the change moved, under bidirectional something did.
+    """
+
+    attention: str
+    tokens_a: tuple[str, ...]
+    tokens_b: tuple[str, ...]
+    start: int
+    moved: Reals
+    first_changed: int
+    largest_before: float
+    rounding: float
+    precision: str
+    holds: bool
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class TokenView:
+    """A text's tokens and what each gives to its vector, at ``layer`` (0 … L) of the design.
+
+    For the s tokens at ``positions`` of ``token_count``: ``ids``, readable ``tokens``, ``cosines``
+    with the pooled vector, ``norms``, and ``weights`` under the pooling (all weights of the text
+    sum to 1). ``layer_norms`` is (L + 1, s). ``norm_ratio`` is the first token's norm over the
+    median of the others': far above 1 it is an attention sink. A trainable head's vector lives in
+    a space of its own, so there the cosines mean little.
+    """
+
+    design: Design
+    layer: int
+    token_count: int
+    positions: npt.NDArray[np.int64]
+    ids: tuple[int, ...]
+    tokens: tuple[str, ...]
+    cosines: Reals
+    norms: Reals
+    weights: Reals
+    layer_norms: Reals
+    norm_ratio: float
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class HeadAttention:
+    """Where a trainable head looks, averaged over its latents; every distribution sums to 1.
+
+    ``over`` is ``layers`` (s = L, layers 1 … L) or ``tokens`` (s = tokens of the longest text,
+    those a shorter one lacks weigh 0). ``per_text`` (n, s) is averaged over heads, ``per_head``
+    (heads, s) over texts, ``mean`` (s,) over both. Over tokens the averages over texts say little:
+    ask for one text at a time.
+    """
+
+    over: str
+    trained: bool
+    per_text: Reals
+    per_head: Reals
+    mean: Reals
+
+
+def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> MaskProof:
+    """Run two texts in one batch at one length and measure how far each hidden state moved.
+
+    In float32, so that "nothing" is zero and not rounding: a backbone of lower precision runs
+    through a float32 copy of its weights, or, above 500 million parameters, in its own precision
+    with a wider bound. Where one text has fewer tokens it is padded on the right, masked, and only
+    the tokens that both have are compared. No prompt stands before the texts.
+
+    Raises:
+        EmbedLabError: an empty text, the same tokens twice, or texts that differ from their first
+            token on.
+    """
+    _check(attention, text_a, text_b)
+    a, b = backbone.encode([text_a, text_b])
+    shared = min(len(a.ids), len(b.ids))
+    changed = next((i for i in range(shared) if a.ids[i] != b.ids[i]), None)
+    if changed is None:
+        cut = f", once cut to {backbone.max_length} tokens" if a.truncated or b.truncated else ""
+        raise EmbedLabError(f"Both texts are the same{cut}; change the last word of one.")
+    if changed == 0:
+        raise EmbedLabError(
+            "The texts differ from their first token on, so nothing stands before the change; "
+            "keep the beginning and change the last word."
+        )
+    hidden, precision = _float32_pass(backbone, [a.ids, b.ids], attention)
+    before, after = hidden[:, 0, :shared], hidden[:, 1, :shared]
+    moved = (after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)
+    largest = float(moved[:, :changed].max())
+    rounding = 8 * torch.finfo(precision).eps
+    start = max(0, min(changed - PROOF_TOKENS * 3 // 4, shared - PROOF_TOKENS))
+    shown = slice(start, start + PROOF_TOKENS)
+    return MaskProof(
+        attention=attention,
+        tokens_a=_readable(backbone, a.ids[shown]),
+        tokens_b=_readable(backbone, b.ids[shown]),
+        start=start,
+        moved=moved[:, shown].numpy(),
+        first_changed=changed,
+        largest_before=largest,
+        rounding=rounding,
+        precision=str(precision).removeprefix("torch."),
+        holds=(largest <= rounding) == (attention == "causal"),
+        note=_proof_note(a, b, shared, start, precision),
+    )
+
+
+@torch.no_grad()
+def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
+    """Show a text as the backbone sees it under a design, its document prompt included.
+
+    A trainable head is shown at the last layer; the weights are then the attention of
+    ``last_layer_trainable`` under bidirectional attention, and for the others how the head's input
+    was pooled.
+
+    Raises:
+        EmbedLabError: an empty text, or a layer the backbone does not have.
+    """
+    _check(design.attention, text)
+    backbone.check(design)
+    [encoded] = backbone.encode([text], design.document_prompt)
+    count = len(encoded.ids)
+    ones = [[1] * count]
+    hidden = backbone.token_states([list(encoded.ids)], ones, design.attention)
+    bank = summarise(list(hidden), torch.tensor(ones))[0]
+    tokens = hidden[:, 0]  # (L + 1, T, d)
+    states = HiddenStates(
+        (TextStates(bank, tokens[-1], count, encoded.truncated),), design.attention
+    )
+    layer = design.layer % (backbone.num_layers + 1)
+    pooled = torch.from_numpy(pool(states, design, backbone))[0]
+    norms = tokens.float().norm(dim=-1)  # (L + 1, T)
+    cosines = torch.cosine_similarity(tokens[layer].float(), pooled[None], dim=-1)
+    here = norms[layer]
+    shown = torch.arange(count)
+    if count > VIEW_TOKENS:  # the EOS always stands at the end
+        shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
+    return TokenView(
+        design=design,
+        layer=layer,
+        token_count=count,
+        positions=shown.numpy(),
+        ids=tuple(encoded.ids[i] for i in shown.tolist()),
+        tokens=_readable(backbone, [encoded.ids[i] for i in shown.tolist()]),
+        cosines=cosines[shown].numpy(),
+        norms=here[shown].numpy(),
+        weights=_weights(backbone, design, states)[shown].numpy(),
+        layer_norms=norms[:, shown].numpy(),
+        norm_ratio=float(here[0] / here[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
+        note=_view_note(encoded, count),
+    )
+
+
+@torch.no_grad()
+def head_attention(head: TrainableHead, states: HiddenStates) -> HeadAttention:
+    """Where a trainable head looks on n texts.
+
+    Raises:
+        EmbedLabError: the head was made for another backbone.
+    """
+    _check_head(head, states)
+    over_tokens = isinstance(head, LastLayerTrainable)
+    longest = 1 if states.attention == "causal" else int(states.token_counts.max())
+    width = longest if over_tokens else states.num_layers
+    device = head.latents.device
+    weights = torch.zeros(len(states), head.size.heads, width)
+    for start in range(0, len(states), HEAD_BATCH):
+        batch = states.take(range(start, min(start + HEAD_BATCH, len(states))))
+        x, mask = head.inputs(batch)
+        found = head.attention(x.to(device), None if mask is None else mask.to(device))
+        weights[start : start + len(batch), :, : found.shape[-1]] = found.mean(dim=2).cpu()
+    return HeadAttention(
+        over="tokens" if over_tokens else "layers",
+        trained=head.trained,
+        per_text=weights.mean(dim=1).numpy(),
+        per_head=weights.mean(dim=0).numpy(),
+        mean=weights.mean(dim=(0, 1)).numpy(),
+    )
+
+
+@torch.no_grad()
+def _float32_pass(
+    backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str
+) -> tuple[Tensor, torch.dtype]:
+    """(L + 1, n, T, d) of padded rows on the CPU in float32, and the precision of the pass."""
+    padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in rows]})
+    ids, mask = padded["input_ids"], padded["attention_mask"]
+    small = sum(p.numel() for p in backbone.model.parameters()) <= COPIED
+    if backbone.dtype == torch.float32 or not small or gpu.LENT:
+        return backbone.token_states(ids, mask, attention).float(), backbone.dtype
+    with backbone.lock:
+        runner = copy.copy(backbone)
+        runner.model = copy.deepcopy(backbone.model).float()
+        device = backbone.device
+        hidden = runner.hidden_states(
+            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
+        )
+        return torch.stack(hidden).cpu(), torch.float32
+
+
+def _weights(backbone: Backbone, design: Design, states: HiddenStates) -> Tensor:
+    """The weight of each token of one text, (T,); they sum to 1."""
+    count = states.rows[0].token_count
+    causal = design.attention == "causal"
+    if design.pooling == "last_layer_trainable" and not causal:
+        return torch.from_numpy(head_attention(backbone.head(design), states).per_text[0])
+    if design.pooling == "eos" or (design.trainable and causal):
+        return torch.nn.functional.one_hot(torch.tensor(count - 1), count).float()
+    weights = torch.ones(count)
+    if design.pooling == "weighted_mean":
+        weights = torch.arange(1, count + 1).float()
+    if design.skip_first and count > 1:
+        weights[0] = 0
+    return weights / weights.sum()
+
+
+def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
+    """Tokens as text, with ␣ for a space and ↵ for a line break.
+
+    A piece of a character that takes several tokens shows as �.
+    """
+    tokenizer = backbone.tokenizer
+    tokens = []
+    for i in ids:
+        piece = tokenizer.convert_ids_to_tokens(i)
+        # SentencePiece marks spaces in the piece itself, and decoding one piece would lose them.
+        text = piece if "▁" in piece else tokenizer.decode([i], clean_up_tokenization_spaces=False)
+        for mark, sign in (("▁", "␣"), (" ", "␣"), ("\n", "↵"), ("\t", "⇥")):
+            text = text.replace(mark, sign)
+        tokens.append(text or piece)
+    return tuple(tokens)
+
+
+def _check(attention: str, *texts: str) -> None:
+    Design(attention=attention)  # refuses an unknown word
+    if not all(text.strip() for text in texts):
+        raise EmbedLabError("The text is empty; write a short sentence.")
+
+
+def _check_head(head: TrainableHead, states: HiddenStates) -> None:
+    dim = states.rows[0].bank.shape[-1]
+    width = head.latents.shape[1]
+    layers = states.num_layers
+    if isinstance(head, MultiLayerTrainable):
+        layers = head.layer_embedding.shape[0]
+    if (width, layers) != (dim, states.num_layers):
+        raise EmbedLabError(
+            f"This head was made for a backbone of width {width} with {layers} layers, and this "
+            f"one has width {dim} and {states.num_layers}; train a head for it."
+        )
+
+
+def _proof_note(a: Encoded, b: Encoded, shared: int, start: int, precision: torch.dtype) -> str:
+    notes = []
+    if a.truncated or b.truncated:
+        notes.append(f"A text was cut to {max(len(a.ids), len(b.ids))} tokens.")
+    if len(a.ids) != len(b.ids):
+        notes.append(
+            f"The texts have {len(a.ids)} and {len(b.ids)} tokens; the shorter one is padded and "
+            f"masked, and the first {shared} are compared."
+        )
+    if shared > PROOF_TOKENS:
+        notes.append(f"Shown are tokens {start + 1} to {start + PROOF_TOKENS} of {shared}.")
+    if precision != torch.float32:
+        notes.append(f"Computed in {str(precision).removeprefix('torch.')}, with its rounding.")
+    return " ".join(notes)
+
+
+def _view_note(encoded: Encoded, count: int) -> str:
+    notes = [f"The text was cut to {count} tokens."] if encoded.truncated else []
+    if count > VIEW_TOKENS:
+        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the EOS.")
+    return " ".join(notes)

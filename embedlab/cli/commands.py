@@ -1,0 +1,309 @@
+"""The ``embedlab`` command: parse, call, print. Results go to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embedlab import __version__
+from embedlab.cli.study import study
+from embedlab.cli.training import export, train
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress
+from embedlab.terminal import DEBUG, guarded, one_line, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from embedlab.analysis.comparison import Embedded, Hit
+    from embedlab.assets import AssetStatus
+    from embedlab.data.corpus import Corpus
+    from embedlab.lab.lab import Lab
+
+#: More than any file has: on one's own machine what is too much is said in bytes.
+EVERY_ROW = 10**9
+DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
+
+app = typer.Typer(
+    help="See what attention and pooling do to the text embeddings of a decoder-only LLM.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+app.command()(train)
+app.command()(export)
+app.command()(study)
+
+DesignOption = Annotated[str, typer.Option("--design", help=DESIGN_HELP)]
+BackboneOption = Annotated[
+    str, typer.Option(help="a pinned backbone's id, a folder, or a Hugging Face Hub name")
+]
+
+
+def main() -> None:
+    """The entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    app(prog_name="embedlab")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"embedlab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    if debug:
+        os.environ[DEBUG] = "1"
+
+
+@app.command()
+@guarded
+def serve(
+    config: Annotated[
+        Path | None, typer.Option(help="default: spaces_config.yaml in this folder, if it is there")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+) -> None:
+    """Open the workbench in a browser: what `python app.py` does."""
+    from embedlab.ui.app import launch
+
+    here = Path("spaces_config.yaml")
+    launch(config or (here if here.exists() else None), host, port)
+
+
+@app.command()
+@guarded
+def assets(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Fetch all that need no terms accepted.")
+    ] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="Show what there is.")] = False,
+) -> None:
+    """Fetch weights and corpora for a room without network."""
+    from embedlab import assets as store
+
+    wanted = [store.status(name) for name in dict.fromkeys(names or [])]
+    if everything:
+        free = [asset for asset in store.listing() if not asset.terms]
+        for asset in store.listing():
+            if asset.terms and asset not in wanted:
+                say(f"{asset.id} is left out: {asset.terms} Name it to fetch it.")
+        wanted += [asset for asset in free if asset not in wanted]
+    if only_list or not wanted:
+        typer.echo(_asset_table(store.listing()))
+        return
+    for asset in wanted:
+        if asset.terms:
+            say(asset.terms)
+        with progress_bar() as progress:
+            _make_ready(asset, progress)
+        now = store.status(asset.id)
+        typer.echo(f"{asset.id}: ready, {_megabytes(now.on_disk)} in {now.path}")
+
+
+def _make_ready(asset: AssetStatus, progress: Progress) -> None:
+    from embedlab import assets as store
+
+    if asset.present:
+        try:
+            store.verify(asset.id, progress)
+        except EmbedLabError as error:
+            say(f"{error} Fetching it now.")
+    folder = store.fetch(asset.id, progress)
+    if any(folder.rglob("*.gguf")):
+        from embedlab.models.loading import load_backbone
+
+        load_backbone(asset.id, progress=progress)  # converts it, and shows that it works
+
+
+def _asset_table(rows: list[AssetStatus]) -> str:
+    header = ("id", "kind", "present", "on disk", "download", "licence", "source")
+    cells = [
+        (
+            row.id,
+            row.kind,
+            "yes" if row.present else "no",
+            _megabytes(row.on_disk) if row.present else "",
+            _megabytes(row.size),
+            row.licence,
+            row.source,
+        )
+        for row in rows
+    ]
+    return table(header, cells, right=("on disk", "download"))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+@app.command()
+@guarded
+def embed(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="txt, csv, jsonl or parquet")],
+    design: DesignOption,
+    out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
+    backbone: BackboneOption = "smollm2-135m",
+    text_column: Annotated[str | None, typer.Option(help="default: found by name")] = None,
+    query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
+) -> None:
+    """Embed every text of a file and write the vectors."""
+    from embedlab.cli.vector_files import check_target, save_vectors
+    from embedlab.models.design import Design
+    from embedlab.models.embedding import embed_in_chunks
+    from embedlab.models.loading import load_backbone
+    from embedlab.models.state_cache import StateCache
+
+    chosen = Design.parse(design)
+    check_target(out)
+    if out.exists() and source.exists() and out.samefile(source):
+        raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
+    corpus = _own_file(source, text_column, max_mb)
+    with progress_bar() as progress:
+        loaded = load_backbone(
+            backbone, device, dtype, cache=StateCache(0), progress=progress
+        )  # nothing is asked for twice, so nothing is kept
+        vectors, truncated = embed_in_chunks(
+            corpus.texts, chosen, loaded, query=query, progress=progress
+        )
+    about = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
+    save_vectors(out, vectors, corpus.texts, corpus.labels, about)
+    typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
+    say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
+    if chosen.trainable and not loaded.head(chosen).trained:
+        say(f"The head of {chosen.name} is untrained (random).")
+
+
+def _own_file(path: Path, text_column: str | None, max_mb: int) -> Corpus:
+    from embedlab.data.readers import read_table
+    from embedlab.data.tables import table_to_corpus
+
+    rows = read_table(path, max_bytes=max_mb * 10**6, max_texts=EVERY_ROW)
+    corpus = table_to_corpus(rows, text_column, title=path.name, source=path.name)
+    for note in corpus.notes:
+        say(note)
+    return corpus
+
+
+@app.command()
+@guarded
+def search(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="a built-in corpus or a file")],
+    query: Annotated[str, typer.Argument(help="what to look for")],
+    design: Annotated[
+        list[str], typer.Option("--design", help=f"{DESIGN_HELP}; give two to compare them")
+    ],
+    k: Annotated[int, typer.Option("-k", help="results to show")] = 10,
+    sample: Annotated[
+        int | None,
+        typer.Option(help="texts to search; default: a few hundred of a corpus, all of a file"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
+    backbone: BackboneOption = "smollm2-135m",
+) -> None:
+    """Rank a corpus for a query under one design or two."""
+    from embedlab.lab.config import BackboneEntry, Config, Limits
+    from embedlab.lab.lab import Lab
+    from embedlab.models.design import Design
+
+    if len(design) > 2:
+        raise EmbedLabError(f"{len(design)} designs were given; give one or two.")
+    if k < 1:  # said before anything is loaded, as is an empty query
+        raise EmbedLabError(f"k is {k}; ask for at least 1 result.")
+    if not query.strip():
+        raise EmbedLabError("The query is empty; write what you are looking for.")
+    designs = [Design.parse(text) for text in design]
+    # One's own machine has no other users to protect.
+    limits = Limits(max_texts=EVERY_ROW, max_results=EVERY_ROW)
+    lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
+    with progress_bar() as progress:
+        texts = _searched(lab, corpus, sample, seed, progress)
+        sides = [lab.embedded(texts, each, progress=progress) for each in designs]
+        lists = lab.retrieve(query, texts, sides[0], sides[-1], k, progress=progress)
+    typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
+    for letter, side, hits in zip("AB", sides, lists, strict=False):
+        typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")
+        typer.echo(_ranking(hits, moves=len(sides) > 1))
+
+
+def _searched(lab: Lab, name: str, sample: int | None, seed: int, progress: Progress) -> Corpus:
+    from embedlab.data.corpora import CORPORA
+
+    if name in CORPORA:
+        return lab.corpus(name, sample, seed, progress)
+    path = Path(name)
+    if not path.is_file():
+        raise EmbedLabError(
+            f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
+            f"{', '.join(CORPORA)}."
+        )
+    whole = _own_file(path, None, lab.config.limits.max_upload_mb)
+    return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
+
+
+def _heading(lab: Lab, letter: str, side: Embedded) -> str:
+    notes = []
+    if side.design.trainable and not lab.backbone().head(side.design).trained:
+        notes.append("untrained (random)")
+    if side.truncated:
+        notes.append(f"{side.truncated:,} of {len(side):,} texts truncated")
+    return " · ".join([f"{letter}  {side.design}".strip(), *notes])
+
+
+def _ranking(hits: list[Hit], *, moves: bool) -> str:
+    """One line a hit: rank, cosine × 100, relevance where known, move, text."""
+    # A long text is cut to the line on a terminal, and whole in a pipe.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines = []
+    for hit in hits:
+        relevant = {None: "", True: "+ ", False: "  "}[hit.relevant]
+        move = f"{_moved(hit.move):>5}  " if moves else ""
+        start = f"{hit.rank:>3}  {100 * hit.score:5.1f}  {move}{relevant}"
+        lines.append((start + one_line(hit.text))[:width])
+    if any(hit.relevant is not None for hit in hits):
+        lines.append("+ marks the texts that are known to be relevant.")
+    return "\n".join(lines)
+
+
+def _moved(move: int | None) -> str:
+    if move is None:
+        return "new"
+    return f"{move:+d}" if move else "="
+
+
+@app.command()
+@guarded
+def bench(
+    texts: Annotated[int, typer.Option(min=8, help="short texts to embed")] = 2000,
+    words: Annotated[int, typer.Option(min=2, help="words in a short text, on average")] = 12,
+    what: Annotated[
+        str, typer.Option(help="products, presets, switch, sentence-transformers, training or all")
+    ] = "all",
+    backbone: BackboneOption = "smollm2-135m",
+) -> None:
+    """Measure the speed of this machine."""
+    from embedlab.cli.bench import measure
+
+    with progress_bar() as progress:
+        about, figures = measure(what, texts, words, backbone, progress)
+    typer.echo(about)
+    rows = [(figure.what, figure.shown, figure.aim) for figure in figures]
+    typer.echo(table(("figure", "measured", "aim"), rows, right=("measured",)))

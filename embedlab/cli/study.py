@@ -1,0 +1,88 @@
+"""``embedlab study``: parse, call, print."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedlab.errors import EmbedLabError
+from embedlab.terminal import guarded, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from embedlab.study.report import Report
+
+
+@guarded
+def study(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="STUDY.yaml", help="a study file, or minutes, workshop or paper"),
+    ],
+    out: Annotated[Path, typer.Option(help="the results' folder; a stopped study goes on there")],
+    backbone: Annotated[
+        str, typer.Option(help="another backbone than the study's: an id, a folder or a Hub name")
+    ] = "",
+    mteb: Annotated[
+        list[str] | None, typer.Option(help="also measure this task of MTEB; needs the Hub")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    report_only: Annotated[
+        bool, typer.Option("--report", help="Run nothing; write the report of what is there.")
+    ] = False,
+) -> None:
+    """Compare designs: train and measure each with every seed; say which differences are real."""
+    changes: dict[str, Any] = {}
+    if backbone:
+        changes["backbone"] = backbone
+    if mteb:
+        changes["mteb"] = list(mteb)
+    from embedlab.render.study_page import write_report
+    from embedlab.study.definition import load_study
+    from embedlab.study.findings import report_of
+
+    asked = load_study(name, **changes)
+    if len(asked.seeds) == 1 and asked.recipe is not None:
+        say("one seed: the report can show no seed variance")
+    if not report_only:
+        from embedlab.study.run import run
+
+        with progress_bar() as progress:
+            run(
+                asked,
+                out,
+                command=_command(name, out, changes),
+                device=device,
+                dtype=dtype,
+                say=say,
+                progress=progress,
+            )
+    report = report_of(out)
+    typer.echo(_scores(report))
+    for path in write_report(report, out):
+        say(f"{path}")
+    if not report.scores:
+        raise EmbedLabError(f"No cell of {out.name!r} is finished; run the study first.")
+
+
+def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
+    """What was typed, without the folders around it: reports are shown to others."""
+    words = ["embedlab", "study", Path(name).name, "--out", out.name]
+    if "backbone" in changes:
+        folder = Path(changes["backbone"])
+        words += ["--backbone", folder.name if folder.is_dir() else changes["backbone"]]
+    for task in changes.get("mteb", []):
+        words += ["--mteb", task]
+    return shlex.join(words)
+
+
+def _scores(report: Report) -> str:
+    rows = [
+        (row.title, *(f"{100 * value:.1f}" if value is not None else "–" for value in row.means))
+        for row in report.summary
+    ]
+    header = ("design", *report.categories)
+    return table(header, rows, right=header[1:])

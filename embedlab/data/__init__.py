@@ -1,0 +1,1 @@
+"""What comes in: corpora, files, data sets of the Hub, training pairs."""

@@ -1,0 +1,247 @@
+"""The built-in corpora by name."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedlab import assets
+from embedlab.data.corpus import Corpus
+from embedlab.data.hub_dataset import load_hub_dataset
+from embedlab.data.readers import read_table
+from embedlab.data.tables import own_texts, table_to_corpus
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress, silent
+from embedlab.resources import sample_folder
+from embedlab.text import clean_text
+
+__all__ = [
+    "CORPORA",
+    "Corpus",
+    "Entry",
+    "clean_text",
+    "load_corpus",
+    "load_hub_dataset",
+    "own_texts",
+    "read_table",
+    "sample_folder",
+    "table_to_corpus",
+]
+#: The arguments of a Corpus that its reader knows.
+Parts = dict[str, Any]
+
+
+def _read_senses(folder: Path) -> Parts:
+    rows = _json_lines(folder / "senses.jsonl")
+    queries = _json_lines(folder / "senses_queries.jsonl")
+    return Parts(
+        texts=tuple(row["text"] for row in rows),
+        fields={k: tuple(row[k] for row in rows) for k in ("sense", "word", "context")},
+        queries=tuple(row["query"] for row in queries),
+        relevant=tuple(frozenset(row["relevant"]) for row in queries),
+    )
+
+
+def _read_stsb(folder: Path) -> Parts:
+    # Tab-separated without quoting; up to two columns of attributions may follow the sentences.
+    lines = (folder / "sts-test.csv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines]
+    genres: dict[str, str] = {}
+    pairs, groups = [], []
+    for genre, file, year, _, score, *sentences in rows:
+        first, second = (sentence.strip() for sentence in sentences[:2])
+        genres.setdefault(first, genre)
+        genres.setdefault(second, genre)
+        pairs.append((first, second, float(score)))
+        groups.append(f"{file} {year}")
+    index = {text: i for i, text in enumerate(genres)}
+    return Parts(
+        texts=tuple(genres),
+        fields={"genre": tuple(genres.values())},
+        pairs=tuple((index[first], index[second], score) for first, second, score in pairs),
+        pair_groups=tuple(groups),
+    )
+
+
+def _read_boolq(folder: Path) -> Parts:
+    rows = _json_lines(folder / "dev.jsonl")
+    texts, _ = _unique(row["passage"] for row in rows)
+    index = {text: i for i, text in enumerate(texts)}
+    return Parts(
+        texts=texts,
+        queries=tuple(row["question"] for row in rows),
+        relevant=tuple(frozenset({index[row["passage"]]}) for row in rows),
+    )
+
+
+def _read_semanlink(folder: Path) -> Parts:
+    documents = json.loads((folder / "arxiv.json").read_text(encoding="utf-8"))
+    tags = json.loads((folder / "tags.json").read_text(encoding="utf-8"))
+    relevant: dict[str, set[int]] = {}
+    for i, document in enumerate(documents):
+        for tag in document["tag"]:
+            relevant.setdefault(tag, set()).add(i)
+    # arxiv_doc stands on every document, and a tag of one document gives nothing to rank.
+    queries = [t for t in relevant if not t.endswith("/arxiv_doc") and len(relevant[t]) > 1]
+    return Parts(
+        texts=tuple(
+            " ".join(f"{document['arxiv_title']}. {document['arxiv_summary']}".split())
+            for document in documents
+        ),
+        queries=tuple(" ".join(tags[tag]["prefLabel"]) for tag in queries),
+        relevant=tuple(frozenset(relevant[tag]) for tag in queries),
+        notes=("Only tags of two or more abstracts are queries.",),
+    )
+
+
+def _read_trec(folder: Path) -> Parts:
+    lines = (folder / "question_labels.txt").read_text(encoding="latin-1").splitlines()
+    rows, notes = _unique(lines)
+    kinds, texts = zip(*(row.split(" ", 1) for row in rows), strict=True)
+    return Parts(
+        texts=tuple(text.strip() for text in texts),
+        fields={"coarse": tuple(kind.partition(":")[0] for kind in kinds), "fine": kinds},
+        notes=notes,
+    )
+
+
+def _read_sms(folder: Path) -> Parts:
+    content = (folder / "sms-spam.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(content, newline="")))
+    repeated = len(rows) - len({row["text"] for row in rows})
+    return Parts(
+        texts=tuple(row["text"] for row in rows),
+        fields={"label": tuple("spam" if row["spam"] == "1" else "ham" for row in rows)},
+        notes=(f"{repeated:,} messages repeat an earlier one.",),
+    )
+
+
+def _read_bbc(folder: Path) -> Parts:
+    sections: dict[str, str] = {}
+    paths = sorted(folder.glob("*/*.txt"))
+    for path in paths:
+        data = path.read_bytes()
+        try:
+            article = data.decode("utf-8")
+        except UnicodeDecodeError:  # one article is Latin-1
+            article = data.decode("latin-1")
+        sections.setdefault(article.strip(), path.parent.name)
+    return Parts(
+        texts=tuple(sections),
+        fields={"label": tuple(sections.values())},
+        notes=_repeated(len(paths) - len(sections)),
+    )
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def _unique(rows: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rows in their order without repetitions, and a note on those left out."""
+    counts = Counter(rows)
+    return tuple(counts), _repeated(counts.total() - len(counts))
+
+
+def _repeated(n: int) -> tuple[str, ...]:
+    return (f"{n:,} repeated texts were left out.",) if n else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A built-in corpus before it is read; without an asset it is the repository's own."""
+
+    id: str
+    title: str
+    offers: str
+    read: Callable[[Path], Parts]
+    asset: str | None = None
+
+
+_ENTRIES = (
+    Entry(
+        id="senses",
+        title="One word, several senses",
+        offers="160 short sentences labelled by sense, with queries",
+        read=_read_senses,
+    ),
+    Entry(
+        id="stsb",
+        title="STS benchmark, test pairs",
+        offers="sentence pairs scored 0 to 5",
+        read=_read_stsb,
+        asset="stsb",
+    ),
+    Entry(
+        id="boolq",
+        title="BoolQ, questions to passages",
+        offers="questions, each with one relevant Wikipedia passage",
+        read=_read_boolq,
+        asset="boolq",
+    ),
+    Entry(
+        id="semanlink",
+        title="Semanlink, tags to arXiv abstracts",
+        offers="tags as queries, each with several relevant abstracts",
+        read=_read_semanlink,
+        asset="semanlink",
+    ),
+    Entry(
+        id="trec",
+        title="TREC question types",
+        offers="questions labelled by type, coarse and fine",
+        read=_read_trec,
+        asset="trec",
+    ),
+    Entry(
+        id="sms-spam",
+        title="SMS spam",
+        offers="text messages labelled spam or ham",
+        read=_read_sms,
+        asset="sms-spam",
+    ),
+    Entry(
+        id="bbc",
+        title="BBC news",
+        offers="news articles labelled by section, for clustering",
+        read=_read_bbc,
+        asset="bbc",
+    ),
+)
+CORPORA: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
+_loaded: dict[str, Corpus] = {}
+_locks = {corpus_id: threading.Lock() for corpus_id in CORPORA}
+
+
+def load_corpus(corpus_id: str, progress: Progress = silent) -> Corpus:
+    """A built-in corpus, whole; fetched at first use and then kept in memory.
+
+    Raises:
+        EmbedLabError: an unknown id, or files that cannot be fetched or are damaged.
+    """
+    if corpus_id not in CORPORA:
+        raise EmbedLabError(
+            f"{corpus_id[:60]!r} is not a known corpus; use one of {', '.join(CORPORA)}."
+        )
+    with _locks[corpus_id]:
+        if corpus_id not in _loaded:
+            _loaded[corpus_id] = _load(CORPORA[corpus_id], progress)
+        return _loaded[corpus_id]
+
+
+def _load(entry: Entry, progress: Progress) -> Corpus:
+    if entry.asset is None:
+        parts = entry.read(sample_folder())
+        source, licence = "written for EmbedLab", "Apache-2.0"
+    else:
+        pinned = assets.CATALOGUE[entry.asset]
+        source, licence = pinned.source, pinned.licence
+        parts = assets.read(entry.asset, entry.read, progress)
+    return Corpus(id=entry.id, title=entry.title, source=source, licence=licence, **parts)

@@ -1,0 +1,131 @@
+"""Texts with what is known about them, and their samples."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from embedlab.errors import EmbedLabError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Corpus:
+    """Texts with what is known about them.
+
+    ``fields`` gives one value per text under each name; the first field is the label. ``pairs``
+    are (i, j, score) over texts, and ``pair_groups`` names the dataset each came from, where they
+    came from several; ``relevant`` holds, per query, the texts that answer it. ``total`` counts the
+    texts before sampling, and ``seed`` is the sample's.
+
+    Raises:
+        EmbedLabError: lengths that disagree or an index outside the texts.
+    """
+
+    id: str
+    title: str
+    texts: tuple[str, ...]
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pairs: tuple[tuple[int, int, float], ...] = ()
+    pair_groups: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
+    relevant: tuple[frozenset[int], ...] = ()
+    total: int = 0
+    seed: int | None = None
+    source: str = ""
+    licence: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.texts)
+        if not self.total:
+            object.__setattr__(self, "total", n)
+        for name, values in self.fields.items():
+            if len(values) != n:
+                raise EmbedLabError(
+                    f"Field {name!r} of {self.title!r} has {len(values):,} values for {n:,} texts; "
+                    "give one per text."
+                )
+        if self.pair_groups and len(self.pair_groups) != len(self.pairs):
+            raise EmbedLabError(
+                f"{self.title!r} has {len(self.pairs):,} pairs but groups for "
+                f"{len(self.pair_groups):,}; give one per pair."
+            )
+        if len(self.relevant) != len(self.queries):
+            raise EmbedLabError(
+                f"{self.title!r} has {len(self.queries):,} queries but relevant texts for "
+                f"{len(self.relevant):,}; give one set per query."
+            )
+        used = {i for *both, _ in self.pairs for i in both}.union(*self.relevant)
+        if wrong := [i for i in used if not 0 <= i < n]:
+            raise EmbedLabError(
+                f"{self.title!r} points at text {wrong[0]}, but its texts are 0 to {n - 1}."
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The first field, if there is one."""
+        return next(iter(self.fields.values()), None)
+
+    @property
+    def size_note(self) -> str:
+        """``400 of 5,382`` for a sample, else ``160``."""
+        n = len(self.texts)
+        return f"{n:,}" if n == self.total else f"{n:,} of {self.total:,}"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the texts in their order, the same in every process."""
+        digest = hashlib.sha256()
+        for text in self.texts:
+            data = text.encode("utf-8", "surrogatepass")
+            digest.update(len(data).to_bytes(8, "big") + data)
+        return digest.hexdigest()[:16]
+
+    def sample(self, n: int, seed: int) -> Corpus:
+        """At most ``n`` of the texts, drawn by ``seed``, in their order of appearance.
+
+        Whole pairs are drawn, and whole sets of texts relevant to the same query (for up to n/4
+        queries), before other texts fill the rest; so a sample keeps something to measure.
+        """
+        if n < 1:
+            raise EmbedLabError(f"A sample of {n} texts is none; ask for 1 or more.")
+        if n >= len(self.texts):
+            return self
+        rng = np.random.default_rng(seed)
+        kept: set[int] = set()
+        for i in rng.permutation(len(self.pairs))[:n]:
+            _add_if_it_fits(kept, self.pairs[i][:2], n)
+        order = rng.permutation(len(self.queries))
+        most_queries = max(1, n // 4)
+        for q in order[:most_queries]:
+            _add_if_it_fits(kept, self.relevant[q], n)
+        others = [i for i in rng.permutation(len(self.texts)).tolist() if i not in kept]
+        kept.update(others[: n - len(kept)])
+        queries = [q for q in order.tolist() if self.relevant[q] & kept][:most_queries]
+        return self._only(sorted(kept), sorted(queries), seed)
+
+    def _only(self, kept: list[int], queries: list[int], seed: int) -> Corpus:
+        new = {old: position for position, old in enumerate(kept)}
+        whole = [p for p, (i, j, _) in enumerate(self.pairs) if i in new and j in new]
+        return replace(
+            self,
+            texts=tuple(self.texts[i] for i in kept),
+            fields={name: tuple(v[i] for i in kept) for name, v in self.fields.items()},
+            pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
+            pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
+            queries=tuple(self.queries[q] for q in queries),
+            relevant=tuple(
+                frozenset(new[i] for i in self.relevant[q] if i in new) for q in queries
+            ),
+            seed=seed,
+        )
+
+
+def _add_if_it_fits(kept: set[int], group: Iterable[int], n: int) -> None:
+    added = set(group) - kept
+    if len(kept) + len(added) <= n:
+        kept |= added

@@ -1,0 +1,220 @@
+"""Pairs of texts to train on, and keeping them apart from what is evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from embedlab.data.corpora import CORPORA
+from embedlab.data.corpus import Corpus
+from embedlab.data.tables import counted
+from embedlab.errors import EmbedLabError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairSet:
+    """Pairs of texts that belong together, each perhaps with a text that does not.
+
+    ``removed`` counts the pairs left out because they also stand in an evaluation corpus;
+    ``in_domain`` names the evaluation corpora of the same source. A ``part`` that was taken of a
+    set may have any number of pairs; a set needs two different ones.
+
+    Raises:
+        EmbedLabError: lengths that disagree, an empty text, or too little to learn from.
+    """
+
+    id: str
+    title: str
+    source: str = ""
+    licence: str = ""
+    anchors: tuple[str, ...]
+    positives: tuple[str, ...]
+    negatives: tuple[str, ...] = ()
+    removed: int = 0
+    in_domain: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    part: bool = False
+
+    def __post_init__(self) -> None:
+        n, named = len(self.anchors), repr(self.title[:60])
+        columns = {"anchor": self.anchors, "positive": self.positives, "negative": self.negatives}
+        for kind, texts in columns.items():
+            if len(texts) != n and (texts or kind == "positive"):
+                raise EmbedLabError(
+                    f"{named} has {n:,} anchors but {len(texts):,} {kind}s; give one per anchor."
+                )
+            for row, text in enumerate(texts, start=1):
+                if not text.strip():
+                    raise EmbedLabError(
+                        f"Row {row:,} of {named} has an empty {kind}; fill it or leave the row out."
+                    )
+        if self.part:
+            return
+        if n == 0:
+            raise EmbedLabError(f"{named} has no pairs; training needs at least two.")
+        if n == 1:
+            raise EmbedLabError(
+                f"{named} has one pair, and one pair has no in-batch negatives to be told from; "
+                "give at least two."
+            )
+        if _all_the_same(self):
+            raise EmbedLabError(
+                f"All {n:,} pairs of {named} are identical, so there is nothing to learn; give "
+                "different ones."
+            )
+
+    def __len__(self) -> int:
+        return len(self.anchors)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256, in hex, of all texts and their order."""
+        digest = hashlib.sha256()
+        for texts in (self.anchors, self.positives, self.negatives):
+            digest.update(len(texts).to_bytes(8, "big"))
+            for text in texts:
+                data = text.encode("utf-8", "surrogatepass")
+                digest.update(len(data).to_bytes(8, "big") + data)
+        return digest.hexdigest()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Where the pairs come from, how many they are, and the hash of their texts."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "source": self.source,
+            "licence": self.licence,
+            "pairs": len(self),
+            "sha256": self.digest,
+            "removed": self.removed,
+            "in_domain": list(self.in_domain),
+        }
+
+    def take(self, indices: Iterable[int]) -> PairSet:
+        """The pairs at ``indices``, in that order, as a part of this set."""
+        chosen = list(indices)
+        return replace(
+            self,
+            anchors=tuple(self.anchors[i] for i in chosen),
+            positives=tuple(self.positives[i] for i in chosen),
+            negatives=tuple(self.negatives[i] for i in chosen) if self.negatives else (),
+            part=True,
+        )
+
+    def split(self, held_out: int, seed: int) -> tuple[PairSet, PairSet]:
+        """Pairs to train on and about ``held_out`` others, drawn by ``seed``, to score.
+
+        Pairs that share an anchor or a positive, however indirectly, stay together, and a training
+        pair with a held-out text as its negative is left out; so no held-out anchor or positive
+        is ever trained on. At most a fifth is held out, and nothing where two pairs, the fewest
+        that can be scored, would be more than that or only come with too many others.
+        """
+        if held_out < 0:
+            raise EmbedLabError(f"{held_out} pairs cannot be held out; ask for 0 or more.")
+        most = min(held_out, len(self) // 5)
+        groups = _sharing_texts(self)
+        held: list[int] = []
+        for g in np.random.default_rng(seed).permutation(len(groups)):
+            if len(held) + len(groups[g]) <= most:
+                held += groups[g]
+        seen = {_normal(texts[i]) for texts in (self.anchors, self.positives) for i in held}
+        rest = sorted(set(range(len(self))) - set(held))
+        kept = [i for i in rest if not self.negatives or _normal(self.negatives[i]) not in seen]
+        train = self.take(kept)
+        if len(held) < 2 or _all_the_same(train):
+            return self, self.take(())
+        lost = counted(
+            len(rest) - len(kept), "pair", "left out of training for a held-out text as negative"
+        )
+        return replace(train, notes=self.notes + lost), self.take(sorted(held))
+
+
+def _all_the_same(pairs: PairSet) -> bool:
+    return len(set(zip(pairs.anchors, pairs.positives, strict=True))) < 2
+
+
+def _sharing_texts(pairs: PairSet) -> list[list[int]]:
+    """The pairs' indices in groups that have no anchor or positive in common."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number: dict[str, int] = {}
+    anchors, positives = (
+        [number.setdefault(_normal(text), len(number)) for text in texts]
+        for texts in (pairs.anchors, pairs.positives)
+    )
+    links = coo_array(
+        (np.ones(len(pairs), dtype=np.int8), (anchors, positives)), shape=(len(number),) * 2
+    )
+    count, group_of = connected_components(links, directed=False)
+    groups: list[list[int]] = [[] for _ in range(count)]
+    for i, anchor in enumerate(anchors):
+        groups[group_of[anchor]].append(i)
+    return groups
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def without_overlap(pairs: PairSet, corpora: Iterable[Corpus]) -> PairSet:
+    """The pairs that do not also stand in one of the evaluation corpora; ``removed`` counts on.
+
+    Texts are compared without regard to case and white space. A pair stands in a corpus
+
+    - with scored pairs, when its two texts are one of them, in either order;
+    - with queries, when either text is a query or is relevant to one;
+    - with labels and neither of these, when either text is one of the corpus's.
+
+    A corpus of texts alone evaluates nothing, so nothing stands in it. Hard negatives are not
+    compared.
+
+    Raises:
+        EmbedLabError: fewer than two pairs are left.
+    """
+    both: set[frozenset[str]] = set()
+    either: set[str] = set()
+    for corpus in corpora:
+        texts = [_normal(text) for text in corpus.texts]
+        both.update(frozenset((texts[i], texts[j])) for i, j, _ in corpus.pairs)
+        either.update(map(_normal, corpus.queries))
+        either.update(texts[i] for found in corpus.relevant for i in found)
+        if corpus.fields and not (corpus.pairs or corpus.queries):
+            either.update(texts)
+    kept = []
+    for i, texts_of_pair in enumerate(zip(pairs.anchors, pairs.positives, strict=True)):
+        pair = frozenset(map(_normal, texts_of_pair))
+        if pair not in both and pair.isdisjoint(either):
+            kept.append(i)
+    removed = len(pairs) - len(kept)
+    if not removed:
+        return pairs
+    if len(kept) < 2:
+        raise EmbedLabError(
+            f"{removed:,} of the {len(pairs):,} pairs of {pairs.title[:60]!r} also stand in an "
+            "evaluation corpus, which leaves too few to train on; choose other pairs."
+        )
+    return replace(pairs.take(kept), removed=pairs.removed + removed, part=pairs.part)
+
+
+def describe(pairs: PairSet) -> str:
+    """One line for people: how many pairs, how many were removed, and what is in-domain."""
+    n = len(pairs)
+    line = f"{n:,} {'pair' if n == 1 else 'pairs'}"
+    if pairs.negatives:
+        line += " with a hard negative each"
+    if pairs.removed:
+        stand = "it stands" if pairs.removed == 1 else "they stand"
+        line += f", {pairs.removed:,} left out because {stand} in an evaluation corpus"
+    if pairs.in_domain:
+        titles = [
+            CORPORA[c].title.partition(",")[0] if c in CORPORA else c for c in pairs.in_domain
+        ]
+        line += f"; in-domain for {' and '.join(titles)}"
+    return line

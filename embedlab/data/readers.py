@@ -1,0 +1,288 @@
+"""A user's own file: txt, csv, tsv, jsonl, json or parquet, however it was saved."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from embedlab.data.hub_dataset import load_hub_dataset
+from embedlab.data.parquet import read_columns
+from embedlab.data.tables import (
+    MAX_TEXTS,
+    Table,
+    counted,
+    limit_note,
+    own_texts,
+    table_to_corpus,
+    text_lines,
+)
+from embedlab.errors import EmbedLabError
+from embedlab.text import clean_text
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_TEXTS",
+    "Table",
+    "load_hub_dataset",
+    "own_texts",
+    "read_table",
+    "table_to_corpus",
+]
+
+MAX_BYTES = 50_000_000
+
+_MOST_COLUMNS = 200
+#: How many times its own size a table may take unpacked.
+_UNPACKED = 5
+_LONGEST_NAME = 60
+_NOT_TEXT = {
+    **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
+    b"PK\x03\x04": "a zip archive or a spreadsheet",
+    b"\x1f\x8b": "a gzip archive",
+    b"PAR1": "a parquet table",
+    b"%PDF": "a PDF",
+}
+# The module's own limit of 131,072 characters is far below what one text may have.
+csv.field_size_limit(2**31 - 1)
+
+
+def read_table(
+    path: str | Path, *, max_bytes: int = MAX_BYTES, max_texts: int = MAX_TEXTS
+) -> Table:
+    """The file's columns, at most ``max_texts`` rows of them; the kind follows the file's ending.
+
+    Raises:
+        EmbedLabError: the file is too large, empty, or not what its ending says.
+    """
+    path = Path(path)
+    readers = {
+        ".txt": _read_lines,
+        ".csv": _read_delimited,
+        ".tsv": _read_delimited,
+        ".jsonl": _read_json_lines,
+        ".json": _read_json,
+    }
+    kind = path.suffix.lower()
+    if kind not in (*readers, ".parquet"):
+        raise EmbedLabError(
+            f"{_named(path)} is of an unknown kind; use {', '.join((*readers, '.parquet'))}."
+        )
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise EmbedLabError(f"{_named(path)} is empty; choose a file with texts.")
+        if size > max_bytes:
+            raise EmbedLabError(
+                f"{_named(path)} has {size / 1e6:,.1f} MB; the limit is {max_bytes / 1e6:,.1f} MB, "
+                "so split it or choose a smaller one."
+            )
+        if kind == ".parquet":
+            table = _read_parquet(path, max_texts, _UNPACKED * max_bytes)
+        else:
+            text, notes = _decoded(path)
+            table = readers[kind](path, text, notes, max_texts)
+    except OSError as error:
+        raise EmbedLabError(f"{_named(path)} cannot be opened; choose another file.") from error
+    if not table.total:
+        raise EmbedLabError(f"{_named(path)} has no rows of text; choose a file with texts.")
+    return table
+
+
+def _named(path: Path) -> str:
+    return repr(path.name[-_LONGEST_NAME:])
+
+
+def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
+    data = path.read_bytes()
+    for magic, what in _NOT_TEXT.items():
+        if data.startswith(magic):
+            raise EmbedLabError(
+                f"{_named(path)} is {what}, not the {path.suffix.lower()} file its name says; "
+                "save it as text and try again."
+            )
+    notes: tuple[str, ...] = ()
+    try:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            text = data.decode("utf-16")
+        else:
+            text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text, notes = data.decode("cp1252", "replace"), ("The file was read as Windows-1252.",)
+    if "\0" in text:
+        raise EmbedLabError(
+            f"{_named(path)} holds NUL bytes, so it is not a text file; save it as UTF-8 text."
+        )
+    return text, notes
+
+
+def _read_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+    lines = text_lines(text)
+    kept = lines[:max_texts]
+    return Table(
+        columns={"text": kept}, total=len(lines), notes=notes + limit_note(len(kept), len(lines))
+    )
+
+
+def _read_delimited(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        header = next((row for row in lines if row), [])
+        first: list[list[str]] = []
+        if not _is_header(header):
+            first, header = [header], [""] * len(header)
+            notes += ("No header row was found, so the columns are numbered.",)
+        _limit_columns(path, header)
+        rows: list[list[str]] = []
+        total = ragged = 0
+        for row in (*first, *lines):
+            fitting = row or [""] * len(header)
+            if len(fitting) != len(header):
+                ragged += 1
+                continue
+            total += 1
+            if len(rows) < max_texts:
+                rows.append(fitting)
+    except csv.Error as error:
+        raise EmbedLabError(
+            f"{_named(path)} cannot be read as {path.suffix.lower()} ({error}); save it again."
+        ) from error
+    if ragged and not rows:
+        raise EmbedLabError(
+            f"No row of {_named(path)} has as many cells as its header ({len(header)}); check its "
+            "delimiter and quotes."
+        )
+    names = _distinct_names(header)
+    return Table(
+        columns={name: [row[i] for row in rows] for i, name in enumerate(names)},
+        total=total,
+        notes=notes
+        + counted(ragged, "row", "left out, not having as many cells as the header")
+        + limit_note(len(rows), total),
+    )
+
+
+def _delimiter(text: str) -> str:
+    """The one that cuts most of the first rows into as many cells as the header, more than one."""
+    head = text[:200_000]
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        rows = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter)
+        widths = [len(row) for row, _ in zip(rows, range(50), strict=False) if row]
+        if not widths or widths[0] == 1:
+            return 0.0, 0
+        return sum(width == widths[0] for width in widths) / len(widths), widths[0]
+
+    best = max(",;\t|", key=fit)
+    # A single column may still hold commas: cut it by what stands in no text.
+    return best if fit(best)[1] else "\x1f"
+
+
+def _is_header(row: list[str]) -> bool:
+    short = all(len(cell) <= _LONGEST_NAME for cell in row)
+    return short and not any(cell.strip().replace(".", "", 1).isdigit() for cell in row)
+
+
+def _distinct_names(header: Iterable[str]) -> list[str]:
+    names: list[str] = []
+    for i, cell in enumerate(header, start=1):
+        name = cell.strip() or f"column {i}"
+        while name in names:
+            name = f"{name} ({i})"
+        names.append(name)
+    return names
+
+
+def _limit_columns(path: Path, columns: Any) -> None:
+    if len(columns) > _MOST_COLUMNS:
+        raise EmbedLabError(
+            f"{_named(path)} has {len(columns):,} columns; the limit is {_MOST_COLUMNS}, so keep "
+            "only the text and its label."
+        )
+
+
+def _read_json_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+    return _json_table(path, _json_values(text), notes, max_texts)
+
+
+def _json_values(text: str) -> Iterator[Any]:
+    for line in text.split("\n"):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError):
+                yield None
+
+
+def _read_json(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return _read_json_lines(path, text, notes, max_texts)
+    if isinstance(whole, dict):
+        columns = [value for value in whole.values() if isinstance(value, list)]
+        if columns and len(columns) == len(whole) and len({len(c) for c in columns}) == 1:
+            names = list(whole)
+            whole = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+            # {"data": [{…}, …]} is one column of rows
+            if len(names) == 1 and all(isinstance(cell, dict) for cell in columns[0]):
+                whole = columns[0]
+        else:
+            whole = [whole]
+    return _json_table(path, whole if isinstance(whole, list) else [], notes, max_texts)
+
+
+def _json_table(path: Path, values: Iterable[Any], notes: tuple[str, ...], limit: int) -> Table:
+    rows: list[dict[str, Any]] = []
+    names: dict[str, None] = {}
+    total = unusable = 0
+    for value in values:
+        if not isinstance(value, str | dict):
+            unusable += 1
+            continue
+        total += 1
+        if len(rows) < limit:
+            row = value if isinstance(value, dict) else {"text": value}
+            rows.append({clean_text(name): cell for name, cell in row.items()})
+            names.update(dict.fromkeys(rows[-1]))
+            _limit_columns(path, names)
+    if not rows:
+        raise EmbedLabError(
+            f"{_named(path)} holds no rows; write one JSON object a line, such as "
+            '{"text": "…", "label": "…"}.'
+        )
+    return Table(
+        columns={name: [_json_cell(row.get(name)) for row in rows] for name in names},
+        total=total,
+        notes=notes
+        + counted(unusable, "row", "left out, not being a JSON object")
+        + limit_note(len(rows), total),
+    )
+
+
+def _json_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    try:
+        return clean_text(
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        )
+    except RecursionError:  # nested too deeply to be anything but a trap
+        return ""
+
+
+def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
+    columns, total = read_columns(
+        path,
+        _named(path),
+        max_rows=max_texts,
+        max_bytes=max_bytes,
+        check_names=lambda names: _limit_columns(path, names),
+    )
+    read = len(next(iter(columns.values())))
+    return Table(columns=columns, total=total, notes=limit_note(read, total))

@@ -1,0 +1,170 @@
+"""Columns of text from anywhere, and the corpus that is made of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
+from embedlab.text import clean_text
+
+MAX_TEXTS = 10_000
+
+_TEXT_NAMES = (
+    *("text", "sentence", "content", "document", "passage", "body", "review", "comment"),
+    *("message", "question", "abstract", "description", "title"),
+)
+_LABEL_NAMES = (
+    *("label", "labels", "category", "class", "topic", "sense"),
+    *("intent", "sentiment", "genre", "target"),
+)
+_MOST_LABELS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Columns of cells, all of one length; ``total`` counts the rows of the source."""
+
+    columns: dict[str, list[str]]
+    total: int
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def text_column(self) -> str | None:
+        """The column that probably holds the texts: by its name, else by its length."""
+        wordy = [name for name, cells in self.columns.items() if not _only_numbers(cells)]
+        if named := _first_named(wordy, _TEXT_NAMES):
+            return named
+        return max(wordy, key=lambda name: sum(map(len, self.columns[name])), default=None)
+
+    @property
+    def label_column(self) -> str | None:
+        """The column that probably holds the labels: by its name, else by its few values."""
+        return self.label_beside(self.text_column)
+
+    def label_beside(self, text_column: str | None) -> str | None:
+        """The probable label column when ``text_column`` holds the texts."""
+        others = [name for name in self.columns if name != text_column]
+        if named := _first_named(others, _LABEL_NAMES):
+            return named
+        # Words before numbers: a running number is seldom what the texts are about.
+        for name in sorted(others, key=lambda name: _only_numbers(self.columns[name])):
+            cells = self.columns[name]
+            if 2 <= len(set(cells)) <= min(_MOST_LABELS, len(cells) // 2):
+                return name
+        return None
+
+
+def _first_named(columns: list[str], names: tuple[str, ...]) -> str | None:
+    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _only_numbers(cells: list[str]) -> bool:
+    """Whether nothing in the column is a text; an empty column has none either."""
+    return all(not cell.strip() or _is_number(cell) for cell in cells)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def table_to_corpus(
+    table: Table,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    title: str = "Your texts",
+    source: str = "your file",
+) -> Corpus:
+    """The table's texts with their labels; columns left None are guessed, ``""`` is no label.
+
+    Raises:
+        EmbedLabError: no such column, or one without any text.
+    """
+    chosen = text_column or table.text_column
+    if chosen is None:
+        raise EmbedLabError(f"{title} has no column with text; {_known_columns(table)}.")
+    cells = _column(table, chosen, title)
+    label = table.label_beside(chosen) if label_column is None else label_column
+    labels = _column(table, label, title) if label else []
+    if _only_numbers(cells):
+        found = "only numbers" if any(cell.strip() for cell in cells) else "no text"
+        raise EmbedLabError(
+            f"Column {chosen[:60]!r} of {title} holds {found}; choose one with text: "
+            f"{_known_columns(table)}."
+        )
+    kept = [i for i, cell in enumerate(cells) if clean_text(cell).strip()]
+    blank = len(cells) - len(kept)
+    fields = (
+        {label: tuple(clean_text(labels[i]).strip() or "(none)" for i in kept)} if label else {}
+    )
+    return Corpus(
+        id="own",
+        title=title,
+        texts=tuple(clean_text(cells[i]).strip() for i in kept),
+        fields=fields,
+        total=table.total - blank,
+        source=source,
+        notes=table.notes + counted(blank, "blank row", "left out"),
+    )
+
+
+def _column(table: Table, name: str, title: str) -> list[str]:
+    if name not in table.columns:
+        raise EmbedLabError(f"{title} has no column {name[:60]!r}; {_known_columns(table)}.")
+    return table.columns[name]
+
+
+def _known_columns(table: Table) -> str:
+    return f"its columns are {quoted_names(table.columns)}"
+
+
+def quoted_names(names: Any) -> str:
+    """Up to twelve names, shortened, for a message."""
+    shown = [repr(str(name)[:40]) for name in names]
+    return ", ".join(shown[:12]) + (", …" if len(shown) > 12 else "")
+
+
+def counted(n: int, what: str, done: str) -> tuple[str, ...]:
+    """A note such as ``3 blank rows were left out``, or none for zero."""
+    if n == 0:
+        return ()
+    return (f"1 {what} was {done}.",) if n == 1 else (f"{n:,} {what}s were {done}.",)
+
+
+def limit_note(read: int, total: int) -> tuple[str, ...]:
+    """Says that only the first rows were read, if so."""
+    return (f"Only the first {read:,} of {total:,} rows were read.",) if read < total else ()
+
+
+def text_lines(text: str) -> list[str]:
+    """The lines of a text, ended by LF, CRLF or CR only; without the end's empty line."""
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines[:-1] if not lines[-1] else lines
+
+
+def own_texts(pasted: str, max_texts: int = MAX_TEXTS) -> Corpus:
+    """Pasted texts, one per line; blank lines are dropped.
+
+    Raises:
+        EmbedLabError: there is no text.
+    """
+    lines = [clean_text(line).strip() for line in text_lines(pasted)]
+    texts = [line for line in lines if line]
+    if not texts:
+        raise EmbedLabError("There is no text yet; paste one text per line.")
+    return Corpus(
+        id="own",
+        title="Your texts",
+        texts=tuple(texts[:max_texts]),
+        total=len(texts),
+        source="pasted",
+        notes=limit_note(min(max_texts, len(texts)), len(texts))
+        + counted(len(lines) - len(texts), "blank row", "left out"),
+    )

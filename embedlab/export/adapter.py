@@ -1,0 +1,49 @@
+"""A trained design as a peft adapter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from embedlab.errors import EmbedLabError
+from embedlab.export.model_card import known_as, model_card, without_places
+from embedlab.files import appearing, write_json
+from embedlab.models.run_folder import design_of
+
+#: What a run may have learned.
+_WEIGHTS = ("adapter/adapter_model.safetensors", "head.safetensors")
+
+
+def export_adapter(run_folder: Path, about: dict[str, Any], out: Path) -> Path:
+    """Write the small part of a run: its facts, the adapter, the head, and a model card.
+
+    Raises:
+        EmbedLabError: nothing was trained, the backbone is a folder of this machine, ``out``
+            exists, or the disk is full.
+    """
+    backbone_id = str(about["backbone"]["id"])
+    if known_as(backbone_id) != backbone_id:
+        raise EmbedLabError(
+            f"An adapter needs its backbone, and {known_as(backbone_id)!r} is a folder on this "
+            "machine; take the merged sentence-transformers folder instead."
+        )
+    names = [name for name in _WEIGHTS if (run_folder / name).is_file()]
+    if not names:
+        raise EmbedLabError(f"The run {run_folder.name!r} has no trained weights; train it first.")
+    with appearing(out) as folder:
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(run_folder / name, folder / name)
+        settings = run_folder / "adapter" / "adapter_config.json"
+        if (folder / "adapter").is_dir():
+            config = json.loads(settings.read_text(encoding="utf-8"))
+            write_json(
+                folder / "adapter" / settings.name,
+                config | {"base_model_name_or_path": backbone_id},
+            )
+        write_json(folder / "run.json", without_places(about))
+        card = model_card(without_places(about), design_of(about), "adapter", own_code=False)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    return out

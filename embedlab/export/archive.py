@@ -1,0 +1,160 @@
+"""Zip archives: packing what is taken away, and unpacking what somebody brings."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from embedlab.errors import EmbedLabError
+from embedlab.export.model_card import known_as
+from embedlab.files import appearing, disk_trouble
+from embedlab.models.run_folder import read_facts
+
+_MEGABYTE = 10**6
+#: Everything an adapter's archive may hold, and the most bytes of each.
+_MEMBERS = {
+    "run.json": _MEGABYTE,
+    "adapter/adapter_config.json": _MEGABYTE,
+    "adapter/adapter_model.safetensors": 2000 * _MEGABYTE,
+    "head.safetensors": 2000 * _MEGABYTE,
+    "history.jsonl": 100 * _MEGABYTE,
+    "README.md": _MEGABYTE,
+}
+_MOST_BYTES = 2000 * _MEGABYTE
+#: An archive's table of contents is read at once, and so may not be longer: some 1,500 members.
+_LONGEST_READ = 100_000
+_UNSOUND = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    UnicodeDecodeError,
+    FileNotFoundError,
+)
+
+
+def package(folder: Path, target_zip: Path) -> Path:
+    """Pack the regular files of a folder; the archive is seen once it is complete.
+
+    Raises:
+        EmbedLabError: the disk is full.
+    """
+    part = target_zip.with_name(f".{target_zip.name}.{uuid4().hex[:8]}.part")
+    with disk_trouble(target_zip.name):
+        try:
+            # Weights do not compress, so nothing is: it would take minutes.
+            with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
+                for path in sorted(folder.rglob("*")):
+                    if path.is_file() and not path.is_symlink():
+                        archive.write(path, path.relative_to(folder).as_posix())
+            part.replace(target_zip)
+        finally:
+            part.unlink(missing_ok=True)
+    return target_zip
+
+
+def open_archive(archive: Path, into: Path) -> Path:
+    """Unpack the archive of an adapter that somebody uploaded; only what is known gets in.
+
+    Args:
+        archive: a zip file as :func:`package` makes it of an adapter.
+        into: the folder to make; it must not exist.
+
+    Raises:
+        EmbedLabError: it is no such archive, or holds anything else: another name, a path that
+            leads out, a link, more than 2 GB.
+    """
+    with appearing(into) as folder:
+        try:
+            with _Sparing(archive) as file, zipfile.ZipFile(file) as opened:
+                members = [info for info in opened.infolist() if info.filename != "adapter/"]
+                _check_members(members)
+                for info in members:
+                    target = folder / info.filename
+                    target.parent.mkdir(exist_ok=True)
+                    with opened.open(info) as source, target.open("wb") as sink:
+                        shutil.copyfileobj(source, sink)
+        except _UNSOUND as error:
+            raise _refused(archive, "it is no sound zip archive") from error
+        except _Unwelcome as error:
+            raise _refused(archive, str(error)) from error
+        _check_contents(folder, archive)
+    return into
+
+
+class _Unwelcome(Exception):
+    """Why an archive is refused."""
+
+
+class _BadOffset(OSError, zipfile.BadZipFile):
+    """Where zipfile only looks around it expects an OSError; elsewhere the archive is unsound."""
+
+
+class _Sparing(io.FileIO):
+    """A zip file that cannot be read at one go, and whose damaged offsets are called so."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _LONGEST_READ:
+            raise _Unwelcome("its table of contents is longer than any adapter's")
+        return super().read(size) or b""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            raise _BadOffset("an offset before the beginning") from error
+
+
+def _refused(archive: Path, why: str) -> EmbedLabError:
+    return EmbedLabError(
+        f"The archive {archive.name[:60]!r} was refused: {why}. Choose an adapter archive as "
+        "EmbedLab exports it."
+    )
+
+
+def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
+    names = [info.filename for info in members]
+    for info in members:
+        kind = stat.S_IFMT(info.external_attr >> 16)
+        if info.filename not in _MEMBERS:
+            raise _Unwelcome(f"it holds {info.filename[:60]!r}, which no adapter has")
+        if kind not in (0, stat.S_IFREG):
+            raise _Unwelcome(f"{info.filename!r} in it is a link or no regular file")
+        if info.flag_bits & 1:
+            raise _Unwelcome("it is encrypted")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _Unwelcome("it is compressed in an unusual way")
+        if info.file_size > _MEMBERS[info.filename]:
+            raise _Unwelcome(f"{info.filename!r} in it is too large")
+    if len(set(names)) < len(names):
+        raise _Unwelcome("it holds a name twice")
+    if sum(info.file_size for info in members) > _MOST_BYTES:
+        raise _Unwelcome("it takes more than 2 GB unpacked")
+    adapter = {name for name in names if name.startswith("adapter/")}
+    if "run.json" not in names or len(adapter) == 1 or not adapter | ({*names} - {"run.json"}):
+        raise _Unwelcome("it lacks run.json, or a part of the adapter")
+
+
+def _check_contents(folder: Path, archive: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        for path in folder.rglob("*.json"):
+            if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+                raise ValueError("no facts")
+        for path in folder.rglob("*.safetensors"):
+            with safe_open(path, framework="pt"):
+                pass
+        path = folder / "run.json"
+        backbone_id = read_facts(folder)["backbone"]["id"]
+    except (ValueError, RecursionError, SafetensorError) as error:
+        raise _refused(archive, f"{path.name!r} in it is damaged") from error
+    if known_as(backbone_id) != backbone_id:
+        raise _refused(archive, "its backbone is a folder on another machine")

@@ -1,0 +1,180 @@
+"""Does an exported model give the vectors it should? Asked in a fresh process."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embedlab.errors import EmbedLabError
+from embedlab.files import write_json
+from embedlab.models.embedding import Vectors, embed
+from embedlab.models.run_folder import design_of, read_facts
+from embedlab.progress import Progress, silent
+
+#: Largest difference of a coordinate of unit vectors; bfloat16 keeps eight bits of every step.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2}
+#: Short, long, longer than the usual longest length, and far from plain English.
+CHECK_TEXTS = (
+    "A bank.",
+    "Zürich, 東京, مرحبا, 😀 and 1 000 € – all in one line.",
+    "  Spaces at both ends,\ttabs and\nlines:\n\n def f(x): return x ** 2  ",
+    "She sat on the bank of the river and counted the boats that went by. " * 6,
+    " ".join(f"Sentence {i} of a text that is longer than what is read." for i in range(120)),
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """An export against the model it was made from: n texts, the largest coordinate difference."""
+
+    largest_difference: float
+    tolerance: float
+    n: int
+
+    @property
+    def ok(self) -> bool:
+        """Whether the export may be handed out."""
+        return self.largest_difference <= self.tolerance
+
+
+def verify(
+    out: Path,
+    expected: Vectors,
+    texts: Sequence[str],
+    progress: Progress = silent,
+    timeout: float = 300,
+) -> Check:
+    """Load an export in a fresh process and compare what it gives.
+
+    A sentence-transformers folder is loaded where importing this project fails, so that the check
+    also proves that it is not needed.
+
+    Args:
+        out: an exported folder of either kind.
+        expected: (n, d), the trained model's vectors of ``texts`` under the document prompt.
+        texts: n strings.
+        progress: called about twice a second; may raise to stop.
+        timeout: seconds after which the process is ended.
+
+    Raises:
+        EmbedLabError: the export could not be loaded, or not in time.
+    """
+    merged = (out / "modules.json").is_file()
+    if merged and importlib.util.find_spec("sentence_transformers") is None:
+        raise EmbedLabError(
+            "Checking the export needs sentence-transformers; install it with "
+            "pip install sentence-transformers."
+        )
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        write_json(work / "texts.json", list(texts))
+        runner = _RUN_MERGED if merged else _RUN_ADAPTER
+        _run_fresh(runner, out.resolve(), work, progress, timeout)
+        found = np.load(work / "vectors.npy", allow_pickle=False)
+    precision = _precision(out, merged)
+    return Check(_largest_difference(found, expected), TOLERANCES[precision], len(texts))
+
+
+_READ = """
+import json, pathlib, sys
+folder, work, paths = sys.argv[1:]
+sys.path[:] = json.loads(paths)
+work = pathlib.Path(work)
+texts = json.loads((work / "texts.json").read_text(encoding="utf-8"))
+"""
+_RUN_MERGED = f"""{_READ}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "embedlab":
+            raise ModuleNotFoundError("the export needs embedlab, which its user does not have")
+
+sys.meta_path.insert(0, Absent())
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+own_code = pathlib.Path(folder, "export_pooling.py").exists()
+model = SentenceTransformer(
+    folder, device="cpu", trust_remote_code=own_code, local_files_only=True
+)
+vectors = model.encode_document(texts, batch_size=2, show_progress_bar=False)
+np.save(work / "vectors.npy", np.asarray(vectors, dtype=np.float32), allow_pickle=False)
+"""
+_RUN_ADAPTER = f"""{_READ}
+import numpy as np
+from embedlab.export.check import vectors_of_run
+
+np.save(work / "vectors.npy", vectors_of_run(folder, texts), allow_pickle=False)
+"""
+
+
+def vectors_of_run(folder: str | Path, texts: Sequence[str]) -> Vectors:
+    """Load a run's folder on the CPU in its precision and embed documents: (n, d)."""
+    from embedlab.models.loading import load_backbone
+
+    about = read_facts(Path(folder))
+    backbone = load_backbone(folder, device="cpu", dtype=about["backbone"]["dtype"])
+    return embed(texts, design_of(about), backbone)
+
+
+def _run_fresh(runner: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
+    secret = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
+    environment = {key: value for key, value in os.environ.items() if key not in secret}
+    environment |= {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(work / "modules")}
+    paths = json.dumps([str(Path(path).resolve()) for path in sys.path if path])
+    command = [sys.executable, "-I", "-c", runner, str(folder), str(work), paths]
+    log = work / "log.txt"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=work,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+        )
+        try:
+            end = time.monotonic() + timeout
+            while process.poll() is None:
+                progress(0, 0, "loading the export in a fresh process")
+                if time.monotonic() > end:
+                    raise EmbedLabError(
+                        f"The export did not answer within {timeout:g} s in a fresh process, so "
+                        "there is no download; try again when the machine is less busy."
+                    )
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.5)
+        finally:
+            process.kill()
+            process.wait()
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else "no reason given"
+        last = re.sub(r"\S*[/\\]\S*", "…", reason)[:200]  # paths are nobody's business
+        raise EmbedLabError(
+            f"The export could not be loaded in a fresh process ({last}), so there is no download; "
+            "try the other kind of export."
+        )
+
+
+def _largest_difference(found: Vectors, expected: Vectors) -> float:
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found - expected).max())
+
+
+def _precision(out: Path, merged: bool) -> str:
+    if not merged:
+        return str(read_facts(out)["backbone"]["dtype"])
+    return str(json.loads((out / "config.json").read_text(encoding="utf-8"))["dtype"])

@@ -1,0 +1,76 @@
+"""Take a trained model away: export it, prove the export in a fresh process, pack it."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from embedlab.errors import EmbedLabError
+from embedlab.export.adapter import export_adapter
+from embedlab.export.archive import package
+from embedlab.export.check import CHECK_TEXTS, Check, verify
+from embedlab.export.sentence_transformers import export_sentence_transformers
+from embedlab.files import disk_trouble
+from embedlab.models.backbone import Backbone
+from embedlab.models.design import Design
+from embedlab.models.embedding import embed
+from embedlab.progress import Progress, silent
+
+#: What can be taken away, and what each is.
+EXPORT_KINDS = {
+    "adapter": "adapter and head, a few megabytes, for EmbedLab on the same backbone",
+    "sentence-transformers": "the merged model as a folder for sentence-transformers",
+}
+
+
+def take_away(
+    backbone: Backbone,
+    design: Design,
+    about: dict[str, Any],
+    run_folder: Path,
+    out: Path,
+    kind: str,
+    progress: Progress = silent,
+) -> tuple[Path, Check]:
+    """Export, prove and pack: the archive's path and how the export compared.
+
+    Args:
+        backbone: the trained model.
+        design: what it was trained for.
+        about: the run's facts.
+        run_folder: where the run is kept.
+        out: the folder in which the archive appears, named after the run and the kind.
+        kind: one of :data:`EXPORT_KINDS`.
+        progress: may raise to stop.
+
+    Raises:
+        EmbedLabError: an unknown kind, or the export differs; then there is no archive.
+    """
+    if kind not in EXPORT_KINDS:
+        raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
+    target = out / f"{_file_name(str(about.get('name', '')))}-{kind}.zip"
+    with disk_trouble(target.name):
+        out.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+    expected = embed(CHECK_TEXTS, design, backbone, progress=progress)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as work:
+        folder = Path(work) / "model"
+        if kind == "adapter":
+            export_adapter(run_folder, about, folder)
+        else:
+            export_sentence_transformers(backbone, design, about, folder, progress)
+        check = verify(folder, expected, CHECK_TEXTS, progress)
+        if not check.ok:
+            raise EmbedLabError(
+                f"The export gives other vectors than the trained model (largest difference "
+                f"{check.largest_difference:.2g}, allowed {check.tolerance:g}), so there is no "
+                "download; try the other kind of export."
+            )
+        progress(0, 0, "packing")
+        return package(folder, target), check
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:60] or "model"

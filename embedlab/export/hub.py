@@ -1,0 +1,81 @@
+"""Push a folder to a repository on the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+
+from embedlab.errors import EmbedLabError
+
+
+def push_archive(archive: Path, repo_id: str, token: str, private: bool = True) -> str:
+    """Push what an archive that :func:`embedlab.export.export_model.take_away` has just made holds.
+
+    Returns and raises as :func:`push`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(folder)
+        return push(Path(folder), repo_id, token, private)
+
+
+def push(folder: Path, repo_id: str, token: str, private: bool = True) -> str:
+    """Upload an export to a Hub repository; the token is used for this call and kept nowhere.
+
+    Returns:
+        The repository's address.
+
+    Raises:
+        EmbedLabError: a bad name, no network, a token without the right to write, or a repository
+            that is public while a private one was asked for. The token stands in no message.
+    """
+    from huggingface_hub import HfApi
+
+    if not re.fullmatch(r"[!-~]+", token):
+        raise EmbedLabError("Uploading needs a Hub token with write access; paste yours.")
+    try:
+        api = HfApi(token=token)
+        url = api.create_repo(repo_id, private=private, exist_ok=True)
+        exposed = private and not api.repo_info(url.repo_id).private
+        if not exposed:
+            api.upload_folder(
+                repo_id=url.repo_id, folder_path=folder, commit_message="Upload from EmbedLab"
+            )
+            return str(url)
+        refusal = EmbedLabError(
+            f"{repo_id!r} exists and is public; choose another name, or push publicly."
+        )
+    except Exception as error:
+        refusal = _push_refusal(error, repo_id)
+    # Raised out here, so that no request, which carries the token, hangs on it as its context.
+    raise refusal
+
+
+def _push_refusal(error: Exception, repo_id: str) -> EmbedLabError:
+    from huggingface_hub.errors import HFValidationError
+
+    name = repr(repo_id[:100])
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, HFValidationError):
+        return EmbedLabError(
+            f"{name} is no repository name; write your-name/model-name with letters, digits, "
+            "'-', '_' and '.'."
+        )
+    if status in (401, 403):
+        return EmbedLabError(
+            f"The Hub refused the token for {name}; it needs write access to that account."
+        )
+    if status is not None:
+        return EmbedLabError(
+            f"The Hub answered {status} for {name}; check the name, or try again later."
+        )
+    if isinstance(error, OSError) or type(error).__module__.startswith("http"):
+        return EmbedLabError(
+            f"{name} was not uploaded: the Hub was not reached. Check the network, or download the "
+            "archive instead."
+        )
+    return EmbedLabError(
+        f"{name} was not uploaded ({type(error).__name__}); download the archive instead."
+    )

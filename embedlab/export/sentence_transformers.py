@@ -1,0 +1,215 @@
+"""The folders a trained model leaves in: merged for sentence-transformers, or as an adapter."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from embedlab.errors import EmbedLabError
+from embedlab.export.model_card import model_card, without_places
+from embedlab.files import appearing, write_json
+from embedlab.models.backbone import Backbone
+from embedlab.models.design import Design
+from embedlab.models.pooling import TrainableHead
+from embedlab.progress import Progress, silent
+
+_PLAIN = {"eos": "lasttoken", "mean": "mean", "weighted_mean": "weightedmean"}
+_MODULES = "sentence_transformers."
+
+
+def export_sentence_transformers(
+    backbone: Backbone,
+    design: Design,
+    about: dict[str, Any],
+    out: Path,
+    progress: Progress = silent,
+) -> Path:
+    """Write a merged folder that ``SentenceTransformer(out)`` loads.
+
+    EOS, the attention mode, the longest length and the prompts are baked in. Poolings that
+    sentence-transformers does not know come as one module file, which the user has to trust.
+
+    Args:
+        backbone: the trained model.
+        design: what it was trained for.
+        about: the run's facts, for the model card.
+        out: the folder to make; it must not exist.
+        progress: called between the steps; may raise to stop.
+
+    Raises:
+        EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
+    """
+    backbone.check(design)
+    with appearing(out) as folder:
+        progress(0, 3, "merging and writing the weights")
+        _save_model(backbone, design, folder)
+        progress(1, 3, "writing the tokenizer")
+        _save_tokenizer(backbone, folder)
+        progress(2, 3, "writing the modules")
+        own_code = _save_modules(backbone, design, folder)
+        card = model_card(without_places(about), design, "sentence-transformers", own_code=own_code)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+        progress(3, 3, "exported")
+    return out
+
+
+def _save_model(backbone: Backbone, design: Design, folder: Path) -> None:
+    model = backbone.model
+    if backbone.adapter is not None:
+        with backbone.lock:
+            # Merging changes weights that the untrained backbone shares, hence the copy.
+            adapter = copy.deepcopy(backbone.adapter)
+        model = adapter.merge_and_unload()
+    model.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    for name in ("_name_or_path", "_model_name_or_path"):
+        config.pop(name, None)
+    for part in (config, config.get("text_config")):
+        if isinstance(part, dict):
+            part["is_causal"] = design.attention == "causal"
+    if design.pooling == "multi_layer_trainable":
+        config["output_hidden_states"] = True
+    write_json(folder / "config.json", config)
+
+
+def _save_tokenizer(backbone: Backbone, folder: Path) -> None:
+    """The tokenizer with EOS after every text, cut ones too, and without a chat template."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    old = backbone.tokenizer
+    if not getattr(old, "is_fast", False):
+        raise EmbedLabError(
+            f"The tokenizer of {backbone.name} has no tokenizer.json, so it cannot be exported; "
+            "take the adapter."
+        )
+    state = json.loads(old.backend_tokenizer.to_str())
+    state |= {"post_processor": _with_eos(old), "truncation": None, "padding": None}
+    special = {name: token for name, token in old.special_tokens_map.items() if token}
+    new = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(state)),
+        model_max_length=backbone.max_length,
+        padding_side="right",
+        truncation_side="right",
+        model_input_names=["input_ids", "attention_mask"],
+        clean_up_tokenization_spaces=False,
+        **{name: token for name, token in special.items() if isinstance(token, str)},
+    )
+    new.save_pretrained(folder)
+
+
+def _with_eos(tokenizer: Any) -> dict[str, Any]:
+    """A post-processor: what the tokenizer itself puts before a text, the text, and EOS."""
+    eos = tokenizer.eos_token_id
+    whole = tokenizer("a")["input_ids"]
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    ended = whole if whole[-1:] == [eos] else [*whole, eos]
+    added = ended[: len(ended) - len(bare) - 1]
+    if ended != [*added, *bare, eos]:
+        raise EmbedLabError(
+            "The tokenizer puts more than EOS behind a text, so it cannot be exported; take the "
+            "adapter."
+        )
+    tokens = {i: tokenizer.convert_ids_to_tokens(i) for i in (*added, eos)}
+
+    def text(letter: str, type_id: int) -> list[dict[str, Any]]:
+        def special(i: int) -> dict[str, Any]:
+            return {"SpecialToken": {"id": tokens[i], "type_id": type_id}}
+
+        body = {"Sequence": {"id": letter, "type_id": type_id}}
+        return [*map(special, added), body, special(eos)]
+
+    return {
+        "type": "TemplateProcessing",
+        "single": text("A", 0),
+        "pair": [*text("A", 0), *text("B", 1)],
+        "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for i, t in tokens.items()},
+    }
+
+
+def _save_modules(backbone: Backbone, design: Design, folder: Path) -> bool:
+    """The files that tell sentence-transformers what to do; whether one of them is code."""
+    kind, settings = _pooling_module(backbone, design)
+    own_code = not kind.startswith(_MODULES)
+    pooling = folder / f"1_{kind.rpartition('.')[2]}"
+    parts = [
+        ("", f"{_MODULES}base.modules.transformer.Transformer"),
+        (pooling.name, kind),
+        ("2_Normalize", f"{_MODULES}base.modules.normalize.Normalize"),
+    ]
+    modules = [
+        {"idx": i, "name": str(i), "path": place, "type": module}
+        for i, (place, module) in enumerate(parts)
+    ]
+    write_json(folder / "modules.json", modules)
+    for place, content in ((pooling, settings), (folder / "2_Normalize", {})):
+        place.mkdir()
+        write_json(place / "config.json", content)
+    _save_settings(design, folder)
+    if own_code:
+        shutil.copyfile(Path(__file__).with_name("export_pooling.py"), folder / "export_pooling.py")
+    if design.trainable:
+        _save_head(backbone.head(design), pooling)
+    return own_code
+
+
+def _save_settings(design: Design, folder: Path) -> None:
+    """What is read of a pass, the prompts, and the versions this needs."""
+    import torch
+    import transformers
+
+    layer = "last_hidden_state" if design.layer == -1 else ["hidden_states", design.layer]
+    # Text alone: by itself the library would wrap every text in a chat template.
+    text = {"method": "forward", "method_output_name": layer}
+    body = {
+        "transformer_task": "feature-extraction",
+        "modality_config": {"text": text},
+        "module_output_name": "token_embeddings",
+        "unpad_inputs": False,
+    }
+    write_json(folder / "sentence_bert_config.json", body)
+    whole = {
+        "model_type": "SentenceTransformer",
+        "__version__": {"transformers": transformers.__version__, "pytorch": torch.__version__},
+        # The attention mode stands in config.json, where earlier versions do not look for it.
+        "requirements": {"transformers": ">=5.2"},
+        "prompts": {"query": design.query_prompt, "document": design.document_prompt},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine",
+    }
+    write_json(folder / "config_sentence_transformers.json", whole)
+
+
+def _pooling_module(backbone: Backbone, design: Design) -> tuple[str, dict[str, Any]]:
+    """The module's class and its settings."""
+    width = backbone.hidden_size
+    if design.trainable:
+        size = backbone.head(design).size
+        return "export_pooling.TrainedHead", {
+            "hidden_size": width,
+            "num_layers": backbone.num_layers,
+            "causal": design.attention == "causal",
+            "every_layer": design.pooling == "multi_layer_trainable",
+            "latent_count": size.latents,
+            "heads": size.heads,
+            "head_dim": size.dim_for(width),
+        }
+    if design.skip_first:
+        weighted = design.pooling == "weighted_mean"
+        settings = {"hidden_size": width, "weighted": weighted}
+        return "export_pooling.MeanWithoutFirst", settings
+    return f"{_MODULES}sentence_transformer.modules.pooling.Pooling", {
+        "embedding_dimension": width,
+        "pooling_mode": _PLAIN[design.pooling],
+        "include_prompt": True,
+    }
+
+
+def _save_head(head: TrainableHead, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    weights = {name: t.detach().cpu().contiguous() for name, t in head.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

@@ -1,0 +1,66 @@
+"""A model that somebody took home and brings back: one more run, ready to be compared."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from embedlab.data.pairs import PairSet
+from embedlab.export.archive import open_archive
+from embedlab.export.uploaded_run import _check
+from embedlab.lab.lab import Lab
+from embedlab.lab.run import LiveRun, Request
+from embedlab.models import run_folder
+from embedlab.models.backbone import Backbone
+from embedlab.models.embedding import embed
+from embedlab.progress import Progress, silent
+from embedlab.training.recipe import Recipe
+
+#: Embedded once, to see whether the weights give vectors at all.
+_TRIAL = "A short text."
+
+
+def bring_back(lab: Lab, archive: Path, progress: Progress = silent) -> LiveRun:
+    """Take in the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
+
+    Raises:
+        EmbedLabError: it is no such archive, is damaged, or belongs to a backbone that is not
+            offered here.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        folder = open_archive(archive, Path(place) / "run")
+        about = run_folder.read_facts(folder)
+        backbone_id = lab.config.backbone(about["backbone"]["id"]).id
+        design = run_folder.design_of(about)
+        _check(folder, about, design)
+        lab.check((), design)
+        base = lab.backbone(backbone_id, progress)
+        request = Request(
+            backbone_id=backbone_id,
+            design=design,
+            # Its pairs stayed where it was trained.
+            pairs=PairSet(
+                id="elsewhere", title="pairs of elsewhere", anchors=(), positives=(), part=True
+            ),
+            recipe=Recipe(),
+            name=_run_name(about["name"]),
+            score=False,
+        )
+
+        def bring(saved: Path) -> Backbone:
+            saved.parent.mkdir(parents=True)
+            shutil.move(folder, saved)
+            trained, _ = run_folder.load_run(saved, base)
+            trained.name = f"{base.name} + {request.name}"
+            embed([_TRIAL], design, trained)
+            return trained
+
+        return lab.runs.adopt(request, bring)
+
+
+def _run_name(name: str) -> str:
+    """``smollm2-135m + my-run`` is called ``my-run`` again."""
+    plain = re.sub(r"[^A-Za-z0-9 ._-]+", "-", name.rpartition(" + ")[2])[:40]
+    return plain.lstrip(" ._-") or "brought-back"

@@ -1,0 +1,318 @@
+"""The Lab: one object that holds the config, the loaded backbones and the caches.
+
+Everything the interface, the endpoints and the command line do goes through here. Nothing in it
+belongs to one user: a request names its backbone, corpus and designs, and gets what it would get
+alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+
+from embedlab import assets
+from embedlab.analysis import metrics, projection, retrieval
+from embedlab.analysis.comparison import Embedded, Hit, Maps, ranked_lists
+from embedlab.data import corpora
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
+from embedlab.lab.config import BackboneEntry, Config
+from embedlab.lab.jobs import Jobs
+from embedlab.lab.lru import Recent
+from embedlab.lab.run import PREFIX
+from embedlab.lab.run_queue import LiveRuns
+from embedlab.models.backbone import Backbone
+from embedlab.models.design import Design
+from embedlab.models.embedding import Vectors, embed, pool
+from embedlab.models.loading import load_backbone
+from embedlab.models.state_cache import StateCache
+from embedlab.progress import Progress, silent, within
+
+
+class Lab:
+    """See the module's text.
+
+    Args:
+        config: what this deployment offers.
+    """
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config or Config()
+        limits = self.config.limits
+        disk = assets.cache_folder() / "states" if limits.state_disk_mb else None
+        self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
+        self.jobs = Jobs()
+        self._backbones: Recent[Backbone] = Recent(limits.max_backbones)
+        # A quarter of the budget is plenty for maps: two numbers a text.
+        room = limits.vectors_mb * 10**6
+        self._embedded: Recent[Embedded] = Recent(room * 3 // 4, lambda kept: kept.nbytes)
+        self._maps: Recent[Maps] = Recent(room // 4, lambda kept: kept.nbytes)
+        self.runs = LiveRuns(self.backbone, limits)
+
+    # Backbones and corpora
+
+    @cached_property
+    def default_backbone(self) -> str:
+        """The id the config names, or the one that ``auto`` means on this machine."""
+        if self.config.default_backbone != "auto":
+            return self.config.default_backbone
+        fit = [e for e in self.config.backbones if not e.opt_in]
+        large = [e for e in fit if e.hardware == "gpu"]
+        if large and _has_gpu() and _hub_reachable():
+            return large[0].id
+        return next(e.id for e in fit if e.hardware == "cpu")
+
+    def backbone(self, backbone_id: str = "", progress: Progress = silent) -> Backbone:
+        """A loaded backbone; the first caller loads it, the others wait for the same one.
+
+        The id may also be that of a run: then it is the trained backbone.
+        """
+        if str(backbone_id).startswith(PREFIX):
+            return self.runs.backbone(backbone_id)
+        entry = self.config.backbone(backbone_id or self.default_backbone)
+        return self._backbones.get(entry.id) or self.jobs.run(
+            ("backbone", entry.id), lambda report: self._load(entry, report), progress
+        )
+
+    @property
+    def loaded(self) -> dict[str, Backbone]:
+        """The untrained backbones in memory, by id."""
+        return {str(backbone_id): backbone for backbone_id, backbone in self._backbones.items()}
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of embedded corpora and maps in memory."""
+        return self._embedded.weight + self._maps.weight
+
+    def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
+        loaded = load_backbone(
+            entry.id, max_length=entry.max_length, cache=self.states, progress=progress
+        )
+        return self._backbones.put(entry.id, loaded)
+
+    def corpus(
+        self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = silent
+    ) -> Corpus:
+        """A built-in corpus, sampled to n texts."""
+        return self.sample(self.whole(corpus_id, progress), n, seed)
+
+    def whole(self, corpus_id: str, progress: Progress = silent) -> Corpus:
+        """A built-in corpus with all its texts.
+
+        Raises:
+            EmbedLabError: this deployment does not offer it.
+        """
+        if corpus_id not in self.config.corpora:
+            raise EmbedLabError(
+                f"{str(corpus_id)[:80]!r} is not a corpus offered here; use one of "
+                f"{', '.join(self.config.corpora)}."
+            )
+        return self.jobs.run(
+            ("corpus", corpus_id), lambda report: corpora.load_corpus(corpus_id, report), progress
+        )
+
+    def sample(self, corpus: Corpus, n: int | None, seed: int) -> Corpus:
+        """n texts of a corpus; by default as many as the first view of it shows.
+
+        Raises:
+            EmbedLabError: n is out of range.
+        """
+        wanted = self.first_sample(corpus) if n is None else int(n)
+        most = self.config.limits.max_texts
+        if wanted < 1:
+            raise EmbedLabError(f"A sample of {wanted} shows nothing; ask for at least 1 text.")
+        if min(wanted, len(corpus.texts)) > most:
+            raise EmbedLabError(
+                f"{wanted:,} texts were asked for; this deployment embeds up to {most:,} at once "
+                "(limits.max_texts in spaces_config.yaml)."
+            )
+        return corpus if wanted >= len(corpus.texts) else corpus.sample(wanted, seed)
+
+    def first_sample(self, corpus: Corpus) -> int:
+        """How many texts of a corpus to start with: few where they are long."""
+        defaults = self.config.defaults
+        average = sum(map(len, corpus.texts)) / len(corpus.texts)
+        return min(
+            len(corpus.texts), defaults.sample, max(20, int(defaults.sample_chars / average))
+        )
+
+    # Vectors
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        design: Design,
+        backbone_id: str = "",
+        *,
+        query: bool = False,
+        progress: Progress = silent,
+    ) -> Vectors:
+        """(n, d) unit rows for any texts.
+
+        Raises:
+            EmbedLabError: too many texts, one that is too long or empty, or a design that this
+                backbone cannot carry.
+        """
+        self.check(texts, design)
+        backbone = self.backbone(backbone_id, progress)
+        return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
+
+    def check(self, texts: Sequence[str], design: Design) -> None:
+        """Refuse what is beyond the limits of this deployment."""
+        limits = self.config.limits
+        if len(texts) > limits.max_texts:
+            raise EmbedLabError(
+                f"{len(texts):,} texts are more than the {limits.max_texts:,} this deployment "
+                "embeds at once; send fewer, or raise limits.max_texts in spaces_config.yaml."
+            )
+        for number, text in enumerate(texts, start=1):
+            if len(text) > limits.max_text_chars:
+                raise EmbedLabError(
+                    f"Text {number} has {len(text):,} characters; the limit is "
+                    f"{limits.max_text_chars:,}. Split it."
+                )
+        for prompt in (design.query_prompt, design.document_prompt):
+            if len(prompt) > limits.max_prompt_chars:
+                raise EmbedLabError(
+                    f"The prompt has {len(prompt):,} characters; the limit is "
+                    f"{limits.max_prompt_chars}. Shorten it."
+                )
+
+    def embedded(
+        self, corpus: Corpus, design: Design, backbone_id: str = "", progress: Progress = silent
+    ) -> Embedded:
+        """A corpus under a design; computed once for everyone who asks meanwhile."""
+        self.check(corpus.texts, design)
+        backbone = self.backbone(backbone_id, progress)
+        backbone.check(design)
+        key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
+
+        def work(report: Progress) -> Embedded:
+            # A user's own texts never touch the disk, nor what a visitor's trained model makes.
+            persist = corpus.id in self.config.corpora and backbone.adapter is None
+            states = backbone.states(
+                corpus.texts,
+                design.attention,
+                design.document_prompt,
+                progress=report,
+                persist=persist,
+            )
+            vectors = pool(states, design, backbone, report)
+            truncated = int(states.truncated.sum())
+            return self._embedded.put(key, Embedded(key, design, vectors, truncated))
+
+        return self._embedded.get(key) or self.jobs.run(key, work, self.in_time(progress))
+
+    def in_time(self, progress: Progress) -> Progress:
+        """``progress`` that ends work which takes longer than one piece of work may here."""
+        return within(60 * self.config.limits.max_work_minutes, progress)
+
+    # What follows from vectors
+
+    def maps(
+        self,
+        a: Embedded,
+        b: Embedded,
+        *,
+        n_neighbors: int = 15,
+        min_dist: float = 0.1,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> Maps:
+        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such."""
+        umap = projection.is_warm() and projection.umap_possible(a.vectors, b.vectors)
+        key = (a.key, b.key, n_neighbors, min_dist, seed)
+        if not umap:
+            return Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA")
+
+        def work(report: Progress) -> Maps:
+            xy = projection.umap_pair(
+                a.vectors,
+                b.vectors,
+                a.neighbours(n_neighbors),
+                b.neighbours(n_neighbors),
+                n_neighbors=n_neighbors,
+                min_dist=min_dist,
+                seed=seed,
+                progress=report,
+            )
+            return self._maps.put(key, Maps(*xy, "UMAP"))
+
+        return self._maps.get(key) or self.jobs.run(key, work, self.in_time(progress))
+
+    def retrieve(
+        self,
+        query: str,
+        corpus: Corpus,
+        a: Embedded,
+        b: Embedded,
+        k: int,
+        backbone_ids: tuple[str, str] = ("", ""),
+        progress: Progress = silent,
+    ) -> tuple[list[Hit], list[Hit]]:
+        """Two ranked lists for one query, with rank moves between them.
+
+        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Relevance is known for
+        the corpus's own queries.
+
+        Raises:
+            EmbedLabError: an empty query, or k out of range.
+        """
+        most = self.config.limits.max_results
+        if not 1 <= k <= most:
+            raise EmbedLabError(f"k is {k}; ask for 1 to {most} results.")
+        if not query.strip():
+            raise EmbedLabError("The query is empty; write what you are looking for.")
+        vector_a, vector_b = (
+            self.embed([query], side.design, backbone_id, query=True, progress=progress)
+            for side, backbone_id in zip((a, b), backbone_ids, strict=True)
+        )
+        return ranked_lists(query, corpus, a, b, (vector_a, vector_b), k)
+
+    def retrieval_scores(
+        self,
+        corpus: Corpus,
+        embedded: Embedded,
+        backbone_id: str = "",
+        progress: Progress = silent,
+    ) -> metrics.RetrievalScores | None:
+        """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
+        if not corpus.queries:
+            return None
+        vectors = self.embed(
+            corpus.queries, embedded.design, backbone_id, query=True, progress=progress
+        )
+        ids, scores = retrieval.search(embedded.index, vectors, 10)
+        return metrics.retrieval_scores(ids, scores, corpus.relevant)
+
+    # Start-up
+
+    def warm_up(self, progress: Progress = silent) -> None:
+        """Get the first view ready; meant for a background thread."""
+        defaults = self.config.defaults
+        corpus = self.corpus(defaults.corpus, progress=progress)
+        for design in (defaults.design_a, defaults.design_b):
+            self.embedded(corpus, Design.parse(design), progress=progress)
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    from embedlab import gpu
+
+    return gpu.LENT or torch.cuda.is_available()
+
+
+def _hub_reachable() -> bool:
+    """Whether the model hub answers; asked only on machines with a GPU."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return False
+    import httpx
+    from huggingface_hub import constants
+
+    try:
+        httpx.head(constants.ENDPOINT, timeout=3)
+    except httpx.HTTPError:
+        return False
+    return True

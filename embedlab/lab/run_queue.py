@@ -1,0 +1,322 @@
+"""Trainings under way in a running app: one at a time, the others wait their turn.
+
+A run belongs to whoever knows its id, which nobody can guess. It goes on when the page that started
+it is closed, so that a reload or a sleeping laptop costs nothing; the browser remembers the id and
+finds the run again for as long as it is kept.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from embedlab.analysis import evaluation
+from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.lab.config import Limits
+from embedlab.lab.run import (
+    DONE,
+    FAILED,
+    PREFIX,
+    PREPARING,
+    SCORING,
+    STOPPED,
+    TRAINING,
+    WAITING,
+    LiveRun,
+    Request,
+)
+from embedlab.models import run_folder
+from embedlab.models.backbone import Backbone
+from embedlab.progress import Progress
+from embedlab.training import checkpoints, history
+from embedlab.training.training import Training
+
+log = logging.getLogger("embedlab")
+
+#: How the folders of runs begin, before the number of the process that they belong to.
+FOLDERS = "embedlab-runs-"
+
+
+class LiveRuns:
+    """The queue of trainings, and the runs that are kept.
+
+    Args:
+        load: gives an untrained backbone by its id.
+        limits: how many may wait, how long one may take, how many are kept and for how long.
+    """
+
+    def __init__(self, load: Callable[[str, Progress], Backbone], limits: Limits) -> None:
+        self._load, self.limits = load, limits
+        self._runs: OrderedDict[str, LiveRun] = OrderedDict()
+        self._queue: deque[LiveRun] = deque()
+        self._current: LiveRun | None = None
+        self._changed = threading.Condition()
+        self._worker: threading.Thread | None = None
+        self._root: Path | None = None
+
+    def submit(self, request: Request) -> LiveRun:
+        """Queue a training.
+
+        Raises:
+            EmbedLabError: too many are waiting, or it asks for more than this deployment gives.
+        """
+        recipe, limits = request.recipe, self.limits
+        if recipe.steps + recipe.mntp_steps > limits.max_train_steps:
+            raise EmbedLabError(
+                f"{recipe.steps + recipe.mntp_steps:,} steps were asked for; this deployment "
+                f"trains up to {limits.max_train_steps:,} (limits.max_train_steps in "
+                "spaces_config.yaml)."
+            )
+        recipe.check(request.design)
+        with self._changed:
+            self._forget()
+            self._check_queue()
+            run = self._new(request)
+            run.total = recipe.steps + recipe.mntp_steps
+            self._enqueue(run)
+        return run
+
+    def adopt(self, request: Request, bring: Callable[[Path], Backbone]) -> LiveRun:
+        """Keep a model that was trained elsewhere, as a run that is done.
+
+        Args:
+            request: what it was once asked for.
+            bring: puts the run's files into the folder given, and loads it.
+
+        Raises:
+            EmbedLabError: what ``bring`` raises; then nothing is kept.
+        """
+        with self._changed:
+            self._forget()
+            run = self._new(request)
+        try:
+            run.version = 1
+            run.backbone = bring(run.saved)
+            run.about = run_folder.read_facts(run.saved)
+            run.state = DONE
+        except BaseException:
+            with self._changed:
+                self._runs.pop(run.id, None)
+            shutil.rmtree(run.folder, ignore_errors=True)
+            raise
+        return run
+
+    def get(self, run_id: str) -> LiveRun:
+        """A run by its id.
+
+        Raises:
+            EmbedLabError: it is not kept any more, or never was.
+        """
+        with self._changed:
+            run = self._runs.get(run_id)
+            if run is None:
+                raise EmbedLabError(
+                    "This trained model is not here any more; models are kept for "
+                    f"{self.limits.keep_runs_minutes} minutes after their last use. Train it again."
+                )
+            run.touched = time.monotonic()
+            return run
+
+    def backbone(self, run_id: str) -> Backbone:
+        """The trained backbone of a run.
+
+        Raises:
+            EmbedLabError: there is none yet, or the run is gone.
+        """
+        run = self.get(run_id)
+        if run.backbone is None:
+            raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
+        return run.backbone
+
+    @property
+    def states(self) -> list[str]:
+        """Where every run that is kept stands."""
+        with self._changed:
+            return [run.state for run in self._runs.values()]
+
+    def place(self, run: LiveRun) -> int:
+        """How many trainings come before this one."""
+        with self._changed:
+            if run not in self._queue:
+                return 0
+            return self._queue.index(run) + (self._current is not None)
+
+    def stop(self, run_id: str) -> None:
+        """End a run now; what it learned is kept."""
+        run = self.get(run_id)
+        run.stop.set()
+        with self._changed:
+            if run in self._queue:
+                self._queue.remove(run)
+                run.state, run.message = STOPPED, "Stopped before it began."
+
+    def go_on(self, run_id: str) -> LiveRun:
+        """Queue a run that was stopped before its end once more; it goes on where it was.
+
+        Raises:
+            EmbedLabError: it is at its end, or under way.
+        """
+        run = self.get(run_id)
+        with self._changed:
+            if not run.can_go_on:
+                raise EmbedLabError(f"{run.request.name} is at its end; start a new training.")
+            self._check_queue()
+            self._enqueue(run)
+        return run
+
+    def close(self) -> None:
+        """Stop everything and remove the files."""
+        with self._changed:
+            for run in self._runs.values():
+                run.stop.set()
+            self._queue.clear()
+            self._runs.clear()
+            if self._root is not None:
+                shutil.rmtree(self._root, ignore_errors=True)
+
+    def _new(self, request: Request) -> LiveRun:
+        run_id = PREFIX + secrets.token_urlsafe(16)
+        run = LiveRun(run_id, request, self._folder() / run_id.removeprefix(PREFIX))
+        self._runs[run_id] = run
+        return run
+
+    # The worker
+
+    def _check_queue(self) -> None:
+        if len(self._queue) >= self.limits.max_waiting_runs:
+            raise EmbedLabError(
+                f"{len(self._queue)} trainings are waiting already; try again in some minutes."
+            )
+
+    def _enqueue(self, run: LiveRun) -> None:
+        run.stop.clear()
+        run.state, run.message, run.changes = WAITING, "", ()
+        self._queue.append(run)
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._work, daemon=True)
+            self._worker.start()
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._queue:
+                    self._changed.wait()
+                run = self._current = self._queue.popleft()
+            try:
+                self._train(run)
+            except Cancelled:
+                run.state, run.message = STOPPED, "Stopped."
+            except EmbedLabError as error:
+                run.state, run.message = FAILED, str(error)
+            except Exception:
+                run.state = FAILED
+                run.message = "The training failed inside EmbedLab; look into the server's log."
+                log.exception("a training failed")
+            finally:
+                with self._changed:
+                    self._current = None
+
+    def _train(self, run: LiveRun) -> None:
+        began = time.monotonic()
+        most = 60 * self.limits.max_train_minutes
+
+        def report(done: int, total: int, what: str) -> None:
+            run.progress = (done, total, what)
+            if run.stop.is_set():
+                raise Cancelled
+
+        run.state = PREPARING
+        request = run.request
+        base = self._load(request.backbone_id, report)
+        if run.training is None:
+            name = f"{base.name} + {request.name}"
+            run.training = Training(
+                base, request.design, request.pairs, request.recipe, name=name, progress=report
+            )
+        run.held = len(run.training.held)
+        run.state = TRAINING
+        late = ""
+        for step in run.training.run(report):
+            run.history = tuple(run.training.history)
+            run.message = history.warning(run.history)
+            if time.monotonic() - began > most and 0 < step.number < run.total:
+                late = f"Stopped after {self.limits.max_train_minutes} minutes, the longest here."
+                break
+        self._publish(run, base)
+        failed, ended = run.training.failed, run.training.done == run.training.total
+        said = [failed, late, history.warning(run.history)]
+        if run.backbone is not None and request.score and run.id in self._runs:
+            said.append(self._scored(run, base, report))
+        run.message = " ".join(filter(None, said))
+        run.state = DONE if ended else FAILED if failed else STOPPED
+        if not run.can_go_on:
+            run.training = None  # it keeps the optimiser and what the frozen layers left behind
+
+    def _publish(self, run: LiveRun, base: Backbone) -> None:
+        """A model of its own for everyone who looks: the training may go on and change its own."""
+        assert run.training is not None
+        if run.training.learned == 0:
+            return
+        folder = run.folder / f"version-{run.version + 1}"
+        shutil.rmtree(folder, ignore_errors=True)  # what a full disk left
+        about = checkpoints.save_run(run.training, folder, run.request.backbone_id)
+        run.backbone, _ = run_folder.load_run(folder, base)
+        run.about, run.version = about, run.version + 1
+
+    def _scored(self, run: LiveRun, base: Backbone, report: Progress) -> str:
+        """Score before and after; why there are no scores, where there are none.
+
+        What was stopped is scored too; to be stopped again ends the scoring.
+        """
+        assert run.backbone is not None
+        run.stop.clear()
+        run.state = SCORING
+        try:
+            found = evaluation.before_and_after(base, run.backbone, run.request.design, report)
+            run.about = run_folder.add_facts(run.saved, before_after=evaluation.to_json(found))
+        except Cancelled:
+            return "Not scored before and after: stopped."
+        except EmbedLabError as error:
+            return f"Not scored before and after: {error}"
+        run.changes = found
+        return ""
+
+    # Files and forgetting
+
+    def _folder(self) -> Path:
+        if self._root is None:
+            _sweep()
+            self._root = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
+            atexit.register(self.close)
+        return self._root
+
+    def _forget(self) -> None:
+        """Drop the runs nobody asked for lately, and the oldest beyond the number kept."""
+        limits, now = self.limits, time.monotonic()
+        finished = [run for run in self._runs.values() if run.over]
+        finished.sort(key=lambda run: run.touched)
+        surplus = len(self._runs) + 1 - limits.max_runs
+        for i, run in enumerate(finished):
+            if i < surplus or now - run.touched > 60 * limits.keep_runs_minutes:
+                del self._runs[run.id]
+                shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Remove the folders of processes that were killed and could not do it themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
+        owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)

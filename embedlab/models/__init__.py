@@ -1,0 +1,1 @@
+"""One pass, every head: designs, backbones, hidden states, poolings."""

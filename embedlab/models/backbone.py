@@ -1,0 +1,341 @@
+"""The backbone: tokenise, and one forward pass under an attention mode."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import Tensor
+
+from embedlab import gpu
+from embedlab.errors import EmbedLabError
+from embedlab.models.design import ATTENTIONS, Design
+from embedlab.models.forward import layer_states
+from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.models.scheduler import FairLock, Sharing, batches
+from embedlab.models.state_cache import StateCache, state_key
+from embedlab.models.states import HiddenStates, TextStates, summarise
+from embedlab.progress import Progress, silent
+
+#: Tokens a batch: large enough to keep the processor busy, small enough that another user's
+#: query waits for seconds at most.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
+
+#: Texts that are tokenised in one go.
+AT_ONCE = 256
+
+_LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A text as the backbone sees it: token ids with EOS, and whether it was cut."""
+
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+class Backbone:
+    """A decoder-only LLM with its tokenizer; safe for many threads with different designs.
+
+    Args:
+        model: the transformer without a language-model head, as ``AutoModel`` gives it.
+        tokenizer: its tokenizer; it must know an EOS token. Padding is set to the right.
+        name: what people call it.
+        key: identifies the weights; states are cached under it.
+        source: where it came from; shown to people.
+        note: what to know about its numbers, such as "4-bit weights, dequantised".
+        max_length: longest text in tokens, EOS included.
+        cache: where hidden states are kept; by default 1 GB in memory.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        name: str,
+        key: str = "",
+        source: str = "",
+        note: str = "",
+        max_length: int = 512,
+        cache: StateCache | None = None,
+    ) -> None:
+        if tokenizer.eos_token_id is None:
+            raise EmbedLabError(
+                f"{name} ({model.config.model_type}) cannot be used: its tokenizer has no EOS "
+                "token. Choose a decoder-only model such as SmolLM2, Qwen, Mistral, Llama or Gemma."
+            )
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.padding_side = "right"
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self.name, self.source, self.note = name, source, note
+        positions = getattr(self.config, "max_position_embeddings", None) or max_length
+        self.max_length = min(max_length, positions)
+        self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
+        self.cache = StateCache(10**9) if cache is None else cache
+        self.head_size = HeadSize()
+        self.lock = FairLock()
+        self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self.token_budget)
+        #: The peft model around :attr:`model`, where a LoRA adapter is on it.
+        self.adapter: Any = None
+        self._guard = threading.Lock()
+        self._heads: dict[tuple[str, str], TrainableHead] = {}
+        self._handle = f"{self.key}#{id(self)}"
+        _LOADED[self._handle] = self
+
+    @property
+    def config(self) -> Any:
+        """The configuration of the text model."""
+        return self.model.config.get_text_config()
+
+    @property
+    def num_layers(self) -> int:
+        """L, the embedding layer not counted."""
+        return int(self.config.num_hidden_layers)
+
+    @property
+    def hidden_size(self) -> int:
+        """d."""
+        return int(self.config.hidden_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(iter(self.model.parameters())).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of a pass."""
+        return next(iter(self.model.parameters())).dtype
+
+    def check(self, design: Design) -> None:
+        """Refuse a design this backbone cannot carry.
+
+        Raises:
+            EmbedLabError: the layer does not exist.
+        """
+        if not -self.num_layers - 1 <= design.layer <= self.num_layers:
+            raise EmbedLabError(
+                f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
+                f"{self.num_layers}, or -1 for the last."
+            )
+
+    def head(self, design: Design) -> TrainableHead:
+        """The trainable head of a design; seeded and untrained until training replaced it."""
+        place = (design.attention, design.pooling)
+        with self._guard:
+            if place not in self._heads:
+                kind = POOLINGS[design.pooling]
+                assert issubclass(kind, TrainableHead)
+                head = kind(self.hidden_size, self.num_layers, size=self.head_size)
+                self._heads[place] = head.eval().requires_grad_(False)
+            return self._heads[place]
+
+    def install(self, design: Design, head: TrainableHead) -> None:
+        """Make a trained head the one that a design uses on this backbone."""
+        with self._guard:
+            self._heads[design.attention, design.pooling] = head.eval().requires_grad_(False)
+
+    def version(self, design: Design) -> str:
+        """Names everything a design's vectors come from: weights, adapter and trained head."""
+        if not design.trainable or not self.head(design).trained:
+            return self.key
+        return f"{self.key}|{self.head(design).digest}"
+
+    def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
+        """A backbone that shares the weights, the tokenizer, the cache and the lock of this one.
+
+        Args:
+            name: what people call it.
+            model: this backbone's model with an adapter on it; by default the model itself.
+            digest: identifies the adapter; without one hidden states are shared with this backbone.
+        """
+        other = copy.copy(self)
+        other.name, other.model = name, self.model if model is None else model
+        other.key = f"{self.key}|{digest}" if digest else self.key
+        other._heads = {}
+        other._handle = f"{other.key}#{id(other)}"
+        _LOADED[other._handle] = other
+        return other
+
+    def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
+        """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
+        # Characters far beyond the longest length are never read, so a huge text costs nothing.
+        limit = 32 * self.max_length
+        if not texts:
+            return []
+        whole = [_sound(prompt + text) for text in texts]
+        ids: list[list[int]] = []
+        for start in range(0, len(whole), AT_ONCE):  # others tokenise between
+            some = [text[:limit] for text in whole[start : start + AT_ONCE]]
+            with self._guard:
+                ids += self.tokenizer(some, verbose=False)["input_ids"]
+        eos = self.tokenizer.eos_token_id
+        encoded = []
+        for text, row in zip(whole, ids, strict=True):
+            kept = row[:-1] if row and row[-1] == eos else row
+            cut = len(kept) > self.max_length - 1 or len(text) > limit
+            encoded.append(Encoded((*kept[: self.max_length - 1], eos), cut))
+        return encoded
+
+    def states(
+        self,
+        texts: Sequence[str],
+        attention: str = "causal",
+        prompt: str = "",
+        *,
+        progress: Progress = silent,
+        persist: bool = False,
+    ) -> HiddenStates:
+        """One pass, every head: the hidden states of n texts, from the cache where they are kept.
+
+        Args:
+            texts: n strings, none of them empty.
+            attention: ``causal`` or ``bidirectional``.
+            prompt: stands before every text and counts as its tokens.
+            progress: called after every batch with texts done and texts in all; may raise.
+                What was computed until then stays in the cache.
+            persist: whether the cache may also write these states to its folder.
+
+        Raises:
+            EmbedLabError: no text, an empty text, or an unknown attention mode.
+        """
+        _check_texts(texts)
+        if attention not in ATTENTIONS:
+            raise EmbedLabError(
+                f"{attention!r} is not an attention mode; use {' or '.join(ATTENTIONS)}."
+            )
+        keys = [state_key(self.key, attention, prompt, text) for text in texts]
+        known: dict[str, TextStates] = {}
+        missing: dict[str, str] = {}
+        for key, text in zip(keys, texts, strict=True):
+            if key in known or key in missing:
+                continue
+            found = self.cache.get(key)
+            if found is None:
+                missing[key] = text
+            else:
+                known[key] = found
+        names, encoded = list(missing), self.encode(list(missing.values()), prompt)
+        before = len(texts) - len(missing)
+
+        def keep(key: str, states: TextStates) -> None:
+            known[key] = states
+            self.cache.put(key, states, persist=persist)
+
+        def report(done: int, _: int, what: str) -> None:
+            progress(before + done, len(texts), what)
+
+        what = f"embedding, {attention}"
+        self.sharing.run(
+            dict(zip(names, encoded, strict=True)),
+            [
+                [names[i] for i in b]
+                for b in batches([len(e.ids) for e in encoded], self.token_budget)
+            ],
+            (self._handle, attention),
+            lambda batch: self._pass(batch, attention),
+            keep,
+            report,
+            what,
+        )
+        progress(len(texts), len(texts), what)
+        return HiddenStates(tuple(known[key] for key in keys), attention)
+
+    @property
+    def token_budget(self) -> int:
+        """The most tokens in one pass where other people's texts wait for it."""
+        return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
+
+    def _pass(self, batch: list[Encoded], attention: str) -> list[TextStates]:
+        rows = _forward(self._handle, [one.ids for one in batch], attention)
+        return [
+            TextStates(bank, tokens, len(one.ids), one.truncated)
+            for one, (bank, tokens) in zip(batch, rows, strict=True)
+        ]
+
+    def token_states(
+        self, input_ids: list[list[int]], mask: list[list[int]], attention: str
+    ) -> Tensor:
+        """Every token of every layer, (L + 1, n, T, d) on the CPU, for probes of short texts.
+
+        Args:
+            input_ids: n rows of T token ids, padded by the caller.
+            mask: n rows of T, 0 for padding.
+            attention: ``causal`` or ``bidirectional``.
+        """
+        with self.lock:
+            return _forward_tokens(self._handle, input_ids, mask, attention)
+
+    def hidden_states(
+        self, input_ids: Tensor, attention_mask: Tensor, attention: str
+    ) -> tuple[Tensor, ...]:
+        """L + 1 tensors (n, T, d), straight from the model; the caller holds :attr:`lock`.
+
+        Positions count unmasked tokens, so that padding on either side changes nothing.
+        """
+        positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
+        return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
+
+
+def _seconds(handle: str, ids: list[tuple[int, ...]], attention: str) -> int:
+    """A generous estimate of a batch on a lent GPU: 2,000 tokens a second, and the start."""
+    return 10 + sum(map(len, ids)) // 2000
+
+
+@gpu.on_gpu(_seconds)
+def _forward(
+    handle: str, ids: list[tuple[int, ...]], attention: str
+) -> list[tuple[Tensor, Tensor | None]]:
+    """One batch through the backbone loaded under ``handle``: a bank and maybe tokens a text."""
+    backbone = _LOADED[handle]
+    padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in ids]}, return_tensors="pt")
+    mask = padded["attention_mask"].to(backbone.device)
+    with torch.no_grad():
+        hidden = backbone.hidden_states(padded["input_ids"].to(backbone.device), mask, attention)
+        # Cloned row by row: a view would keep the whole batch alive as long as one of its texts.
+        bank = [row.clone() for row in summarise(hidden, mask).cpu()]
+        if attention == "causal":
+            return [(row, None) for row in bank]
+        last = hidden[-1].cpu()
+        return [(row, last[i, : len(ids[i])].clone()) for i, row in enumerate(bank)]  # padded right
+
+
+def _short(handle: str, ids: list[list[int]], mask: list[list[int]], attention: str) -> int:
+    return 20
+
+
+@gpu.on_gpu(_short)
+def _forward_tokens(
+    handle: str, ids: list[list[int]], mask: list[list[int]], attention: str
+) -> Tensor:
+    backbone = _LOADED[handle]
+    device = backbone.device
+    with torch.no_grad():
+        hidden = backbone.hidden_states(
+            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
+        )
+        return torch.stack(hidden).cpu()
+
+
+def _sound(text: str) -> str:
+    """Lone surrogates, which no tokenizer takes, become U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if not texts:
+        raise EmbedLabError("There is no text to embed; give at least one.")
+    for number, text in enumerate(texts, start=1):
+        if not isinstance(text, str):
+            raise EmbedLabError(f"Text {number} is not a string but {type(text).__name__}.")
+        if not text.strip():
+            raise EmbedLabError(f"Text {number} is empty; remove it or write something.")

@@ -1,0 +1,141 @@
+"""Designs: which attention, which pooling, which layer, which prompt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, quote, urlencode
+
+from embedlab.errors import EmbedLabError
+from embedlab.models.pooling import POOLINGS
+
+ATTENTIONS = ("causal", "bidirectional")
+
+_SHAPE = re.compile(
+    r"(?P<attention>[a-z_]+)/(?P<pooling>[a-z_]+)(?:@(?P<layer>-?\d{1,4}))?(?P<skip>\+skip_first)?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """One embedding design; ``Design.parse(str(design)) == design``.
+
+    ``layer`` is the layer that ``eos``, ``mean`` and ``weighted_mean`` read: 0 is the embedding
+    layer, -1 the last, after the final norm. ``skip_first`` leaves the first token out of a mean.
+    The prompts stand before the text and count as its tokens.
+
+    Raises:
+        EmbedLabError: an unknown word, or a combination that means nothing.
+    """
+
+    attention: str = "causal"
+    pooling: str = "eos"
+    layer: int = -1
+    skip_first: bool = False
+    query_prompt: str = ""
+    document_prompt: str = ""
+
+    def __post_init__(self) -> None:
+        _known(self.attention, ATTENTIONS, "attention")
+        _known(self.pooling, tuple(POOLINGS), "pooling")
+        if not POOLINGS[self.pooling].reads_layer and self.layer != -1:
+            raise EmbedLabError(
+                f"{self.pooling} chooses its own layers; leave '@{self.layer}' out of the design."
+            )
+        if self.skip_first and not POOLINGS[self.pooling].takes_mean:
+            means = [name for name, pooling in POOLINGS.items() if pooling.takes_mean]
+            raise EmbedLabError(
+                f"+skip_first leaves a token out of a mean; {self.pooling} takes none. "
+                f"Use it with {' or '.join(means)}."
+            )
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the pooling head has parameters."""
+        return POOLINGS[self.pooling].trainable
+
+    @property
+    def name(self) -> str:
+        """The short readable name, without prompts: ``causal/mean@20+skip_first``."""
+        layer = "" if self.layer == -1 else f"@{self.layer}"
+        return f"{self.attention}/{self.pooling}{layer}{'+skip_first' if self.skip_first else ''}"
+
+    @property
+    def alias(self) -> str | None:
+        """``M1`` … ``M5`` where the paper has this design."""
+        plain = replace(self, query_prompt="", document_prompt="")
+        return next((alias for alias, design in PAPER.items() if design == plain), None)
+
+    def __str__(self) -> str:
+        prompts = {
+            key: value
+            for key, value in (("query", self.query_prompt), ("document", self.document_prompt))
+            if value
+        }
+        return self.name + (f"?{urlencode(prompts, quote_via=quote)}" if prompts else "")
+
+    @classmethod
+    def parse(cls, text: str) -> Design:
+        """Read ``attention/pooling[@layer][+skip_first][?query=…&document=…]`` or ``M1`` … ``M5``.
+
+        Prompts are percent-encoded, as in a URL.
+
+        Raises:
+            EmbedLabError: the text is none of these; the message lists what is known.
+        """
+        shape, _, prompts = text.strip().partition("?")
+        found = _prompts(prompts, text)
+        query, document = found.get("query", ""), found.get("document", "")
+        if shape.upper() in PAPER:
+            return replace(PAPER[shape.upper()], query_prompt=query, document_prompt=document)
+        match = _SHAPE.fullmatch(shape)
+        if match is None:
+            raise EmbedLabError(
+                f"{_quoted(text)} is not a design; write attention/pooling, such as "
+                "'causal/mean@11' or 'bidirectional/mean+skip_first', or one of "
+                f"{', '.join(PAPER)}. Attention: {', '.join(ATTENTIONS)}. "
+                f"Pooling: {', '.join(POOLINGS)}."
+            )
+        return cls(
+            attention=match["attention"],
+            pooling=match["pooling"],
+            layer=int(match["layer"] or -1),
+            skip_first=match["skip"] is not None,
+            query_prompt=query,
+            document_prompt=document,
+        )
+
+
+def _prompts(query_string: str, text: str) -> dict[str, str]:
+    pairs = dict(parse_qsl(query_string, keep_blank_values=True))
+    unknown = set(pairs) - {"query", "document"}
+    if unknown or (query_string and not pairs):
+        raise EmbedLabError(
+            f"{_quoted(text)} has an unknown part after '?'; "
+            "only query=… and document=… may stand there."
+        )
+    return pairs
+
+
+def _known(word: str, known: tuple[str, ...], what: str) -> None:
+    if word not in known:
+        raise EmbedLabError(
+            f"{_quoted(word)} is not a known {what}; use one of {', '.join(known)}."
+        )
+
+
+def _quoted(text: str, limit: int = 60) -> str:
+    return repr(text if len(text) <= limit else text[:limit] + "…")
+
+
+PAPER: dict[str, Design] = {
+    "M1": Design(attention="causal", pooling="eos"),
+    "M2": Design(attention="causal", pooling="last_layer_trainable"),
+    "M3": Design(attention="causal", pooling="multi_layer_trainable"),
+    "M4": Design(attention="bidirectional", pooling="last_layer_trainable"),
+    "M5": Design(attention="bidirectional", pooling="multi_layer_trainable"),
+}
+PRESETS: dict[str, Design] = PAPER | {
+    "causal/mean": Design(attention="causal", pooling="mean"),
+    "bidirectional/mean": Design(attention="bidirectional", pooling="mean"),
+}

@@ -1,0 +1,153 @@
+"""The cache of hidden states, in memory and on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from embedlab.models.states import TextStates
+
+
+def state_key(backbone_key: str, attention: str, prompt: str, text: str) -> str:
+    """The name under which a text's states are kept; ``backbone_key`` covers the adapter."""
+    digest = hashlib.sha256()
+    for part in (backbone_key, attention, prompt, text):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+#: Of a full folder's budget what is kept, so that not every file makes room for one.
+ROOM_LEFT = 0.9
+
+
+class StateCache:
+    """Text states within a byte budget, least recently used out first; safe for many threads.
+
+    Args:
+        max_bytes: budget of the memory part.
+        folder: where states marked ``persist`` are also kept, as safetensors; None for nowhere.
+        max_disk_bytes: budget of the folder; the oldest files go first.
+    """
+
+    def __init__(
+        self, max_bytes: int, folder: Path | None = None, max_disk_bytes: int = 2 * 10**9
+    ) -> None:
+        self.max_bytes = max_bytes
+        self.folder = folder
+        self._kept: OrderedDict[str, TextStates] = OrderedDict()
+        self._bytes = 0
+        #: How often states were there when they were asked for, and how often not.
+        self.hits, self.misses = 0, 0
+        self._lock = threading.Lock()
+        self._max_disk_bytes, self._disk_bytes = max_disk_bytes, 0
+        if folder is not None and folder.is_dir():
+            for part in folder.glob("??/*.part"):
+                part.unlink(missing_ok=True)
+            self._disk_bytes = _prune(folder, max_disk_bytes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held in memory."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: str) -> TextStates | None:
+        """The states under this key, from memory or from disk."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self.hits += 1
+                self._kept.move_to_end(key)
+                return found
+        found = self._read(key)
+        with self._lock:
+            self.hits += found is not None
+            self.misses += found is None
+        if found is not None:
+            self.put(key, found)
+        return found
+
+    def put(self, key: str, states: TextStates, *, persist: bool = False) -> None:
+        """Keep these states; with ``persist`` on disk too, where there is a folder."""
+        with self._lock:
+            old = self._kept.pop(key, None)
+            self._bytes -= 0 if old is None else old.nbytes
+            self._kept[key] = states
+            self._bytes += states.nbytes
+            while self._bytes > self.max_bytes and self._kept:
+                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        if persist:
+            self._write(key, states)
+
+    def _path(self, key: str) -> Path | None:
+        return None if self.folder is None else self.folder / key[:2] / f"{key}.safetensors"
+
+    def _read(self, key: str) -> TextStates | None:
+        path = self._path(key)
+        if path is None or not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                meta = file.metadata()
+                tokens = file.get_tensor("tokens") if "tokens" in file.keys() else None  # noqa: SIM118
+                bank = file.get_tensor("bank")
+            with suppress(OSError):  # a cache may be there for reading only
+                os.utime(path)  # the oldest go first, and this one is in use
+            return TextStates(bank, tokens, int(meta["tokens"]), meta["truncated"] == "True")
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)  # a damaged entry is simply computed again
+            return None
+
+    def _write(self, key: str, states: TextStates) -> None:
+        path = self._path(key)
+        if path is None or path.exists():
+            return
+        tensors = {"bank": states.bank.contiguous()}
+        if states.tokens is not None:
+            tensors["tokens"] = states.tokens.contiguous()
+        meta = {"tokens": str(states.token_count), "truncated": str(states.truncated)}
+        temporary = path.with_suffix(f".{threading.get_ident()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, temporary, metadata=meta)
+            temporary.replace(path)
+            self._stored(path)
+        except (OSError, SafetensorError):
+            # A full or read-only disk costs the speed-up, never the result.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def _stored(self, path: Path) -> None:
+        """Count a file, and make room for the next ones once the budget is reached."""
+        assert self.folder is not None
+        with self._lock:
+            self._disk_bytes += path.stat().st_size
+            if self._disk_bytes > self._max_disk_bytes:
+                self._disk_bytes = _prune(self.folder, int(ROOM_LEFT * self._max_disk_bytes))
+
+
+def _prune(folder: Path, max_bytes: int) -> int:
+    """Delete the oldest files until the folder fits a number of bytes; how many are left."""
+    files = []
+    for path in folder.glob("??/*.safetensors"):
+        with suppress(FileNotFoundError):  # another process may prune too
+            stat = path.stat()
+            files.append((stat.st_mtime, stat.st_size, path))
+    total = sum(size for _, size, _ in files)
+    for _, size, path in sorted(files, key=lambda entry: entry[0]):
+        if total <= max_bytes:
+            break
+        path.unlink(missing_ok=True)
+        total -= size
+    return total

@@ -1,0 +1,358 @@
+"""Figures of a study: scores, differences with intervals, corrected p-values, training curves.
+
+Like :mod:`embedlab.render.style` it knows neither Gradio nor torch. In all of them a filled mark
+in green stands for "separable", a hollow grey one for "not separable".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from embedlab.analysis.bootstrap import verdict
+from embedlab.errors import EmbedLabError
+from embedlab.render.style import GREY, GRID, PALETTE, colour_bar, escape, faded, figure_layout
+from embedlab.study.report import (
+    Curve,
+    Difference,
+    Model,
+    Report,
+    against,
+    design_title,
+    designs_in,
+    p_text,
+    short_name,
+    why_no_p,
+)
+from embedlab.text import shorten
+
+SEPARABLE = PALETTE[0]
+#: Without the yellow, in which a thin line vanishes on a light page.
+LINES = tuple(colour for colour in PALETTE if colour != "#F0E442")
+_DASHES = ("solid", "dash", "dot")
+_LEGEND = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
+
+
+def difference_plot(
+    found: Sequence[Difference], title: str, *, reference: str = "", unit: str = "datasets"
+) -> go.Figure:
+    """Gains in points, with 95 % intervals, and what is separable.
+
+    Args:
+        found: the pairs of designs.
+        title: what they were measured on.
+        reference: the design that the others are held against; without one, every pair is drawn.
+        unit: what a pair's ``n`` counts.
+
+    Raises:
+        EmbedLabError: there is no pair to show.
+    """
+    rows = against(found, reference) if reference else list(found)
+    if not rows:
+        raise EmbedLabError("There is no difference to show; a study compares two designs or more.")
+    names = [
+        _two_lines(design_title(one.b))
+        if reference
+        else f"{escape(short_name(one.b))}<br>− {escape(short_name(one.a))}"
+        for one in rows
+    ]
+    on = f"gain on {short_name(reference)}" if reference else "every pair"
+    figure = go.Figure(
+        layout=figure_layout(
+            f"{title}: {on}", f"n = {_counts([one.n for one in rows])} {unit}, 95 % intervals"
+        )
+    )
+    # Both words stand in the legend, whichever there are; a row without a score keeps its place.
+    for separable in (True, False):
+        figure.add_trace(_forest([o if o.separable == separable else None for o in rows], names))
+        figure.data[-1].update(name=verdict(separable), **_marks(separable))
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
+    figure.update_xaxes(
+        title={"text": "Gain, points ×100", "standoff": 6},
+        gridcolor=GRID,
+        zeroline=False,
+        automargin=False,
+    )
+    _name_rows(figure, names)
+    return figure.update_layout(
+        height=150 + 40 * max(3, len(rows)),
+        dragmode=False,
+        legend=_LEGEND,
+        margin={"l": 150 if reference else 120, "r": 16, "t": 64, "b": 84},
+    )
+
+
+def p_matrix(found: Sequence[Difference], title: str, alpha: float) -> go.Figure:
+    """P-values after Holm's correction, one a pair of designs; green where it is at most ``alpha``.
+
+    Args:
+        found: the pairs of designs.
+        title: what they were measured on.
+        alpha: the level of the tests.
+
+    Raises:
+        EmbedLabError: no pair has a p-value; the text is the reason.
+    """
+    if (why := why_no_p(found)) is not None:
+        raise EmbedLabError(why)
+    labels = designs_in(found)
+    place = {label: i for i, label in enumerate(labels)}
+    n = len(labels)
+    z, shown, hover = (
+        np.full((n, n), np.nan),
+        [[""] * n for _ in labels],
+        [[""] * n for _ in labels],
+    )
+    for one in found:
+        row, column = place[one.b], place[one.a]
+        z[row, column] = np.nan if one.corrected is None else one.corrected
+        shown[row][column] = p_text(one.corrected)
+        hover[row][column] = _told(one)
+    names = [_short_lines(label) for label in labels]
+    figure = go.Figure(
+        go.Heatmap(
+            z=z[1:, :-1],
+            x=names[:-1],
+            y=names[1:],
+            text=[row[:-1] for row in shown[1:]],
+            customdata=[row[:-1] for row in hover[1:]],
+            texttemplate="%{text}",
+            hovertemplate="%{customdata}<extra></extra>",
+            zmin=0,
+            zmax=1,
+            colorscale=_p_scale(alpha),
+            colorbar=colour_bar(f"p after Holm; green: p ≤ {alpha:g}"),
+            xgap=2,
+            ygap=2,
+        ),
+        layout=figure_layout(title, f"Holm over {len(found)} pairs, α = {alpha:g}"),
+    )
+    axis = {"showgrid": False, "zeroline": False, "ticks": "", "type": "category"}
+    figure.update_xaxes(**axis, tickfont={"size": 11})
+    figure.update_yaxes(**axis, tickfont={"size": 11}, autorange="reversed")
+    return figure.update_layout(
+        height=180 + 40 * max(3, n), dragmode=False, margin={"l": 104, "r": 12, "t": 64, "b": 120}
+    )
+
+
+def score_plot(report: Report, categories: Sequence[str]) -> go.Figure:
+    """Mean scores of all models, a column a category: trained filled, untrained hollow.
+
+    The bars are one standard deviation of the seeds to either side, where there are several.
+
+    Raises:
+        EmbedLabError: nothing is measured yet.
+    """
+    if not report.models:
+        raise EmbedLabError("No model is measured yet; run the study first.")
+    columns = [report.categories.index(category) for category in categories]
+    labels = list(dict.fromkeys(_row_name(model) for model in report.models))
+    figure = make_subplots(
+        cols=len(columns),
+        shared_yaxes=True,
+        horizontal_spacing=0.04,
+        column_titles=list(categories) if len(columns) > 1 else None,
+    )
+    many = sorted({len(model.seeds) for model in report.models if model.seeds})
+    spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
+    what = categories[0] if len(columns) == 1 else "All categories"
+    figure.update_layout(
+        figure_layout(f"{what}: mean score", f"×100, {len(report.models)} models, {spread}")
+    )
+    for column, index in enumerate(columns, start=1):
+        for kind, style in _KINDS.items():
+            trace = _scores(report, index, kind).update(showlegend=column == 1, **style)
+            figure.add_trace(trace, row=1, col=column)
+    figure.update_xaxes(gridcolor=GRID, zeroline=False)
+    _name_rows(figure, labels)
+    return figure.update_layout(
+        height=186 + 40 * max(3, len(labels)),
+        dragmode=False,
+        legend=_LEGEND,
+        margin={"l": 150, "r": 16, "t": 84, "b": 100},
+    )
+
+
+def training_curves(report: Report) -> go.Figure:
+    """The loss of every step: a colour a design, a thin line a seed, their mean as a thick one.
+
+    Raises:
+        EmbedLabError: nothing was trained.
+    """
+    labels = list(dict.fromkeys(curve.label for curve in report.curves))
+    if not labels:
+        raise EmbedLabError("No training is done yet; there is no curve to show.")
+    seeds = _counts([sum(c.label == label for c in report.curves) for label in labels])
+    figure = go.Figure(
+        layout=figure_layout("Training loss", f"{len(labels)} designs, seeds each: {seeds}")
+    )
+    for number, label in enumerate(labels):
+        curves = [curve for curve in report.curves if curve.label == label]
+        turn, colour = divmod(number, len(LINES))
+        style = {"color": LINES[colour], "dash": _DASHES[turn % len(_DASHES)]}
+        _curves_of(figure, curves, escape(design_title(label)), style)
+    figure.update_xaxes(title={"text": "Step", "standoff": 6}, gridcolor=GRID, rangemode="tozero")
+    figure.update_yaxes(title="Loss (InfoNCE, nats)", gridcolor=GRID, rangemode="tozero")
+    return figure.update_layout(
+        height=420 + 22 * len(labels),
+        dragmode=False,
+        legend=_LEGEND,
+        margin={"l": 56, "r": 16, "t": 64, "b": 84 + 22 * len(labels)},
+    )
+
+
+# Parts
+
+
+def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """One row a name, the first on top."""
+    figure.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(names),
+        range=[len(names) - 0.5, -0.5],
+        tickfont={"size": 11},
+        gridcolor=GRID,
+        ticks="",
+    )
+
+
+def _points(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _counts(values: Sequence[int]) -> str:
+    """``12``, or ``5–7`` where they are not the same."""
+    low, high = min(values, default=0), max(values, default=0)
+    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def _two_lines(title: str) -> str:
+    return escape(shorten(title, 60)).replace("/", "/<br>", 1)
+
+
+def _short_lines(label: str) -> str:
+    return escape(shorten(short_name(label), 40)).replace("/", "/<br>", 1)
+
+
+def _told(one: Difference) -> str:
+    gain = "no score" if one.difference is None else f"{100 * one.difference:+.1f} points"
+    return (
+        f"{escape(short_name(one.b))} − {escape(short_name(one.a))}: {gain}"
+        f"<br>p {p_text(one.p)}, corrected {p_text(one.corrected)}<br>{verdict(one.separable)}"
+    )
+
+
+def _forest(rows: Sequence[Difference | None], names: Sequence[str]) -> go.Scatter:
+    gains = [None if one is None else _points(one.difference) for one in rows]
+    ends = [
+        (0.0, 0.0)
+        if one is None or one.difference is None or one.low is None or one.high is None
+        else (100 * (one.high - one.difference), 100 * (one.difference - one.low))
+        for one in rows
+    ]
+    return go.Scatter(
+        x=gains,
+        y=list(names),
+        mode="markers",
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [up for up, _ in ends],
+            "arrayminus": [down for _, down in ends],
+        },
+        text=["" if one is None else _told(one) for one in rows],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _marks(separable: bool) -> dict[str, Any]:
+    colour, width = (SEPARABLE, 2.5) if separable else (GREY, 1.5)
+    symbol = "circle" if separable else "circle-open"
+    return {
+        "marker": {"size": 12, "symbol": symbol, "color": colour, "line": {"width": 2}},
+        "error_x": {"color": colour, "thickness": width, "width": 4},
+    }
+
+
+def _p_scale(alpha: float) -> list[tuple[float, str]]:
+    """Green up to α, grey above; let through, so that the numbers read on either page."""
+    return [
+        (0.0, faded(SEPARABLE, 0.75)),
+        (alpha, faded(SEPARABLE, 0.45)),
+        (min(1.0, alpha + 1e-9), faded(GREY, 0.35)),
+        (1.0, faded(GREY, 0.05)),
+    ]
+
+
+_KINDS: dict[str, dict[str, Any]] = {
+    "trained": {"marker": {"symbol": "circle", "size": 11, "color": PALETTE[1]}},
+    "untrained": {
+        "marker": {"symbol": "circle-open", "size": 11, "color": GREY, "line": {"width": 2}}
+    },
+    "yardstick": {"marker": {"symbol": "diamond", "size": 11, "color": PALETTE[3]}},
+}
+
+
+def _row_name(model: Model) -> str:
+    yardstick = model.kind == "yardstick"
+    return _two_lines(model.label if yardstick else design_title(model.label))
+
+
+def _scores(report: Report, category: int, kind: str) -> go.Scatter:
+    rows = [
+        (model, summary.means[category], summary.seed_sds[category])
+        for model, summary in zip(report.models, report.summary, strict=True)
+        if model.kind == kind
+    ]
+    return go.Scatter(
+        x=[_points(mean) for _, mean, _ in rows],
+        y=[_row_name(model) for model, _, _ in rows],
+        name=kind,
+        legendgroup=kind,
+        mode="markers",
+        error_x={
+            "type": "data",
+            "array": [100 * (sd or 0.0) for *_, sd in rows],
+            "visible": any(sd is not None for *_, sd in rows),
+            "thickness": 2,
+            "width": 4,
+        },
+        text=[
+            escape(model.title) + ("" if sd is None else f" · SD of seeds {100 * sd:.1f}")
+            for model, _, sd in rows
+        ],
+        hovertemplate="%{x:.1f} · %{text}<extra></extra>",
+    )
+
+
+def _curves_of(
+    figure: go.Figure, curves: Sequence[Curve], name: str, style: dict[str, str]
+) -> None:
+    steps: dict[int, list[float]] = {}
+    for curve in curves:
+        points = [(step, loss) for step, loss, _ in curve.points if loss is not None]
+        for step, loss in points:
+            steps.setdefault(step, []).append(loss)
+        figure.add_scatter(
+            x=[step for step, _ in points],
+            y=[loss for _, loss in points],
+            mode="lines",
+            legendgroup=name,
+            showlegend=False,
+            line={**style, "color": faded(style["color"], 0.4), "width": 1},
+            hovertemplate=f"{name}, seed {curve.seed}<br>step %{{x}}: %{{y:.3f}}<extra></extra>",
+        )
+    figure.add_scatter(
+        x=list(steps),
+        y=[float(np.mean(losses)) for losses in steps.values()],
+        mode="lines",
+        name=name,
+        legendgroup=name,
+        line={**style, "width": 2.5},
+        hovertemplate=f"{name}, mean of seeds<br>step %{{x}}: %{{y:.3f}}<extra></extra>",
+    )

@@ -1,0 +1,110 @@
+"""Arrays and tables to plotly figures: one palette, one template, every text escaped.
+
+Figures are transparent and their fonts a middle grey; ``ui/static/style.css`` gives the text of
+every plot the colour of the light or the dark theme, because Gradio leaves plotly figures as they
+are.
+"""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab.text import clean, shorten
+
+DESIGN_A = "#0072B2"
+DESIGN_B = "#E69F00"
+# Okabe–Ito, with brown in place of black, which vanishes on a dark page. The two colours of the
+# designs come last, so that few categories never look like designs.
+PALETTE = (
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+    "#F0E442",
+    "#A0522D",
+    "#0072B2",
+    "#E69F00",
+)
+SYMBOLS = ("circle", "diamond", "square", "cross")
+OTHER_COLOUR = "#8C8C8C"
+OTHER_STYLE = (OTHER_COLOUR, "circle")
+UNLABELLED = "unlabelled"
+FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+GREY = "#7A7A7A"
+GRID = "rgba(128,128,128,0.25)"
+# Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
+_MODEBAR = ("zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale")
+FloatArray = npt.NDArray[np.floating[Any]]
+
+
+def escape(text: str) -> str:
+    """``clean(text)`` with the characters escaped that plotly reads as markup."""
+    return html.escape(clean(text), quote=False)
+
+
+def wrapped(text: str, width: int = 60, limit: int = 240) -> str:
+    """Escaped lines of at most ``width`` characters joined by ``<br>``, ``limit`` in all."""
+    lines = textwrap.wrap(shorten(text, limit), width, break_on_hyphens=False)
+    return "<br>".join(escape(line) for line in lines)
+
+
+def categories(values: Sequence[Hashable]) -> tuple[list[int], list[str]]:
+    """Number the values in order of first appearance: ``(codes, names)``, one code per value.
+
+    A missing value (None, NaN or an empty text) is a category of its own, "unlabelled".
+    """
+    names = [_label(value) for value in values]
+    order = {name: code for code, name in enumerate(dict.fromkeys(names))}
+    return [order[name] for name in names], list(order)
+
+
+def category_style(code: int) -> tuple[str, str]:
+    """``(colour, symbol)`` of a category; from the 33rd on all look alike, as "other"."""
+    turn, colour = divmod(code, len(PALETTE))
+    return (PALETTE[colour], SYMBOLS[turn]) if turn < len(SYMBOLS) else OTHER_STYLE
+
+
+def _label(value: Hashable) -> str:
+    missing = value is None or (isinstance(value, float) and value != value)
+    return (clean(str(value)) if not missing else "") or UNLABELLED
+
+
+def colour_bar(unit: str) -> dict[str, Any]:
+    """Below the matrix, where it takes no width on a phone."""
+    place = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "ypad": 4}
+    title = {"text": unit, "side": "bottom"}
+    return {**place, "title": title, "thickness": 10, "outlinewidth": 0, "nticks": 5}
+
+
+def figure_layout(title: str, caption: str) -> dict[str, Any]:
+    """The layout all figures share: transparent, quiet, title and caption at the top left."""
+    return {
+        "template": "none",
+        "title": {
+            "text": escape(shorten(title, 60)),
+            "subtitle": {"text": escape(caption), "font": {"size": 12, "color": GREY}},
+            "font": {"size": 15, "color": GREY},
+            "x": 0.01,
+            "xref": "container",
+            "y": 1,
+            "yanchor": "top",
+            "pad": {"t": 14},
+        },
+        "font": {"family": FONT_STACK, "size": 12, "color": GREY},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
+        "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
+    }
+
+
+def faded(colour: str, alpha: float = 0.18) -> str:
+    """A ``#rrggbb`` colour, let through."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"

@@ -1,0 +1,236 @@
+"""Figures of a training: how it goes, and how the texts moved from before to after.
+
+Like :mod:`embedlab.render.style` it knows neither Gradio nor torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from embedlab.errors import EmbedLabError
+from embedlab.render.style import (
+    GREY,
+    GRID,
+    PALETTE,
+    categories,
+    category_style,
+    escape,
+    faded,
+    figure_layout,
+    wrapped,
+)
+from embedlab.text import shorten
+from embedlab.training.history import Step
+
+Array = npt.NDArray[np.floating[Any]]
+
+#: Points of a movement map; more lines than this cannot be told apart.
+MOST_POINTS = 400
+#: Legends with more names than this cover the map on a phone; hovering still tells the label.
+_MOST_NAMES = 10
+_PHASES = {
+    "contrastive": ("loss", PALETTE[0], "solid", "circle"),
+    "mntp": ("MNTP loss", PALETTE[5], "dot", "diamond-open"),
+}
+
+
+def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figure:
+    """The loss of every step above, the held-out score ×100 below, over the same steps.
+
+    Args:
+        history: the steps so far; both phases.
+        total: steps in all, the width of the axis.
+        held_out: how many pairs the score is over.
+    """
+    figure = go.Figure(
+        layout=figure_layout("Loss and held-out score", f"held-out n = {held_out:,} pairs")
+    )
+    for phase, (name, colour, dash, symbol) in _PHASES.items():
+        steps = [s for s in history if s.phase == phase and s.loss is not None]
+        if steps:
+            figure.add_scatter(
+                x=[s.number for s in steps],
+                y=[s.loss for s in steps],
+                name=name,
+                mode="lines+markers" if len(steps) <= 60 else "lines",
+                line={"color": colour, "width": 2, "dash": dash},
+                marker={"size": 5, "symbol": symbol},
+                hovertemplate=f"step %{{x}}: {name} %{{y:.3f}}<extra></extra>",
+            )
+    scored = [s for s in history if s.held_out is not None]
+    figure.add_scatter(
+        x=[s.number for s in scored],
+        y=[100 * (s.held_out or 0.0) for s in scored],
+        name="held-out score",
+        yaxis="y2",
+        mode="lines+markers",
+        line={"color": PALETTE[1], "width": 2, "dash": "dash"},
+        marker={"size": 8, "symbol": "square"},
+        hovertemplate="step %{x}: held-out score %{y:.1f}<extra></extra>",
+    )
+    figure.update_layout(
+        yaxis={"title": "Loss (InfoNCE, nats)", "domain": [0.46, 1], "gridcolor": GRID},
+        yaxis2={"title": "MRR ×100", "domain": [0, 0.36], "gridcolor": GRID},
+        xaxis={"anchor": "y2"},
+    )
+    return _over_steps(figure, total, 440)
+
+
+def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
+    """The learning rate that every step used."""
+    steps = [s for s in history if s.number]
+    figure = go.Figure(layout=figure_layout("Learning rate", _count(steps)))
+    figure.add_scatter(
+        x=[s.number for s in steps],
+        y=[s.lr for s in steps],
+        mode="lines",
+        line={"color": PALETTE[3], "width": 2},
+        hovertemplate="step %{x}: %{y:.2e}<extra></extra>",
+    )
+    figure.update_yaxes(
+        title={"text": "Learning rate", "standoff": 8},
+        gridcolor=GRID,
+        rangemode="tozero",
+        exponentformat="e",
+    )
+    return _over_steps(figure, total, 300)
+
+
+def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
+    """Tokens trained on in a second, step by step, and their mean."""
+    steps = [s for s in history if s.number]
+    figure = go.Figure(layout=figure_layout("Speed", _count(steps)))
+    figure.add_scatter(
+        x=[s.number for s in steps],
+        y=[s.tokens_per_second for s in steps],
+        mode="lines",
+        line={"color": PALETTE[2], "width": 2},
+        hovertemplate="step %{x}: %{y:,.0f} tokens/s<extra></extra>",
+    )
+    seconds = sum(s.seconds for s in steps)
+    if seconds:
+        mean = sum(s.tokens for s in steps) / seconds
+        figure.add_hline(
+            y=mean,
+            line={"color": GREY, "dash": "dash", "width": 1.5},
+            annotation={"text": f"mean {mean:,.0f}", "font": {"size": 12}},
+        )
+    figure.update_yaxes(title="Tokens/s", gridcolor=GRID, rangemode="tozero")
+    return _over_steps(figure, total, 300)
+
+
+def movement_map(
+    before: Array,
+    after: Array,
+    labels: Sequence[str | None] | None,
+    texts: Sequence[str],
+    *,
+    method: str,
+) -> go.Figure:
+    """Two aligned maps as one: every text from where it was, hollow, to where it is now, filled.
+
+    Args:
+        before: (n, 2) positions.
+        after: (n, 2) positions in the same frame.
+        labels: the n texts' labels, which colour them; None for none.
+        texts: the n texts.
+        method: how the positions were made, such as ``UMAP``.
+
+    Raises:
+        EmbedLabError: there are not as many positions as texts.
+    """
+    n = len(texts)
+    old, new = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
+    if old.shape != (n, 2) or new.shape != (n, 2) or len(labels or texts) != n:
+        raise EmbedLabError(
+            f"The maps have {len(old)} and {len(new)} points, but there are {n} texts; give one "
+            "position and one label each."
+        )
+    chosen = shown_points(n)
+    share = f"{len(chosen):,} of {n:,}" if len(chosen) < n else f"{n:,}"
+    figure = go.Figure(layout=figure_layout("From before to after", f"{method}, n = {share} texts"))
+    codes, names = categories([None if labels is None else labels[i] for i in chosen])
+    for code, name in enumerate(names):
+        own = [i for i, other in zip(chosen, codes, strict=True) if other == code]
+        _movements(figure, old[own], new[own], [texts[i] for i in own], name, category_style(code))
+    axis = {"visible": False, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
+    named = labels is not None and len(names) <= _MOST_NAMES
+    return figure.update_layout(
+        height=520,
+        dragmode=False,
+        showlegend=named,
+        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        margin={"l": 16, "r": 16, "t": 64, "b": 90 if named else 24},
+        hovermode="closest",
+    )
+
+
+def shown_points(n: int) -> list[int]:
+    """Which of n points a movement map shows: all, or ``MOST_POINTS`` spread evenly over them."""
+    if n <= MOST_POINTS:
+        return list(range(n))
+    return np.linspace(0, n - 1, MOST_POINTS).round().astype(int).tolist()
+
+
+def _movements(
+    figure: go.Figure,
+    old: Array,
+    new: Array,
+    texts: Sequence[str],
+    name: str,
+    style: tuple[str, str],
+) -> None:
+    colour, symbol = style
+    gap = np.full(len(old), np.nan)
+    # One trace for all lines: from, to, and a gap.
+    lines = [np.stack([old[:, i], new[:, i], gap], axis=1).ravel() for i in range(2)]
+    shared = {"legendgroup": name, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(
+        x=lines[0],
+        y=lines[1],
+        mode="lines",
+        line={"color": faded(colour, 0.4), "width": 1},
+        **shared,
+    )
+    figure.add_scatter(
+        x=old[:, 0],
+        y=old[:, 1],
+        mode="markers",
+        marker={"size": 4, "color": colour, "symbol": f"{symbol}-open", "opacity": 0.7},
+        **shared,
+    )
+    figure.add_scatter(
+        x=new[:, 0],
+        y=new[:, 1],
+        name=escape(shorten(name, 30)),
+        legendgroup=name,
+        mode="markers",
+        marker={"size": 7, "color": colour, "symbol": symbol},
+        text=[wrapped(text, 42) for text in texts],
+        hovertemplate="%{text}<extra>" + escape(shorten(name, 30)) + "</extra>",
+    )
+
+
+def _over_steps(figure: go.Figure, total: int, height: int) -> go.Figure:
+    figure.update_traces(cliponaxis=False)
+    figure.update_xaxes(
+        title={"text": "Step", "standoff": 6}, gridcolor=GRID, range=[0, max(1, total)]
+    )
+    return figure.update_layout(
+        height=height,
+        dragmode=False,
+        showlegend=height > 300,
+        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        margin={"l": 76, "r": 20, "t": 64, "b": 88 if height > 300 else 48},
+    )
+
+
+def _count(steps: Sequence[Step]) -> str:
+    return f"n = {len(steps):,} {'step' if len(steps) == 1 else 'steps'}"

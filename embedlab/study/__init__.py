@@ -1,0 +1,1 @@
+"""Several designs compared with statistics. Knows no plotly and no HTML."""

@@ -1,0 +1,299 @@
+"""What a study may conclude: designs compared item by item within a task, and over datasets.
+
+Three sources of chance are kept apart. Items: which queries, pairs or documents a task happens to
+hold (:func:`score_interval`, :func:`compare_items`). Datasets: which tasks the study happens to
+hold (:func:`compare_over_datasets`). Seeds: which training happened (:func:`seed_sd`); everything
+else averages over the seeds there are and holds them fixed.
+
+A score that is not defined (a cosine that is the same for every pair has no rank correlation) is
+None in what is returned and NaN in tables of scores; nothing is tested on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from embedlab.analysis import bootstrap
+from embedlab.analysis.bootstrap import Reals, verdict
+from embedlab.study.paired_tests import (
+    FEWEST_DATASETS,
+    detectable_effect,
+    randomisation_p,
+    rank_biserial,
+    rounded,
+    why_not,
+    wilcoxon_p,
+)
+
+
+def seed_sd(scores: npt.ArrayLike) -> float | None:
+    """Standard deviation (n - 1) of the scores (S,) of S seeds; None for a single seed."""
+    values = np.asarray(scores, np.float64)
+    return _defined(values.std(ddof=1)) if len(values) > 1 else None
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What one task's score under one design was measured on, for each of S seeds.
+
+    ``means``: values (S, n) are scores of items, a query's nDCG@10 or how often a text is labelled
+    right; the score is their mean. ``pairs``: values (S, n) are cosines and ``gold`` (n,) what
+    people said; the score is Spearman's correlation of the two. ``resamples``: values (S, n) are
+    V-measures of n bootstrap samples of the documents, the same samples for every design; their
+    spread is the bootstrap and the score is their mean.
+
+    Raises:
+        ValueError: if the shapes do not fit together.
+    """
+
+    kind: Literal["means", "pairs", "resamples"]
+    values: Reals
+    gold: Reals | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, np.float64))
+        if self.values.ndim != 2 or not len(self.values):
+            raise ValueError(f"values must be (seeds, items), not {self.values.shape}")
+        if (self.kind == "pairs") != (self.gold is not None):
+            raise ValueError(f"gold belongs to pairs and to nothing else, not to {self.kind}")
+        if self.gold is not None and self.gold.shape != (self.n,):
+            raise ValueError(f"{self.gold.shape} gold scores for {self.n} pairs")
+
+    @property
+    def n(self) -> int:
+        """How many items, or resamples, there are."""
+        return self.values.shape[1]
+
+    @property
+    def scores(self) -> Reals:
+        """One score a seed, (S,); NaN where a seed has none."""
+        if self.gold is not None:
+            return bootstrap.spearman(self.values, self.gold)
+        return bootstrap.mean(self.values) if self.n else np.full(len(self.values), np.nan)
+
+    @property
+    def score(self) -> float | None:
+        """The mean over seeds; None where a seed has no score."""
+        return _defined(self.scores.mean())
+
+
+@dataclass(frozen=True)
+class ItemComparison:
+    """One task under two designs: what the second gains on the first, and how sure that is.
+
+    ``low`` and ``high`` bound the 95 % bootstrap interval, ``p`` is of the paired test (two-sided,
+    not yet corrected for the number of pairs: see :func:`holm`), ``n`` the items. All but ``n``
+    are None where a score is undefined or there are fewer than two items.
+    """
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    n: int
+
+
+def score_interval(
+    items: Items, *, n_resamples: int = 1000, seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % bootstrap interval of ``items.score`` over the items, the seeds held fixed.
+
+    Returns:
+        Low and high; None where the score is undefined or there are fewer than two items.
+    """
+    if items.n < 2 or items.score is None:
+        return None
+    if items.kind == "resamples":
+        return _by_spread(items.values.mean(axis=0))[:2]
+    return _ends(
+        *bootstrap.interval(_mean_score, *_sides(items), n_resamples=n_resamples, seed=seed)
+    )
+
+
+def compare_items(
+    a: Items, b: Items, *, n_resamples: int = 1000, n_swaps: int = 9999, seed: int = 0
+) -> ItemComparison:
+    """The gain of ``b`` on ``a``, with a paired bootstrap interval and a paired test.
+
+    ``means`` and ``pairs`` are tested by :func:`~embedlab.study.paired_tests.randomisation_p`.
+    For ``resamples`` the spread of the gain over them is its standard error (Efron, 1979), and the
+    gain over that is taken for Student's t with n - 1 degrees of freedom: counting those in which
+    there is no gain could give no p under 2 / (n + 1), and each costs a clustering.
+
+    Args:
+        a: the items under one design.
+        b: the same items, in the same order, under another; it may have other seeds.
+        n_resamples: of the bootstrap.
+        n_swaps: of the randomisation test; its p is at least 2 / (n_swaps + 1).
+        seed: of both.
+
+    Raises:
+        ValueError: if the two are not of the same items.
+    """
+    same_gold = a.gold is b.gold or np.array_equal(_sides(a)[-1], _sides(b)[-1])
+    if (a.kind, a.n) != (b.kind, b.n) or not same_gold:
+        raise ValueError(f"{a.n} {a.kind} and {b.n} {b.kind} are not the same items")
+    if a.n < 2 or a.score is None or b.score is None:
+        return ItemComparison(None, None, None, None, a.n)
+    if a.kind == "resamples":
+        gains = rounded(b.values.mean(axis=0) - a.values.mean(axis=0))
+        return ItemComparison(b.score - a.score, *_by_spread(gains), a.n)
+    low, high = _ends(
+        *bootstrap.paired_interval(
+            _mean_score, _sides(a), _sides(b), n_resamples=n_resamples, seed=seed
+        )
+    ) or (None, None)
+    p = randomisation_p(a.values, b.values, a.gold, n_swaps=n_swaps, seed=seed)
+    return ItemComparison(b.score - a.score, low, high, p, a.n)
+
+
+def holm(p_values: Sequence[float | None], comparisons: int | None = None) -> list[float | None]:
+    """P-values corrected for their number, after Holm (1979): all below α hold together at α.
+
+    Args:
+        p_values: one a comparison; None, where nothing was tested, stays None and does not count.
+        comparisons: how many to correct for, if more than there are.
+    """
+    from statsmodels.stats.multitest import multipletests
+
+    known = [p for p in p_values if p is not None]
+    if not known:
+        return list(p_values)
+    # Comparisons that are not at hand count as ones that found nothing.
+    unseen = [1.0] * ((comparisons or 0) - len(known))
+    corrected = iter(multipletests([*known, *unseen], method="holm")[1].tolist())
+    return [None if p is None else next(corrected) for p in p_values]
+
+
+@dataclass(frozen=True)
+class DatasetComparison:
+    """Two designs over n datasets: what ``b`` gains on ``a``.
+
+    ``difference`` is the mean over datasets, ``low`` and ``high`` its 95 % bootstrap interval over
+    datasets, None below six of them (and somewhat narrow up to a dozen: the test decides, not the
+    interval). ``p`` is of the exact two-sided Wilcoxon signed-rank test, ``corrected`` after Holm.
+    ``effect`` is the matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), from -1, ``a``
+    better wherever they differ, to 1. ``detectable_difference`` is the smallest mean difference
+    that would have been found (:func:`~embedlab.study.paired_tests.detectable_effect`, in the
+    unit of the scores), ``why`` a sentence where nothing could have been. None stands for what is
+    not known.
+    """
+
+    a: str
+    b: str
+    n: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected: float | None
+    effect: float | None
+    detectable_difference: float | None
+    separable: bool
+    why: str | None
+
+    @property
+    def verdict(self) -> str:
+        """``separable`` or ``not separable``."""
+        return verdict(self.separable)
+
+
+def compare_over_datasets(
+    scores: npt.ArrayLike,
+    names: Sequence[str],
+    *,
+    comparisons: int | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[DatasetComparison, ...]:
+    """Every unordered pair of designs, paired over datasets.
+
+    Args:
+        scores: (designs, datasets); NaN where there is none, which leaves the dataset out of the
+            pairs of that design.
+        names: of the designs.
+        comparisons: how many to correct for; the number of pairs where nothing is said.
+        alpha: the chance of any false "separable" among the comparisons.
+        power: at which a difference counts as detectable.
+        n_resamples: of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        ValueError: if there is not one row for each name.
+    """
+    table = np.asarray(scores, np.float64)
+    if table.ndim != 2 or len(table) != len(names):
+        raise ValueError(f"scores of shape {table.shape} for {len(names)} designs")
+    table = np.where(np.isfinite(table), table, np.nan)
+    pairs = list(combinations(range(len(names)), 2))
+    comparisons = max(comparisons or 0, len(pairs))
+    gains = [rounded(table[b] - table[a]) for a, b in pairs]
+    gains = [gain[np.isfinite(gain)] for gain in gains]
+    p_values = wilcoxon_p(gains)
+    found = []
+    for (a, b), gain, p, corrected in zip(
+        pairs, gains, p_values, holm(p_values, comparisons), strict=True
+    ):
+        n = len(gain)
+        bounds = bootstrap.interval(bootstrap.mean, gain, n_resamples=n_resamples, seed=seed)
+        # The bootstrap of a handful is no interval: of two it would be their own two values.
+        low, high = (_ends(*bounds) if n >= FEWEST_DATASETS else None) or (None, None)
+        smallest = detectable_effect(n, comparisons, alpha, power)
+        found.append(
+            DatasetComparison(
+                names[a],
+                names[b],
+                n,
+                difference=float(gain.mean()) if n else None,
+                low=low,
+                high=high,
+                p=p,
+                corrected=corrected,
+                effect=rank_biserial(gain) if n else None,
+                detectable_difference=smallest and smallest * float(gain.std(ddof=1)),
+                separable=corrected is not None and corrected <= alpha,
+                why=why_not(n, comparisons, alpha),
+            )
+        )
+    return tuple(found)
+
+
+def _by_spread(values: Reals) -> tuple[float, float, float]:
+    """95 % interval around the mean of bootstrap results (r,), and the p of a mean of zero."""
+    from scipy.stats import t
+
+    mean, error = float(values.mean()), float(values.std(ddof=1))
+    reach = float(t.ppf(0.975, len(values) - 1)) * error
+    p = 2 * float(t.sf(abs(mean) / error, len(values) - 1)) if error else float(mean == 0)
+    return mean - reach, mean + reach, p
+
+
+def _sides(items: Items) -> tuple[Reals, ...]:
+    """Arrays (n,) from which :func:`_mean_score` gets the score: the gold scores stand last."""
+    if items.gold is None:
+        return (items.values.mean(axis=0),)
+    return (*items.values, items.gold)
+
+
+def _mean_score(*sides: npt.ArrayLike) -> Reals:
+    """Mean over seeds of the scores of items (…, n), from what :func:`_sides` lists."""
+    *seeds, last = sides
+    if not seeds:
+        return bootstrap.mean(last)
+    return np.asarray(bootstrap.spearman(np.stack(seeds), last).mean(axis=0))
+
+
+def _defined(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _ends(low: float, high: float) -> tuple[float, float] | None:
+    return (float(low), float(high)) if np.isfinite(low) and np.isfinite(high) else None

@@ -1,0 +1,258 @@
+"""What a study found, as it is kept and shown; pages, tables and plots only draw this."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from embedlab.analysis.bootstrap import verdict
+from embedlab.errors import EmbedLabError
+from embedlab.models.design import Design
+from embedlab.study.comparisons import DatasetComparison
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """A task, its source and a hash of what it was measured on."""
+
+    id: str
+    category: str
+    measure: str
+    title: str
+    source: str
+    texts: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A design or a yardstick as it was measured; ``kind`` as in
+    :class:`~embedlab.study.definition.Cell`.
+
+    ``compared`` says whether it is one of the designs between which differences are tested.
+    """
+
+    label: str
+    kind: str
+    seeds: tuple[int, ...]
+    compared: bool
+
+    @property
+    def title(self) -> str:
+        """``M1 · causal/eos``, with ``untrained`` where training would have changed it."""
+        if self.kind == "yardstick":
+            return self.label
+        title = design_title(self.label)
+        return title if self.compared and self.seeds else f"{title}, untrained"
+
+
+@dataclass(frozen=True)
+class Score:
+    """A model's score on a task: the mean over seeds, its interval over items, its seeds' spread.
+
+    None stands for what is undefined: the interval of a task without items, the spread of one seed.
+    """
+
+    model: int
+    task: str
+    score: float | None
+    low: float | None
+    high: float | None
+    seed_sd: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model's mean over the tasks of every category, and the spread of its seeds there.
+
+    ``wins`` counts the tasks of a category on which none of the designs compared scores higher;
+    it is empty for a model that is not compared.
+    """
+
+    title: str
+    kind: str
+    means: tuple[float | None, ...]
+    seed_sds: tuple[float | None, ...]
+    wins: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TaskDifference:
+    """Two designs on one task, paired over its items; ``corrected`` over all pairs of designs."""
+
+    task: str
+    a: str
+    b: str
+    n: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected: float | None
+    separable: bool
+
+    @property
+    def verdict(self) -> str:
+        """``separable`` or ``not separable``."""
+        return verdict(self.separable)
+
+
+@dataclass(frozen=True)
+class CategoryDifference:
+    """Two designs over the datasets of a category."""
+
+    category: str
+    over: DatasetComparison
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the paper concluded of ``b`` against ``a``, and what this study says of it."""
+
+    category: str
+    a: str
+    b: str
+    said: str
+    found: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One training: step, contrastive loss and held-out score (None where there is none)."""
+
+    label: str
+    seed: int
+    points: tuple[tuple[int, float | None, float | None], ...]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A cell that was run, or why it was not."""
+
+    cell: str
+    status: str
+    error: str
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a study found; scores are fractions, not ×100.
+
+    ``facts`` holds what the study was run with: backbone, data, versions, hardware, recipe.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    alpha: float
+    categories: tuple[str, ...]
+    tasks: tuple[TaskFacts, ...]
+    models: tuple[Model, ...]
+    scores: tuple[Score, ...]
+    summary: tuple[Summary, ...]
+    over_datasets: tuple[CategoryDifference, ...]
+    within_tasks: tuple[TaskDifference, ...]
+    claims: tuple[Claim, ...]
+    curves: tuple[Curve, ...]
+    ran: tuple[Ran, ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The report as it is kept; :func:`read_report` reads it."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+_REPORT = TypeAdapter(Report)
+
+
+def read_report(path: Path) -> Report:
+    """A report as :meth:`Report.to_json` wrote it.
+
+    Raises:
+        EmbedLabError: no such file, or it holds no report.
+    """
+    try:
+        return _REPORT.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise EmbedLabError(
+            f"{path.name[:60]!r} holds no study report; choose a report.json that `embedlab study` "
+            "wrote."
+        ) from error
+
+
+def design_title(label: str) -> str:
+    """``M1 · causal/eos``; a design that the paper has no name for, as it is."""
+    alias = Design.parse(label).alias
+    return f"{alias} · {label}" if alias else label
+
+
+#: Two designs over datasets or within a task: what is drawn of either is the same.
+Difference = DatasetComparison | TaskDifference
+
+
+def over_datasets(report: Report, category: str) -> list[DatasetComparison]:
+    """Every pair of designs over the datasets of a category."""
+    return [found.over for found in report.over_datasets if found.category == category]
+
+
+def within_task(report: Report, task: str) -> list[TaskDifference]:
+    """Every pair of designs on one task."""
+    return [found for found in report.within_tasks if found.task == task]
+
+
+def designs_in(found: Sequence[Difference]) -> list[str]:
+    """The designs between which differences were tested, in the study's order."""
+    return list(dict.fromkeys(label for one in found for label in (one.a, one.b)))
+
+
+def against(found: Sequence[Difference], reference: str) -> list[Difference]:
+    """The pairs that ``reference`` is in, turned so that it is what the other gains on."""
+    return [
+        one if one.a == reference else _turned(one) for one in found if reference in (one.a, one.b)
+    ]
+
+
+def why_no_p(found: Sequence[Difference]) -> str | None:
+    """A sentence where no pair has a p-value; None where there is one."""
+    if any(one.corrected is not None for one in found):
+        return None
+    if not found:
+        return "Nothing is compared here: fewer than two designs have scores of single items."
+    told = next((one.why for one in found if isinstance(one, DatasetComparison) and one.why), None)
+    return told or "No p-value: a score is undefined, or there are fewer than two items."
+
+
+def short_name(label: str) -> str:
+    """``M5``; a design the paper has no name for, as it is."""
+    return Design.parse(label).alias or label
+
+
+def p_text(p: float | None) -> str:
+    """``0.012``, ``<0.001``, or a dash where nothing was tested."""
+    if p is None:
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _turned(one: Difference) -> Difference:
+    changes: dict[str, Any] = {
+        "a": one.b,
+        "b": one.a,
+        "difference": _minus(one.difference),
+        "low": _minus(one.high),
+        "high": _minus(one.low),
+    }
+    if isinstance(one, DatasetComparison):
+        changes["effect"] = _minus(one.effect)
+    return replace(one, **changes)
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value

@@ -1,0 +1,169 @@
+"""A training written to its folder, and resumed from it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from embedlab.errors import EmbedLabError
+from embedlab.files import disk_trouble, save_tensors, write_whole
+from embedlab.models.adapter import save_adapter
+from embedlab.models.run_folder import FACTS, FORMAT, _json
+from embedlab.training.history import Step
+from embedlab.training.recipe import CUTS
+from embedlab.training.training import Training
+
+CHECKPOINT = "checkpoint.safetensors"
+PACKAGES = ("torch", "transformers", "peft")
+
+
+def facts(training: Training, backbone_id: str, **more: Any) -> dict[str, Any]:
+    """What ``run.json`` says: everything needed to train it again."""
+    base, design = training.base, training.design
+    size = None if training.head is None else asdict(training.head.size)
+    return {
+        "format": FORMAT,
+        "name": training.name,
+        "backbone": {
+            "id": backbone_id,
+            "key": base.key,
+            "source": base.source,
+            "note": base.note,
+            "dtype": str(base.dtype).removeprefix("torch."),
+            "max_length": base.max_length,
+        },
+        "design": design.name,
+        "prompts": {"query": design.query_prompt, "document": design.document_prompt},
+        "head": size,
+        "mode": training.recipe.mode,
+        "recipe": training.recipe.asdict(),
+        "data": training.pairs.facts,
+        "seed": training.recipe.seed,
+        "steps": training.learned,
+        "failed": training.failed,
+        "seconds": round(sum(step.seconds for step in training.history), 1),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        **more,
+    }
+
+
+def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) -> dict[str, Any]:
+    """Write what was learned into a folder that holds no finished run yet.
+
+    Returns:
+        What ``run.json`` says.
+
+    Raises:
+        EmbedLabError: a run is there already, the disk is full or the folder cannot be written.
+    """
+    about = facts(training, backbone_id, **more)
+    if (folder / FACTS).exists():
+        raise EmbedLabError(
+            f"{folder.name!r} holds a finished training already; choose another folder."
+        )
+    with disk_trouble(folder.name):
+        folder.mkdir(parents=True, exist_ok=True)
+        if training.adapter is not None:
+            save_adapter(training.adapter, folder / "adapter", backbone_id)
+        if training.head is not None:
+            save_tensors(folder / "head.safetensors", training.head.state_dict())
+        lines = [json.dumps(asdict(step)) for step in training.history]
+        write_whole(folder / "history.jsonl", "\n".join(lines) + "\n")
+        # Last: a folder with facts is whole.
+        write_whole(folder / FACTS, _json(about))
+    return about
+
+
+def save_checkpoint(training: Training, folder: Path) -> None:
+    """Everything needed to go on exactly where the training is: one file, replaced as a whole.
+
+    Raises:
+        EmbedLabError: the disk is full or the folder cannot be written.
+    """
+    tensors: dict[str, Tensor] = {}
+    for i, parameter in enumerate(training.parameters):
+        tensors[f"parameter.{i}"] = parameter
+        if training.good is not None:
+            tensors[f"good.{i}"] = training.good[i]
+        for name, value in training.optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value)
+    about = {
+        "done": training.done,
+        "history": [asdict(step) for step in training.history],
+        **_identity(training),
+    }
+    with disk_trouble(folder.name):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tensors(folder / CHECKPOINT, tensors, {"training": json.dumps(about)})
+
+
+def resume(training: Training, folder: Path) -> bool:
+    """Bring a fresh training to its last checkpoint; False where there is none.
+
+    Raises:
+        EmbedLabError: the checkpoint belongs to another design, recipe, backbone or data, or is
+            damaged.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads(file.metadata()["training"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        history = [Step(**step) for step in about.pop("history")]
+        done = int(about.pop("done"))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise EmbedLabError(
+            f"The checkpoint in {folder.name!r} is damaged; train into another folder."
+        ) from error
+    for name, value in _identity(training).items():
+        if about.get(name) != value:
+            raise EmbedLabError(
+                f"The checkpoint in {folder.name!r} is of another training (its {name} differs); "
+                "train into another folder, or with the same settings as before."
+            )
+    _restore(training, tensors)
+    training.done, training.history = done, history
+    return True
+
+
+@torch.no_grad()
+def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
+    state = training.optimizer.state
+    for i, parameter in enumerate(training.parameters):
+        parameter.copy_(tensors[f"parameter.{i}"])
+        prefix = f"optimizer.{i}."
+        for key in [key for key in tensors if key.startswith(prefix)]:
+            value = tensors[key]  # AdamW counts its steps on the CPU
+            state[parameter][key.removeprefix(prefix)] = (
+                value if value.ndim == 0 else value.to(parameter.device)
+            )
+    if "good.0" in tensors:
+        training.good = [
+            tensors[f"good.{i}"].to(parameter.device)
+            for i, parameter in enumerate(training.parameters)
+        ]
+
+
+def drop_checkpoint(folder: Path) -> None:
+    """A finished training needs none."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _identity(training: Training) -> dict[str, Any]:
+    return {
+        "design": training.design.name,
+        "prompts": [training.design.query_prompt, training.design.document_prompt],
+        "recipe": {k: v for k, v in training.recipe.asdict().items() if k not in CUTS},
+        "backbone": training.base.key,
+        "data": training.pairs.digest,
+    }

@@ -1,0 +1,97 @@
+"""Masked next-token prediction (MNTP, LLM2Vec, arXiv 2404.05961).
+
+A causal backbone has never looked ahead. Before the contrastive training it learns to, by filling
+in masked tokens under bidirectional attention; a masked token is predicted from the state of the
+token before it, since that is where a causal model's prediction of it stands.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from embedlab.errors import EmbedLabError
+from embedlab.models.backbone import Backbone, Encoded
+from embedlab.training.lora import seeded
+from embedlab.training.passes import Packer
+
+#: Share of a text's tokens that are masked, as LLM2Vec has it.
+MASKED = 0.2
+#: What LLM2Vec puts in place of a token where the tokenizer has no mask token.
+BLANK = "_"
+
+
+def output_weights(backbone: Backbone) -> Tensor:
+    """(vocabulary, d): the language-model head, which is the embedding where the two are tied.
+
+    Raises:
+        EmbedLabError: they are not tied, and the backbone was loaded without its head.
+    """
+    if not backbone.config.tie_word_embeddings:
+        raise EmbedLabError(
+            f"{backbone.name} has a language-model head of its own, which is not loaded for "
+            "embedding; choose 0 MNTP steps."
+        )
+    weights: Tensor = backbone.model.get_input_embeddings().weight
+    return weights
+
+
+def blank_id(backbone: Backbone) -> int:
+    """The token id that stands for a masked token."""
+    tokenizer = backbone.tokenizer
+    found = tokenizer.mask_token_id or tokenizer.convert_tokens_to_ids(BLANK)
+    unknown = found is None or found == tokenizer.unk_token_id
+    return int(tokenizer.eos_token_id if unknown else found)
+
+
+def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:
+    """Positions to predict in each of n texts: one at least of two or more tokens, never the first.
+
+    The first has nothing before it to be predicted from.
+    """
+    draw = random.Random(seed)
+    chosen = []
+    for length in lengths:
+        found = [i for i in range(1, length) if draw.random() < MASKED]
+        chosen.append(found or [draw.randrange(1, length)] if length > 1 else [])
+    return chosen
+
+
+def backward(
+    trained: Backbone, encoded: Sequence[Encoded], parts: Sequence[Sequence[int]], seed: int
+) -> float:
+    """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss.
+
+    Args:
+        trained: a backbone with an adapter.
+        encoded: the texts.
+        parts: their indices in micro-batches.
+        seed: of what is masked, and of the dropout.
+    """
+    packer = Packer(trained, "bidirectional")
+    chosen = masked([len(e.ids) for e in encoded], seed)
+    total = sum(map(len, chosen))
+    loss = 0.0
+    for number, part in enumerate(parts):
+        layout = packer.layout([_blanked(encoded[i], chosen[i], trained) for i in part])
+        before = [int(layout.place[row, t - 1]) for row, i in enumerate(part) for t in chosen[i]]
+        wanted = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
+        with trained.lock.later(), seeded(trained, seed + number):
+            states = packer.states(layout)[-1].flatten(0, 1)
+            logits = states[before].float() @ output_weights(trained).float().T
+            part_loss = F.cross_entropy(logits, wanted.to(logits.device), reduction="sum")
+            part_loss = part_loss / max(1, total)
+            part_loss.backward()
+        loss += float(part_loss.detach())
+    return loss
+
+
+def _blanked(encoded: Encoded, chosen: Sequence[int], backbone: Backbone) -> Encoded:
+    blank = blank_id(backbone)
+    hidden = set(chosen)
+    ids = tuple(blank if t in hidden else token for t, token in enumerate(encoded.ids))
+    return Encoded(ids, encoded.truncated)

@@ -1,0 +1,86 @@
+"""The interface: the only part that knows Gradio."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import gradio as gr
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from embedlab.analysis import projection
+from embedlab.lab.config import Config, load_config
+from embedlab.lab.lab import Lab
+from embedlab.terminal import progress_bar
+from embedlab.ui.api.endpoints import add_endpoints
+from embedlab.ui.page import Workspace
+from embedlab.ui.shared.theme import css_paths, head, theme
+
+log = logging.getLogger("embedlab")
+
+#: Seconds between the first view being ready and the compilation of UMAP.
+HEAD_START = 6
+#: The configuration that stands beside app.py.
+SHIPPED = Path(__file__).resolve().parents[2] / "spaces_config.yaml"
+
+
+def build_app(lab: Lab) -> gr.Blocks:
+    """The application for a Lab, not yet launched."""
+    # Files that were up- or downloaded are kept as long as trained models are.
+    kept = 60 * lab.config.limits.keep_runs_minutes
+    with gr.Blocks(
+        title="EmbedLab", analytics_enabled=False, fill_width=True, delete_cache=(600, kept)
+    ) as blocks:
+        Workspace(lab, blocks)
+        add_endpoints(lab)
+    return blocks.queue(max_size=lab.config.limits.max_users, default_concurrency_limit=16)
+
+
+def launch(config: Path | None = None, host: str | None = None, port: int | None = None) -> None:
+    """Serve the application until it is stopped.
+
+    Args:
+        config: a spaces_config.yaml; by default the one beside app.py, if it is there.
+        host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
+        port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
+    """
+    if config is None and SHIPPED.is_file():
+        config = SHIPPED
+    lab = Lab(Config() if config is None else load_config(config))
+    app = build_app(lab)
+    app.launch(
+        prevent_thread_lock=True,
+        server_name=host,
+        server_port=port,
+        max_file_size=lab.config.limits.max_upload_mb * 10**6,
+        theme=theme(),
+        css_paths=css_paths(),
+        head=head(),
+        footer_links=["api"],
+        ssr_mode=False,
+        app_kwargs={"exception_handlers": {RequestValidationError: _refused}},
+    )
+    # Only now: the page answers first, and then shows how far this has come.
+    threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
+    app.block_thread()
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """A body that is no request; the library's own answer repeats it, and fails at a NaN in it."""
+    return JSONResponse({"detail": "The body is not a request of this API."}, status_code=422)
+
+
+def _warm_up(lab: Lab) -> None:
+    try:
+        with progress_bar() as progress:
+            lab.warm_up(progress)
+        # Compiling UMAP keeps a core busy for some 20 s: whoever waits for the page comes first.
+        time.sleep(HEAD_START)
+        projection.warm_up()
+    except Exception as error:
+        # Whoever opens the page asks for the same again and sees the reason.
+        log.warning("The first view could not be prepared: %s", error)

@@ -1,0 +1,302 @@
+"""The sidebar: backbone, corpus and the two designs that are on the table in every tab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from embedlab.data.corpora import CORPORA
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
+from embedlab.lab.lab import Lab
+from embedlab.models.design import ATTENTIONS, PRESETS, Design
+from embedlab.models.pooling import POOLINGS
+from embedlab.progress import Progress, silent
+from embedlab.ui.shared.own_texts import OwnTexts
+from embedlab.ui.shared.parse import whole_number
+from embedlab.ui.shared.session import Sessions
+from embedlab.ui.shared.slider import Slider
+
+OWN = "own"
+CUSTOM = "custom"
+LAST = -1
+#: What the layer slider offers until the backbone is loaded and says how many it has.
+MOST_LAYERS = 30
+#: What a design stands on where the visitor chose no trained model: the backbone on top.
+AS_LOADED = ("The backbone above, as loaded", "")
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What the sidebar says: resolved, checked, ready for the Lab.
+
+    ``backbone_ids`` are A's and B's: the backbone on top of the sidebar, or a trained model.
+    """
+
+    backbone_ids: tuple[str, str]
+    corpus: Corpus
+    a: Design
+    b: Design
+    seed: int
+
+
+class DesignPanel:
+    """The controls of one design."""
+
+    def __init__(self, letter: str, design: Design, most_prompt: int) -> None:
+        with gr.Group(elem_classes=[f"design-{letter.lower()}", "design-panel"]):
+            gr.HTML(
+                f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
+                elem_classes=["panel-title"],
+                padding=True,
+            )
+            self.model = gr.Dropdown(
+                [AS_LOADED],
+                value=AS_LOADED[1],
+                label="Model",
+                visible=False,  # until the visitor has trained one
+                elem_id=f"model-{letter.lower()}",
+            )
+            self.preset = gr.Dropdown(
+                [*((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)],
+                value=preset_of(design),
+                label="Preset",
+                elem_id=f"preset-{letter.lower()}",
+            )
+            self.attention = gr.Radio(
+                list(ATTENTIONS),
+                value=design.attention,
+                label="Attention",
+                elem_id=f"attention-{letter.lower()}",
+            )
+            self.pooling = gr.Dropdown(
+                list(POOLINGS),
+                value=design.pooling,
+                label="Pooling",
+                elem_id=f"pooling-{letter.lower()}",
+            )
+            with gr.Accordion("Layer, first token, prompts", open=False):
+                self.layer = Slider(
+                    LAST,
+                    MOST_LAYERS,
+                    value=design.layer,
+                    step=1,
+                    label="Layer",
+                    info="−1 is the last, after the final norm; 0 the embedding layer. "
+                    "Trainable poolings choose their own.",
+                    elem_id=f"layer-{letter.lower()}",
+                )
+                self.skip_first = gr.Checkbox(
+                    design.skip_first,
+                    label="Leave the first token out of the mean",
+                    elem_id=f"skip-{letter.lower()}",
+                )
+                self.query_prompt = gr.Textbox(
+                    design.query_prompt,
+                    label="Query prompt",
+                    placeholder="none",
+                    max_length=most_prompt,
+                )
+                self.document_prompt = gr.Textbox(
+                    design.document_prompt,
+                    label="Document prompt",
+                    placeholder="none",
+                    max_length=most_prompt,
+                )
+        self.inputs = [
+            self.attention,
+            self.pooling,
+            self.layer,
+            self.skip_first,
+            self.query_prompt,
+            self.document_prompt,
+        ]
+        self.preset.input(
+            self._apply,
+            [self.preset, *self.inputs],
+            [*self.inputs[:4]],
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        )
+        gr.on(
+            [self.attention.input, self.pooling.input, self.layer.release, self.skip_first.input],
+            self._name,
+            self.inputs,
+            self.preset,
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        )
+
+    @property
+    def triggers(self) -> list[Any]:
+        """The events after which the views are out of date."""
+        return [
+            self.preset.input,
+            self.attention.input,
+            self.pooling.input,
+            self.layer.release,
+            self.skip_first.input,
+            self.query_prompt.submit,
+            self.query_prompt.blur,
+            self.document_prompt.submit,
+            self.document_prompt.blur,
+        ]
+
+    def _apply(self, preset: str, *values: Any) -> list[Any]:
+        if preset not in PRESETS:
+            return list(values[:4])
+        design = PRESETS[preset]
+        return [design.attention, design.pooling, LAST, False]
+
+    def _name(self, *values: Any) -> str:
+        try:
+            return preset_of(read_design(values))
+        except EmbedLabError:  # said by the views, which read the same
+            return CUSTOM
+
+
+class Sidebar:
+    """All controls of the sidebar, and how to read them."""
+
+    def __init__(self, lab: Lab, sessions: Sessions) -> None:
+        self.lab = lab
+        config = lab.config
+        defaults = config.defaults
+        most_prompt = config.limits.max_prompt_chars
+        with gr.Sidebar(width=330, open=True, elem_id="sidebar"):
+            self.backbone = gr.Dropdown(
+                [(entry.title or entry.id, entry.id) for entry in config.backbones],
+                value=lab.default_backbone,
+                label="Backbone",
+                elem_id="backbone",
+            )
+            self.corpus = gr.Dropdown(
+                [*((CORPORA[key].title, key) for key in config.corpora), ("Your own texts", OWN)],
+                value=defaults.corpus,
+                label="Corpus",
+                elem_id="corpus",
+            )
+            self.own_texts = OwnTexts(lab, sessions)
+            self.sample = Slider(
+                1, 160, value=160, step=1, label="Texts", elem_id="sample", interactive=True
+            )
+            self.seed = gr.Number(
+                defaults.seed, label="Seed of sample and map", precision=0, elem_id="seed"
+            )
+            self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt)
+            self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt)
+        self.own = self.own_texts.corpus
+        self.inputs = [
+            *self.models,
+            self.corpus,
+            self.own,
+            self.sample,
+            self.seed,
+            *self.a.inputs,
+            *self.b.inputs,
+        ]
+
+    @property
+    def models(self) -> list[Any]:
+        """The dropdowns that say what A and B stand on; :meth:`resolved` reads them."""
+        return [self.backbone, self.a.model, self.b.model]
+
+    @property
+    def triggers(self) -> list[Any]:
+        """The events after which the views are out of date; corpus, backbone and models aside."""
+        return [self.sample.release, self.seed.input, *self.a.triggers, *self.b.triggers]
+
+    def read(self, values: Sequence[Any], progress: Progress = silent) -> Choice:
+        """What the controls say; fetches the corpus where it is not there yet.
+
+        Raises:
+            EmbedLabError: what is chosen is not possible.
+        """
+        models, (corpus_id, own, sample, seed), designs = values[:3], values[3:7], values[7:]
+        half = len(designs) // 2
+        a, b = (read_design(part) for part in (designs[:half], designs[half:]))
+        seed = whole_number(seed, "The seed")
+        # More than there are is no mistake: the corpus may have changed since.
+        n = whole_number(sample, "The number of texts", 1)
+        corpus = self.lab.sample(self._whole(corpus_id, own, progress), n, seed)
+        return Choice(self.resolved(models), corpus, a, b, seed)
+
+    def resolved(self, models: Sequence[Any]) -> tuple[str, str]:
+        """What A and B stand on: a trained model where one is chosen, else the backbone on top."""
+        backbone_id, model_a, model_b = (value or "" for value in models)
+        return model_a or backbone_id, model_b or backbone_id
+
+    def offer_runs(self, runs: Sequence[tuple[str, str]]) -> list[Any]:
+        """Updates for both model dropdowns, which are there once there is a run to choose.
+
+        Args:
+            runs: the visitor's trained models, each a title and a run's id.
+        """
+        choices = [AS_LOADED, *runs]
+        return [gr.update(choices=choices, visible=bool(runs)) for _ in range(2)]
+
+    def ranges(
+        self,
+        models: Sequence[Any],
+        corpus_id: str,
+        own: Corpus | None,
+        progress: Progress = silent,
+    ) -> list[Any]:
+        """Updates for the sample slider and both layer sliders."""
+        corpus = self._whole(corpus_id, own, progress)
+        most = min(len(corpus.texts), self.lab.config.limits.max_texts)
+        first = min(self.lab.first_sample(corpus), most)
+        return [
+            gr.update(
+                maximum=most, value=first, info=f"{first:,} of {corpus.total:,} to start with"
+            ),
+            *self.layers(models, progress),
+        ]
+
+    def layers(self, models: Sequence[Any], progress: Progress = silent) -> list[Any]:
+        """Updates for both layer sliders: as many layers as each side's model has."""
+        return [
+            gr.update(maximum=self.lab.backbone(backbone_id, progress).num_layers)
+            for backbone_id in self.resolved(models)
+        ]
+
+    def _whole(self, corpus_id: str, own: Corpus | None, progress: Progress) -> Corpus:
+        if corpus_id != OWN:
+            return self.lab.whole(corpus_id, progress)
+        if own is None:
+            raise EmbedLabError(
+                "You have not given any texts yet; open 'Your own texts' in the sidebar, paste or "
+                "upload some, and press the button below them."
+            )
+        return own
+
+
+def read_design(values: Sequence[Any]) -> Design:
+    """The design that six controls describe; what a pooling does not use is left out."""
+    attention, pooling, layer, skip_first, query_prompt, document_prompt = values
+    if pooling not in POOLINGS:
+        return Design(pooling=str(pooling))
+    kind = POOLINGS[pooling]
+    return Design(
+        attention=attention,
+        pooling=pooling,
+        layer=whole_number(layer, "The layer", LAST) if kind.reads_layer else LAST,
+        skip_first=bool(skip_first) and kind.takes_mean,
+        query_prompt=query_prompt or "",
+        document_prompt=document_prompt or "",
+    )
+
+
+def _preset_name(key: str) -> str:
+    design = PRESETS[key]
+    return key if design.alias is None else f"{key}  {design.name}"
+
+
+def preset_of(design: Design) -> str:
+    """The preset that is this design, or ``custom``."""
+    return next((key for key, preset in PRESETS.items() if preset == design), CUSTOM)

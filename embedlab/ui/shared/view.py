@@ -1,0 +1,182 @@
+"""What every tab is built on: the Lab, the sidebar, and the pair of designs on the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from embedlab.analysis.comparison import Embedded
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
+from embedlab.lab.lab import Lab
+from embedlab.models.backbone import Backbone
+from embedlab.models.design import Design
+from embedlab.progress import Progress
+from embedlab.ui.shared.html import design_name, is_untrained, provenance
+from embedlab.ui.shared.session import Sessions, polite
+from embedlab.ui.shared.sidebar import Choice, Sidebar
+
+#: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
+#: own lock hands it on batch by batch, so that a short query does not wait for a long corpus.
+LANE: dict[str, Any] = {"concurrency_id": "backbone", "concurrency_limit": 16}
+#: Handlers of the interface are no part of the programming interface.
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+
+
+class Side(NamedTuple):
+    """One of a pair: its letter, its name, the vectors, and the backbone they come from."""
+
+    letter: str
+    name: str
+    embedded: Embedded
+    backbone: Backbone
+    backbone_id: str
+
+    @property
+    def design(self) -> Design:
+        """The side's design."""
+        return self.embedded.design
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One corpus under the two designs on the table, each on its own backbone or both on one."""
+
+    backbone_ids: tuple[str, str]
+    backbones: tuple[Backbone, Backbone]
+    corpus: Corpus
+    a: Embedded
+    b: Embedded
+    seed: int
+
+    @property
+    def designs(self) -> tuple[Design, Design]:
+        """A's and B's."""
+        return self.a.design, self.b.design
+
+    @property
+    def choice(self) -> Choice:
+        """What it was made from: small enough to be kept in a browser session's state."""
+        return Choice(self.backbone_ids, self.corpus, *self.designs, self.seed)
+
+    @property
+    def one_backbone(self) -> bool:
+        """Whether A and B stand on the same backbone."""
+        return self.backbone_ids[0] == self.backbone_ids[1]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """A and B with all that belongs to each."""
+        a, b = map(Side, "AB", self.names, (self.a, self.b), self.backbones, self.backbone_ids)
+        return a, b
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """How A and B are called in titles; an untrained head says so, and so do two models."""
+        name_a, name_b = (
+            ("" if self.one_backbone else f"{backbone.name} · ")
+            + design_name(design, untrained=is_untrained(design, backbone))
+            for design, backbone in zip(self.designs, self.backbones, strict=True)
+        )
+        return name_a, name_b
+
+    def source(self, what: str, *backbones: Backbone) -> str:
+        """A caption for what was measured on one text: the backbones and their precision.
+
+        Args:
+            what: what was measured.
+            backbones: those it was measured on; by default A's and B's.
+        """
+        found = dict.fromkeys(backbones or self.backbones)
+        return " · ".join([what, *(provenance(backbone) for backbone in found)])
+
+    def caption(self, what: str) -> str:
+        """A caption for what was measured on the corpus: everything needed to measure it again."""
+        a, b = self.names
+        corpus = f"{self.corpus.title}, {self.corpus.size_note} texts, seed {self.seed}"
+        return self.source(f"{what} · A {a}, B {b} · {corpus}")
+
+
+class Workbench:
+    """Shared by all tabs."""
+
+    def __init__(self, lab: Lab, sidebar: Sidebar, sessions: Sessions) -> None:
+        self.lab, self.sidebar, self.sessions = lab, sidebar, sessions
+
+    def pair(self, values: Sequence[Any], report: Progress) -> Pair:
+        """What the sidebar's values mean, embedded."""
+        return self.embedded(self.sidebar.read(values, report), report)
+
+    def embedded(self, choice: Choice, report: Progress) -> Pair:
+        """A choice's corpus under its two designs."""
+        first, second = (self.lab.backbone(each, report) for each in choice.backbone_ids)
+        a, b = (
+            self.lab.embedded(choice.corpus, design, backbone_id, report)
+            for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+        )
+        return Pair(choice.backbone_ids, (first, second), choice.corpus, a, b, choice.seed)
+
+
+class View:
+    """A tab: its own controls, what it shows, and how it fills that from a pair.
+
+    A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
+    ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
+    to be shown again). ``chains`` are the same for events that first do something else, and
+    ``arrivals`` for events that choose another corpus.
+    """
+
+    id: str
+    title: str
+    inputs: list[Any]
+    outputs: list[Any]
+    triggers: list[Any]
+    chains: Sequence[Any] = ()
+    arrivals: Sequence[Any] = ()
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """New values for some of ``outputs``."""
+        raise NotImplementedError
+
+    def on(
+        self,
+        bench: Workbench,
+        trigger: Callable[..., Any],
+        handler: Callable[..., dict[Any, Any]],
+        *,
+        shown: gr.State,
+        inputs: Sequence[Any] = (),
+    ) -> Any:
+        """Wire an event of something drawn: ``handler(pair, values, event, report)``.
+
+        The pair is the one in ``shown``, a state that :meth:`show` fills: the sidebar may say
+        something else by now, that is not drawn yet or was stopped.
+        """
+
+        def handle(
+            request: gr.Request,
+            event: gr.EventData,
+            shown: Choice | None,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+            *values: Any,
+        ) -> dict[Any, Any]:
+            if shown is None:
+                raise EmbedLabError(
+                    "This was drawn too long ago; change a setting to draw it again."
+                )
+            kind = f"{self.id}:{handler.__name__}"
+            with bench.sessions.work(request, kind, progress) as report:
+                return handler(bench.embedded(shown, report), values, event, report)
+
+        return trigger(
+            polite(handle),
+            [shown, *inputs],
+            self.outputs,
+            show_progress="hidden",
+            trigger_mode="always_last",  # what was clicked last counts
+            **LANE,
+            **PRIVATE,
+        )

@@ -1,0 +1,147 @@
+"""Take a trained model away, push it to a Hub repository, or bring an adapter back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from embedlab.errors import EmbedLabError
+from embedlab.export.check import Check
+from embedlab.export.export_model import EXPORT_KINDS, take_away
+from embedlab.export.hub import push_archive
+from embedlab.lab.run import LiveRun
+from embedlab.progress import Progress
+from embedlab.ui.shared import html
+from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
+from embedlab.ui.tabs.finetune.live import LivePanel
+
+
+class ExportPanel:
+    """See the module's text."""
+
+    def __init__(self, bench: Workbench, live: LivePanel) -> None:
+        self.lab, self.sessions, self.live = bench.lab, bench.sessions, live
+        with gr.Column(visible=False) as self.group:
+            gr.HTML("<h3 class='section-head'>Take it away</h3>", apply_default_css=False)
+            self.kind = gr.Radio(
+                [(f"{words[0].upper()}{words[1:]}", kind) for kind, words in EXPORT_KINDS.items()],
+                value=next(iter(EXPORT_KINDS)),
+                label="What",
+                elem_id="export-kind",
+            )
+            self.make = gr.Button("Export and check", elem_id="export-make")
+            self.check = html.block("export-check")
+            self.download = gr.DownloadButton(
+                "Download", visible=False, variant="primary", elem_id="export-download"
+            )
+            self._build_push()
+        self.outputs = [self.group, self.check, self.download, self.address]
+        self._wire()
+
+    def _build_push(self) -> None:
+        with gr.Accordion("Push to the Hugging Face Hub", open=False, elem_id="export-hub"):
+            with gr.Row():
+                self.repository = gr.Textbox(
+                    label="Repository", placeholder="your-name/model-name", min_width=200
+                )
+                self.token = gr.Textbox(
+                    label="Your token, with write access",
+                    type="password",
+                    info="Used for this upload alone: not stored, not logged, cleared afterwards.",
+                    min_width=200,
+                    elem_id="export-token",
+                )
+            self.private = gr.Checkbox(True, label="Private repository")
+            self.push = gr.Button("Export, check and push", elem_id="export-push")
+            self.address = html.block("export-address")
+
+    def _wire(self) -> None:
+        working = {"show_progress": "full", **LANE, **PRIVATE}
+        self.make.click(
+            polite(self._make),
+            [self.live.run, self.kind],
+            [self.check, self.download],
+            show_progress_on=self.check,
+            **working,
+        )
+        pushed = self.push.click(
+            polite(self._push),
+            [self.live.run, self.kind, self.repository, self.token, self.private],
+            [self.check, self.address],
+            show_progress_on=self.address,
+            **working,
+        )
+        # Whatever came of it, the token goes.
+        pushed.then(lambda: "", None, self.token, show_progress="hidden", queue=False, **PRIVATE)
+        self.kind.input(
+            lambda: ("", gr.update(visible=False)),
+            None,
+            [self.check, self.download],
+            show_progress="hidden",
+            queue=False,
+            **PRIVATE,
+        )
+
+    def show(self, run: LiveRun | None) -> dict[Any, Any]:
+        """The panel for a training; an export of what it was before is not offered any more."""
+        return {
+            self.group: gr.update(visible=run is not None and run.backbone is not None),
+            self.check: "",
+            self.download: gr.update(visible=False),
+            self.address: "",
+        }
+
+    def _make(
+        self,
+        run_id: str | None,
+        kind: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+    ) -> list[Any]:
+        with self.sessions.work(request, "export", progress) as report:
+            archive, check = self._export(run_id, kind, report)
+        size = archive.stat().st_size / 10**6
+        return [
+            _verdict(check),
+            gr.update(
+                value=str(archive), label=f"Download {archive.name} ({size:,.0f} MB)", visible=True
+            ),
+        ]
+
+    def _push(
+        self,
+        run_id: str | None,
+        kind: str,
+        repository: str,
+        token: str,
+        private: bool,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
+    ) -> list[str]:
+        if not (repository or "").strip() or not (token or "").strip():
+            raise EmbedLabError(
+                "Pushing needs a repository (your-name/model-name) and a token with write access."
+            )
+        with self.sessions.work(request, "export", progress) as report:
+            archive, check = self._export(run_id, kind, report)
+            report(0, 0, "uploading")
+            address = push_archive(archive, repository.strip(), token.strip(), bool(private))
+        return [_verdict(check), html.note([f"Uploaded to {address}."])]
+
+    def _export(self, run_id: str | None, kind: str, report: Progress) -> tuple[Path, Check]:
+        run = self.lab.runs.get(run_id or "")
+        backbone = self.lab.runs.backbone(run.id)
+        out = run.folder / "exports"
+        return take_away(backbone, run.request.design, run.about, run.saved, out, str(kind), report)
+
+
+def _verdict(check: Check) -> str:
+    return (
+        f'<p class="verdict holds"><strong>✓</strong> Loaded in a fresh process and compared over '
+        f"{check.n} texts: the largest difference of a coordinate is "
+        f'<span class="num">{check.largest_difference:.1e}</span>, allowed '
+        f'<span class="num">{check.tolerance:.0e}</span>.</p>'
+    )

@@ -1,0 +1,122 @@
+"""What a training changed: the table, the movement on the sidebar's corpus, the changed queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from embedlab.analysis.evaluation import to_json
+from embedlab.lab.explain import Movement, movement
+from embedlab.lab.run import LiveRun
+from embedlab.progress import Progress
+from embedlab.render.training import movement_map, shown_points
+from embedlab.ui.shared import html
+from embedlab.ui.shared.figure import figure_block, figure_value
+from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.sidebar import preset_of
+from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
+from embedlab.ui.tabs.finetune.html import before_after, changed_queries
+from embedlab.ui.tabs.finetune.live import LivePanel
+
+#: Opens the Map tab, which then shows what the sidebar says by now.
+OPEN_MAP = """() => [...document.querySelectorAll('[role=tab]')]
+  .find((tab) => tab.textContent.trim() === 'Map')?.click()"""
+HEADER = ("text", "label", "before x", "before y", "after x", "after y")
+
+
+class ResultsPanel:
+    """See the module's text."""
+
+    def __init__(self, bench: Workbench, live: LivePanel) -> None:
+        self.lab, self.sidebar, self.live = bench.lab, bench.sidebar, live
+        with gr.Column(visible=False) as self.group:
+            gr.HTML("<h3 class='section-head'>Before and after</h3>", apply_default_css=False)
+            self.table = html.table_block("before-after")
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=3, min_width=300):
+                    self.map = figure_block("train-movement")
+                with gr.Column(scale=2, min_width=300):
+                    self.queries = html.block("train-queries")
+            self.compare = gr.Button(
+                "Compare in the other tabs: A untrained, B trained", elem_id="train-compare"
+            )
+        self.outputs = [self.group, self.table, self.map, self.queries]
+        compared = self.compare.click(
+            polite(self._compare),
+            self.live.run,
+            [
+                self.sidebar.backbone,
+                *(
+                    component
+                    for panel in (self.sidebar.a, self.sidebar.b)
+                    for component in (panel.model, panel.preset, *panel.inputs)
+                ),
+            ],
+            show_progress="hidden",
+            **PRIVATE,
+        )
+        compared.success(None, js=OPEN_MAP)
+
+    def show(self, pair: Pair, run: LiveRun | None, report: Progress) -> dict[Any, Any]:
+        """Before and after of a training that has learned something."""
+        if run is None or run.backbone is None:
+            return {self.group: gr.update(visible=False)}
+        found = movement(
+            self.lab,
+            pair.corpus,
+            run.request.design,
+            (run.request.backbone_id, run.id),
+            seed=pair.seed,
+            progress=report,
+        )
+        return {
+            self.group: gr.update(visible=True),
+            self.table: self._table(run),
+            self.map: _map(pair, run, found),
+            self.queries: changed_queries(pair.corpus, found),
+        }
+
+    def _table(self, run: LiveRun) -> str:
+        rows = to_json(run.changes) or run.about.get("before_after")
+        if not rows:
+            wanted = run.request.score and not run.over
+            words = (
+                "The scores before and after appear here in about a minute."
+                if wanted
+                else "This training has no scores; tick 'Score before and after' for the table."
+            )
+            return html.note([words])
+        about = f"{run.about.get('name', run.request.name)}, {run.request.design}"
+        return before_after(rows, run.request.pairs.in_domain, about)
+
+    def _compare(self, run_id: str | None) -> list[Any]:
+        run = self.lab.runs.get(run_id or "")
+        design = run.request.design
+        controls = [
+            preset_of(design),
+            design.attention,
+            design.pooling,
+            design.layer,
+            design.skip_first,
+            design.query_prompt,
+            design.document_prompt,
+        ]
+        return [run.request.backbone_id, "", *controls, run.id, *controls]
+
+
+def _map(pair: Pair, run: LiveRun, found: Movement) -> dict[str, Any]:
+    corpus, maps = pair.corpus, found.maps
+    labels = corpus.labels
+    figure = movement_map(maps.a, maps.b, labels, corpus.texts, method=maps.method)
+    rows = [
+        (corpus.texts[i], labels[i] if labels else "", *map(float, (*maps.a[i], *maps.b[i])))
+        for i in shown_points(len(corpus.texts))
+    ]
+    assert run.backbone is not None
+    caption = pair.source(
+        f"Movement of {run.request.design} from untrained to trained, {maps.method} · "
+        f"{corpus.title}, {corpus.size_note} texts, seed {pair.seed}",
+        run.backbone,
+    )
+    return figure_value(figure, HEADER, rows, name=f"movement-{corpus.id}", caption=caption)

@@ -1,0 +1,40 @@
+"""The Fine-tune tab: a short contrastive training, live, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from embedlab.progress import Progress
+from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.tabs.finetune.export import ExportPanel
+from embedlab.ui.tabs.finetune.form import FinetuneForm
+from embedlab.ui.tabs.finetune.live import LivePanel, Trainings
+from embedlab.ui.tabs.finetune.results import ResultsPanel
+
+
+class FinetuneTab(View):
+    """See the module's text. The parts stand in files of their own, from top to bottom."""
+
+    id = "finetune"
+    title = "Fine-tune"
+
+    def __init__(self, bench: Workbench, trainings: Trainings) -> None:
+        self.form = FinetuneForm(bench)
+        self.live = LivePanel(bench, self.form, trainings)
+        self.results = ResultsPanel(bench, self.live)
+        self.export = ExportPanel(bench, self.live)
+        # ``learned`` stands here because the same values are not shown twice.
+        self.inputs = [self.live.run, self.live.learned]
+        self.outputs = [self.form.designs, *self.results.outputs, *self.export.outputs]
+        self.triggers = [self.live.learned.change]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """What the chosen training changed on the sidebar's corpus."""
+        known = self.live.known([values[0]])
+        run = known[0] if known else None
+        return {
+            **self.form.show(pair),
+            **self.results.show(pair, run, report),
+            **self.export.show(run),
+        }

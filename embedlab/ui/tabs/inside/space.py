@@ -1,0 +1,130 @@
+"""The shape of the space: spread, rank, hubs, and what centring or whitening would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab.analysis import space
+from embedlab.lab.explain import space_scores
+from embedlab.progress import Progress
+from embedlab.render.inside import explained_variance, occurrences
+from embedlab.render.similarity import similarity_histogram
+from embedlab.ui.shared import html
+from embedlab.ui.shared.figure import HISTOGRAM_HEADER, figure_block, figure_value, histogram_rows
+from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.tabs.inside import html as inside_html
+
+#: Hubs listed a design.
+HUBS = 5
+
+
+class ShapePanel(View):
+    """See the module's text."""
+
+    id = "shape"
+    title = "Shape of the space"
+
+    def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
+        self.how = gr.Radio(
+            list(space.TRANSFORMS),
+            value="none",
+            label="Preview of the space",
+            info="Centring takes the mean away, whitening also evens out all directions. A "
+            "preview: the other tabs keep the vectors as they are.",
+            elem_id="shape-how",
+        )
+        with gr.Row(equal_height=False):
+            self.table = html.table_block("shape-table")
+            self.effect = html.table_block("shape-effect")
+        with gr.Row():
+            self.cosines = figure_block("shape-cosines")
+            self.explained = figure_block("shape-explained")
+        self.occurrences = figure_block("shape-occurrences")
+        self.hubs = html.block("shape-hubs")
+        self.inputs = [self.how]
+        self.outputs = [
+            self.table,
+            self.effect,
+            self.cosines,
+            self.explained,
+            self.occurrences,
+            self.hubs,
+        ]
+        self.triggers = [self.how.input]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Figures of both spaces, transformed as chosen."""
+        how = values[0] or "none"
+        vectors = [space.transform(side.vectors, how) for side in (pair.a, pair.b)]
+        shapes = [space.shape(rows, seed=pair.seed) for rows in vectors]
+        a, b = shapes
+        name_a, name_b = pair.names
+        about = pair.caption(f"space: {how}")
+        bins = similarity_histogram(a.cosines.similarities, b.cosines.similarities, name_a, name_b)
+        return {
+            self.table: inside_html.shape_table(a, b, about),
+            self.effect: self._effect(pair, report),
+            self.cosines: figure_value(
+                bins,
+                HISTOGRAM_HEADER,
+                histogram_rows(bins),
+                name="cosines",
+                caption=about,
+            ),
+            self.explained: figure_value(
+                explained_variance([(name_a, a.explained), (name_b, b.explained)], a.n),
+                ("design", "component", "share of variance"),
+                [
+                    (letter, i + 1, float(share))
+                    for letter, found in zip("AB", shapes, strict=True)
+                    for i, share in enumerate(found.explained)
+                ],
+                name="variance",
+                caption=about,
+            ),
+            self.occurrences: figure_value(
+                occurrences([(name_a, a.hubness.counts), (name_b, b.hubness.counts)], a.hubness.k),
+                ("design", "text", f"{a.hubness.k}-occurrence"),
+                [
+                    (letter, pair.corpus.texts[i][:200], int(count))
+                    for letter, found in zip("AB", shapes, strict=True)
+                    for i, count in enumerate(found.hubness.counts)
+                ],
+                name="occurrences",
+                caption=about,
+            ),
+            self.hubs: html.side_by_side(
+                *(
+                    inside_html.hub_list(
+                        letter,
+                        name,
+                        pair.corpus,
+                        found.hubness.hub_ids[:HUBS].tolist(),
+                        found.hubness.hub_counts[:HUBS].tolist(),
+                    )
+                    for letter, name, found in zip("AB", pair.names, shapes, strict=True)
+                )
+            ),
+        }
+
+    def _effect(self, pair: Pair, report: Progress) -> str:
+        """The corpus's score as it is, centred and whitened."""
+        rows = []
+        for how in space.TRANSFORMS:
+            a, b = (
+                space_scores(self.lab, pair.corpus, side.embedded, how, side.backbone_id, report)
+                for side in pair.sides
+            )
+            rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]
+        return html.score_table(
+            rows,
+            f"{pair.corpus.size_note} texts, ×100"
+            if rows
+            else "This corpus has neither scored pairs, queries nor labels to score a space by.",
+            headers="The corpus's score",
+            about=pair.caption("The corpus's score"),
+        )

@@ -1,0 +1,53 @@
+"""The inside tab: why two designs differ. A panel for each question, one file a few panels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab.progress import Progress
+from embedlab.ui.shared.view import PRIVATE, Pair, View, Workbench
+from embedlab.ui.tabs.inside.layers import LayersPanel
+from embedlab.ui.tabs.inside.space import ShapePanel
+from embedlab.ui.tabs.inside.tokens import HeadsPanel, MaskPanel, TokensPanel
+
+PANELS: tuple[type[Any], ...] = (LayersPanel, MaskPanel, TokensPanel, HeadsPanel, ShapePanel)
+
+
+class InsideTab(View):
+    """See the module's text."""
+
+    id = "inside"
+    title = "Inside"
+
+    def __init__(self, bench: Workbench) -> None:
+        self.panel = gr.State(PANELS[0].id)
+        self.panels: list[View] = []
+        self.chains = []
+        with gr.Tabs(selected=PANELS[0].id, overflow_behavior="wrap", elem_id="inside-panels"):
+            for kind in PANELS:
+                with gr.Tab(kind.title, id=kind.id) as tab:
+                    panel = kind(bench)
+                self.panels.append(panel)
+                self.chains.append(
+                    tab.select(
+                        lambda name=kind.id: name, None, self.panel, queue=False, **PRIVATE
+                    ).then
+                )
+        self.chains += [chain for panel in self.panels for chain in panel.chains]
+        self.arrivals = [event for panel in self.panels for event in panel.arrivals]
+        self.inputs = [self.panel, *(c for panel in self.panels for c in panel.inputs)]
+        self.outputs = [c for panel in self.panels for c in panel.outputs]
+        self.triggers = [t for panel in self.panels for t in panel.triggers]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """The open panel."""
+        wanted, start = values[0], 1
+        for panel in self.panels:
+            end = start + len(panel.inputs)
+            if panel.id == wanted:
+                return panel.show(pair, values[start:end], report)
+            start = end
+        return {}

@@ -1,0 +1,293 @@
+"""What a token sees and gives: the mask proof, the token view, and what trainable heads read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab.analysis.tokens import (
+    MaskProof,
+    TokenView,
+    head_attention,
+    mask_proof,
+    token_view,
+)
+from embedlab.lab.explain import first_token_effect
+from embedlab.progress import Progress
+from embedlab.render.inside import head_lines, movement_heatmap, token_bars
+from embedlab.ui.shared import html
+from embedlab.ui.shared.figure import figure_block, figure_value
+from embedlab.ui.shared.parse import whole_number
+from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.tabs.inside import html as inside_html
+
+EXAMPLE_A = "They walked along the bank of the river"
+EXAMPLE_B = "They walked along the bank of the country"
+#: Lines of single heads drawn at once.
+HEADS_SHOWN = 8
+
+
+class MaskPanel(View):
+    """Change the last word and see which hidden states move."""
+
+    id = "mask"
+    title = "Mask proof"
+
+    def __init__(self, bench: Workbench) -> None:
+        with gr.Row(equal_height=True):
+            self.text_a = gr.Textbox(EXAMPLE_A, label="A sentence", elem_id="proof-a")
+            self.text_b = gr.Textbox(
+                EXAMPLE_B, label="The same with another last word", elem_id="proof-b"
+            )
+            self.run = gr.Button("Compare", variant="primary", scale=0, min_width=110)
+        self.verdict = html.block("proof-verdict")
+        with gr.Row():
+            self.causal = figure_block("proof-causal")
+            self.bidirectional = figure_block("proof-bidirectional")
+        self.inputs = [self.text_a, self.text_b]
+        self.outputs = [self.verdict, self.causal, self.bidirectional]
+        self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Both attention modes beside each other, on A's backbone."""
+        backbone = pair.backbones[0]
+        update: dict[Any, Any] = {}
+        sentences = []
+        for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
+            proof = mask_proof(backbone, values[0] or "", values[1] or "", attention)
+            sentences.append((proof.holds, _verdict(proof)))
+            tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
+            figure = movement_heatmap(
+                proof.moved,
+                [a for a, _ in tokens],
+                [b for _, b in tokens],
+                proof.first_changed - proof.start,
+                f"{attention} attention",
+            )
+            rows = [
+                (layer, proof.start + t, a, b, float(proof.moved[layer, t]))
+                for layer in range(len(proof.moved))
+                for t, (a, b) in enumerate(tokens)
+            ]
+            update[place] = figure_value(
+                figure,
+                ("layer", "token", "text a", "text b", "relative movement"),
+                rows,
+                name=f"mask-{attention}",
+                caption=pair.source(
+                    f"Relative movement of hidden states, {attention} attention, "
+                    f"{proof.precision}; {values[0]!r} against {values[1]!r}",
+                    backbone,
+                ),
+            )
+        notes = [proof.note] if proof.note else []
+        if not pair.one_backbone:
+            notes.append(f"Shown on A's model, {backbone.name}.")
+        update[self.verdict] = inside_html.verdicts(sentences) + html.note(notes)
+        return update
+
+
+class TokensPanel(View):
+    """Tokens as the backbone sees them, and what each gives to the vector under A and B."""
+
+    id = "tokens"
+    title = "Tokens"
+
+    def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
+        with gr.Row(equal_height=True):
+            self.text = gr.Textbox(EXAMPLE_A, label="A short text", scale=5, elem_id="token-text")
+            self.run = gr.Button("Show", variant="primary", scale=0, min_width=110)
+        self.strip = html.block("token-strip")
+        self.norms = figure_block("token-norms")
+        self.cosines = figure_block("token-cosines")
+        self.skip = html.table_block("token-skip")
+        self.inputs = [self.text]
+        self.outputs = [self.strip, self.norms, self.cosines, self.skip]
+        self.triggers = [self.run.click, self.text.submit]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
+        views = [token_view(side.backbone, values[0] or "", side.design) for side in pair.sides]
+        header = ("design", "position", "token", "weight", "norm", "cosine")
+        rows = [
+            (name, int(p), token, float(w), float(norm), float(cosine))
+            for name, view in zip(pair.names, views, strict=True)
+            for p, token, w, norm, cosine in zip(
+                view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
+            )
+        ]
+        caption = pair.source(f"Tokens of {(values[0] or '')[:80]!r}, {' and '.join(pair.names)}")
+        figures = {}
+        for place, title, unit, numbers in (
+            (self.norms, "Norm of each token", "Norm", [v.norms for v in views]),
+            (
+                self.cosines,
+                "Cosine with the pooled vector",
+                "Cosine",
+                [v.cosines for v in views],
+            ),
+        ):
+            sides = [
+                (name, view.tokens, n)
+                for name, view, n in zip(pair.names, views, numbers, strict=True)
+            ]
+            figures[place] = figure_value(
+                token_bars(sides, title=title, unit=unit),
+                header,
+                rows,
+                name="tokens",
+                caption=caption,
+            )
+        notes = [view.note for view in views if view.note]
+        notes += _sinks(views)
+        return {
+            self.strip: "".join(
+                inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
+                for letter, name, view in zip("AB", pair.names, views, strict=True)
+            )
+            + html.note(dict.fromkeys(notes)),
+            **figures,
+            self.skip: self._first_token(pair, report),
+        }
+
+    def _first_token(self, pair: Pair, report: Progress) -> str:
+        """The corpus's score with and without the first token, for the designs that take a mean."""
+        rows = []
+        for side in pair.sides:
+            effect = first_token_effect(
+                self.lab, pair.corpus, side.design, side.backbone_id, report
+            )
+            if effect is not None:
+                rows += [
+                    (f"{side.letter}: {name}", x, y)
+                    for name, x, y in inside_html.score_rows(*effect)
+                ]
+        if not rows:
+            return html.note(
+                ["Neither design takes a mean, or the corpus has nothing to score it by."]
+            )
+        return html.score_table(
+            rows,
+            f"{pair.corpus.size_note} texts of {pair.corpus.title}, ×100. The switch is in the "
+            "sidebar: Leave the first token out of the mean.",
+            headers="The whole corpus",
+            columns=("With it", "Without", "Change"),
+            about=pair.caption("The first token"),
+        )
+
+
+class HeadsPanel(View):
+    """What the trainable heads of A and B read."""
+
+    id = "heads"
+    title = "Trainable heads"
+
+    def __init__(self, bench: Workbench) -> None:
+        with gr.Row(equal_height=True):
+            self.per_head = gr.Checkbox(
+                False, label="A line for each attention head", elem_classes=["roomy"]
+            )
+            self.number = gr.Number(
+                0,
+                label="Number of a text of the corpus, 0 for their average",
+                precision=0,
+                minimum=0,
+                min_width=240,
+                elem_id="head-text",
+            )
+        self.notes = html.block("head-notes")
+        self.strip = html.block("head-strip")
+        with gr.Row():
+            self.figure_a = figure_block("head-a", "A has no trainable head.")
+            self.figure_b = figure_block("head-b", "B has no trainable head.")
+        self.inputs = [self.per_head, self.number]
+        self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
+        self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Attention over layers or tokens; an untrained head says so."""
+        per_head, number = values
+        chosen = whole_number(number, "The text's number")
+        texts = pair.corpus.texts
+        index = min(chosen, len(texts)) - 1
+        update: dict[Any, Any] = {}
+        strips, notes = [], []
+        for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
+            letter, design, backbone = side.letter, side.design, side.backbone
+            if not design.trainable:
+                update[place] = None
+                continue
+            # Over tokens an average says little: there the first text stands for all.
+            tokens = design.pooling == "last_layer_trainable"
+            single = index >= 0 or tokens
+            subset = [texts[max(index, 0)]] if single else list(texts)
+            states = backbone.states(
+                subset, design.attention, design.document_prompt, progress=report
+            )
+            found = head_attention(backbone.head(design), states)
+            what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
+            lines = [("mean", found.mean)]
+            if per_head:
+                lines += [
+                    (f"head {i + 1}", row) for i, row in enumerate(found.per_head[:HEADS_SHOWN])
+                ]
+            trained = "trained" if found.trained else "untrained (random)"
+            axis = "Layer" if found.over == "layers" else "Token"
+            update[place] = figure_value(
+                head_lines(
+                    letter,
+                    lines,
+                    first=1,
+                    axis=axis,
+                    title=f"{letter}: attention over {found.over}",
+                    caption=f"{what}, {trained}",
+                ),
+                ("line", axis.lower(), "weight"),
+                [(line, i + 1, float(w)) for line, ws in lines for i, w in enumerate(ws)],
+                name=f"head-{letter.lower()}",
+                caption=pair.caption(f"{design.name}, {trained}, {what}"),
+            )
+            if tokens:
+                view = token_view(backbone, subset[0], design)
+                strips.append(
+                    inside_html.token_strip(letter, side.name, view.tokens, view.weights.tolist())
+                )
+            if not found.trained:
+                notes.append(
+                    f"{letter}: untrained (random). An even line means that it prefers nothing yet."
+                )
+        if not update or all(value is None for value in update.values()):
+            notes.append(
+                "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
+            )
+        return {self.notes: html.note(notes), self.strip: "".join(strips), **update}
+
+
+def _verdict(proof: MaskProof) -> str:
+    name, largest = proof.attention, proof.largest_before
+    if not proof.holds:
+        return (
+            f"The probe failed: under {name} attention the tokens before the change moved by up to "
+            f"{largest:.2g}. Do not trust this backbone's embeddings."
+        )
+    if name == "causal":
+        return (
+            f"Causal: nothing before the change moved (largest {largest:.1g}). A token sees only "
+            "what stands before it."
+        )
+    return (
+        f"Bidirectional: tokens before the change moved too (up to {largest:.2g}). Every token "
+        "sees the whole text."
+    )
+
+
+def _sinks(views: Sequence[TokenView]) -> list[str]:
+    return [
+        f"{letter}: the first token's norm is {view.norm_ratio:,.0f} times the median of the "
+        f"others at layer {view.layer}: an attention sink. A mean that includes it is mostly it."
+        for letter, view in zip("AB", views, strict=True)
+        if view.norm_ratio > 5
+    ]

@@ -1,0 +1,223 @@
+"""The linked map: two pictures of one corpus in which a point is the same text in both.
+
+The drawing is ``ui/static/linked_map.js``; here stand the component, what it is given, and the
+checks on what it sends back.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+import numpy as np
+import numpy.typing as npt
+
+from embedlab.errors import EmbedLabError
+from embedlab.render.style import OTHER_COLOUR, categories, category_style
+from embedlab.text import clean, shorten
+from embedlab.ui.shared.figure import plotly_js
+from embedlab.ui.shared.theme import script
+
+TOOLTIP_CHARACTERS = 160
+METHODS = ("UMAP", "PCA")
+
+# Counts what is sent, so that the browser shows it again even if it equals what was sent before:
+# what is on the screen may have moved on since, by a click.
+_revision = itertools.count(1)
+
+
+def linked_map(
+    value: dict[str, Any] | None = None,
+    *,
+    selection: dict[str, Any] | None = None,
+    elem_id: str = "linked-map",
+    **kwargs: Any,
+) -> gr.HTML:
+    """Two linked scatter plots with the events ``point_click``, ``lasso`` and ``cleared``.
+
+    Args:
+        value: what ``map_value`` returns, or None for the empty state.
+        selection: what ``selection_update`` sends; rarely needed here.
+        elem_id: the element's id.
+        kwargs: passed on to ``gr.HTML``.
+
+    ``point_click`` carries ``{"index": int}`` and ``lasso`` ``{"indices": [int, …]}``: read them
+    with ``event_index`` and ``event_indices``. Update the component with a new ``map_value``, or,
+    for a selection alone, with the much smaller ``selection_update``.
+    """
+    # A function and not a subclass: Gradio writes a .pyi file beside every subclass it meets.
+    gr.set_static_paths(plotly_js())
+    return gr.HTML(
+        value,
+        html_template=_template(),
+        js_on_load=script(
+            "load_plotly.js", "download.js", "linked_map.js", "linked_map_download.js"
+        ),
+        apply_default_css=False,
+        selection=selection,
+        elem_id=elem_id,
+        elem_classes=["linked-map-block"],
+        **kwargs,
+    )
+
+
+def map_value(
+    *,
+    title_a: str,
+    xy_a: npt.ArrayLike,
+    title_b: str,
+    xy_b: npt.ArrayLike,
+    texts: Sequence[str],
+    labels: Sequence[Hashable] | None = None,
+    selected: int | None = None,
+    highlight_a: Sequence[int] = (),
+    highlight_b: Sequence[int] = (),
+    lasso: Sequence[int] = (),
+    method: str = "UMAP",
+    note: str = "",
+    caption: str = "",
+) -> dict[str, Any]:
+    """What the linked map shows, as plain JSON.
+
+    Args:
+        title_a: design A's name.
+        xy_a: (n, 2) places under design A; each map is moved and scaled to fill −1 … 1.
+        title_b: design B's name.
+        xy_b: (n, 2) places under design B, rows in the same order.
+        texts: the n texts; the tooltip shows their first 160 characters.
+        labels: n categories, or None where the corpus has none.
+        selected: the selected text's index.
+        highlight_a: indices of its neighbours under A.
+        highlight_b: indices of its neighbours under B.
+        lasso: the indices within a lasso.
+        method: how the places were found, "UMAP" or "PCA".
+        note: one short line beside the maps.
+        caption: what was mapped; it goes with the picture and the data that are taken away.
+
+    Raises:
+        EmbedLabError: the lengths differ, a place is not a number, or an index is out of range.
+    """
+    n = len(texts)
+    if labels is not None and len(labels) != n:
+        raise EmbedLabError(f"There are {n} texts but {len(labels)} labels; give one label each.")
+    if method not in METHODS:
+        raise EmbedLabError(f"{method!r} is not a known method; use one of {', '.join(METHODS)}.")
+    codes, names = categories(labels) if labels is not None else ([0] * n, [])
+    selection = _selection(selected, highlight_a, highlight_b, lasso)
+    several = [*selection["highlight_a"], *selection["highlight_b"], *selection["lasso"]]
+    for index in [*several, selection["selected"] or 0]:
+        if n and not 0 <= index < n:
+            raise EmbedLabError(f"{index} is not one of the {n} texts; indices start at 0.")
+    return {
+        "a": {"title": shorten(title_a, 80), "xy": _places(xy_a, n, "A")},
+        "b": {"title": shorten(title_b, 80), "xy": _places(xy_b, n, "B")},
+        "texts": [shorten(text, TOOLTIP_CHARACTERS) for text in texts],
+        "categories": codes,
+        "category_names": [shorten(name, 40) for name in names],
+        "category_styles": [category_style(code) for code in range(max(1, len(names)))],
+        "other_colour": OTHER_COLOUR,
+        "method": method,
+        "note": shorten(note, 200),
+        "caption": clean(caption),
+        **selection,
+    }
+
+
+def selection_update(
+    selected: int | None = None,
+    highlight_a: Sequence[int] = (),
+    highlight_b: Sequence[int] = (),
+    *,
+    lasso: Sequence[int] = (),
+) -> Any:
+    """An update for the linked map that changes what is selected and sends no points again."""
+    return gr.update(selection=_selection(selected, highlight_a, highlight_b, lasso))
+
+
+def event_index(event: gr.EventData, n: int) -> int | None:
+    """The index a ``point_click`` carries, or None unless it is one of 0 … n-1."""
+    index = _payload(event).get("index")
+    return index if _is_index(index, n) else None
+
+
+def event_indices(event: gr.EventData, n: int) -> list[int]:
+    """The indices a ``lasso`` carries, each once and in order, without those outside 0 … n-1."""
+    found = _payload(event).get("indices")
+    if not isinstance(found, list):
+        return []
+    return sorted({index for index in found if _is_index(index, n)})
+
+
+def _payload(event: gr.EventData) -> dict[str, Any]:
+    data = event._data
+    return data if isinstance(data, dict) else {}
+
+
+def _is_index(value: Any, n: int) -> bool:
+    return type(value) is int and 0 <= value < n
+
+
+def _selection(
+    selected: int | None, a: Sequence[int], b: Sequence[int], lasso: Sequence[int]
+) -> dict[str, Any]:
+    return {
+        "selected": None if selected is None else int(selected),
+        "highlight_a": [int(i) for i in a],
+        "highlight_b": [int(i) for i in b],
+        "lasso": [int(i) for i in lasso],
+        "revision": next(_revision),
+    }
+
+
+def _places(xy: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:
+    places = np.asarray(xy, dtype=np.float64)
+    if places.shape != (n, 2):
+        raise EmbedLabError(
+            f"Map {letter} has places of shape {places.shape} but there are {n} texts; "
+            f"give an array of shape ({n}, 2)."
+        )
+    if not np.isfinite(places).all():
+        raise EmbedLabError(f"Map {letter} has places that are not numbers; project it again.")
+    if n == 0:
+        return []
+    low, high = places.min(axis=0), places.max(axis=0)
+    half = max(float((high - low).max()) / 2, 1e-12)
+    return np.round((places - (low + high) / 2) / half, 4).tolist()
+
+
+def _template() -> str:
+    sides = "".join(
+        f'<section class="lm-side design-{side}"><header><span class="chip">{side.upper()}</span>'
+        f'<span class="lm-title"></span></header><div class="lm-plot" data-side="{side}" '
+        f'role="group" tabindex="0"></div></section>'
+        for side in ("a", "b")
+    )
+    tools = "".join(
+        f'<button type="button" data-tool="{tool}" title="{hint}">{name}</button>'
+        for tool, name, hint in (
+            ("pan", "Move", "Drag moves the map, the wheel zooms"),
+            ("lasso", "Lasso", "Draw around points to select them"),
+            ("select", "Box", "Drag a box over points to select them"),
+            ("reset", "Reset view", "Show all points again"),
+        )
+    )
+    return (
+        f'<div class="lm" data-plotly="{quote(plotly_js().as_posix())}">'
+        '<p class="lm-empty empty-state">The map of your corpus appears here.</p>'
+        '<div class="lm-body" hidden><div class="lm-bar">'
+        f'<div class="lm-tools" role="toolbar" aria-label="Map tools">{tools}</div>'
+        '<span class="lm-note muted"></span></div>'
+        f'<div class="lm-sides">{sides}</div>'
+        '<div class="lm-key muted"><span><i class="lm-ring"></i>selected</span>'
+        '<span><i class="lm-ring-a"></i>near it under A</span>'
+        '<span><i class="lm-ring-b"></i>near it under B</span></div>'
+        '<div class="lm-legend" role="group" aria-label="Categories: press to hide or show"></div>'
+        '<div class="fig-foot"><span class="fig-caption muted"></span>'
+        '<button type="button" data-get="png" title="Save both maps as a picture">PNG</button>'
+        '<button type="button" data-get="csv" title="Save the places as data">CSV</button></div>'
+        '</div><div class="lm-tip" hidden></div>'
+        '<div class="lm-live" aria-live="polite"></div></div>'
+    )

@@ -1,0 +1,242 @@
+"""The map tab: two linked maps, the neighbours of the selected text, and what changed most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab.analysis import metrics
+from embedlab.analysis.comparison import NEAREST, quality
+from embedlab.data.corpus import Corpus
+from embedlab.progress import Progress
+from embedlab.ui.shared import code, html
+from embedlab.ui.shared.own_texts import KEEP
+from embedlab.ui.shared.parse import within
+from embedlab.ui.shared.slider import Slider
+from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.tabs.linked_map import (
+    event_index,
+    event_indices,
+    linked_map,
+    map_value,
+    selection_update,
+)
+
+#: What the UMAP settings offer.
+NEIGHBOURS, DISTANCES = (2, 100), (0, 0.99)
+NO_SELECTION = (
+    "Click a point on either map: its nearest texts under both designs appear here, with the "
+    "overlap of the two lists."
+)
+
+
+def kept_of(kept: tuple[str, Any] | None, corpus: Corpus) -> Any:
+    """What was selected, if it was selected in this corpus; else None.
+
+    A selection survives a change of design and a new drawing, but not a change of the corpus.
+    """
+    return kept[1] if kept and kept[0] == corpus.fingerprint else None
+
+
+class MapTab(View):
+    """See the module's text."""
+
+    id = "map"
+    title = "Map"
+
+    def __init__(self, bench: Workbench) -> None:
+        defaults = bench.lab.config.defaults
+        self.lab = bench.lab
+        self.map = linked_map()
+        self.neighbours = html.picking_html("neighbours")
+        self.neighbours.value = html.empty(NO_SELECTION)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=3, min_width=300):
+                self.quality = html.table_block("quality")
+                self.field = gr.Dropdown([], label="Colour by", elem_id="field")
+                with gr.Accordion("UMAP settings", open=False):
+                    self.n_neighbors = Slider(
+                        *NEIGHBOURS,
+                        value=defaults.n_neighbors,
+                        step=1,
+                        label="Neighbours",
+                        info="Few show fine structure, many the broad one.",
+                    )
+                    self.min_dist = Slider(
+                        *DISTANCES, value=defaults.min_dist, step=0.01, label="Least distance"
+                    )
+                    gr.Markdown("The seed stands in the sidebar; the same seed gives the same map.")
+            with (
+                gr.Column(scale=4, min_width=300),
+                gr.Accordion("Neighbourhoods that changed most", open=True),
+            ):
+                self.changed = html.picking_html("changed")
+        with gr.Accordion("Show the code", open=False):
+            self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
+        self.shown = gr.State(None, time_to_live=KEEP)
+        # An index, or the indices within a lasso, and the corpus they are of.
+        self.selected = gr.State(None)
+        self.lasso = gr.State(None)
+        self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected, self.lasso]
+        self.outputs = [
+            self.map,
+            self.neighbours,
+            self.quality,
+            self.field,
+            self.changed,
+            self.code,
+            self.selected,
+            self.lasso,
+            self.shown,
+        ]
+        self.triggers = [self.field.input, self.n_neighbors.release, self.min_dist.release]
+        for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
+            self.on(bench, trigger, self._select, shown=self.shown, inputs=[self.field])
+        self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
+        self.on(bench, self.map.cleared, self._clear, shown=self.shown)
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Both maps, the figures, and the texts whose neighbourhoods changed most."""
+        field, n_neighbors, min_dist, selected, lasso = values
+        corpus, a, b = pair.corpus, pair.a, pair.b
+        field = field if field in corpus.fields else next(iter(corpus.fields), "")
+        n_neighbors = int(within(n_neighbors, "Neighbours", *NEIGHBOURS))
+        min_dist = within(min_dist, "The least distance", *DISTANCES)
+        maps = self.lab.maps(
+            a,
+            b,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            seed=pair.seed,
+            progress=report,
+        )
+        kept = kept_of(selected, corpus)
+        inside = kept_of(lasso, corpus) or []
+        near = self._near(pair, kept) if kept is not None else ((), ())
+        name_a, name_b = pair.names
+        waiting = maps.method == "PCA" and len(corpus.texts) >= 5
+        note = f"{maps.method} of {corpus.size_note} texts" + (
+            ", until UMAP is compiled" if waiting else ""
+        )
+        return {
+            self.map: map_value(
+                title_a=name_a,
+                xy_a=maps.a,
+                title_b=name_b,
+                xy_b=maps.b,
+                texts=corpus.texts,
+                labels=corpus.fields.get(field),
+                selected=kept,
+                highlight_a=near[0],
+                highlight_b=near[1],
+                lasso=inside,
+                method=maps.method,
+                note=note,
+                caption=pair.caption(
+                    f"{maps.method}, {n_neighbors} neighbours, least distance {min_dist:g}"
+                    if maps.method == "UMAP"
+                    else maps.method
+                ),
+            ),
+            self.neighbours: self._lasso_list(pair, inside)
+            if inside
+            else self._lists(pair, kept, field),
+            self.quality: html.quality_table(
+                quality(corpus, a, field),
+                quality(corpus, b, field),
+                field,
+                pair.seed,
+                pair.caption("Quality"),
+            )
+            + html.note(html.caveats(corpus, list(zip((a, b), pair.backbones, strict=True)))),
+            self.field: gr.update(
+                choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
+            ),
+            self.changed: self._changed(pair),
+            self.code: code.map_code(pair, n_neighbors, min_dist),
+            self.selected: (corpus.fingerprint, kept) if kept is not None else None,
+            self.lasso: (corpus.fingerprint, inside) if inside else None,
+            self.shown: pair.choice,
+        }
+
+    def _select(
+        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
+    ) -> dict[Any, Any]:
+        index = event_index(event, len(pair.corpus.texts))
+        if index is None:
+            return self._clear(pair, values, event, report)
+        return {
+            self.map: selection_update(index, *self._near(pair, index)),
+            self.neighbours: self._lists(pair, index, values[0]),
+            self.selected: (pair.corpus.fingerprint, index),
+            self.lasso: None,
+        }
+
+    def _lasso(
+        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
+    ) -> dict[Any, Any]:
+        chosen = event_indices(event, len(pair.corpus.texts))
+        if not chosen:
+            return self._clear(pair, values, event, report)
+        return {
+            self.lasso: (pair.corpus.fingerprint, chosen),
+            self.selected: None,
+            self.neighbours: self._lasso_list(pair, chosen),
+        }
+
+    def _clear(
+        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
+    ) -> dict[Any, Any]:
+        return {
+            self.neighbours: html.empty(NO_SELECTION),
+            self.selected: None,
+            self.lasso: None,
+        }
+
+    def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:
+        ids_a, ids_b = (
+            side.neighbours().ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
+        )
+        return ids_a, ids_b
+
+    def _lists(self, pair: Pair, index: int | None, field: str | None) -> str:
+        """The selected text and its neighbours under both designs."""
+        if index is None:
+            return html.empty(NO_SELECTION)
+        labels = pair.corpus.fields.get(field or "", pair.corpus.labels)
+        near = self._near(pair, index)
+        panels = []
+        for letter, name, side, ids, others in zip(
+            "AB", pair.names, (pair.a, pair.b), near, reversed(near), strict=True
+        ):
+            ranks = {i: rank for rank, i in enumerate(others, start=1)}
+            panels.append(
+                html.neighbour_list(
+                    letter,
+                    name,
+                    pair.corpus,
+                    ids,
+                    side.neighbours().similarities[index, :NEAREST].tolist(),
+                    ranks.get,
+                    labels,
+                )
+            )
+        overlap = float(metrics.jaccard([near[0]], [near[1]])[0]) if near[0] else 1.0
+        return html.selected_text(
+            pair.corpus.texts[index], labels[index] if labels else "", overlap, len(near[0])
+        ) + html.side_by_side(*panels)
+
+    def _lasso_list(self, pair: Pair, chosen: list[int]) -> str:
+        return html.lasso_summary(pair.corpus, chosen)
+
+    def _changed(self, pair: Pair) -> str:
+        if len(pair.corpus.texts) < 3:
+            return html.empty("Three texts or more have neighbourhoods that can change.")
+        near_a, near_b = pair.a.neighbours(), pair.b.neighbours()
+        overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
+        order = metrics.most_changed(near_a, near_b, top=20)
+        return html.changed_list(
+            pair.corpus, order.tolist(), overlap.tolist(), float(overlap.mean())
+        )

@@ -1,0 +1,102 @@
+"""The retrieve tab: one query, two ranked lists, and the scores over the corpus's own queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from embedlab.progress import Progress
+from embedlab.ui.shared import code, html
+from embedlab.ui.shared.parse import within
+from embedlab.ui.shared.slider import Slider
+from embedlab.ui.shared.view import Pair, View, Workbench
+
+#: Queries of a corpus that the menu offers; the scores are over all of them.
+OFFERED = 200
+
+
+class RetrieveTab(View):
+    """See the module's text."""
+
+    id = "retrieve"
+    title = "Retrieve"
+
+    def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
+        self.most = bench.lab.config.limits.max_results
+        with gr.Row(equal_height=True):
+            self.query = gr.Textbox(
+                label="Query",
+                placeholder="Write what you are looking for and press Enter",
+                scale=5,
+                min_width=240,
+                elem_id="query",
+            )
+            self.k = Slider(1, self.most, value=10, step=1, label="Results", scale=2)
+            self.search = gr.Button("Search", variant="primary", scale=1, min_width=110)
+        self.own = gr.Dropdown(
+            [], label="Or take one of the corpus's own queries", elem_id="own-queries"
+        )
+        self.lists = html.block(
+            "lists", html.empty("Search, and the two ranked lists appear here side by side.")
+        )
+        self.scores = html.table_block("retrieval-scores")
+        with gr.Accordion("Show the code", open=False):
+            self.code = gr.Code(language="python", elem_id="retrieve-code", show_label=False)
+        self.suggested = gr.State("")
+        self.inputs = [self.query, self.k, self.suggested]
+        self.outputs = [self.query, self.own, self.lists, self.scores, self.code, self.suggested]
+        self.own.input(
+            lambda chosen: (chosen, chosen),
+            self.own,
+            [self.query, self.suggested],
+            show_progress="hidden",
+            queue=False,
+            api_visibility="private",
+        )
+        self.triggers = [self.search.click, self.query.submit, self.k.release, self.own.input]
+
+    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+        """Both ranked lists and the scores."""
+        query, k, suggested = values
+        queries = pair.corpus.queries
+        if queries and (not query or (query == suggested and query not in queries)):
+            query = suggested = queries[0]
+        update: dict[Any, Any] = {
+            self.query: query,
+            self.suggested: suggested,
+            self.own: gr.update(
+                choices=list(queries[:OFFERED]),
+                value=query if query in queries[:OFFERED] else None,
+                visible=bool(queries),
+            ),
+            self.code: code.retrieve_code(pair, query or "what you are looking for"),
+        }
+        if query:
+            hits = self.lab.retrieve(
+                query,
+                pair.corpus,
+                pair.a,
+                pair.b,
+                int(within(k, "The number of results", 1, self.most)),
+                pair.backbone_ids,
+                report,
+            )
+            update[self.lists] = html.side_by_side(
+                *(
+                    html.hit_list(letter, name, found, other)
+                    for letter, name, found, other in zip("AB", pair.names, hits, "BA", strict=True)
+                )
+            )
+        else:
+            update[self.lists] = html.empty(
+                "This corpus has no queries of its own; write one and press Enter."
+            )
+        scores_a, scores_b = (
+            self.lab.retrieval_scores(pair.corpus, side.embedded, side.backbone_id, report)
+            for side in pair.sides
+        )
+        update[self.scores] = html.retrieval_table(scores_a, scores_b, pair.caption("Retrieval"))
+        return update

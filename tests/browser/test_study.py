@@ -1,0 +1,64 @@
+"""The Study tab in Chromium: the shipped results, another category, a wrong and a right file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from support.serving import Served
+from support.study_reports import made_up
+from support.visitor import Visitor, visiting
+
+
+def drawn(visitor: Visitor, figure: str, words: str) -> None:
+    """Wait until a figure is on the screen and has these words in its title."""
+    title = visitor.page.locator(f"#{figure} .fig-plot .gtitle").first
+    expect(title).to_contain_text(words)
+    expect(visitor.page.locator(f"#{figure} .fig-plot .main-svg").first).to_be_visible()
+
+
+def upload(visitor: Visitor, path: Path) -> None:
+    clear = visitor.page.locator("#study-upload").get_by_label("Clear")
+    if clear.count():
+        clear.first.click()
+    visitor.page.locator("#study-upload input[type=file]").set_input_files(path)
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_read_choose_bring_and_take_away(
+    browser: Browser, served: Served, tmp_path: Path, width: int, theme: str
+) -> None:
+    with visiting(browser, served.url, width, theme) as visitor:
+        page = visitor.page
+        visitor.shows()
+        visitor.tab("Study")
+        expect(page.locator("#study-summary table")).to_be_visible()
+        expect(page.locator("#study-claims table")).to_contain_text("M5 against M1")
+        drawn(visitor, "study-gains", "STS")
+        drawn(visitor, "study-matrix", "STS")
+        drawn(visitor, "study-task-gains", "stsb")
+        drawn(visitor, "study-curves", "Training")
+        page.locator("#study-category").get_by_text("Retrieval").click()
+        drawn(visitor, "study-gains", "Retrieval")
+        expect(page.locator("#study-verdicts")).to_contain_text("No p-value")
+        assert visitor.overflow() <= 0
+
+        visitor.unfold("Open another study's report.json")
+        wrong = tmp_path / "wrong.json"
+        wrong.write_text('{"name": "<b>nothing"}')
+        shown = visitor.text("#study-head")
+        upload(visitor, wrong)
+        assert "'wrong.json' holds no study report" in visitor.toast()
+        assert visitor.text("#study-head") == shown
+
+        own = tmp_path / "own.json"
+        report = made_up("mine <b>& only")
+        own.write_text(report.to_json())
+        upload(visitor, own)
+        expect(page.locator("#study-head")).to_contain_text("mine <b>& only")
+        drawn(visitor, "study-task-gains", "sts-0")
+        with page.expect_download() as taken:
+            page.locator("[data-file='report.json']").click()
+        assert taken.value.path().read_text(encoding="utf-8") == report.to_json()
+        assert visitor.overflow() <= 0

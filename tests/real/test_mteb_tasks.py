@@ -1,0 +1,109 @@
+"""Our tasks as mteb's: the same scores as mteb called by hand, and items that add up to them."""
+
+from __future__ import annotations
+
+import mteb
+import numpy as np
+import pytest
+from mteb.models.abs_encoder import AbsEncoder
+from mteb.models.model_meta import ModelMeta
+from scipy.stats import spearmanr
+
+from embedlab import Design, embed
+from embedlab.cli.bench import same_weights
+from embedlab.errors import EmbedLabError
+from embedlab.study.definition import study_from
+from embedlab.study.mteb_tasks import MAIN_SCORES, as_mteb, evaluate, hub_task
+
+STUDY = study_from(
+    {
+        "designs": ["M1", "causal/mean"],
+        "tasks": ["stsb", "semanlink", "trec-coarse", "trec-clusters"],
+        "sizes": {"STS": 20, "Retrieval": 12, "Classification": 80, "Clustering": 60},
+        "words": 12,
+    }
+)
+#: A text in 400 labelled otherwise, as float32 noise in a vector may lead to.
+TOLERANCE = 3e-3
+ONE_EACH = {task.category: task for task in STUDY.tasks}
+
+
+def encoder(design, backbone):
+    return lambda texts, query: embed(texts, design, backbone, query=query)
+
+
+@pytest.fixture(scope="module")
+def by_hand(smollm2):
+    """The same backbone as sentence-transformers runs it, in the form that mteb asks of a model."""
+    model, eos = same_weights(smollm2), smollm2.tokenizer.eos_token
+
+    class ByHand(AbsEncoder):
+        mteb_model_meta = ModelMeta.create_empty({"name": "by/hand"})
+
+        def encode(self, inputs, **_):
+            # sentence-transformers appends no EOS, so it is written out.
+            texts = [text + eos for batch in inputs for text in batch["text"]]
+            return model.encode(texts, normalize_embeddings=True)
+
+    return ByHand()
+
+
+@pytest.mark.parametrize("category", ONE_EACH)
+def test_mteb_called_directly_gives_the_same_score(category, smollm2, by_hand):
+    task = ONE_EACH[category]
+    ours = evaluate(as_mteb(task), encoder(Design.parse("causal/mean"), smollm2))
+    direct = mteb.evaluate(
+        by_hand, as_mteb(task), cache=None, co2_tracker=False, show_progress_bar=False
+    )
+    assert ours.score == pytest.approx(direct.task_results[0].get_score(), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("category", ONE_EACH)
+def test_the_items_add_up_to_the_score(category, smollm2):
+    found = evaluate(as_mteb(ONE_EACH[category]), encoder(Design.parse("M1"), smollm2))
+    assert found.items is not None
+    (values,) = found.items.values
+    gold = found.items.gold
+    expected = values.mean() if gold is None else spearmanr(values, gold).statistic
+    assert found.score == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_task_made_anew_gives_the_same_score_again(smollm2):
+    encode = encoder(Design.parse("causal/mean"), smollm2)
+    for category in ("Classification", "Clustering"):
+        first, second = (evaluate(as_mteb(ONE_EACH[category]), encode) for _ in range(2))
+        np.testing.assert_array_equal(first.items.values, second.items.values)
+
+
+def test_queries_get_the_query_prompt(smollm2):
+    asked = []
+
+    def encode(texts, query):
+        asked.append((query, len(texts)))
+        return embed(texts, Design.parse("causal/mean@1"), smollm2, query=query)
+
+    task = ONE_EACH["Retrieval"]
+    evaluate(as_mteb(task), encode)
+    corpus = task.corpus()
+    assert sum(n for query, n in asked if query) == len(corpus.queries) == 12
+    assert sum(n for query, n in asked if not query) == len(corpus.texts)
+
+
+def test_the_train_texts_of_a_classifier_are_not_tested():
+    data = as_mteb(ONE_EACH["Classification"]).dataset
+    assert not set(data["train"]["text"]) & set(data["test"]["text"])
+    assert len(data["train"]) + len(data["test"]) == 80
+
+
+def test_main_scores_are_those_of_mteb():
+    for category, task in ONE_EACH.items():
+        assert as_mteb(task).metadata.main_score == MAIN_SCORES[category]
+
+
+def test_mteb_s_own_tasks_need_the_hub_and_a_known_name():
+    with pytest.raises(EmbedLabError, match="not a task of mteb"):
+        hub_task("NoSuchTask")
+    with pytest.raises(EmbedLabError, match=r"needs the Hugging Face\s+Hub"):
+        hub_task("STS12")
+    with pytest.raises(EmbedLabError, match="PairClassification"):
+        hub_task("TwitterURLCorpus")

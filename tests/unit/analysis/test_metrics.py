@@ -1,0 +1,222 @@
+import math
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from scipy.stats import rankdata
+from sklearn.neighbors import KNeighborsClassifier
+
+from embedlab.analysis import metrics
+from embedlab.analysis.retrieval import Neighbours, neighbours
+from embedlab.errors import EmbedLabError
+
+
+def clusters(rng, n=150, classes=3, d=24, spread=1.8):
+    labels = rng.integers(0, classes, n)
+    rows = rng.normal(size=(classes, d))[labels] + spread * rng.normal(size=(n, d))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return rows, [f"class {label}" for label in labels]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(5)
+
+
+def test_retrieval_scores_equal_the_formulas(rng):
+    n_queries, n_docs, k = 12, 40, 15
+    ids = np.array([rng.permutation(n_docs)[:k] for _ in range(n_queries)])
+    scores = np.sort(rng.normal(size=(n_queries, k)).round(1), axis=1)[:, ::-1]  # with ties
+    relevant = [frozenset(map(int, rng.permutation(n_docs)[: 1 + q % 14])) for q in range(11)]
+    relevant.insert(4, frozenset())
+    found = metrics.retrieval_scores(ids, scores, relevant)
+
+    wanted = {"ndcg_10": [], "mrr_10": [], "recall_10": []}
+    for row, docs in zip(ids, relevant, strict=True):
+        if not docs:
+            continue
+        hits = [rank for rank, doc in enumerate(row[:10], start=1) if int(doc) in docs]
+        ideal = sum(1 / math.log2(rank + 1) for rank in range(1, min(10, len(docs)) + 1))
+        wanted["ndcg_10"].append(sum(1 / math.log2(rank + 1) for rank in hits) / ideal)
+        wanted["mrr_10"].append(1 / hits[0] if hits else 0)
+        wanted["recall_10"].append(len(hits) / len(docs))
+    assert found.n_queries == 11
+    for name, values in wanted.items():
+        column = found.per_query[name]
+        assert column.shape == (12,) and np.isnan(column[4])
+        np.testing.assert_allclose(np.delete(column, 4), values, atol=1e-6)
+        assert getattr(found, name) == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def test_retrieval_scores_of_short_and_tied_rankings():
+    # By score alone the library would rank the tied documents by name, 9 before 0.
+    found = metrics.retrieval_scores([[0, 9]], [[0.5, 0.5]], [frozenset({0})])
+    assert (found.ndcg_10, found.mrr_10, found.recall_10) == (1, 1, 1)
+
+
+def test_retrieval_errors():
+    with pytest.raises(EmbedLabError, match="do not fit together"):
+        metrics.retrieval_scores([[1, 2]], [[1.0]], [frozenset({1})])
+    with pytest.raises(EmbedLabError, match="rise along a ranking"):
+        metrics.retrieval_scores([[1, 2]], [[0.1, 0.9]], [frozenset({1})])
+    with pytest.raises(EmbedLabError, match="No query has a relevant document"):
+        metrics.retrieval_scores([[1, 2]], [[0.9, 0.1]], [frozenset()])
+
+
+def test_knn_accuracy_equals_sklearn_leaving_one_out(rng):
+    vectors, labels = clusters(rng, classes=2)  # two classes and an odd k: no tied votes
+    right = 0
+    for i in range(len(vectors)):
+        others = np.delete(np.arange(len(vectors)), i)
+        model = KNeighborsClassifier(n_neighbors=9, metric="cosine")
+        model.fit(vectors[others], [labels[j] for j in others])
+        right += model.predict(vectors[i : i + 1])[0] == labels[i]
+    assert 0.5 < right / len(vectors) < 1
+    found = metrics.knn_accuracy(neighbours(vectors, 20), labels, k=9)
+    assert found == pytest.approx(right / len(vectors))
+
+
+def test_knn_accuracy_gives_a_tie_to_the_nearest(rng):
+    vectors, labels = clusters(rng, classes=5, spread=2)
+    found = neighbours(vectors, 10)
+    right = 0
+    for i, row in enumerate(found.ids):
+        near = [labels[j] for j in row]
+        most = max(Counter(near).values())
+        right += next(label for label in near if near.count(label) == most) == labels[i]
+    assert metrics.knn_accuracy(found, labels) == pytest.approx(right / len(vectors))
+
+
+def test_knn_accuracy_at_the_edges(rng):
+    vectors, _ = clusters(rng, n=6)
+    assert metrics.knn_accuracy(neighbours(vectors, 10), ["one"] * 6) == 1
+    with pytest.raises(EmbedLabError, match="5 labels for 6 vectors"):
+        metrics.knn_accuracy(neighbours(vectors, 3), ["one"] * 5)
+    with pytest.raises(EmbedLabError, match="k is 0"):
+        metrics.knn_accuracy(neighbours(vectors, 3), ["one"] * 6, k=0)
+    with pytest.raises(EmbedLabError, match="One text has no neighbours"):
+        metrics.knn_accuracy(neighbours(vectors[:1], 3), ["one"])
+
+
+def test_v_measure(rng):
+    vectors, labels = clusters(rng, spread=0.1)
+    assert metrics.v_measure(vectors, labels) == pytest.approx(1)
+    vectors, labels = clusters(rng)
+    first = metrics.v_measure(vectors, labels, seed=1)
+    assert first == metrics.v_measure(vectors, labels, seed=1)
+    assert 0.1 < first < 1
+    assert metrics.v_measure(vectors, rng.permutation(labels).tolist()) < 0.1
+
+
+def test_v_measure_is_the_harmonic_mean_of_homogeneity_and_completeness(rng, monkeypatch):
+    vectors, labels = clusters(rng)
+    seen = []
+    original = sklearn.metrics.v_measure_score
+    monkeypatch.setattr(
+        sklearn.metrics, "v_measure_score", lambda *both: seen.append(both) or original(*both)
+    )
+    found = metrics.v_measure(vectors, labels)
+    truth, predicted = (np.asarray(side) for side in seen[0])
+    assert len(set(predicted)) == 3
+
+    def entropy(codes, given):
+        total = 0.0
+        for g in set(given):
+            inside = codes[given == g]
+            for c in set(inside):
+                share = (inside == c).mean()
+                total -= len(inside) / len(codes) * share * math.log(share)
+        return total
+
+    alone = np.zeros(len(truth))
+    homogeneity = 1 - entropy(truth, predicted) / entropy(truth, alone)
+    completeness = 1 - entropy(predicted, truth) / entropy(predicted, alone)
+    assert found == pytest.approx(2 * homogeneity * completeness / (homogeneity + completeness))
+
+
+def test_v_measure_errors(rng):
+    vectors, labels = clusters(rng, n=6)
+    with pytest.raises(EmbedLabError, match="at least two different labels"):
+        metrics.v_measure(vectors, ["one"] * 6)
+    with pytest.raises(EmbedLabError, match="6 labels and only 1 different vectors"):
+        metrics.v_measure(np.repeat(vectors[:1], 6, axis=0), list(range(6)))
+    with pytest.raises(EmbedLabError, match="6 labels for 5 vectors"):
+        metrics.v_measure(vectors[:5], labels)
+
+
+def test_spearman_is_pearson_of_ranks(rng):
+    vectors, _ = clusters(rng)
+    pairs = rng.integers(0, len(vectors), (200, 2))
+    similarities = metrics.pair_similarities(vectors, pairs)
+    for (i, j), similarity in zip(pairs[:20], similarities, strict=False):
+        assert similarity == pytest.approx(float(vectors[i] @ vectors[j]), abs=1e-6)
+    gold = (similarities + rng.normal(scale=0.3, size=200)).round(1)  # with ties
+    wanted = np.corrcoef(rankdata(similarities), rankdata(gold))[0, 1]
+    assert metrics.spearman(similarities, gold) == pytest.approx(wanted)
+
+
+def test_spearman_errors():
+    with pytest.raises(EmbedLabError, match="All gold scores are equal"):
+        metrics.spearman([0.1, 0.2], [3, 3])
+    with pytest.raises(EmbedLabError, match="two lists"):
+        metrics.spearman([0.1], [3])
+    with pytest.raises(EmbedLabError, match="outside 0 … 1"):
+        metrics.pair_similarities(np.eye(2), [[0, 2]])
+    with pytest.raises(EmbedLabError, match="two row numbers"):
+        metrics.pair_similarities(np.eye(2), [0, 1])
+
+
+def test_jaccard_and_most_changed(rng):
+    a = np.array([rng.permutation(30)[:12] for _ in range(40)])
+    b = np.array([rng.permutation(30)[:12] for _ in range(40)])
+    b[7] = a[7][::-1]
+    wanted = [len(set(p) & set(q)) / len(set(p) | set(q)) for p, q in zip(a, b, strict=True)]
+    np.testing.assert_allclose(metrics.jaccard(a, b), wanted, atol=1e-6)
+    assert metrics.jaccard(a, b)[7] == 1
+
+    none = np.zeros(a.shape, np.float32)
+    at_10 = [
+        len(set(p[:10]) & set(q[:10])) / len(set(p[:10]) | set(q[:10]))
+        for p, q in zip(a, b, strict=True)
+    ]
+    by_hand = sorted(range(40), key=lambda i: (at_10[i], i))
+    found = metrics.most_changed(Neighbours(a, none), Neighbours(b, none), top=20)
+    assert found.tolist() == by_hand[:20]
+    assert metrics.jaccard(np.empty((1, 0)), np.empty((1, 0))).tolist() == [1]
+    with pytest.raises(EmbedLabError, match="embed the same texts"):
+        metrics.jaccard(a, b[:3])
+
+
+def test_similarity_distribution_takes_every_pair_once(rng):
+    vectors, _ = clusters(rng, n=30)
+    pairs = [float(vectors[i] @ vectors[j]) for i in range(30) for j in range(i + 1, 30)]
+    found = metrics.similarity_distribution(vectors)
+    np.testing.assert_allclose(np.sort(found.similarities), np.sort(pairs), atol=1e-6)
+    assert found.mean == pytest.approx(np.mean(pairs), abs=1e-6)
+    assert found.std == pytest.approx(np.std(pairs), abs=1e-6)
+    assert found.n_texts == 30
+
+
+def test_similarity_distribution_of_a_sample(rng):
+    vectors, _ = clusters(rng, n=300)
+    found = metrics.similarity_distribution(vectors, max_pairs=5000, seed=2)
+    again = metrics.similarity_distribution(vectors, max_pairs=5000, seed=2)
+    assert found.n_texts == 100 and len(found.similarities) == 4950
+    np.testing.assert_array_equal(found.similarities, again.similarities)
+    assert found.mean == pytest.approx(metrics.similarity_distribution(vectors).mean, abs=0.05)
+    with pytest.raises(EmbedLabError, match="One text has no pairs"):
+        metrics.similarity_distribution(vectors[:1])
+
+
+def test_cluster_order_puts_groups_together(rng):
+    vectors, labels = clusters(rng, n=30, spread=0.1)
+    order = metrics.cluster_order(metrics.similarity_matrix(vectors))
+    assert sorted(order) == list(range(30))
+    sorted_labels = [labels[i] for i in order]
+    changes = sum(a != b for a, b in pairwise(sorted_labels))
+    assert changes == len(set(labels)) - 1
+    assert metrics.cluster_order([[1.0]]).tolist() == [0]
+    with pytest.raises(EmbedLabError, match="square"):
+        metrics.cluster_order(np.ones((2, 3)))

@@ -1,0 +1,148 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from embedlab.analysis.retrieval import build_index, neighbours, rank_moves, search
+from embedlab.errors import EmbedLabError
+
+
+def unit(rng, n, d=48):
+    rows = rng.normal(size=(n, d)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def with_duplicates(rng, n=120, different=40):
+    """Every vector about three times, shuffled, so that ties reach across any k."""
+    return unit(rng, different)[rng.permutation(np.arange(n) % different)]
+
+
+def ranked_by_hand(vectors, query, leave_out=None):
+    """Sort all (similarity, index) pairs in plain Python, in exact arithmetic's order."""
+    pairs = []
+    for i, vector in enumerate(vectors):
+        if i != leave_out:
+            dot = np.float32(sum(float(a) * float(b) for a, b in zip(query, vector, strict=True)))
+            pairs.append((-dot, i))
+    return [i for _, i in sorted(pairs)], [-s for s, _ in sorted(pairs)]
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize("k", [1, 7, 30, 500])
+def test_search_equals_brute_force_and_breaks_ties_by_index(rng, k):
+    vectors, queries = with_duplicates(rng), unit(rng, 25)
+    queries[0] = vectors[5]
+    ids, scores = search(build_index(vectors), queries, k)
+    assert ids.shape == scores.shape == (25, min(k, 120))
+    assert ids.dtype == np.int64 and scores.dtype == np.float32
+    for row, query in enumerate(queries):
+        wanted, similarities = ranked_by_hand(vectors, query)
+        assert ids[row].tolist() == wanted[:k]
+        np.testing.assert_allclose(scores[row], similarities[:k], atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 10, 119, 400])
+def test_neighbours_leave_out_exactly_the_point_itself(rng, k):
+    vectors = with_duplicates(rng)
+    found = neighbours(vectors, k)
+    assert found.k == min(k, 119) and len(found) == 120
+    for i in range(120):
+        wanted, similarities = ranked_by_hand(vectors, vectors[i], leave_out=i)
+        assert found.ids[i].tolist() == wanted[:k]
+        np.testing.assert_allclose(found.similarities[i], similarities[:k], atol=1e-6)
+
+
+def test_identical_vectors_are_neighbours_in_order_of_index(rng):
+    found = neighbours(np.repeat(unit(rng, 1), 50, axis=0), 3)
+    assert found.ids[:5].tolist() == [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1, 2]]
+
+
+def test_one_point_has_no_neighbours(rng):
+    assert neighbours(unit(rng, 1), 5).ids.shape == (1, 0)
+
+
+def test_a_ranking_does_not_depend_on_the_batch(rng):
+    vectors = with_duplicates(rng)
+    index = build_index(vectors)
+    together, _ = search(index, vectors, 10)
+    alone = [search(index, row[None], 10)[0][0] for row in vectors]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_hnsw_finds_nearly_all_and_is_the_same_each_time(rng):
+    vectors, queries = unit(rng, 2000, 16), unit(rng, 50, 16)
+    exact, _ = search(build_index(vectors), queries, 10)
+    first, _ = search(build_index(vectors, "hnsw"), queries, 10)
+    second, _ = search(build_index(vectors, "hnsw"), queries, 10)
+    np.testing.assert_array_equal(first, second)
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(exact, first, strict=True)]) > 9.5
+
+
+def test_hnsw_over_duplicates_still_returns_k(rng):
+    ids, _ = search(build_index(np.repeat(unit(rng, 2), 200, axis=0), "hnsw"), unit(rng, 3), 20)
+    assert all(len(set(row)) == 20 and min(row) >= 0 for row in ids.tolist())
+
+
+def test_threads_get_what_one_alone_would(rng):
+    vectors = [unit(rng, 400) for _ in range(8)]
+    alone = [neighbours(v, 10).ids for v in vectors]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            for wanted, got in zip(
+                alone, pool.map(lambda v: neighbours(v, 10).ids, vectors), strict=True
+            ):
+                np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("order", ["torch faiss", "faiss torch"])
+def test_faiss_and_torch_share_a_process(order):
+    # Both wheels bring an OpenMP runtime of their own; on some platforms two crash or hang.
+    first, second = order.split()
+    code = f"""
+import {first}, {second}
+import threading, numpy as np, torch
+from embedlab.analysis.retrieval import neighbours
+v = np.random.default_rng(0).normal(size=(500, 32)).astype("float32")
+m = torch.randn(300, 300)
+def both():
+    for _ in range(5):
+        neighbours(v, 10); (m @ m).sum()
+threads = [threading.Thread(target=both) for _ in range(4)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print("fine")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == "fine", done.stderr
+
+
+def test_rank_moves():
+    a, b = [4, 7, 1, 9], [1, 4, 3, 7]
+    assert rank_moves(a, b) == [2, -1, None, -2]
+    assert rank_moves(b, a) == [1, 2, -2, None]
+    assert rank_moves(np.array(a), np.array(a)) == [0, 0, 0, 0]
+
+
+def test_errors_say_what_to_do(rng):
+    vectors = unit(rng, 4)
+    index = build_index(vectors)
+    with pytest.raises(EmbedLabError, match="k is 0; ask for at least 1"):
+        search(index, vectors, 0)
+    with pytest.raises(EmbedLabError, match="k is 0"):
+        neighbours(vectors, 0)
+    with pytest.raises(EmbedLabError, match="47 dimensions and the index 48"):
+        search(index, vectors[:, 1:], 1)
+    with pytest.raises(EmbedLabError, match="'flat' is not a known index"):
+        build_index(vectors, "flat")
+    with pytest.raises(EmbedLabError, match=r"shape \(0, 4\)"):
+        build_index(np.empty((0, 4)))
+    vectors[2, 3] = np.nan
+    with pytest.raises(EmbedLabError, match="Row 2 of the vectors is not finite"):
+        build_index(vectors)

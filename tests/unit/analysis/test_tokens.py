@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from support.models import tiny_backbone, words
+
+from embedlab import Design, EmbedLabError, HeadSize, embed
+from embedlab.analysis.tokens import (
+    PROOF_TOKENS,
+    VIEW_TOKENS,
+    head_attention,
+    mask_proof,
+    token_view,
+)
+from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable
+
+A, B = "w1 w2 w3 w4 w5", "w1 w2 w3 w4 w99"
+ATTENTIONS = ("causal", "bidirectional")
+
+
+@torch.no_grad()
+def direct(backbone, text, attention, prompt=""):
+    """(L + 1, T, d) of one unpadded text, straight from the model."""
+    ids = [*backbone.tokenizer(prompt + text)["input_ids"], backbone.tokenizer.eos_token_id]
+    output = backbone.model(
+        input_ids=torch.tensor([ids]),
+        is_causal=attention == "causal",
+        use_cache=False,
+        output_hidden_states=True,
+    )
+    return torch.stack(output.hidden_states)[:, 0]
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma3_text"])
+@pytest.mark.parametrize("text_b", [B, "w1 w2 w3 w4 w99 w7 w8", "w1 w2 w50 w4"])
+def test_the_mask_proof_equals_direct_calls(architecture, attention, text_b):
+    backbone = tiny_backbone(architecture)
+    proof = mask_proof(backbone, A, text_b, attention)
+    a, b = direct(backbone, A, attention), direct(backbone, text_b, attention)
+    shared = min(a.shape[1], b.shape[1])
+    want = (b[:, :shared] - a[:, :shared]).norm(dim=-1) / a[:, :shared].norm(dim=-1)
+    np.testing.assert_allclose(proof.moved, want, atol=2e-5)
+    changed = 2 if "w50" in text_b else 4
+    assert proof.first_changed == changed and proof.precision == "float32"
+    assert proof.tokens_a[changed] != proof.tokens_b[changed]
+    assert proof.largest_before == proof.moved[:, :changed].max()
+    assert proof.holds
+    if attention == "causal":
+        assert proof.largest_before == 0  # nothing, not even rounding
+    else:
+        assert (proof.moved[1:, :changed] > 1e-4).all()  # everything
+    assert ("padded" in proof.note) == (len(text_b.split()) != 5)
+
+
+def test_a_leaking_architecture_fails_the_proof():
+    # An encoder sees what comes later whatever one asks of it; bloom never does.
+    proof = mask_proof(tiny_backbone("bert", "eager"), A, B, "causal")
+    assert proof.largest_before > 1e-4 and not proof.holds
+    proof = mask_proof(tiny_backbone("bloom", "eager"), A, B, "bidirectional")
+    assert proof.largest_before == 0 and not proof.holds
+
+
+def test_a_backbone_of_lower_precision_is_proved_in_float32():
+    backbone = tiny_backbone()
+    wanted = mask_proof(backbone, A, B, "bidirectional").moved
+    backbone.model.bfloat16()
+    proof = mask_proof(backbone, A, B, "bidirectional")
+    assert proof.precision == "float32" and backbone.dtype == torch.bfloat16
+    np.testing.assert_allclose(proof.moved, wanted, rtol=0.2, atol=0.02)
+
+
+def test_a_backbone_too_large_to_copy_says_so(monkeypatch):
+    monkeypatch.setattr("embedlab.analysis.tokens.COPIED", 10)
+    backbone = tiny_backbone()
+    backbone.model.bfloat16()
+    proof = mask_proof(backbone, A, B, "causal")
+    assert proof.precision == "bfloat16" and "bfloat16" in proof.note
+    assert proof.rounding == 8 * 2**-7 and proof.holds
+
+
+def test_long_texts_show_the_change(tiny):
+    tiny.max_length = 256
+    [text] = words(200)
+    proof = mask_proof(tiny, f"{text} w1", f"{text} w2", "causal")
+    assert proof.moved.shape == (5, PROOF_TOKENS) and len(proof.tokens_a) == PROOF_TOKENS
+    assert proof.first_changed == 200 and proof.holds
+    assert proof.tokens_a[200 - proof.start] == "w1"
+    assert f"{proof.start + 1} to {proof.start + PROOF_TOKENS} of 202" in proof.note
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        (A, A, "same; change the last word"),
+        (A, "  ", "empty"),
+        ("w1 w2", "w3 w2", "from their first token on"),
+        (" ".join(["w1"] * 80), " ".join(["w1"] * 79 + ["w2"]), "once cut to 64 tokens"),
+    ],
+)
+def test_mask_proof_errors(tiny, a, b, said):
+    with pytest.raises(EmbedLabError, match=said):
+        mask_proof(tiny, a, b, "causal")
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize(
+    "design",
+    ["eos", "mean@2", "mean@0+skip_first", "weighted_mean@3", "weighted_mean@2+skip_first"],
+)
+def test_the_token_view_equals_direct_calls(tiny, attention, design):
+    design = Design.parse(f"{attention}/{design}?document=w9%20")
+    view = token_view(tiny, A, design)
+    hidden = direct(tiny, A, attention, "w9 ")
+    assert view.tokens == ("w9", "w1", "w2", "w3", "w4", "w5", "</s>")
+    assert view.ids == (9, 1, 2, 3, 4, 5, 119)
+    assert view.layer == (4 if design.layer == -1 else design.layer)
+    np.testing.assert_allclose(view.layer_norms, hidden.norm(dim=-1), rtol=1e-4)
+    np.testing.assert_allclose(view.norms, view.layer_norms[view.layer])
+    assert view.norm_ratio == pytest.approx(view.norms[0] / np.median(view.norms[1:]), rel=0.1)
+    # The weights make the vector: Σ w_t h_t points where the design's vector does.
+    rows = hidden[view.layer].numpy()
+    made = view.weights @ rows
+    vector = embed([A], design, tiny)[0]
+    np.testing.assert_allclose(made / np.linalg.norm(made), vector, atol=1e-5)
+    np.testing.assert_allclose(
+        view.cosines, rows @ vector / np.linalg.norm(rows, axis=1), atol=1e-5
+    )
+    assert view.weights.sum() == pytest.approx(1)
+    assert (view.weights[0] == 0) == (design.skip_first or design.pooling == "eos")
+
+
+def test_weights_of_trainable_designs(tiny):
+    weights = {m: token_view(tiny, A, Design.parse(m)).weights for m in ("M2", "M3", "M4", "M5")}
+    for name in ("M2", "M3"):
+        np.testing.assert_array_equal(weights[name], [0, 0, 0, 0, 0, 1])
+    np.testing.assert_allclose(weights["M5"], np.full(6, 1 / 6))
+    head = tiny.head(Design.parse("M4"))
+    x = direct(tiny, A, "bidirectional")[-1][None]
+    np.testing.assert_allclose(weights["M4"], head.attention(x).mean(dim=(0, 1, 2)), atol=1e-6)
+
+
+def test_a_view_of_few_and_of_many_tokens(tiny):
+    short = token_view(tiny, "w5", Design.parse("causal/mean+skip_first"))
+    assert short.tokens == ("w5", "</s>") and short.note == ""
+    np.testing.assert_array_equal(short.weights, [0, 1])
+    tiny.max_length = 256
+    [text] = words(400)
+    long = token_view(tiny, text, Design.parse("causal/eos"))
+    assert (len(long.tokens), long.token_count) == (VIEW_TOKENS, 256)
+    assert long.tokens[-1] == "</s>" and long.positions[-1] == 255 and long.weights[-1] == 1
+    assert long.layer_norms.shape == (5, VIEW_TOKENS)
+    assert "cut to 256" in long.note and "127 of 256" in long.note
+    with pytest.raises(EmbedLabError, match="empty"):
+        token_view(tiny, " ", Design())
+    with pytest.raises(EmbedLabError, match="no layer 5"):
+        token_view(tiny, "w1", Design(layer=5))
+
+
+def test_smollm2_shows_its_sink_and_its_spaces(smollm2):
+    view = token_view(smollm2, "The river café\nfroze", Design.parse("causal/mean@20"))
+    assert view.tokens[:2] == ("The", "␣river") and "↵" in view.tokens
+    assert "␣caf" in "".join(view.tokens) and view.tokens[-1] == smollm2.tokenizer.eos_token
+    assert 50 < view.norm_ratio < 200 and view.cosines[0] > 0.95
+    # The spike is there from layer 12 to 28, and only at the first token.
+    ratio = view.layer_norms[:, 0] / np.median(view.layer_norms[:, 1:], axis=1)
+    assert (ratio[12:29] > 20).all() and (ratio[:3] < 5).all() and ratio[30] < 5
+    proof = mask_proof(smollm2, "We sat on the bank", "We sat on the committee", "causal")
+    assert proof.holds and proof.largest_before == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("kind", [LastLayerTrainable, MultiLayerTrainable])
+def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention):
+    states = tiny.states(words(3, 9, 6), attention)
+    head = kind(32, 4, size=HeadSize(latents=1, heads=4), seed=2)
+    found = head_attention(head, states)
+    for text in range(len(states)):
+        one = head_attention(head, states.take([text]))
+        x, _ = head.inputs(states.take([text]))
+        values = head.norm_inputs(x[0]) @ head.value.weight.T  # (s, inner)
+        read = torch.zeros(32)
+        for h in range(4):
+            part = slice(8 * h, 8 * h + 8)
+            for key, weight in enumerate(one.per_head[h]):
+                read[part] += float(weight) * values[key, part]
+        z1 = head.latents[0] + head.out.weight @ read
+        a, g = (head.expand.weight @ head.norm_feed_forward(z1) + head.expand.bias).chunk(2)
+        gelu = g * 0.5 * (1 + torch.erf(g / 2**0.5))
+        want = z1 + head.contract.weight @ (a * gelu) + head.contract.bias
+        torch.testing.assert_close(head(states.take([text]))[0], want, atol=1e-5, rtol=1e-5)
+        # One text beside longer ones: the same weights, and nothing on what it lacks.
+        width = one.per_text.shape[1]
+        np.testing.assert_allclose(found.per_text[text, :width], one.per_text[0], atol=1e-6)
+        assert (found.per_text[text, width:] == 0).all()
+
+
+@pytest.mark.parametrize("batch", [2, 64])
+def test_what_head_attention_averages(tiny, batch, monkeypatch):
+    monkeypatch.setattr("embedlab.analysis.tokens.HEAD_BATCH", batch)
+    states = tiny.states(words(3, 9, 6, 2, 2), "causal")
+    head = MultiLayerTrainable(32, 4, size=HeadSize(latents=3, heads=4), seed=2)
+    found = head_attention(head, states)
+    with torch.no_grad():
+        weights = head.layer_attention(states).numpy()  # (n, heads, r, L)
+    assert (found.over, found.trained) == ("layers", False)
+    np.testing.assert_allclose(found.per_text, weights.mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(found.per_head, weights.mean(axis=(0, 2)), atol=1e-6)
+    np.testing.assert_allclose(found.mean, weights.mean(axis=(0, 1, 2)), atol=1e-6)
+    for rows in (found.per_text, found.per_head, found.mean[None]):
+        np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+    head.trained = True
+    assert head_attention(head, states).trained
+
+
+@pytest.mark.parametrize(
+    "head", [LastLayerTrainable(48, 4), MultiLayerTrainable(48, 4), MultiLayerTrainable(32, 6)]
+)
+def test_a_head_of_another_backbone_is_refused(tiny, head):
+    with pytest.raises(EmbedLabError, match="made for a backbone of width"):
+        head_attention(head, tiny.states(words(3), "causal"))

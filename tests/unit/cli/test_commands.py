@@ -1,0 +1,178 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from support.command_line import ROOT, run, start
+from typer.testing import CliRunner
+
+import embedlab
+from embedlab import Design, EmbedLabError, embed
+from embedlab.catalogue import CATALOGUE
+from embedlab.cli.commands import app
+from embedlab.cli.vector_files import save_vectors
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    path = tmp_path / "own.csv"
+    path.write_text(
+        'label,text\nriver,"the bank, of the river"\nmoney,a loan from the bank\n', encoding="utf-8"
+    )
+    return path
+
+
+def test_help_is_quick_and_needs_no_torch():
+    code = (
+        "import sys, embedlab.cli.commands; "
+        "print({'torch', 'transformers', 'gradio'} & {*sys.modules})"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "set()"
+    out, _ = start("--help").communicate(timeout=60)
+    assert all(f"\n  {name} " in out for name in ("serve", "assets", "embed", "search", "bench"))
+
+
+def test_the_version_is_the_package_version():
+    assert run("--version") == (0, f"embedlab {embedlab.__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["assets"], ["assets", "--list"]])
+def test_the_list_of_assets_has_a_row_each(arguments):
+    code, out, _ = run(*arguments)
+    rows = out.splitlines()[1:]
+    assert code == 0 and [row.split()[0] for row in rows] == list(CATALOGUE)
+    for row, asset in zip(rows, CATALOGUE.values(), strict=True):
+        assert asset.licence in row and asset.source in row
+        assert re.search(r" (yes|no) ", row)
+
+
+def test_all_leaves_out_what_has_terms(monkeypatch):
+    monkeypatch.setattr("embedlab.cli.commands._make_ready", lambda asset, progress: None)
+    code, out, err = run("assets", "--all")
+    assert code == 0 and "gemma-3-270m is left out" in err and "gemma" not in out
+
+
+def test_a_fetched_asset_is_verified_and_ready():
+    code, out, _ = run("assets", "trec")
+    assert code == 0 and out.startswith("trec: ready")
+
+
+def test_embed_writes_the_vectors_of_every_text(smollm2, own, tmp_path):
+    out = tmp_path / "vectors.parquet"
+    process = start(*("embed", own, "--design", "causal/mean", "--out", out, "--dtype", "float32"))
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0 and str(out) in stdout
+    assert stderr == "0 of 2 texts were truncated.\n"  # neither bars nor logs
+    table = pq.read_table(out)
+    assert table.column_names == ["text", "label", "vector"]
+    assert table["label"].to_pylist() == ["river", "money"]
+    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[576]"
+    assert table.schema.metadata[b"embedlab.models.design"] == b"causal/mean"
+    texts = table["text"].to_pylist()
+    np.testing.assert_allclose(
+        np.array(table["vector"].to_pylist()),
+        embed(texts, Design.parse("causal/mean"), smollm2),
+        atol=1e-4,
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.csv", "vectors.parquet"]
+
+
+def test_search_ranks_under_two_designs():
+    arguments = ("--design", "causal/mean", "--design", "M3", "-k", "3", "--sample", "20")
+    code, out, _ = run("search", "senses", "a loan from the bank", *arguments)
+    assert code == 0 and "20 of 160 texts" in out
+    blocks = out.strip().split("\n\n")
+    assert blocks[1].startswith("A  causal/mean\n")
+    assert blocks[2].startswith("B  causal/multi_layer_trainable · untrained (random)\n")
+    for block in blocks[1:]:
+        rows = [
+            re.match(r" *(\d+) +(-?\d+\.\d) +([+-]\d+|=|new) ", r) for r in block.split("\n")[1:4]
+        ]
+        assert [int(row[1]) for row in rows] == [1, 2, 3]
+        scores = [float(row[2]) for row in rows]
+        assert scores == sorted(scores, reverse=True) and 1 < scores[0] <= 100
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("embed", "OWN", "--design", "nope", "--out", "v.npy"), "'nope' is not a design"),
+        (("embed", "OWN", "--design", "M1", "--out", "v.zip"), "'v.zip' is of an unknown kind"),
+        (("embed", "OWN", "--design", "M1", "--out", "no/v.npy"), "'no/v.npy' cannot be written"),
+        (("embed", "gone.txt", "--design", "M1", "--out", "v.npy"), "'gone.txt' cannot be opened"),
+        (
+            ("embed", "OWN", "--design", "M1", "--out", "v.npy", "--text-column", "x"),
+            "no column 'x'; its columns are 'label', 'text'",
+        ),
+        (("search", "moby", "q", "--design", "M1"), "'moby' is neither a file nor a built-in"),
+        (("search", "senses", "q", "--design", "M1", "-k", "0"), "k is 0; ask for at least 1"),
+        (("search", "senses", " ", "--design", "M1"), "The query is empty"),
+        (("search", "senses", "q", *(["--design", "M1"] * 3)), "3 designs were given"),
+        (("assets", "moby"), "'moby' is not a known asset"),
+        (("bench", "--what", "moby"), "'moby' is not measured"),
+        (("serve", "--config", "gone.yaml"), "'gone.yaml' cannot be read"),
+    ],
+)
+def test_what_a_user_can_solve_is_one_line_and_exit_2(own, arguments, hint):
+    code, out, err = run(*(own if part == "OWN" else part for part in arguments))
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and hint in err
+
+
+def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
+    target = tmp_path / "vectors.npy"
+    target.write_bytes(b"before")
+
+    def full(path, vectors):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("embedlab.cli.vector_files.np.save", full)
+    with pytest.raises(EmbedLabError, match="No space left on device"):
+        save_vectors(target, np.ones((1, 2), np.float32), ["a"])
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
+
+
+def test_the_input_is_never_overwritten(own):
+    parquet = own.with_suffix(".parquet")
+    save_vectors(parquet, np.ones((1, 2), np.float32), ["a"])
+    code, _, err = run("embed", parquet, "--design", "M1", "--out", parquet)
+    assert code == 2 and "is the input itself" in err
+
+
+def test_the_unexpected_is_one_line_with_a_way_to_see_more(monkeypatch):
+    def broken(name):
+        raise KeyError("inside")
+
+    monkeypatch.setattr("embedlab.assets.status", broken)
+    monkeypatch.setenv("EMBEDLAB_DEBUG", "")
+    code, _, err = run("assets", "trec")
+    assert code == 1 and err.count("\n") == 1 and "KeyError" in err and "--debug" in err
+    result = CliRunner().invoke(app, ["--debug", "assets", "trec"])
+    assert isinstance(result.exception, KeyError)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_control_c_ends_with_130_and_no_traceback(tmp_path):
+    texts = tmp_path / "many.txt"
+    texts.write_text("\n".join(f"text {i} " * 60 for i in range(2000)), encoding="utf-8")
+    out = tmp_path / "v.npy"
+    process = start("embed", texts, "--design", "M1", "--out", out)
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr and not out.exists()

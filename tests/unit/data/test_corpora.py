@@ -1,0 +1,164 @@
+import threading
+
+import pytest
+
+from embedlab import resources
+from embedlab.data import corpora
+from embedlab.data.corpora import CORPORA, load_corpus
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
+from embedlab.text import clean_text
+
+
+def test_counts_of_the_built_in_corpora():
+    stsb = load_corpus("stsb")
+    assert len(stsb.pairs) == 1379
+    assert len(set(stsb.texts)) == len(stsb.texts)
+    boolq = load_corpus("boolq")
+    assert (len(boolq.queries), len(boolq.texts)) == (3270, 2938)
+    assert all(len(found) == 1 for found in boolq.relevant)
+    semanlink = load_corpus("semanlink")
+    judgements = sum(map(len, semanlink.relevant))
+    assert (len(semanlink.texts), len(semanlink.queries), judgements) == (314, 190, 759)
+    trec = load_corpus("trec")
+    assert len(trec.texts) == 5382
+    assert {name: len(set(values)) for name, values in trec.fields.items()} == {
+        "coarse": 6,
+        "fine": 50,
+    }
+    sms = load_corpus("sms-spam")
+    assert (len(sms.texts), sms.labels.count("spam")) == (4837, 638)
+    bbc = load_corpus("bbc")
+    assert (len(bbc.texts), len(set(bbc.texts)), len(set(bbc.labels))) == (2127, 2127, 5)
+    assert "98 repeated texts were left out." in bbc.notes
+
+
+def test_stsb_pairs_stand_in_file_order():
+    stsb = load_corpus("stsb")
+    i, j, score = stsb.pairs[0]
+    assert (stsb.texts[i], stsb.texts[j]) == (
+        "A girl is styling her hair.",
+        "A girl is brushing her hair.",
+    )
+    assert score == 2.5
+    assert all(0 <= score <= 5 for *_, score in stsb.pairs)
+
+
+def test_the_hand_written_corpus_is_whole():
+    senses = load_corpus("senses")
+    assert list(senses.fields) == ["sense", "word", "context"]
+    assert all(senses.relevant)
+    assert senses.size_note == f"{len(senses.texts)}"
+
+
+@pytest.mark.parametrize("corpus_id", list(CORPORA))
+def test_every_corpus_names_its_source_and_licence(corpus_id):
+    corpus = load_corpus(corpus_id)
+    assert corpus.id == corpus_id
+    assert corpus.source
+    assert corpus.licence
+    assert all(text.strip() for text in (*corpus.texts, *corpus.queries))
+
+
+@pytest.mark.parametrize("corpus_id", list(CORPORA))
+@pytest.mark.parametrize("n", [1, 7, 100])
+def test_samples_keep_order_and_point_at_the_same_texts(corpus_id, n):
+    whole = load_corpus(corpus_id)
+    part = whole.sample(n, seed=3)
+    assert len(part.texts) == n
+    assert part.seed == 3
+    assert part.size_note == f"{n} of {len(whole.texts):,}"
+    rest = iter(whole.texts)
+    assert all(text in rest for text in part.texts)  # a subsequence
+    scores = {(whole.texts[i], whole.texts[j], s) for i, j, s in whole.pairs}
+    assert {(part.texts[i], part.texts[j], s) for i, j, s in part.pairs} <= scores
+    answers: dict[str, set[str]] = {}
+    for query, found in zip(whole.queries, whole.relevant, strict=True):
+        answers.setdefault(query, set()).update(whole.texts[i] for i in found)
+    for query, found in zip(part.queries, part.relevant, strict=True):
+        assert found
+        assert {part.texts[i] for i in found} <= answers[query]
+
+
+def test_samples_follow_their_seed():
+    trec = load_corpus("trec")
+    assert trec.sample(50, 1).texts == trec.sample(50, 1).texts
+    assert trec.sample(50, 1).texts != trec.sample(50, 2).texts
+    assert trec.sample(10_000, 1) is trec
+
+
+def test_samples_keep_something_to_measure():
+    assert len(load_corpus("stsb").sample(100, 0).pairs) >= 50
+    boolq = load_corpus("boolq").sample(100, 0)
+    assert 20 <= len(boolq.queries) <= 25
+    assert len(load_corpus("semanlink").sample(100, 0).queries) >= 20
+
+
+def test_a_sample_of_nothing_is_refused():
+    with pytest.raises(EmbedLabError, match="ask for 1 or more"):
+        load_corpus("senses").sample(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"fields": {"label": ("x",)}}, "1 values for 2 texts"),
+        ({"pairs": ((0, 2, 1.0),)}, "points at text 2"),
+        ({"queries": ("q",)}, "relevant texts for 0"),
+        ({"queries": ("q",), "relevant": (frozenset({-1}),)}, "points at text -1"),
+    ],
+)
+def test_a_corpus_checks_itself(parts, message):
+    with pytest.raises(EmbedLabError, match=message):
+        Corpus(id="x", title="X", texts=("a", "b"), **parts)
+
+
+def test_the_fingerprint_follows_the_texts_alone():
+    def made(*texts, **more):
+        return Corpus(id="x", title="X", texts=texts, **more).fingerprint
+
+    assert made("a", "b") == made("a", "b", notes=("n",))
+    assert len({made("a", "b"), made("b", "a"), made("ab"), made("ab", "")}) == 4
+
+
+def test_an_unknown_corpus_lists_the_known():
+    with pytest.raises(EmbedLabError, match=r"'nope' is not a known corpus.*senses.*bbc"):
+        load_corpus("nope")
+
+
+def test_threads_share_one_reading(monkeypatch):
+    monkeypatch.setattr(corpora, "_loaded", {})
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(load_corpus("trec"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(map(id, found))) == 1
+
+
+def test_a_damaged_file_is_named(tmp_path, monkeypatch):
+    source = corpora.assets.fetch("sms-spam")
+    monkeypatch.setattr(corpora, "_loaded", {})
+    monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path))
+    copy = tmp_path / "assets" / "sms-spam"
+    copy.mkdir(parents=True)
+    for path in source.iterdir():
+        data = path.read_bytes()
+        damaged = b"\xff" * len(data) if path.suffix == ".csv" else data
+        (copy / path.name).write_bytes(damaged)
+    with pytest.raises(EmbedLabError, match=r"sms-spam.csv of sms-spam was damaged"):
+        load_corpus("sms-spam")
+
+
+def test_without_the_repository_the_sample_corpus_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpora, "__file__", str(tmp_path / "embedlab" / "corpora.py"))
+    with pytest.raises(EmbedLabError, match="from a clone"):
+        resources.sample_folder()
+
+
+def test_cleaning_replaces_only_what_cannot_be_written():
+    assert clean_text("a\ud800b\0c") == "a\ufffdbc"
+    assert clean_text("\udc00") == "\ufffd"
+    assert clean_text("\ud83d\ude00 שלום 👩‍👩‍👧") == "😀 שלום 👩‍👩‍👧"

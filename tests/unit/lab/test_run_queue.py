@@ -1,0 +1,275 @@
+"""Trainings in a running app: one at a time, stopped, continued, found again, forgotten."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from support.models import tiny_backbone
+from support.pairs import TEXTS, pair_set, recipe
+from support.waiting import until
+
+from embedlab import Design, EmbedLabError, embed
+from embedlab.analysis import evaluation
+from embedlab.lab import run_queue
+from embedlab.lab.config import Limits
+from embedlab.lab.run import DONE, FAILED, SCORING, STOPPED, Request
+from embedlab.lab.run_queue import LiveRuns
+from embedlab.models import run_folder
+from embedlab.training import checkpoints
+from embedlab.training.training import Training
+
+
+@pytest.fixture
+def backbone():
+    return tiny_backbone()
+
+
+@pytest.fixture
+def live(backbone):
+    run_folder = LiveRuns(lambda _id, _progress: backbone, Limits(max_waiting_runs=2))
+    yield run_folder
+    run_folder.close()
+
+
+def request(design="causal/eos", score=False, **changes) -> Request:
+    return Request(
+        backbone_id="tiny",
+        design=Design.parse(design),
+        pairs=pair_set(),
+        recipe=recipe(**changes),
+        score=score,
+    )
+
+
+def test_a_run_ends_with_a_backbone_of_its_own(live, backbone):
+    run = live.submit(request("M5"))
+    until(lambda: run.over)
+    assert (run.state, run.message) == (DONE, "")
+    assert [step.number for step in run.history] == [0, 1, 2, 3, 4]
+    design = Design.parse("M5")
+    found = embed(TEXTS, design, live.backbone(run.id))
+    alone = Training(backbone, design, pair_set(), recipe())
+    list(alone.run())
+    np.testing.assert_array_equal(found, embed(TEXTS, design, alone.result()))
+    assert abs(found - embed(TEXTS, design, backbone)).max() > 1e-3
+
+
+def test_one_trains_and_the_others_see_their_place(live):
+    first = live.submit(request(steps=2000))
+    until(lambda: len(first.history) > 1)
+    second, third = live.submit(request()), live.submit(request())
+    assert (live.place(first), live.place(second), live.place(third)) == (0, 1, 2)
+    with pytest.raises(EmbedLabError, match="2 trainings are waiting"):
+        live.submit(request())
+    live.stop(second.id)
+    assert second.state == STOPPED
+    assert live.place(third) == 1
+    live.stop(first.id)
+    until(lambda: third.over)
+    assert first.state == STOPPED
+    assert third.state == DONE
+
+
+def test_a_stopped_run_keeps_what_it_learned_and_goes_on_exactly(live, backbone):
+    straight = live.submit(request(steps=30))
+    until(lambda: straight.over)
+    run = live.submit(request(steps=30))
+    until(lambda: len(run.history) > 3)
+    live.stop(run.id)
+    until(lambda: run.over)
+    assert run.state == STOPPED
+    kept = live.backbone(run.id)
+    before = embed(TEXTS, run.request.design, kept)
+    assert run.can_go_on
+    live.go_on(run.id)
+    until(lambda: run.state == DONE)
+    assert [step.number for step in run.history] == list(range(31))
+    np.testing.assert_array_equal(
+        embed(TEXTS, run.request.design, live.backbone(run.id)),
+        embed(TEXTS, run.request.design, live.backbone(straight.id)),
+    )
+    # Who looked at the stopped model meanwhile still sees that one.
+    np.testing.assert_array_equal(embed(["w5 w6"], run.request.design, kept).shape, (1, 32))
+    np.testing.assert_array_equal(embed(TEXTS, run.request.design, kept), before)
+    with pytest.raises(EmbedLabError, match="at its end"):
+        live.go_on(run.id)
+
+
+def test_a_stop_before_the_first_step_has_no_model(live, monkeypatch):
+    run = live.submit(request(steps=2000, batch=16))
+    live.stop(run.id)
+    until(lambda: run.over)
+    if len(run.history) < 2:
+        with pytest.raises(EmbedLabError, match="learned nothing"):
+            live.backbone(run.id)
+    assert run.state == STOPPED
+
+
+def test_another_thread_gets_its_vectors_while_a_training_runs(live, backbone):
+    """Every answer is what it is when nothing trains."""
+    design = Design.parse("bidirectional/mean")
+    expected = {text: embed([text], design, backbone) for text in TEXTS}
+    run = live.submit(request("bidirectional/mean", steps=2000))
+    until(lambda: len(run.history) > 1)
+    wrong = []
+
+    def ask(text: str) -> None:
+        for i in range(20):
+            backbone.cache = type(backbone.cache)(0)
+            if not np.allclose(embed([text], design, backbone), expected[text], atol=1e-6):
+                wrong.append((text, i))
+
+    threads = [threading.Thread(target=ask, args=(text,)) for text in TEXTS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not run.over
+    assert wrong == []
+    live.stop(run.id)
+    until(lambda: run.over)
+
+
+def test_a_failure_is_a_sentence_and_the_next_run_is_served(live):
+    broken = live.submit(request(mode="top_layers", top_layers=4))
+    until(lambda: broken.over)
+    assert broken.state == FAILED
+    assert "4 layers" in broken.message
+    fine = live.submit(request())
+    until(lambda: fine.over)
+    assert fine.state == DONE
+
+
+def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
+    saved = checkpoints.save_run
+
+    def full(*args, **kwargs):
+        raise EmbedLabError("version-1 could not be stored: the disk is full.")
+
+    monkeypatch.setattr(run_folder, "save_run", full)
+    run = live.submit(request())
+    until(lambda: run.over)
+    assert run.state == FAILED and "the disk is full" in run.message
+    assert run.backbone is None and run.can_go_on
+    monkeypatch.setattr(run_folder, "save_run", saved)
+    live.go_on(run.id)
+    until(lambda: run.state == DONE)
+    assert run.about["steps"] == 4 and run_folder.read_facts(run.saved)["steps"] == 4
+    assert not run.can_go_on
+
+
+def test_a_loss_that_is_no_number_at_once_leaves_no_model():
+    broken = tiny_backbone()
+    with torch.no_grad():
+        broken.model.norm.weight.fill_(float("nan"))
+    live = LiveRuns(lambda _id, _progress: broken, Limits())
+    run = live.submit(request("causal/mean"))
+    until(lambda: run.over)
+    assert run.state == FAILED and "lower learning rate" in run.message
+    assert run.backbone is None and not run.can_go_on
+    live.close()
+
+
+def test_scores_that_cannot_be_had_do_not_cost_the_model(live, monkeypatch):
+    def unreached(*args):
+        raise EmbedLabError("stsb could not be downloaded.")
+
+    monkeypatch.setattr(evaluation, "before_and_after", unreached)
+    run = live.submit(request(score=True))
+    until(lambda: run.over)
+    assert (run.state, run.changes) == (DONE, ())
+    assert run.message == "Not scored before and after: stsb could not be downloaded."
+    assert run.backbone is not None
+
+
+def test_what_was_stopped_is_scored_until_it_is_stopped_again(live, monkeypatch):
+    seen = []
+
+    def slowly(base, trained, design, progress):
+        seen.append(trained)
+        while True:
+            progress(0, 1, "scoring")
+            time.sleep(0.01)
+
+    monkeypatch.setattr(evaluation, "before_and_after", slowly)
+    run = live.submit(request(score=True, steps=2000))
+    until(lambda: len(run.history) > 2)
+    live.stop(run.id)
+    until(lambda: seen)
+    assert run.state == SCORING and seen == [run.backbone]
+    live.stop(run.id)
+    until(lambda: run.over)
+    assert run.state == STOPPED and "Not scored" in run.message
+    assert run.can_go_on
+
+
+def test_runs_are_forgotten_with_their_files():
+    backbone = tiny_backbone()
+    live = LiveRuns(lambda _id, _progress: backbone, Limits(max_runs=2))
+    done = []
+    for _ in range(3):
+        run = live.submit(request(steps=1))
+        until(lambda run=run: run.over)
+        done.append(run)
+    with pytest.raises(EmbedLabError, match="not here any more"):
+        live.get(done[0].id)
+    assert not done[0].folder.exists()
+    assert done[2].saved.is_dir()
+    live.close()
+    assert not done[2].folder.exists()
+
+
+def test_folders_of_killed_processes_are_swept(live, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    left = tmp_path / f"{run_queue.FOLDERS}{process.pid}-left"
+    alive = tmp_path / f"{run_queue.FOLDERS}{os.getppid()}-alive"
+    for folder in (left, alive):
+        folder.mkdir()
+    run = live.submit(request(steps=1))
+    until(lambda: run.over)
+    assert not left.exists() and alive.exists()
+    assert run.saved.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("run_id", ["", "run:", "run:guess", "run:../../etc", "x" * 1000])
+def test_nobody_finds_a_run_by_guessing(live, run_id):
+    with pytest.raises(EmbedLabError, match="not here any more"):
+        live.get(run_id)
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "<b>", "x" * 41, "a\nb"])
+def test_a_name_that_could_be_a_path_is_refused(name):
+    with pytest.raises(EmbedLabError, match="name"):
+        Request(
+            backbone_id="tiny",
+            design=Design.parse("M1"),
+            pairs=pair_set(),
+            recipe=recipe(),
+            name=name,
+        )
+
+
+def test_more_steps_than_allowed_are_refused(live):
+    with pytest.raises(EmbedLabError, match="up to 2,000"):
+        live.submit(request(steps=2001))
+
+
+def test_a_training_that_takes_too_long_is_stopped_and_kept(backbone):
+    live = LiveRuns(lambda _id, _progress: backbone, Limits(max_train_minutes=1))
+    live.limits = Limits(max_train_minutes=1)
+    object.__setattr__(live.limits, "max_train_minutes", 0)
+    run = live.submit(request(steps=50))
+    until(lambda: run.over)
+    assert run.state == STOPPED
+    assert "minutes" in run.message
+    assert run.backbone is not None
+    live.close()

@@ -1,0 +1,120 @@
+"""What a study file may say, and the study that comes of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from embedlab.errors import EmbedLabError
+from embedlab.study.definition import PRESETS, load_study, study_from
+
+PLAIN = {"designs": ["M1", "M5"], "tasks": ["bbc"]}
+HEADS = {"training": {"data": "stsb-train", "mode": "head", "steps": 5}}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_compare_the_papers_designs_in_all_four_categories(name):
+    study = load_study(name)
+    assert {d.alias for d in study.designs} >= {"M1", "M2", "M3", "M4", "M5"}
+    categories = [task.category for task in study.tasks]
+    assert set(categories) == {"STS", "Retrieval", "Classification", "Clustering"}
+    # Enough STS datasets for a paired test; two corpora to cluster.
+    assert categories.count("STS") == 12
+    assert categories.count("Clustering") >= 2
+    assert len(study.seeds) > 1
+
+
+def test_every_seed_is_a_cell_and_what_cannot_be_trained_is_one():
+    study = study_from(PLAIN | HEADS | {"seeds": [3, 5], "yardsticks": ["minilm"]})
+    assert [(c.label, c.kind, c.seed) for c in study.cells] == [
+        ("minilm", "yardstick", None),
+        ("causal/eos", "untrained", None),
+        ("bidirectional/multi_layer_trainable", "trained", 3),
+        ("bidirectional/multi_layer_trainable", "trained", 5),
+    ]
+    assert len({cell.name for cell in study.cells}) == 4
+
+
+def test_untrained_cells_stand_beside_the_trained_ones_when_asked():
+    study = study_from(PLAIN | HEADS | {"untrained": True})
+    kinds = [(c.kind, c.seed) for c in study.cells]
+    assert kinds == [("untrained", None), ("untrained", None), ("trained", 0)]
+    assert [c.kind for c in study.compared(study.designs[0])] == ["untrained"]
+    assert [c.kind for c in study.compared(study.designs[1])] == ["trained"]
+
+
+def test_sizes_and_words_reach_the_tasks():
+    sizes = {"STS": 7, "Retrieval": 9, "Classification": 20}
+    study = study_from(
+        {"designs": ["M1", "M3"], "tasks": ["stsb", "boolq", "trec-coarse"], "sizes": sizes}
+        | {"words": 12}
+    )
+    assert {(t.category, t.size, t.queries) for t in study.tasks} == {
+        ("STS", 7, 0),
+        ("Retrieval", 18, 9),
+        ("Classification", 20, 0),
+    }
+    assert {t.words for t in study.tasks} == {12}
+    assert study.tasks[0].corpus().pairs
+    assert len(study.tasks[0].corpus().pairs) == 7
+
+
+def test_the_sts_parts_are_the_whole_test_split():
+    parts = study_from({"designs": ["M1", "M3"], "tasks": ["stsb"]}).tasks
+    assert sum(len(part.corpus().pairs) for part in parts) == 1379
+
+
+def test_the_digest_is_of_what_is_said_and_of_nothing_else():
+    assert study_from(PLAIN).digest == study_from(dict(reversed(PLAIN.items()))).digest
+    assert study_from(PLAIN).digest != study_from(PLAIN | {"seeds": [1]}).digest
+    assert study_from(PLAIN | HEADS).digest != study_from(PLAIN).digest
+    cut = PLAIN | {"training": HEADS["training"] | {"micro_tokens": 99}}
+    assert study_from(cut).digest == study_from(PLAIN | HEADS).digest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"desings": ["M1"]}, "unknown key 'desings'"),
+        ({"designs": []}, "at least two"),
+        ({"designs": ["M1"]}, "at least two"),
+        ({"designs": ["M1", "causal/eos"]}, "given twice"),
+        ({"designs": ["M1", "M9"]}, "'M9' is not a design"),
+        ({"designs": "M1"}, "must be a list"),
+        ({"seeds": [0, 0]}, "given twice"),
+        ({"seeds": []}, "'seeds' is empty"),
+        ({"seeds": ["one"]}, "seeds is 'one'"),
+        ({"seeds": [-1]}, "use 0 to"),
+        ({"tasks": ["nothing"]}, "'nothing' is not known"),
+        ({"tasks": [{"stsb": 20}]}, "is not known"),
+        ({"tasks": ["bbc", "bbc"]}, "given twice"),
+        ({"tasks": []}, "nothing to measure"),
+        ({"sizes": {"Ranking": 3}}, "'Ranking' is not a category"),
+        ({"sizes": {"STS": -1}}, "use 0"),
+        ({"words": True}, "must be a whole number"),
+        ({"alpha": 2}, "between 0 and 1"),
+        ({"yardsticks": ["bert"]}, "'bert' is no yardstick"),
+        ({"training": {"steps": 3}}, "give its 'data'"),
+        ({"training": {"data": "stsb-train", "step": 3}}, "'step' is no part of a recipe"),
+        ({"training": {"data": "stsb-train", "steps": "three"}}, "steps is 'three'"),
+        ({"training": {"data": "stsb-train", "steps": 3.5}}, "steps is 3.5"),
+        ({"training": "stsb-train"}, "key: value"),
+    ],
+)
+def test_what_a_study_cannot_be_is_said(change, message):
+    with pytest.raises(EmbedLabError, match=message):
+        study_from(PLAIN | change)
+
+
+def test_mtebs_own_tasks_are_measured_beside_ours():
+    assert study_from(PLAIN | {"mteb": ["STS12"]}).tasks == study_from(PLAIN).tasks
+
+
+def test_a_file_is_read_and_a_missing_one_is_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("designs: [M1, causal/mean]\ntasks: [trec-coarse]\n", encoding="utf-8")
+    assert load_study(str(path)).name == "mine"
+    with pytest.raises(EmbedLabError, match=r"'other.yaml' cannot be read.*minutes"):
+        load_study(str(tmp_path / "other.yaml"))
+    path.write_text("designs: [M1", encoding="utf-8")
+    with pytest.raises(EmbedLabError, match="not valid YAML"):
+        load_study(str(path))

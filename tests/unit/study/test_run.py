@@ -1,0 +1,192 @@
+"""Running a study: cells written down one by one, killed at any moment, and going on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import replace
+
+import pytest
+from support.studies import SMALL, findings
+
+from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.study import run
+from embedlab.study.definition import study_from
+from embedlab.study.findings import report_of
+from embedlab.study.folder import StudyFolder
+from embedlab.training import checkpoints
+
+
+@pytest.fixture(scope="module")
+def small(tiny_folder):
+    return study_from(SMALL | {"backbone": str(tiny_folder)}, "small")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies") / "undisturbed"
+    said = []
+    run.run(small, folder, say=said.append, command="embedlab study small.yaml")
+    return folder, said
+
+
+def test_every_cell_says_what_it_comes_from(undisturbed, small):
+    folder, said = undisturbed
+    cells = StudyFolder(small, folder).cells()
+    assert [(c["label"], c["seed"]) for c in cells] == [
+        (str(d), seed) for seed in (0, 1) for d in small.designs
+    ]
+    for cell in cells:
+        assert cell["status"] == "done", cell.get("error")
+        assert cell["seconds"] > 0
+        assert cell["command"] == "embedlab study small.yaml"
+        assert cell["backbone"]["precision"] == "float32"
+        assert set(cell["versions"]) >= {"python", "torch", "transformers", "peft", "mteb"}
+        assert len(cell["data"]["sha256"]) == 64
+        assert len(cell["history"]) == small.recipe.steps + 1
+        assert [task["id"] for task in cell["tasks"]] == [task.id for task in small.tasks]
+    known = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert all(task["sha256"] for task in known["tasks"])
+    assert not list((folder / "work").glob("*"))
+    assert any("6 left out because they stand in an evaluation corpus" in line for line in said)
+
+
+def test_seeds_train_different_heads_and_the_same_seed_the_same(undisturbed, small, tmp_path):
+    folder, _ = undisturbed
+    first, again = (
+        {(c["label"], c["seed"]): c["tasks"] for c in StudyFolder(small, where).cells()}
+        for where in (folder, _second(small, tmp_path))
+    )
+    assert first == again
+    m5 = "bidirectional/multi_layer_trainable"
+    assert first[m5, 0] != first[m5, 1]
+
+
+def _patience(calls):
+    """Progress that stops the work after so many reports."""
+    left = iter(range(calls))
+
+    def progress(done, total, what):
+        if next(left, None) is None:
+            raise Cancelled
+
+    return progress
+
+
+def _second(small, tmp_path):
+    folder = tmp_path / "again"
+    run.run(small, folder)
+    return folder
+
+
+def test_a_cancelled_study_goes_on_to_the_same_report(undisturbed, small, tmp_path):
+    """Cancelled in turn in every place where progress is reported, a little further each time."""
+    folder = tmp_path / "stopped"
+    stops = 0
+    for allowed in range(60, 9000, 150):
+        try:
+            run.run(small, folder, progress=_patience(allowed))
+            break
+        except Cancelled:
+            stops += 1
+    assert stops > 1
+    assert findings(folder) == findings(undisturbed[0])
+
+
+def test_heads_go_on_to_the_same_report(small, tmp_path):
+    heads = replace(small, recipe=replace(small.recipe, mode="head"))
+    run.run(heads, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "part")
+    for cell in heads.cells[2:]:
+        (tmp_path / "part" / "cells" / f"{cell.name}.json").unlink()
+    run.run(heads, tmp_path / "part")
+    assert findings(tmp_path / "part") == findings(tmp_path / "whole")
+
+
+def test_a_folder_of_another_study_is_refused_and_kept(undisturbed, small):
+    folder, _ = undisturbed
+    before = sorted(folder.rglob("*.json"))
+    other = replace(small, seeds=(7,))
+    with pytest.raises(EmbedLabError, match="results of another study"):
+        run.run(other, folder)
+    assert sorted(folder.rglob("*.json")) == before
+
+
+def test_other_pairs_than_when_it_began_are_refused(undisturbed, small, tmp_path):
+    folder = tmp_path / "moved"
+    shutil.copytree(undisturbed[0], folder)
+    about = json.loads((folder / "study.json").read_text())
+    about["data"]["sha256"] = "0" * 64
+    (folder / "study.json").write_text(json.dumps(about))
+    with pytest.raises(EmbedLabError, match="holds other pairs than when the study"):
+        run.run(small, folder)
+    about["tasks"][0]["sha256"] = "0" * 64
+    (folder / "study.json").write_text(json.dumps(about))
+    with pytest.raises(EmbedLabError, match="measured on other texts"):
+        run.run(small, folder)
+
+
+def test_a_damaged_checkpoint_is_started_over(undisturbed, small, tmp_path):
+    folder = tmp_path / "damaged"
+    shutil.copytree(undisturbed[0], folder)
+    cell = next(cell for cell in small.cells if cell.kind == "trained")
+    (folder / "cells" / f"{cell.name}.json").unlink()
+    work = folder / "work" / cell.name
+    work.mkdir(parents=True)
+    (work / checkpoints.CHECKPOINT).write_bytes(b"no checkpoint")
+    run.run(small, folder)
+    assert findings(folder) == findings(undisturbed[0])
+
+
+def test_a_folder_with_other_things_is_refused(small, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
+    with pytest.raises(EmbedLabError, match="other things than a study"):
+        run.run(small, tmp_path)
+
+
+def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, monkeypatch):
+    """Memory cannot be made to run out for one design alone, so its error is raised by hand."""
+    plain = run.embed
+
+    def scarce(texts, design, *arguments, **more):
+        if design.pooling == "mean":
+            raise MemoryError
+        return plain(texts, design, *arguments, **more)
+
+    folder = tmp_path / "scarce"
+    untrained = replace(small, recipe=None, designs=small.designs[::2])
+    monkeypatch.setattr(run, "embed", scarce)
+    cells = run.run(untrained, folder)
+    assert [c["status"] for c in cells] == ["done", "failed"]
+    assert "memory did not suffice" in cells[1]["error"]
+    report = report_of(folder)
+    assert [r.status for r in report.ran].count("failed") == 1
+    assert any("1 of 2 cells are not done" in note for note in report.notes)
+    monkeypatch.setattr(run, "embed", plain)
+    assert [c["status"] for c in run.run(untrained, folder)] == ["done", "done"]
+
+
+def test_a_half_written_file_is_no_cell(small, tmp_path):
+    folder = tmp_path / "torn"
+    untrained = replace(small, recipe=None, designs=small.designs[::2])
+    run.run(untrained, folder)
+    torn = next((folder / "cells").glob("*.json"))
+    whole = json.loads(torn.read_text(encoding="utf-8"))
+    torn.write_text(torn.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    (folder / "cells" / f"{torn.name}.part").write_text("{", encoding="utf-8")
+    run.run(untrained, folder)
+    assert json.loads(torn.read_text(encoding="utf-8"))["tasks"] == whole["tasks"]
+
+
+def test_a_task_that_cannot_be_had_is_said_before_anything_is_trained(small, tmp_path):
+    with pytest.raises(EmbedLabError, match="STS12"):
+        run.run(replace(small, mteb=("STS12",)), tmp_path / "hub")
+    assert not (tmp_path / "hub" / "cells").exists()
+
+
+def test_training_data_that_is_not_there_is_said(small, tmp_path):
+    started = time.perf_counter()
+    with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
+        run.run(replace(small, data="nowhere.csv"), tmp_path / "none")
+    assert time.perf_counter() - started < 30

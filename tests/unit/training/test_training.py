@@ -1,0 +1,416 @@
+"""Training on tiny random models: what must be exact is exact."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+import torch
+from support.models import tiny_backbone, words
+from support.pairs import TEXTS, pair_set, recipe
+from torch.nn import functional as F
+
+from embedlab import Design, embed
+from embedlab.errors import EmbedLabError
+from embedlab.models import scheduler
+from embedlab.models.adapter import with_adapter
+from embedlab.models.run_folder import load_run
+from embedlab.training.checkpoints import CHECKPOINT, resume, save_checkpoint, save_run
+from embedlab.training.lora import SplitModel, add_lora
+from embedlab.training.passes import Packer, WholePass
+from embedlab.training.recipe import recipe_from
+from embedlab.training.training import Training
+
+
+def trained(design: str, backbone=None, pairs=None, **changes) -> Training:
+    training = Training(
+        backbone or tied(), Design.parse(design), pairs or pair_set(), recipe(**changes)
+    )
+    list(training.run())
+    return training
+
+
+def tied():
+    """MNTP predicts with the embedding, where it is also the language-model head."""
+    backbone = tiny_backbone()
+    backbone.model.config.tie_word_embeddings = True
+    return backbone
+
+
+def weights(training: Training) -> list[torch.Tensor]:
+    return [p.detach().clone() for p in training.parameters]
+
+
+def assert_close(one, other, atol: float) -> None:
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, atol=atol, rtol=atol)
+
+
+DESIGNS = ["causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/weighted_mean@2"]
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_lora_changes_the_vectors_and_not_the_backbone_it_came_from(design):
+    backbone, parsed = tiny_backbone(), Design.parse(design)
+    before = embed(TEXTS, parsed, backbone)
+    result = trained(design, backbone).result()
+    assert abs(embed(TEXTS, parsed, result) - before).max() > 1e-4
+    backbone.cache = type(backbone.cache)(10**8)
+    assert (embed(TEXTS, parsed, backbone) == before).all()
+
+
+def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
+    """One step without dropout against a single graph over the whole padded batch."""
+    backbone, design = tiny_backbone(), Design.parse("bidirectional/mean")
+    pairs = pair_set(6)
+    options = {"steps": 1, "batch": 4, "held_out": 0, "lora_dropout": 0.0, "clip": 0}
+    training = Training(backbone, design, pairs, recipe(**options))
+    seen: list[torch.Tensor] = []
+    training.optimizer.step = lambda: seen.extend(p.grad.clone() for p in training.parameters)
+    training.optimizer.zero_grad = lambda **_: None
+    (_, step) = list(training.run())
+
+    other = Training(tiny_backbone(), design, pairs, recipe(**options))
+    chosen = other.batch(0)
+    sides = []
+    for part in (pairs.anchors, pairs.positives):
+        batch = other.base.tokenizer(
+            [f"{part[i]} </s>" for i in chosen], padding=True, return_tensors="pt"
+        )
+        hidden = other.adapter.base_model.model(
+            **{k: v for k, v in batch.items() if k != "token_type_ids"}, is_causal=False
+        ).last_hidden_state
+        mask = batch["attention_mask"][..., None].float()
+        sides.append(F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1))
+    loss = F.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(4))
+    loss.backward()
+    assert step.loss == pytest.approx(float(loss.detach()), abs=1e-5)
+    assert_close(seen, [p.grad for p in other.parameters], 1e-5)
+
+
+@pytest.mark.parametrize("negatives", [False, True])
+@pytest.mark.parametrize("design", ["causal/eos", "M5"])
+def test_cached_gradients_train_like_plain_ones(design, negatives):
+    """The same dropout too: a micro-batch that is run twice draws the same."""
+    pairs = pair_set(negatives=negatives)
+    plain = trained(design, pairs=pairs, keep_tokens=10**6)
+    cached = trained(design, pairs=pairs, keep_tokens=0)
+    assert_close(weights(cached), weights(plain), 1e-5)
+
+
+def test_the_size_of_the_micro_batches_changes_nothing_but_dropout():
+    one = trained("causal/eos", micro_tokens=10**4, lora_dropout=0.0)
+    many = trained("causal/eos", micro_tokens=8, lora_dropout=0.0)
+    assert_close(weights(many), weights(one), 1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma3_text"])
+@pytest.mark.parametrize("design", ["causal/mean", "M5"])
+def test_the_top_layers_train_alike_whether_the_lower_ones_are_kept_or_run(architecture, design):
+    """The reference runs the whole backbone every time; LoRA is on its top two layers."""
+    kept = trained(design, tiny_backbone(architecture), mode="top_layers")
+    whole = Training(
+        tiny_backbone(architecture), Design.parse(design), pair_set(), recipe(mode="top_layers")
+    )
+    whole.pooler.source = WholePass(whole.live, whole.design)
+    list(whole.run())
+    assert_close(weights(kept), weights(whole), 1e-5)
+
+
+def test_layers_that_cannot_be_parted_are_refused():
+    backbone = tiny_backbone("gpt2")
+    with pytest.raises(EmbedLabError, match="gpt2"):
+        SplitModel(backbone, 2)
+
+
+@pytest.mark.parametrize("mode", ["lora", "head"])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(mode):
+    torch.manual_seed(123)
+    one = weights(trained("M5", mode=mode))
+    torch.manual_seed(456)
+    two = weights(trained("M5", mode=mode))
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    other = weights(trained("M5", mode=mode, seed=1))
+    assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(("design", "changes"), [("M5", {}), ("M4", {"mntp_steps": 3})])
+def test_resuming_is_exact(tmp_path, design, changes):
+    straight = trained(design, steps=6, **changes)
+    first = Training(tied(), Design.parse(design), pair_set(), recipe(steps=6, **changes))
+    for step in first.run():
+        if step.number == 4:
+            break
+    save_checkpoint(first, tmp_path)
+    second = Training(tied(), Design.parse(design), pair_set(), recipe(steps=6, **changes))
+    # Two loads of one backbone have one key; two tiny random ones do not.
+    second.base.key = first.base.key
+    assert resume(second, tmp_path)
+    assert [s.number for s in second.history] == [0, 1, 2, 3, 4]
+    list(second.run())
+    assert all(torch.equal(a, b) for a, b in zip(weights(straight), weights(second), strict=True))
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    first = trained("causal/eos")
+    save_checkpoint(first, tmp_path)
+    other = Training(first.base, first.design, pair_set(), recipe(lr=2e-2))
+    with pytest.raises(EmbedLabError, match="recipe"):
+        resume(other, tmp_path)
+    (tmp_path / CHECKPOINT).write_bytes(b"half a")
+    with pytest.raises(EmbedLabError, match="damaged"):
+        resume(other, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("design", "mode"),
+    [
+        ("causal/eos", "lora"),
+        ("causal/eos", "top_layers"),
+        ("M3", "lora"),
+        ("M3", "top_layers"),
+        ("M3", "head"),
+    ],
+)
+def test_saving_and_loading_is_exact(tmp_path, design, mode):
+    parsed = Design.parse(design)
+    backbone = tiny_backbone()
+    training = trained(design, backbone, mode=mode)
+    about = save_run(training, tmp_path / "run", "tiny")
+    assert about == json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    loaded, _ = load_run(tmp_path / "run", backbone)
+    assert (embed(TEXTS, parsed, loaded) == embed(TEXTS, parsed, training.result())).all()
+    with pytest.raises(EmbedLabError, match="finished"):
+        save_run(training, tmp_path / "run", "tiny")
+
+
+def test_a_run_for_another_backbone_is_refused(tmp_path):
+    from transformers import AutoConfig, AutoModel
+
+    from embedlab import Backbone
+
+    save_run(trained("M3"), tmp_path / "run", "tiny")
+    config = AutoConfig.for_model(
+        "llama", vocab_size=120, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2,
+    )  # fmt: skip
+    small = Backbone(
+        AutoModel.from_config(config), tiny_backbone().tokenizer, name="small", max_length=64
+    )
+    with pytest.raises(EmbedLabError, match="another backbone"):
+        load_run(tmp_path / "run", small)
+
+
+def test_a_head_alone_shares_the_hidden_states_and_not_the_vectors():
+    backbone, design = tiny_backbone(), Design.parse("M3")
+    result = trained("M3", backbone, mode="head").result()
+    assert result.key == backbone.key
+    assert result.version(design) != backbone.version(design)
+    assert result.head(design).trained
+    assert not backbone.head(design).trained
+
+
+def test_m2_keeps_its_query_and_key_weights_but_for_weight_decay():
+    training = Training(
+        tiny_backbone(), Design.parse("M2"), pair_set(), recipe(mode="head", weight_decay=0.0)
+    )
+    before = training.head.query.weight.detach().clone()
+    list(training.run())
+    assert torch.equal(training.head.query.weight, before)
+    assert not torch.equal(
+        training.head.value.weight, Training(
+            tiny_backbone(), Design.parse("M2"), pair_set(), recipe(mode="head")
+        ).head.value.weight
+    )  # fmt: skip
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights():
+    training = trained("causal/eos")
+    with torch.no_grad():
+        training.parameters[0].fill_(float("nan"))
+    good = [p.clone() for p in training.good]
+    training.done -= 1
+    list(training.run())
+    assert "lower learning rate" in training.failed
+    assert_close(weights(training), good, 0)
+
+
+def test_an_mntp_loss_is_that_of_predicting_masked_tokens_from_the_token_before():
+    from embedlab.training import mntp
+
+    backbone = tied()
+    adapter = add_lora(backbone, recipe(lora_dropout=0.0))
+    live = with_adapter(backbone, adapter, "live")
+    encoded = live.encode(["w1 w2 w3 w4 w5", "w7 w8 w9"])
+    loss = mntp.backward(live, encoded, [[0], [1]], 5)
+
+    chosen = mntp.masked([6, 4], 5)
+    assert all(1 <= t < length for row, length in zip(chosen, (6, 4), strict=True) for t in row)
+    assert all(chosen)
+    total, n = 0.0, 0
+    for row, encoded_text in enumerate(encoded):
+        ids = torch.tensor(encoded_text.ids)
+        inputs = ids.clone()
+        inputs[chosen[row]] = mntp.blank_id(live)
+        states = live.model(inputs[None], is_causal=False).last_hidden_state[0]
+        logits = states @ live.model.get_input_embeddings().weight.T
+        for t in chosen[row]:
+            total += float(F.cross_entropy(logits[t - 1][None], ids[t][None]).detach())
+            n += 1
+    assert loss == pytest.approx(total / n, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("design", "changes", "message"),
+    [
+        ("causal/eos", {"mode": "head"}, "no trainable head"),
+        ("causal/eos", {"mntp_steps": 5}, "causal"),
+        ("M5", {"mntp_steps": 5, "mode": "head"}, "leaves"),
+        ("causal/eos", {"mode": "top_layers", "top_layers": 4}, "4 layers"),
+        ("causal/eos", {"steps": 0}, "steps is 0"),
+        ("causal/eos", {"steps": 10**9}, "steps"),
+        ("causal/eos", {"lr": float("nan")}, "must be a number"),
+        ("causal/eos", {"mode": "everything"}, "lora, top_layers, head"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(design, changes, message):
+    with pytest.raises(EmbedLabError, match=message):
+        Training(tiny_backbone(), Design.parse(design), pair_set(), recipe(**changes))
+
+
+def test_stopping_in_the_first_step_leaves_the_backbone_as_it_was():
+    backbone, design = tiny_backbone(), Design.parse("causal/eos")
+    training = Training(backbone, design, pair_set(), recipe())
+    for step in training.run():
+        assert step.number == 0
+        break
+    assert (embed(TEXTS, design, training.result()) == embed(TEXTS, design, backbone)).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target_modules": "(a+)+$"},
+        {"target_modules": ["embed_tokens"]},
+        {"r": "many"},
+        {"r": None},
+    ],
+)
+def test_an_adapter_config_of_a_stranger_is_refused(tmp_path, change):
+    backbone = tiny_backbone()
+    save_run(trained("M3", backbone), tmp_path / "run", "tiny")
+    path = tmp_path / "run" / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
+    with pytest.raises(EmbedLabError, match="another backbone"):
+        load_run(tmp_path / "run", backbone)
+
+
+@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
+@pytest.mark.parametrize(
+    "architecture", ["llama", "qwen2", "qwen3", "mistral", "gemma3_text", "gpt2"]
+)
+def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
+    backbone = tiny_backbone(architecture)
+    packer = Packer(backbone, attention)
+    assert packer.packs
+    batch = backbone.encode(["w1 w2 w3 w4 w5", "w9", "w7 w8 w6"])
+    layout = packer.layout(batch)
+    assert layout.ids.shape == (1, sum(len(e.ids) for e in batch))
+    found = packer.states(layout)
+    for row, encoded in enumerate(batch):
+        alone = backbone.model(
+            torch.tensor([encoded.ids]),
+            is_causal=attention == "causal",
+            output_hidden_states=True,
+            use_cache=False,
+        ).hidden_states
+        for one, other in zip(alone, found, strict=True):
+            together = layout.unpack(other)[row][layout.real[row]]
+            torch.testing.assert_close(together, one[0], atol=1e-4, rtol=1e-4)
+
+
+def test_where_attention_cannot_take_a_row_apart_texts_are_padded():
+    backbone = tiny_backbone()
+    attention = backbone.model.layers[1].self_attn
+    whole = attention.forward
+    attention.forward = lambda *args, apart=None, **kwargs: whole(*args, **kwargs)
+    packer = Packer(backbone, "causal")
+    assert not packer.packs
+    assert packer.layout(backbone.encode(["w1 w2", "w3"])).ids.shape == (2, 3)
+    assert backbone.config._attn_implementation == "sdpa"
+
+
+def test_a_forward_pass_lets_who_waits_go_first_and_neither_disturbs_the_other(monkeypatch):
+    backbone = tiny_backbone()
+    adapter = add_lora(backbone, recipe_from("cpu", lora_dropout=0.5))
+    trained = with_adapter(backbone, adapter, "trained")
+    adapter.train()
+    packer, found = Packer(trained, "causal"), []
+    layout = packer.layout(backbone.encode(["w1 w2 w3", "w4"]))
+    torch.manual_seed(3)
+    alone = packer.states(layout)
+    expected = tiny_backbone().states(["w5 w6 w7"], "bidirectional").rows[0].bank
+
+    def query() -> None:
+        found.append(backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
+
+    monkeypatch.setattr(scheduler, "BREATH", 0)
+    other = threading.Thread(target=query)
+    done_at = []
+    layers = trained.model.layers
+    layers[1].register_forward_hook(lambda *_: done_at.append(len(found)))
+    with backbone.lock.later():
+        other.start()
+        while not backbone.lock._waiting:
+            time.sleep(0.001)
+        torch.manual_seed(3)
+        disturbed = packer.states(layout)
+    other.join(5)
+    assert done_at == [1]  # before the second layer was through
+    torch.testing.assert_close(found[0], expected)
+    for one, two in zip(alone, disturbed, strict=True):
+        assert torch.equal(one, two)
+    assert not any(layer._forward_pre_hooks for layer in layers)
+
+
+def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
+    monkeypatch.setattr(scheduler, "BREATH", 0)
+    backbone = tiny_backbone()
+    backbone.model.requires_grad_(True)
+    packer, order = Packer(backbone, "causal"), []
+
+    def query() -> None:
+        with backbone.lock:
+            order.append("query")
+
+    other = threading.Thread(target=query)
+    with backbone.lock.later():
+        hidden = packer.states(packer.layout(backbone.encode(["w1 w2 w3", "w4"])))
+        other.start()
+        while not backbone.lock._waiting:
+            time.sleep(0.001)
+        hidden[1].register_hook(lambda gradient: order.append("first layer"))
+        hidden[-1].sum().backward()
+    other.join(5)
+    assert order == ["query", "first layer"]
+
+
+def test_a_recipe_for_a_gpu_is_cut_to_what_a_cpu_takes():
+    training = Training(tiny_backbone(), Design.parse("M1"), pair_set(), recipe(micro_tokens=10**6))
+    encoded = training.pooler.encode([(text, False) for text in words(*[60] * 40)])
+    parts = training.pooler.parts(encoded)
+    assert len(parts) == 3  # 40 texts of 61 tokens, 1,024 at once
+    assert max(sum(len(encoded[i].ids) for i in part) for part in parts) <= 1024
+
+
+def test_rows_are_evenly_full_and_no_text_is_lost():
+    packer = Packer(tiny_backbone(), "causal")
+    lengths = [30, 3, 17, 8, 8, 25, 2, 50]
+    parts = packer.parts(lengths, 60)
+    assert sorted(i for part in parts for i in part) == list(range(len(lengths)))
+    # 143 tokens in three rows: 50, 30 + 8 + 8, 25 + 17, and the shortest where room is left
+    assert sorted(sum(lengths[i] for i in part) for part in parts) == [46, 47, 50]
+    assert packer.parts([5], 60) == [[0]]

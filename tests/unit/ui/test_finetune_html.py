@@ -1,0 +1,88 @@
+"""What the Fine-tune tab says of a training and of its scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from embedlab.analysis.tasks import QUICK_TASKS
+from embedlab.data.pairs import PairSet
+from embedlab.errors import EmbedLabError
+from embedlab.lab.config import Limits
+from embedlab.lab.run import DONE, TRAINING, LiveRun, Request
+from embedlab.lab.run_queue import LiveRuns
+from embedlab.models.design import Design
+from embedlab.training.history import Step
+from embedlab.training.recipe import Recipe
+from embedlab.ui.tabs.finetune.html import before_after, duration, forecast, status
+
+PAIRS = PairSet(id="p", title="<b>pairs", anchors=("a", "b"), positives=("c", "d"))
+
+
+def request() -> Request:
+    return Request(backbone_id="smollm2-135m", design=Design(), pairs=PAIRS, recipe=Recipe())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(1, "about 5 s"), (33, "about 35 s"), (61, "about 1 min"), (7300, "about 2 h")],
+)
+def test_durations_are_round(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_forecast_says_when_pairs_repeat() -> None:
+    words = forecast(Recipe(steps=10, batch=16, mntp_steps=5), 32, "about 1 min", Limits())
+    assert "5 MNTP steps, then 10 steps of 16 pairs; every pair is seen 5 times" in words
+    assert "every pair" not in forecast(Recipe(steps=1), 32, "about 1 min", Limits())
+
+
+def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
+    run = LiveRun("run:x", request(), Path("nowhere"), total=40)
+    assert "2 trainings before it" in status(run, 2, Limits())
+    run.state, run.history = TRAINING, (Step(10, "contrastive", 1.0, 1e-4, 50, 2.0),)
+    words = status(run, 0, Limits(keep_runs_minutes=7))
+    assert "step 10 of 40 · about 1 min left" in words
+    assert "You may close this page" in words and "kept for 7 minutes" in words
+    assert "<b>" not in words
+    run.state, run.message = DONE, "It is <i>over</i>."
+    words = status(run, 0, Limits())
+    assert "&lt;i&gt;over" in words and "Nothing was learned" in words
+
+
+def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
+    def row(title: str, separable: bool) -> dict[str, object]:
+        return {
+            "task": title,
+            "measure": "spearman",
+            "n": 200,
+            "before": [0.25, 0.2, 0.3],
+            "after": [None, None, None],
+            "difference": [0.125, 0.1, 0.15],
+            "separable": separable,
+        }
+
+    words = before_after(
+        [row(QUICK_TASKS[0].title, True), row("<script>", False)], ["stsb"], "about"
+    )
+    first, second = words.split("<tr>")[2:]
+    assert "in-domain" in first and "in-domain" not in second
+    assert "25.0" in first and "[20.0 … 30.0]" in first and "+12.5" in first
+    assert ">separable" in first and ">not separable" in second
+    assert "<td>–</td>" in first and "<script>" not in words
+
+
+def test_what_cannot_be_brought_back_leaves_nothing(tmp_path: Path) -> None:
+    runs = LiveRuns(lambda *_: None, Limits())
+    folders = []
+
+    def bring(saved: Path) -> None:
+        saved.mkdir(parents=True)
+        folders.append(saved)
+        raise EmbedLabError("It does not fit.")
+
+    with pytest.raises(EmbedLabError, match="does not fit"):
+        runs.adopt(request(), bring)
+    assert not folders[0].parent.exists()
+    runs.close()

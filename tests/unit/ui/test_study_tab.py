@@ -1,0 +1,156 @@
+"""The Study tab without a browser: what it opens on, what it lets in, what its choices change."""
+
+from __future__ import annotations
+
+import json
+import time
+import types
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from support.study_reports import HOSTILE, made_up
+
+from embedlab.errors import EmbedLabError
+from embedlab.lab.config import Limits
+from embedlab.render.study_page import FILES
+from embedlab.study.report import Report
+from embedlab.study.uploaded_report import opened
+from embedlab.ui.tabs.study.tab import EVERY_PAIR, OWN, SHIPPED, StudyTab
+
+MB = 10**6
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return made_up()
+
+
+@pytest.fixture
+def shipped(report: Report, tmp_path: Path) -> Path:
+    path = tmp_path / "report.json"
+    path.write_text(report.to_json())
+    return path
+
+
+def tab_on(path: Path) -> StudyTab:
+    with gr.Blocks(), gr.Tab("Study") as tab:
+        return StudyTab(tab, Limits(max_upload_mb=1), path)
+
+
+def test_it_opens_on_the_shipped_results_once_and_quickly(shipped: Path, report: Report) -> None:
+    tab = tab_on(shipped)
+    start = time.perf_counter()
+    view = tab._first("")
+    assert time.perf_counter() - start < 2
+    assert view[tab.which] == SHIPPED and view[tab.own] is None and view[tab.empty] == ""
+    assert "made up" in view[tab.head] and view[tab.summary].count("<tr>") == 1 + len(report.models)
+    assert view[tab.category]["choices"] == ["STS", "Clustering"]
+    assert "embedlab study made-up.yaml --out results" in view[tab.code]
+    assert set(tab._first(SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
+    shipped.unlink()
+    assert tab._first("")[tab.which] == SHIPPED  # nor read again
+
+
+def test_without_shipped_results_it_says_how_to_get_some(tmp_path: Path) -> None:
+    tab = tab_on(tmp_path / "none.json")
+    view = tab._first("")
+    assert "embedlab study minutes" in view[tab.empty] and view[tab.which] == ""
+    assert view[tab.body]["visible"] is False
+
+
+def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report: Report) -> None:
+    tab = tab_on(shipped)
+    view = tab._choose(SHIPPED, None, "STS", "causal/eos", "")
+    assert view[tab.gains]["figure"]["data"][0]["name"] == "separable"
+    assert "n = 9 datasets" in json.dumps(view[tab.gains]["figure"])
+    lines = view[tab.matrix]["csv"].splitlines()
+    assert len(lines) == 2 + 6 and "study made up" in lines[0]
+    assert view[tab.task]["value"] == "sts-0" and len(view[tab.task]["choices"]) == 9
+    view = tab._choose(SHIPPED, None, "Clustering", EVERY_PAIR, "sts-0")
+    assert view[tab.matrix] is None and "at least 6 are needed" in view[tab.verdicts]
+    assert len(view[tab.gains]["csv"].splitlines()) == 2 + 6
+    assert view[tab.task]["value"] == "news"
+    view = tab._choose_task(SHIPPED, None, "causal/mean", "sts-3")
+    rows = view[tab.task_gains]["csv"].splitlines()[2:]
+    assert len(rows) == 3 and all(row.startswith("causal/mean,") for row in rows)
+    gain = next(
+        one
+        for one in report.within_tasks
+        if (one.task, one.a, one.b) == ("sts-3", "causal/eos", "causal/mean")
+    )
+    assert float(next(r for r in rows if ",causal/eos," in r).split(",")[3]) == pytest.approx(
+        -gain.difference, rel=1e-5
+    )
+
+
+def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
+    shipped: Path, report: Report, tmp_path: Path
+) -> None:
+    tab, path = tab_on(shipped), tmp_path / "own.json"
+    path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
+    view = tab._open(str(path))
+    assert view[tab.which] == OWN and view[tab.own].name == HOSTILE
+    assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
+    assert "made up" in tab._first("")[tab.head]  # nobody else sees it
+    assert tab._open(None)[tab.which] == SHIPPED
+    with pytest.raises(EmbedLabError, match="open its file again"):
+        tab._choose(OWN, None, "STS", "causal/eos", "")  # kept for an hour only
+
+
+def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report) -> None:
+    tab = tab_on(shipped)
+
+    def take(data: Any) -> dict[str, Any]:
+        return tab._take(SHIPPED, None, types.SimpleNamespace(_data=data))
+
+    for name, made in FILES.items():
+        assert take({"name": name})["text"] == made(report)
+    for data in ({"name": "../study.json"}, {}, None, "report.json"):
+        with pytest.raises(EmbedLabError, match="no such file"):
+            take(data)
+
+
+def changed(report: Report, **values: Any) -> str:
+    return json.dumps(json.loads(report.to_json()) | values)
+
+
+def test_what_is_no_report_is_refused_in_a_sentence(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    for text in ("", "not json", "[]", '{"name": "x"}'):
+        path.write_text(text)
+        with pytest.raises(EmbedLabError, match="holds no study report"):
+            opened(path, MB)
+    path.write_bytes(b" " * (MB + 1))
+    with pytest.raises(EmbedLabError, match="up to 1 MB can be opened"):
+        opened(path, MB)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value"),
+    [
+        ("scores", "model", 99),
+        ("scores", "model", -1),
+        ("scores", "task", "elsewhere"),
+        ("scores", "score", float("nan")),
+        ("tasks", "category", "elsewhere"),
+        ("summary", "means", []),
+        ("within_tasks", "a", "<script>"),
+        ("models", "label", "neither/nor"),
+        ("curves", "label", "x"),
+    ],
+)
+def test_a_report_that_contradicts_itself_is_refused(
+    report: Report, tmp_path: Path, part: str, key: str, value: Any
+) -> None:
+    rows = json.loads(report.to_json())[part]
+    rows[-1][key] = value
+    path = tmp_path / "report.json"
+    path.write_text(changed(report, **{part: rows}))
+    with pytest.raises(EmbedLabError, match=r"report\.json"):
+        opened(path, MB)
+    path.write_text(changed(report, alpha=2.0))
+    with pytest.raises(EmbedLabError, match="contradict"):
+        opened(path, MB)

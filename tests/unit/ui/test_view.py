@@ -1,0 +1,252 @@
+"""A and B on two models: every view takes each side from its own."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+
+import gradio as gr
+import numpy as np
+import pytest
+from support.models import tiny_backbone, words
+
+from embedlab import Backbone, embed
+from embedlab.data.corpus import Corpus
+from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.lab.config import BackboneEntry, Config, Limits
+from embedlab.lab.lab import Lab
+from embedlab.models.design import Design
+from embedlab.progress import Progress, silent
+from embedlab.ui.shared import code, html
+from embedlab.ui.shared.session import Sessions
+from embedlab.ui.shared.sidebar import OWN, Sidebar
+from embedlab.ui.shared.slider import Slider
+from embedlab.ui.shared.view import Pair, Workbench
+from embedlab.ui.tabs.inside.tab import InsideTab
+from embedlab.ui.tabs.map import MapTab
+from embedlab.ui.tabs.retrieve import RetrieveTab
+from embedlab.ui.tabs.similarity import TYPED, SimilarityTab
+
+RUN = "run:1"
+TEXTS = tuple(words(*range(3, 23)))
+CORPUS = Corpus(
+    id=OWN,
+    title="Words",
+    texts=TEXTS,
+    fields={"kind": tuple(str(i % 2) for i in range(20))},
+    queries=(TEXTS[4], TEXTS[7]),
+    relevant=(frozenset({4}), frozenset({7})),
+)
+CONTROLS = ["causal", "mean", -1, False, "", ""]
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Backbone]:
+    trained = tiny_backbone("qwen2", seed=1)
+    trained.name = "tiny + <my run>"
+    return {"tiny": tiny_backbone(), RUN: trained}
+
+
+class TwoModels(Lab):
+    """A Lab with a backbone and a visitor's run, both there already."""
+
+    models: dict[str, Backbone]
+
+    def backbone(self, backbone_id: str = "", progress: Progress = silent) -> Backbone:
+        return self.models[backbone_id or "tiny"]
+
+
+@pytest.fixture(scope="module")
+def lab(models) -> Lab:
+    limits = Limits(state_disk_mb=0)
+    lab = TwoModels(
+        Config(backbones=(BackboneEntry(id="tiny"),), default_backbone="tiny", limits=limits)
+    )
+    lab.models = models
+    return lab
+
+
+@pytest.fixture(scope="module")
+def tabs(lab) -> dict[str, object]:
+    with gr.Blocks():
+        bench = Workbench(lab, Sidebar(lab, Sessions()), Sessions())
+        chart = MapTab(bench)
+        return {
+            "bench": bench,
+            "map": chart,
+            "retrieve": RetrieveTab(bench),
+            "similarity": SimilarityTab(bench, chart.lasso),
+            "inside": InsideTab(bench),
+        }
+
+
+def pair_on(tabs, model_a: str, model_b: str) -> Pair:
+    values = ["tiny", model_a, model_b, OWN, CORPUS, 20, 0, *CONTROLS, *CONTROLS]
+    return tabs["bench"].pair(values, silent)
+
+
+@pytest.fixture(scope="module")
+def pair(tabs) -> Pair:
+    return pair_on(tabs, "", RUN)
+
+
+def test_each_side_is_embedded_by_its_own_model(pair, models):
+    design = Design.parse("causal/mean")
+    for side, backbone in zip((pair.a, pair.b), models.values(), strict=True):
+        np.testing.assert_allclose(side.vectors, embed(TEXTS, design, backbone), atol=1e-6)
+    assert pair.backbone_ids == ("tiny", RUN) and not pair.one_backbone
+    assert pair.choice.backbone_ids == pair.backbone_ids
+
+
+def test_two_models_are_named_everywhere_and_one_only_once(pair, tabs):
+    assert pair.names == ("tiny-llama · causal/mean", "tiny + <my run> · causal/mean")
+    for words_ in (pair.caption("x"), pair.source("x")):
+        assert "tiny-llama" in words_ and "tiny + <my run>" in words_
+    line = html.source_line(*pair.backbones)
+    assert "tiny + &lt;my run&gt;" in line and line.count("source-line") == 2
+    same = pair_on(tabs, RUN, RUN)
+    assert same.one_backbone and same.names == ("causal/mean", "causal/mean")
+    assert html.source_line(*same.backbones).count("source-line") == 1
+    assert same.source("x").count("my run") == 1
+
+
+def test_a_query_is_embedded_by_each_sides_model(pair, lab, models):
+    lists = lab.retrieve("w1 w2", CORPUS, pair.a, pair.b, 5, pair.backbone_ids)
+    for hits, backbone in zip(lists, models.values(), strict=True):
+        query = embed(["w1 w2"], pair.a.design, backbone, query=True)[0]
+        cosines = embed(TEXTS, pair.a.design, backbone) @ query
+        assert [hit.id for hit in hits] == np.argsort(-cosines, kind="stable")[:5].tolist()
+
+
+def test_a_lasso_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
+    chart = tabs["map"]
+
+    def show(fingerprint: str) -> dict:
+        return chart.show(pair, [None, 15, 0.1, None, (fingerprint, [0, 2])], silent)
+
+    view = show(pair.corpus.fingerprint)
+    assert view[chart.map]["lasso"] == [0, 2]
+    assert view[chart.lasso] == (pair.corpus.fingerprint, [0, 2])
+    assert "2 of" in view[chart.neighbours]
+    other = show("another corpus")
+    assert other[chart.map]["lasso"] == [] and other[chart.lasso] is None
+
+
+def test_the_tabs_show_both_models(pair, tabs):
+    def show(tab: str, *values: object) -> dict:
+        return tabs[tab].show(pair, values, silent)
+
+    chart, view = tabs["map"], show("map", None, 15, 0.1, None, None)
+    assert view[chart.map]["b"]["title"] == pair.names[1]
+    found = show("retrieve", "w1 w2", 5, "")
+    assert "&lt;my run&gt;" in found[tabs["retrieve"].lists]
+    similarity = tabs["similarity"]
+    heat = show("similarity", TYPED, 10, False, "w1 w2\nw3 w4 w5", 1, 2, None)
+    for side, place in zip(pair.sides, (similarity.heat_a, similarity.heat_b), strict=True):
+        a, b = embed(["w1 w2", "w3 w4 w5"], side.design, side.backbone)
+        last = heat[place]["csv"].splitlines()[3].split(",")
+        assert float(last[2]) == pytest.approx(float(a @ b), abs=1e-5)
+
+
+def inside(tabs, pair: Pair, panel: str, values: Callable[[list], None] = lambda v: None) -> dict:
+    tab = tabs["inside"]
+    given = [panel, *(component.value for component in tab.inputs[1:])]
+    values(given)
+    return {key.elem_id: value for key, value in tab.show(pair, given, silent).items()}
+
+
+def test_the_inside_panels_read_each_sides_model(pair, tabs):
+    tokens = inside(tabs, pair, "tokens")["token-norms"]["csv"].splitlines()
+    names = {line.split(",")[0] for line in tokens[2:]}
+    assert names == set(pair.names)
+    proof = inside(tabs, pair, "mask", lambda v: v.__setitem__(slice(5, 7), ["w1 w2", "w1 w3"]))
+    assert html.escape("Shown on A's model, tiny-llama.") in proof["proof-verdict"]
+    assert "my run" not in proof["proof-causal"]["caption"]
+    assert "centre" in inside(tabs, pair, "shape")["shape-effect"]
+
+
+@pytest.mark.parametrize("side", ["A", "B"])
+def test_the_layer_lines_are_those_of_the_chosen_model(pair, tabs, side):
+    def choose(values: list) -> None:
+        values[4] = side
+
+    view = inside(tabs, pair, "layers", choose)
+    name = pair.backbones["AB".index(side)].name
+    assert view["layer-model"]["visible"]
+    assert html.escape(f"those of {side}'s model, {name}.") in view["layer-notes"]
+    assert f"layers of {name}" in view["layer-figure"]["caption"]
+
+
+def test_a_corpus_with_nothing_to_score_leads_to_one_that_has(tabs):
+    bare = Corpus(id=OWN, title="Bare", texts=TEXTS)
+    values = ["tiny", "", "", OWN, bare, 20, 0, *CONTROLS, *CONTROLS]
+    view = inside(tabs, tabs["bench"].pair(values, silent), "layers")
+    assert view["layer-figure"] is None and "has no scored pairs" in view["layer-notes"]
+    assert view["layer-elsewhere"]["visible"]
+    assert view["layer-elsewhere"]["value"] == "Switch to One word, several senses"
+
+
+def test_the_code_loads_what_is_on_the_table(pair, tabs):
+    for text in (
+        code.map_code(pair, 15, 0.1),
+        code.similarity_code(pair),
+        code.retrieve_code(pair, "w1"),
+    ):
+        compile(text, "shown", "exec")
+        assert "backbone_a = load_backbone('tiny')" in text
+        assert (
+            "backbone_b = load_backbone('path/to/run')  # the folder of 'tiny + <my run>'" in text
+        )
+        assert "embed(corpus.texts, design_b, backbone_b)" in text
+    same = code.map_code(pair_on(tabs, "", ""), 15, 0.1)
+    assert same.count("load_backbone(") == 1 and "backbone = load_backbone('tiny')" in same
+
+
+def test_runs_are_offered_once_there_are_some(tabs):
+    sidebar = tabs["bench"].sidebar
+    assert [update["visible"] for update in sidebar.offer_runs([])] == [False, False]
+    for update in sidebar.offer_runs([("tiny + my run", RUN)]):
+        assert update["visible"] and [value for _, value in update["choices"]] == ["", RUN]
+
+
+def test_a_repeated_question_is_asked_once(lab):
+    sessions, request = Sessions(), types.SimpleNamespace(session_hash="s")
+    progress = gr.Progress()
+    assert not sessions.repeats(request, "show", ["mean", CORPUS])
+    assert sessions.repeats(request, "show", ["mean", CORPUS])
+    assert not sessions.repeats(request, "show", ["eos", CORPUS])
+    assert not sessions.repeats(types.SimpleNamespace(session_hash="t"), "show", ["eos", CORPUS])
+    with pytest.raises(ValueError), sessions.work(request, "show", progress):
+        raise ValueError  # what went wrong may be asked again
+    assert not sessions.repeats(request, "show", ["eos", CORPUS])
+
+
+def test_stopping_says_whether_anything_ran():
+    sessions, request = Sessions(), types.SimpleNamespace(session_hash="s")
+    assert not sessions.stop(request)
+    with sessions.work(request, "show", gr.Progress()) as report:
+        report(1, 2, "working")
+        assert sessions.stop(request) and not sessions.stop(request)
+        with pytest.raises(Cancelled):
+            report(2, 2, "working")
+    with (
+        sessions.work(request, "show", gr.Progress()) as first,
+        sessions.work(request, "show", gr.Progress()) as second,
+    ):
+        second(1, 2, "the later one")
+        with pytest.raises(Cancelled):
+            first(1, 2, "the earlier one")
+    assert not sessions.stop(request)
+
+
+@pytest.mark.parametrize("value", [1, 101, None, "5"])
+def test_a_number_out_of_range_is_said_in_a_sentence(pair, tabs, value):
+    with pytest.raises(EmbedLabError, match=r"Neighbours is .*; choose 2 to 100\."):
+        tabs["map"].show(pair, (None, value, 0.1, None, None), silent)
+
+
+def test_a_sliders_bounds_are_for_the_eye():
+    slider = Slider(1, 10, step=1)
+    assert slider.preprocess(99) == 99
+    config = gr.Slider(1, 10, step=1).get_config()
+    assert slider.get_config().keys() == config.keys() and slider.get_block_name() == "slider"
