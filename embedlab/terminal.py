@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,7 +78,7 @@ def table(
 def progress_bar() -> Iterator[Progress]:
     """A progress callback that draws on stderr; silent where stderr is not a terminal."""
     if not sys.stderr.isatty():
-        yield silent
+        yield no_progress
         return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn

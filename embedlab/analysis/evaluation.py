@@ -23,7 +23,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.embedding import Vectors, embed
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 #: Ranks kept of every query's ranking, and those that nDCG looks at.
 NEAREST = 10
@@ -109,7 +109,7 @@ def evaluate(
     tasks: Sequence[Task] = QUICK_TASKS,
     *,
     persist: bool = True,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> tuple[TaskScore, ...]:
     """Score a backbone under a design; hidden states come from its cache where they are kept.
 
@@ -186,7 +186,7 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
 
 
 def before_and_after(
-    base: Backbone, trained: Backbone, design: Design, progress: Progress = silent
+    base: Backbone, trained: Backbone, design: Design, progress: Progress = no_progress
 ) -> tuple[Change, ...]:
     """What a training changed on the quick tasks; its states never reach the disk."""
     before = evaluate(base, design, progress=progress)

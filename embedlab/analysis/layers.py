@@ -19,7 +19,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.models.states import FIRST, LAST, REST_MEAN, REST_WEIGHTED, HiddenStates
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 #: The measures, with what each is taken over; ``auto`` takes the first that a corpus allows.
 MEASURES = {
@@ -126,7 +126,7 @@ def layer_quality(
     transform: str = "none",
     bootstrap: int = 200,
     seed: int = 0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> LayerQuality:
     """Score every layer under each attention mode and each pooling that reads a layer.
 

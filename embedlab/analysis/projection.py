@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from embedlab.analysis.retrieval import Floats, Neighbours, check_vectors, neighbours
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 UMAP_MINIMUM = 5  #: with fewer texts a neighbour graph says nothing, and a map is PCA's
 
@@ -90,7 +90,7 @@ def umap_pair(
     n_neighbors: int = 15,
     min_dist: float = 0.1,
     seed: int = 0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> tuple[Floats, Floats]:
     """Lay the same n texts out under two designs, (n, 2) each, so that the maps are comparable.
 

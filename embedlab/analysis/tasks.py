@@ -10,7 +10,7 @@ from embedlab.data.corpora import load_corpus
 from embedlab.data.corpus import Corpus
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 #: The paper's categories and what each is measured by.
 MEASURES = {
@@ -64,7 +64,7 @@ class Task:
         """What the category is measured by."""
         return MEASURES[self.category]
 
-    def corpus(self, progress: Progress = silent) -> Corpus:
+    def corpus(self, progress: Progress = no_progress) -> Corpus:
         """The sample: the same in every process.
 
         Raises:
@@ -160,7 +160,7 @@ STUDY_TASKS: dict[str, tuple[Task, ...]] = {
 }
 
 
-def without_evaluated(pairs: PairSet, progress: Progress = silent) -> PairSet:
+def without_evaluated(pairs: PairSet, progress: Progress = no_progress) -> PairSet:
     """Pairs less those that stand in a corpus of the quick tasks."""
     return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
 

@@ -31,7 +31,7 @@ from embedlab.models.embedding import embed
 from embedlab.models.loading import DTYPES
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.state_cache import StateCache
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.resources import sample_folder
 from embedlab.training.recipe import Recipe, recipe_from
 from embedlab.training.training import Training
@@ -69,7 +69,7 @@ def measure(
     texts: int = 2000,
     words: int = 12,
     backbone: str = "smollm2-135m",
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> tuple[str, list[Figure]]:
     """Run one part of the bench, or ``all``.
 
@@ -116,7 +116,7 @@ def seconds(work: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
 
 
 def products(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = silent
+    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
 ) -> list[Figure]:
     """Matrix products of the backbone's shape: the limit of every pass on this machine."""
     d, wide = backbone.hidden_size, backbone.config.intermediate_size
@@ -131,7 +131,7 @@ def products(
 
 
 def presets(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = silent
+    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
 ) -> list[Figure]:
     """All seven presets against causal/mean alone, each on an empty cache."""
 
@@ -152,7 +152,7 @@ def presets(
 
 
 def switch(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = silent
+    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
 ) -> list[Figure]:
     """From embedded texts to vectors under another pooling or layer, the Lab's checks included."""
     backbone.cache = lab.states
@@ -181,7 +181,7 @@ def switch(
 
 
 def sentence_transformers(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = silent
+    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
 ) -> list[Figure]:
     """Throughput against sentence-transformers' encode: batch 32, mean pooling, causal.
 
@@ -210,7 +210,7 @@ def sentence_transformers(
 
 
 def training(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = silent
+    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
 ) -> list[Figure]:
     """Seconds a step of 16 STS-B pairs under causal/mean with LoRA on every layer, both sides."""
     recipe = recipe_from("cpu", steps=STEPS + WARM, held_out=0)

@@ -212,7 +212,7 @@ def export(
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
     with progress_bar() as progress:
         backbone = load_backbone(run, device, dtype, progress=progress)
-        path, check = away.take_away(
+        path, check = away.export_model(
             backbone,
             run_folder.design_of(about),
             about,

@@ -18,7 +18,7 @@ from embedlab.data.hub_dataset import load_hub_dataset
 from embedlab.data.readers import read_table
 from embedlab.data.tables import own_texts, table_to_corpus
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.resources import sample_folder
 from embedlab.text import clean_text
 
@@ -220,7 +220,7 @@ _loaded: dict[str, Corpus] = {}
 _locks = {corpus_id: threading.Lock() for corpus_id in CORPORA}
 
 
-def load_corpus(corpus_id: str, progress: Progress = silent) -> Corpus:
+def load_corpus(corpus_id: str, progress: Progress = no_progress) -> Corpus:
     """A built-in corpus, whole; fetched at first use and then kept in memory.
 
     Raises:

@@ -10,7 +10,7 @@ from typing import Any
 from embedlab.data.corpus import Corpus
 from embedlab.data.tables import Table, table_to_corpus
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 
 def load_hub_dataset(
@@ -19,7 +19,7 @@ def load_hub_dataset(
     text_column: str | None = None,
     label_column: str | None = None,
     limit: int = 2_000,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     config: str | None = None,
 ) -> Corpus:
     """The first ``limit`` rows of a Hugging Face dataset, read without downloading the rest.

@@ -18,7 +18,7 @@ from embedlab.data.pairs import PairSet, describe, without_overlap
 from embedlab.data.readers import read_table
 from embedlab.data.tables import Table, counted, limit_note, quoted_names
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.text import clean_text
 
 __all__ = [
@@ -256,7 +256,7 @@ _loaded: dict[str, PairSet] = {}
 _locks = {set_id: threading.Lock() for set_id in TRAINING_SETS}
 
 
-def load_pairs(set_id: str, progress: Progress = silent) -> PairSet:
+def load_pairs(set_id: str, progress: Progress = no_progress) -> PairSet:
     """A built-in set, less what stands in the corpora of its source; kept in memory.
 
     Raises:
@@ -273,7 +273,7 @@ def load_pairs(set_id: str, progress: Progress = silent) -> PairSet:
 
 
 def find_pairs(
-    data: str, columns: tuple[str, str, str] = ("", "", ""), progress: Progress = silent
+    data: str, columns: tuple[str, str, str] = ("", "", ""), progress: Progress = no_progress
 ) -> PairSet:
     """A built-in set by its id, or the pairs of a csv, jsonl or parquet file.
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from embedlab.errors import EmbedLabError
-from embedlab.export.model_card import known_as, model_card, without_places
-from embedlab.files import appearing, write_json
+from embedlab.export.model_card import model_card, public_name, without_places
+from embedlab.files import atomic_folder, write_json
 from embedlab.models.run_folder import design_of
 
 #: What a run may have learned.
@@ -24,15 +24,15 @@ def export_adapter(run_folder: Path, about: dict[str, Any], out: Path) -> Path:
             exists, or the disk is full.
     """
     backbone_id = str(about["backbone"]["id"])
-    if known_as(backbone_id) != backbone_id:
+    if public_name(backbone_id) != backbone_id:
         raise EmbedLabError(
-            f"An adapter needs its backbone, and {known_as(backbone_id)!r} is a folder on this "
+            f"An adapter needs its backbone, and {public_name(backbone_id)!r} is a folder on this "
             "machine; take the merged sentence-transformers folder instead."
         )
     names = [name for name in _WEIGHTS if (run_folder / name).is_file()]
     if not names:
         raise EmbedLabError(f"The run {run_folder.name!r} has no trained weights; train it first.")
-    with appearing(out) as folder:
+    with atomic_folder(out) as folder:
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(run_folder / name, folder / name)

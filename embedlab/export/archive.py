@@ -13,8 +13,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from embedlab.errors import EmbedLabError
-from embedlab.export.model_card import known_as
-from embedlab.files import appearing, disk_trouble
+from embedlab.export.model_card import public_name
+from embedlab.files import atomic_folder, disk_errors
 from embedlab.models.run_folder import read_facts
 
 _MEGABYTE = 10**6
@@ -47,7 +47,7 @@ def package(folder: Path, target_zip: Path) -> Path:
         EmbedLabError: the disk is full.
     """
     part = target_zip.with_name(f".{target_zip.name}.{uuid4().hex[:8]}.part")
-    with disk_trouble(target_zip.name):
+    with disk_errors(target_zip.name):
         try:
             # Weights do not compress, so nothing is: it would take minutes.
             with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
@@ -71,7 +71,7 @@ def open_archive(archive: Path, into: Path) -> Path:
         EmbedLabError: it is no such archive, or holds anything else: another name, a path that
             leads out, a link, more than 2 GB.
     """
-    with appearing(into) as folder:
+    with atomic_folder(into) as folder:
         try:
             with _Sparing(archive) as file, zipfile.ZipFile(file) as opened:
                 members = [info for info in opened.infolist() if info.filename != "adapter/"]
@@ -156,5 +156,5 @@ def _check_contents(folder: Path, archive: Path) -> None:
         backbone_id = read_facts(folder)["backbone"]["id"]
     except (ValueError, RecursionError, SafetensorError) as error:
         raise _refused(archive, f"{path.name!r} in it is damaged") from error
-    if known_as(backbone_id) != backbone_id:
+    if public_name(backbone_id) != backbone_id:
         raise _refused(archive, "its backbone is a folder on another machine")

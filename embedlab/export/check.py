@@ -21,7 +21,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.files import write_json
 from embedlab.models.embedding import Vectors, embed
 from embedlab.models.run_folder import design_of, read_facts
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 #: Largest difference of a coordinate of unit vectors; bfloat16 keeps eight bits of every step.
 TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2}
@@ -53,7 +53,7 @@ def verify(
     out: Path,
     expected: Vectors,
     texts: Sequence[str],
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     timeout: float = 300,
 ) -> Check:
     """Load an export in a fresh process and compare what it gives.

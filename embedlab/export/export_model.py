@@ -12,11 +12,11 @@ from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
 from embedlab.export.sentence_transformers import export_sentence_transformers
-from embedlab.files import disk_trouble
+from embedlab.files import disk_errors
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.embedding import embed
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 #: What can be taken away, and what each is.
 EXPORT_KINDS = {
@@ -25,14 +25,14 @@ EXPORT_KINDS = {
 }
 
 
-def take_away(
+def export_model(
     backbone: Backbone,
     design: Design,
     about: dict[str, Any],
     run_folder: Path,
     out: Path,
     kind: str,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> tuple[Path, Check]:
     """Export, prove and pack: the archive's path and how the export compared.
 
@@ -51,7 +51,7 @@ def take_away(
     if kind not in EXPORT_KINDS:
         raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
     target = out / f"{_file_name(str(about.get('name', '')))}-{kind}.zip"
-    with disk_trouble(target.name):
+    with disk_errors(target.name):
         out.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
     expected = embed(CHECK_TEXTS, design, backbone, progress=progress)

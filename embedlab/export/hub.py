@@ -11,7 +11,7 @@ from embedlab.errors import EmbedLabError
 
 
 def push_archive(archive: Path, repo_id: str, token: str, private: bool = True) -> str:
-    """Push what an archive that :func:`embedlab.export.export_model.take_away` has just made holds.
+    """Push what an archive of :mod:`embedlab.export.export_model` holds.
 
     Returns and raises as :func:`push`.
     """

@@ -73,18 +73,18 @@ def plain(value: object) -> str:
 
 
 def without_places(about: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's facts with :func:`known_as` for every path on this machine."""
+    """A run's facts with :func:`public_name` for every path on this machine."""
     clean = dict(about)
     for part in ("backbone", "data"):
         if isinstance(clean.get(part), Mapping):
             clean[part] = {
-                key: known_as(value) if isinstance(value, str) else value
+                key: public_name(value) if isinstance(value, str) else value
                 for key, value in clean[part].items()
             }
     return clean
 
 
-def known_as(text: str) -> str:
+def public_name(text: str) -> str:
     """A path on this machine by its last part; other text, Hub names too, as it is."""
     if not _PLACE.match(text):
         return text

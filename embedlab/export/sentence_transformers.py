@@ -10,11 +10,11 @@ from typing import Any
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_places
-from embedlab.files import appearing, write_json
+from embedlab.files import atomic_folder, write_json
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import TrainableHead
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 _PLAIN = {"eos": "lasttoken", "mean": "mean", "weighted_mean": "weightedmean"}
 _MODULES = "sentence_transformers."
@@ -25,7 +25,7 @@ def export_sentence_transformers(
     design: Design,
     about: dict[str, Any],
     out: Path,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Path:
     """Write a merged folder that ``SentenceTransformer(out)`` loads.
 
@@ -43,7 +43,7 @@ def export_sentence_transformers(
         EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
     """
     backbone.check(design)
-    with appearing(out) as folder:
+    with atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
         _save_model(backbone, design, folder)
         progress(1, 3, "writing the tokenizer")

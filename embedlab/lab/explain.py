@@ -14,7 +14,7 @@ from embedlab.lab.lab import Lab
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.states import HiddenStates
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 
 def layer_quality(
@@ -28,7 +28,7 @@ def layer_quality(
     skip_first: bool = False,
     transform: str = "none",
     seed: int = 0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> LayerQuality:
     """Every layer's score under both attention modes, with ``design``'s prompts.
 
@@ -79,7 +79,7 @@ def space_scores(
     embedded: Embedded,
     how: str = "none",
     backbone_id: str = "",
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> space.Scores:
     """What a corpus says about a design's space as it is, centred or whitened."""
     queries = (
@@ -91,7 +91,11 @@ def space_scores(
 
 
 def first_token_effect(
-    lab: Lab, corpus: Corpus, design: Design, backbone_id: str = "", progress: Progress = silent
+    lab: Lab,
+    corpus: Corpus,
+    design: Design,
+    backbone_id: str = "",
+    progress: Progress = no_progress,
 ) -> tuple[space.Scores, space.Scores] | None:
     """A corpus's scores with and without the first token; None for a design that takes no mean."""
     if not POOLINGS[design.pooling].takes_mean:
@@ -128,7 +132,7 @@ def movement(
     backbone_ids: tuple[str, str],
     *,
     seed: int = 0,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Movement:
     """One design on the untrained and on the trained backbone, over a corpus.
 

@@ -15,14 +15,14 @@ from embedlab.lab.run import LiveRun, Request
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.embedding import embed
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.training.recipe import Recipe
 
 #: Embedded once, to see whether the weights give vectors at all.
 _TRIAL = "A short text."
 
 
-def bring_back(lab: Lab, archive: Path, progress: Progress = silent) -> LiveRun:
+def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) -> LiveRun:
     """Take in the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
 
     Raises:

@@ -21,13 +21,13 @@ from embedlab.lab.config import BackboneEntry, Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.lru import Recent
 from embedlab.lab.run import PREFIX
-from embedlab.lab.run_queue import LiveRuns
+from embedlab.lab.run_queue import RunQueue
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.embedding import Vectors, embed, pool
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
-from embedlab.progress import Progress, silent, within
+from embedlab.progress import Progress, no_progress, with_time_limit
 
 
 class Lab:
@@ -48,7 +48,7 @@ class Lab:
         room = limits.vectors_mb * 10**6
         self._embedded: Recent[Embedded] = Recent(room * 3 // 4, lambda kept: kept.nbytes)
         self._maps: Recent[Maps] = Recent(room // 4, lambda kept: kept.nbytes)
-        self.runs = LiveRuns(self.backbone, limits)
+        self.runs = RunQueue(self.backbone, limits)
 
     # Backbones and corpora
 
@@ -63,7 +63,7 @@ class Lab:
             return large[0].id
         return next(e.id for e in fit if e.hardware == "cpu")
 
-    def backbone(self, backbone_id: str = "", progress: Progress = silent) -> Backbone:
+    def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
         """A loaded backbone; the first caller loads it, the others wait for the same one.
 
         The id may also be that of a run: then it is the trained backbone.
@@ -92,12 +92,12 @@ class Lab:
         return self._backbones.put(entry.id, loaded)
 
     def corpus(
-        self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = silent
+        self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = no_progress
     ) -> Corpus:
         """A built-in corpus, sampled to n texts."""
         return self.sample(self.whole(corpus_id, progress), n, seed)
 
-    def whole(self, corpus_id: str, progress: Progress = silent) -> Corpus:
+    def whole(self, corpus_id: str, progress: Progress = no_progress) -> Corpus:
         """A built-in corpus with all its texts.
 
         Raises:
@@ -146,7 +146,7 @@ class Lab:
         backbone_id: str = "",
         *,
         query: bool = False,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> Vectors:
         """(n, d) unit rows for any texts.
 
@@ -180,7 +180,11 @@ class Lab:
                 )
 
     def embedded(
-        self, corpus: Corpus, design: Design, backbone_id: str = "", progress: Progress = silent
+        self,
+        corpus: Corpus,
+        design: Design,
+        backbone_id: str = "",
+        progress: Progress = no_progress,
     ) -> Embedded:
         """A corpus under a design; computed once for everyone who asks meanwhile."""
         self.check(corpus.texts, design)
@@ -206,7 +210,7 @@ class Lab:
 
     def in_time(self, progress: Progress) -> Progress:
         """``progress`` that ends work which takes longer than one piece of work may here."""
-        return within(60 * self.config.limits.max_work_minutes, progress)
+        return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
 
     # What follows from vectors
 
@@ -218,7 +222,7 @@ class Lab:
         n_neighbors: int = 15,
         min_dist: float = 0.1,
         seed: int = 0,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> Maps:
         """Two comparable maps: UMAP once it is compiled, until then PCA, named as such."""
         umap = projection.is_warm() and projection.umap_possible(a.vectors, b.vectors)
@@ -249,7 +253,7 @@ class Lab:
         b: Embedded,
         k: int,
         backbone_ids: tuple[str, str] = ("", ""),
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists for one query, with rank moves between them.
 
@@ -275,7 +279,7 @@ class Lab:
         corpus: Corpus,
         embedded: Embedded,
         backbone_id: str = "",
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> metrics.RetrievalScores | None:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
         if not corpus.queries:
@@ -288,7 +292,7 @@ class Lab:
 
     # Start-up
 
-    def warm_up(self, progress: Progress = silent) -> None:
+    def warm_up(self, progress: Progress = no_progress) -> None:
         """Get the first view ready; meant for a background thread."""
         defaults = self.config.defaults
         corpus = self.corpus(defaults.corpus, progress=progress)

@@ -48,7 +48,7 @@ log = logging.getLogger("embedlab")
 FOLDERS = "embedlab-runs-"
 
 
-class LiveRuns:
+class RunQueue:
     """The queue of trainings, and the runs that are kept.
 
     Args:

@@ -20,7 +20,7 @@ from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import HiddenStates, TextStates, summarise
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
 #: query waits for seconds at most.
@@ -192,7 +192,7 @@ class Backbone:
         attention: str = "causal",
         prompt: str = "",
         *,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
         persist: bool = False,
     ) -> HiddenStates:
         """One pass, every head: the hidden states of n texts, from the cache where they are kept.

@@ -14,7 +14,7 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.states import HiddenStates
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 Vectors = NDArray[np.float32]
 #: Latents a head works through at once, all texts together: 64 texts of 16. More is slower, since
@@ -24,7 +24,7 @@ HEAD_ROWS = 1024
 
 @torch.no_grad()
 def pool(
-    states: HiddenStates, design: Design, backbone: Backbone, progress: Progress = silent
+    states: HiddenStates, design: Design, backbone: Backbone, progress: Progress = no_progress
 ) -> Vectors:
     """Pool hidden states into (n, d) float32 rows of length 1.
 
@@ -52,7 +52,7 @@ def embed(
     backbone: Backbone,
     *,
     query: bool = False,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     persist: bool = False,
 ) -> Vectors:
     """Embed n texts: (n, d) float32, rows of length 1.
@@ -98,7 +98,7 @@ def embed_in_chunks(
     backbone: Backbone,
     *,
     query: bool = False,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> tuple[Vectors, int]:
     """Embed any number of texts with memory for little more than their vectors.
 

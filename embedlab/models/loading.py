@@ -18,7 +18,7 @@ from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.probe import leak_probe
 from embedlab.models.state_cache import StateCache
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Rises when a converted backbone would differ, so that an old conversion is not reused.
@@ -34,7 +34,7 @@ def load_backbone(
     *,
     max_length: int | None = None,
     cache: StateCache | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Backbone:
     """Load a decoder-only LLM and make sure that it obeys the attention mode.
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_trouble, write_whole
+from embedlab.files import disk_errors, write_whole
 from embedlab.models.adapter import load_adapter, with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
@@ -47,7 +47,7 @@ def add_facts(folder: Path, **more: Any) -> dict[str, Any]:
         What ``run.json`` says now.
     """
     about = read_facts(folder) | more
-    with disk_trouble(folder.name):
+    with disk_errors(folder.name):
         write_whole(folder / FACTS, _json(about))
     return about
 

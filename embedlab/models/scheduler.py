@@ -37,7 +37,7 @@ I_ = TypeVar("I_", bound=_HasIds)
 
 
 @dataclass(eq=False)
-class _Asked(Generic[I_, T]):
+class _PendingRequest(Generic[I_, T]):
     """One person's texts: those left, in the batches they were cut into, and those found."""
 
     group: object
@@ -80,7 +80,7 @@ class Sharing(Generic[I_, T]):
 
     def __init__(self, lock: FairLock, budget: int) -> None:
         self.lock, self.budget = lock, budget
-        self._waiting: list[_Asked[I_, T]] = []
+        self._waiting: list[_PendingRequest[I_, T]] = []
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ class Sharing(Generic[I_, T]):
         Raises:
             Exception: what ``forward`` raised for a batch with one of these texts.
         """
-        asked = _Asked(group, forward, dict(texts), [list(batch) for batch in cut], keep)
+        asked = _PendingRequest(group, forward, dict(texts), [list(batch) for batch in cut], keep)
         with self._guard:
             self._waiting.append(asked)
         try:
@@ -129,7 +129,7 @@ class Sharing(Generic[I_, T]):
         if asked.error is not None:
             raise asked.error
 
-    def _said(self, asked: _Asked[I_, T], what: str) -> str:
+    def _said(self, asked: _PendingRequest[I_, T], what: str) -> str:
         """What is going on, and the place in the queue of whoever has to wait."""
         if time.monotonic() - asked.since < PATIENCE:
             return what
@@ -162,7 +162,7 @@ class Sharing(Generic[I_, T]):
                 else:
                     asked.found(name, result)
 
-    def _first(self) -> _Asked[I_, T]:
+    def _first(self) -> _PendingRequest[I_, T]:
         now = time.monotonic()
         waiting = [asked for asked in self._waiting if asked.left]
         late = [asked for asked in waiting if now - asked.since > PATIENCE]
@@ -172,8 +172,8 @@ class Sharing(Generic[I_, T]):
 
     def _fill_up(
         self,
-        first: _Asked[I_, T],
-        batch: dict[str, list[_Asked[I_, T]]],
+        first: _PendingRequest[I_, T],
+        batch: dict[str, list[_PendingRequest[I_, T]]],
         texts: dict[str, I_],
     ) -> None:
         """Add what others ask of the same texts, and their whole work where it is short enough."""

@@ -36,7 +36,7 @@ from embedlab.analysis.tasks import MEASURES, Task
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.study.comparisons import Items
 
 disable_progress_bars()
@@ -105,7 +105,7 @@ def hub_task(name: str) -> AbsTask:
     return task
 
 
-def as_mteb(task: Task, progress: Progress = silent) -> AbsTask:
+def as_mteb(task: Task, progress: Progress = no_progress) -> AbsTask:
     """A task on one of our corpora as an mteb task with its data loaded.
 
     Make a new one for every evaluation: mteb's tasks draw from a random state of their own, and a

@@ -30,7 +30,7 @@ from embedlab.models.design import Design
 from embedlab.models.embedding import embed
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import StudyFolder
 from embedlab.study.mteb_tasks import Encode, Scored, as_mteb, evaluate, hub_task
@@ -75,7 +75,7 @@ def run(
     device: str = "auto",
     dtype: str = "auto",
     say: Say = lambda line: None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> list[dict[str, Any]]:
     """Run what is not yet done of a study.
 

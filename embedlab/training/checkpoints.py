@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_trouble, save_tensors, write_whole
+from embedlab.files import disk_errors, save_tensors, write_whole
 from embedlab.models.adapter import save_adapter
 from embedlab.models.run_folder import FACTS, FORMAT, _json
 from embedlab.training.history import Step
@@ -69,7 +69,7 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
         raise EmbedLabError(
             f"{folder.name!r} holds a finished training already; choose another folder."
         )
-    with disk_trouble(folder.name):
+    with disk_errors(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         if training.adapter is not None:
             save_adapter(training.adapter, folder / "adapter", backbone_id)
@@ -100,7 +100,7 @@ def save_checkpoint(training: Training, folder: Path) -> None:
         "history": [asdict(step) for step in training.history],
         **_identity(training),
     }
-    with disk_trouble(folder.name):
+    with disk_errors(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         save_tensors(folder / CHECKPOINT, tensors, {"training": json.dumps(about)})
 

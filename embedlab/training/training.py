@@ -23,7 +23,7 @@ from embedlab.models.adapter import with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS, TrainableHead
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.training import mntp
 from embedlab.training.history import Step
 from embedlab.training.lora import add_lora
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: Full passes whose activations are kept at most, whatever the recipe says.
 KEPT_PASSES = 4
 #: A text, and whether it is a query (and so gets the query prompt).
-Asked = tuple[str, bool]
+PromptedText = tuple[str, bool]
 
 
 class Training:
@@ -63,7 +63,7 @@ class Training:
         recipe: Recipe,
         *,
         name: str = "trained",
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> None:
         recipe.check(design)
         backbone.check(design)
@@ -152,7 +152,7 @@ class Training:
 
     # The loop
 
-    def run(self, progress: Progress = silent) -> Iterator[Step]:
+    def run(self, progress: Progress = no_progress) -> Iterator[Step]:
         """Train to the end, yielding every step.
 
         To stop, stop iterating between two steps, or raise ``Cancelled`` in ``progress``: a step
@@ -255,9 +255,9 @@ class Training:
         number = self.done - self.recipe.mntp_steps
         pairs, chosen = self.train_pairs, self.batch(number)
         hard = pairs.negatives if self.recipe.hard_negatives else ()
-        anchors: list[Asked] = [(pairs.anchors[i], True) for i in chosen]
-        positives: list[Asked] = [(pairs.positives[i], False) for i in chosen]
-        negatives: list[Asked] = [(hard[i], False) for i in chosen if hard]
+        anchors: list[PromptedText] = [(pairs.anchors[i], True) for i in chosen]
+        positives: list[PromptedText] = [(pairs.positives[i], False) for i in chosen]
+        negatives: list[PromptedText] = [(hard[i], False) for i in chosen if hard]
         # A text that stands in the batch twice goes through the backbone once.
         rows = {asked: i for i, asked in enumerate(dict.fromkeys(anchors + positives + negatives))}
 
@@ -279,7 +279,7 @@ class Training:
         return self._backward(list(rows), loss_of, progress)
 
     def _backward(
-        self, texts: Sequence[Asked], loss_of: Any, progress: Progress
+        self, texts: Sequence[PromptedText], loss_of: Any, progress: Progress
     ) -> tuple[float, int]:
         """Accumulate the gradient of a loss over all texts' vectors, a micro-batch at a time.
 
@@ -328,13 +328,13 @@ class Training:
     # Held-out pairs, and what is frozen
 
     @torch.no_grad()
-    def score(self, progress: Progress = silent) -> float | None:
+    def score(self, progress: Progress = no_progress) -> float | None:
         """The held-out pairs' mean reciprocal rank; None where too few were held out."""
         if len(self.held) < 2:
             return None
         if self.adapter is not None:
             self.adapter.eval()
-        texts: list[Asked] = [(t, True) for t in self.held.anchors]
+        texts: list[PromptedText] = [(t, True) for t in self.held.anchors]
         texts += [(t, False) for t in self.held.positives]
         encoded = self.pooler.encode(texts)
         vectors = torch.zeros(len(texts), self.base.hidden_size)

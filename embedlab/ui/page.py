@@ -10,7 +10,7 @@ import gradio as gr
 from embedlab.analysis import projection
 from embedlab.lab.lab import Lab
 from embedlab.ui.shared import html
-from embedlab.ui.shared.session import Sessions, polite
+from embedlab.ui.shared.session import Sessions, user_errors
 from embedlab.ui.shared.sidebar import OWN, Sidebar
 from embedlab.ui.shared.view import LANE, PRIVATE, View, Workbench
 from embedlab.ui.tabs.finetune.live import Trainings
@@ -90,7 +90,7 @@ class Workspace:
     def _wire(self) -> None:
         first = gr.on(
             [self.blocks.load, self.sidebar.corpus.input, self.sidebar.backbone.input],
-            polite(self._prepare),
+            user_errors(self._prepare),
             [*self.sidebar.models, self.sidebar.corpus, self.sidebar.own],
             [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
             show_progress="full",
@@ -106,7 +106,7 @@ class Workspace:
         arrivals += [arrival for view in self.views for arrival in view.arrivals]
         for arrival in arrivals:
             prepared = arrival(
-                polite(self._prepare),
+                user_errors(self._prepare),
                 [*self.sidebar.models, self.sidebar.corpus, self.sidebar.own],
                 [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
                 **LANE,
@@ -115,7 +115,7 @@ class Workspace:
             self._refresh(prepared.success)
         fitted = gr.on(
             [self.sidebar.a.model.input, self.sidebar.b.model.input],
-            polite(self._fit_layers),
+            user_errors(self._fit_layers),
             self.sidebar.models,
             [self.sidebar.a.layer, self.sidebar.b.layer],
             show_progress="full",
@@ -150,7 +150,7 @@ class Workspace:
 
         Without a ``handler``, not if everything it is made of is as it was.
         """
-        show = polite(handler or self._show_if_changed)
+        show = user_errors(handler or self._show_if_changed)
         options: dict[str, Any] = {
             "show_progress": "full",
             "show_progress_on": self.status,

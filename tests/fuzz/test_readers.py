@@ -51,7 +51,7 @@ from embedlab.data.training_sets import guess_columns, pairs_from_table
 from embedlab.export.archive import open_archive, package
 from embedlab.export.model_card import model_card
 from embedlab.lab.config import BackboneEntry, Config, Limits
-from embedlab.lab.import_run import bring_back
+from embedlab.lab.import_run import import_adapter
 from embedlab.lab.lab import Lab
 from embedlab.models.run_folder import load_run, read_facts
 from embedlab.training.checkpoints import CHECKPOINT, resume, save_checkpoint, save_run
@@ -564,7 +564,7 @@ def _forged(
 
 def _use(lab: Lab, archive: Path, home: Path) -> None:
     """Bring an archive back, and use the model as the interface and its export do."""
-    run = bring_back(lab, archive)
+    run = import_adapter(lab, archive)
     design = run.request.design
     vectors = embed(["w1 w2", "w3"], design, lab.backbone(run.id))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)

@@ -13,7 +13,7 @@ from embedlab.data.readers import read_table
 from embedlab.data.tables import Table, own_texts, table_to_corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
-from embedlab.ui.shared.session import Sessions, polite
+from embedlab.ui.shared.session import Sessions, user_errors
 
 #: Rows read from a user's file; what is embedded is a sample of them.
 MOST_ROWS = 50_000
@@ -61,23 +61,23 @@ class OwnTexts:
                 )
                 self.use_hub = gr.Button("Load it", elem_id="use-hub")
         self.file.change(
-            polite(self._read),
+            user_errors(self._read),
             self.file,
             [self.table, self.text_column, self.label_column, self.use_file],
             api_visibility="private",
         )
         self.loaded = [
             self.use_pasted.click(
-                polite(self._paste), self.pasted, self.corpus, api_visibility="private"
+                user_errors(self._paste), self.pasted, self.corpus, api_visibility="private"
             ),
             self.use_file.click(
-                polite(self._take),
+                user_errors(self._take),
                 [self.table, self.text_column, self.label_column],
                 self.corpus,
                 api_visibility="private",
             ),
             self.use_hub.click(
-                polite(self._fetch), self.dataset, self.corpus, api_visibility="private"
+                user_errors(self._fetch), self.dataset, self.corpus, api_visibility="private"
             ),
         ]
 

@@ -115,7 +115,7 @@ def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
     return report
 
 
-def polite(function: Callable[P, R]) -> Callable[P, R]:
+def user_errors(function: Callable[P, R]) -> Callable[P, R]:
     """Let a handler fail with one clear sentence; everything on the screen stays as it was."""
 
     @functools.wraps(function)

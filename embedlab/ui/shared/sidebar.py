@@ -14,7 +14,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.models.design import ATTENTIONS, PRESETS, Design
 from embedlab.models.pooling import POOLINGS
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Sessions
@@ -211,7 +211,7 @@ class Sidebar:
         """The events after which the views are out of date; corpus, backbone and models aside."""
         return [self.sample.release, self.seed.input, *self.a.triggers, *self.b.triggers]
 
-    def read(self, values: Sequence[Any], progress: Progress = silent) -> Choice:
+    def read(self, values: Sequence[Any], progress: Progress = no_progress) -> Choice:
         """What the controls say; fetches the corpus where it is not there yet.
 
         Raises:
@@ -245,7 +245,7 @@ class Sidebar:
         models: Sequence[Any],
         corpus_id: str,
         own: Corpus | None,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> list[Any]:
         """Updates for the sample slider and both layer sliders."""
         corpus = self._whole(corpus_id, own, progress)
@@ -258,7 +258,7 @@ class Sidebar:
             *self.layers(models, progress),
         ]
 
-    def layers(self, models: Sequence[Any], progress: Progress = silent) -> list[Any]:
+    def layers(self, models: Sequence[Any], progress: Progress = no_progress) -> list[Any]:
         """Updates for both layer sliders: as many layers as each side's model has."""
         return [
             gr.update(maximum=self.lab.backbone(backbone_id, progress).num_layers)

@@ -16,7 +16,7 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
-from embedlab.ui.shared.session import Sessions, polite
+from embedlab.ui.shared.session import Sessions, user_errors
 from embedlab.ui.shared.sidebar import Choice, Sidebar
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
@@ -172,7 +172,7 @@ class View:
                 return handler(bench.embedded(shown, report), values, event, report)
 
         return trigger(
-            polite(handle),
+            user_errors(handle),
             [shown, *inputs],
             self.outputs,
             show_progress="hidden",

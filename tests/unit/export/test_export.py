@@ -29,9 +29,9 @@ from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
 from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import open_archive, package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
-from embedlab.export.export_model import take_away
+from embedlab.export.export_model import export_model
 from embedlab.export.hub import push
-from embedlab.export.model_card import known_as, model_card, plain
+from embedlab.export.model_card import model_card, plain, public_name
 from embedlab.export.sentence_transformers import export_sentence_transformers
 
 TEXTS = (*words(1, 3, 7, 20, 62, 63, 64, 65, 90, 200), "w1 zzz 東京 w3", " w1  w2 ")
@@ -220,7 +220,7 @@ def test_no_place_on_this_machine_is_written(tmp_path):
             for place in (tmp_path, Path.home(), Path(__file__).parents[3], Path(sys.prefix)):
                 assert str(place).encode() not in content, path.name
     assert "pairs.csv" in (tmp_path / "adapter" / "run.json").read_text()
-    assert [known_as(x) for x in ("/a/b", "C:\\x\\y", "org/name", "./me/")] == [
+    assert [public_name(x) for x in ("/a/b", "C:\\x\\y", "org/name", "./me/")] == [
         "b",
         "y",
         "org/name",
@@ -255,7 +255,7 @@ def test_taking_the_real_backbone_away(smollm2):
     assert backbone.states(CHECK_TEXTS).truncated.tolist() == [False] * 4 + [True]
     with room() as place:
         out = place / "new" / "folder"
-        path, check = take_away(backbone, design, about, place, out, "sentence-transformers")
+        path, check = export_model(backbone, design, about, place, out, "sentence-transformers")
         assert path == out / "my-run-sentence-transformers.zip"
         assert list(out.iterdir()) == [path]
         with zipfile.ZipFile(path) as archive:
@@ -290,7 +290,7 @@ def test_a_check_that_fails_gives_no_archive(tmp_path):
             config.write_text(config.read_text().replace('"is_causal": true', '"is_causal": false'))
 
     with pytest.raises(EmbedLabError, match=r"other vectors .*largest difference"):
-        take_away(
+        export_model(
             backbone,
             design,
             about_run(backbone, design),
@@ -315,7 +315,7 @@ def test_stopping_ends_the_process_and_leaves_nothing(tmp_path):
 
     about = about_run(backbone, design)
     with pytest.raises(Enough):
-        take_away(
+        export_model(
             backbone, design, about, tmp_path, tmp_path / "out", "sentence-transformers", stop
         )
     assert not list((tmp_path / "out").iterdir())
@@ -376,7 +376,7 @@ def test_an_adapter_of_the_real_backbone_goes_out_and_comes_back(smollm2, tmp_pa
     random_head(backbone, design)
     run = saved_run(tmp_path / "run", backbone, design)
     about = about_run(backbone, design)
-    path, check = take_away(backbone, design, about, run, tmp_path / "out", "adapter")
+    path, check = export_model(backbone, design, about, run, tmp_path / "out", "adapter")
     assert check.ok
     folder = open_archive(path, tmp_path / "back")
     weights = "adapter/adapter_model.safetensors"

@@ -18,7 +18,7 @@ from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.health import health
 from embedlab.lab.lab import Lab
 from embedlab.lab.lru import Recent
-from embedlab.progress import silent, within
+from embedlab.progress import no_progress, with_time_limit
 
 
 def lab_with(**limits):
@@ -92,7 +92,7 @@ def test_the_newest_is_kept_even_if_it_is_too_large():
 
 
 def test_work_ends_when_its_time_is_over():
-    progress = within(0.05, silent)
+    progress = with_time_limit(0.05, no_progress)
     progress(0, 1, "at first")
     time.sleep(0.06)
     with pytest.raises(EmbedLabError, match="longer than"):
@@ -101,7 +101,9 @@ def test_work_ends_when_its_time_is_over():
 
 def test_a_corpus_that_takes_too_long_is_given_up_and_the_model_is_free(lab, monkeypatch):
     corpus = corpus_of(words(*[40] * 200))
-    monkeypatch.setattr(type(lab), "in_time", lambda self, progress: within(0.05, progress))
+    monkeypatch.setattr(
+        type(lab), "in_time", lambda self, progress: with_time_limit(0.05, progress)
+    )
     with pytest.raises(EmbedLabError, match="fewer or shorter texts"):
         lab.embedded(corpus, Design.parse("causal/mean"))
     monkeypatch.undo()

@@ -9,7 +9,7 @@ import pytest
 
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.jobs import Jobs
-from embedlab.progress import silent
+from embedlab.progress import no_progress
 
 
 class Slow:
@@ -40,7 +40,7 @@ def leaving(done: int, total: int, what: str) -> None:
 def together(jobs: Jobs, work: Slow, callers: int) -> list:
     """The futures of several callers, all of whom wait for the same run."""
     pool = ThreadPoolExecutor(callers)
-    futures = [pool.submit(jobs.run, "key", work, silent) for _ in range(callers)]
+    futures = [pool.submit(jobs.run, "key", work, no_progress) for _ in range(callers)]
     while "key" not in jobs._jobs or jobs._jobs["key"].waiting < callers:
         work.started.wait(0.01)
     return futures
@@ -57,7 +57,7 @@ def test_two_callers_share_one_run():
 def test_other_keys_run_beside_it():
     jobs, work = Jobs(), Slow()
     [future] = together(jobs, work, 1)
-    assert jobs.run("other", lambda progress: 7, silent) == 7
+    assert jobs.run("other", lambda progress: 7, no_progress) == 7
     work.finish.set()
     future.result(5)
 
@@ -78,7 +78,7 @@ def test_the_work_stops_when_all_have_left_and_the_key_is_free_again():
         jobs.run("key", work, leaving)
     assert work.stopped.wait(5)
     assert not jobs._jobs
-    assert jobs.run("key", lambda progress: "new", silent) == "new"
+    assert jobs.run("key", lambda progress: "new", no_progress) == "new"
 
 
 def test_an_error_reaches_all_and_the_key_is_free_again():
@@ -89,7 +89,7 @@ def test_an_error_reaches_all_and_the_key_is_free_again():
         with pytest.raises(EmbedLabError, match="no"):
             future.result(5)
     assert work.runs == 1 and not jobs._jobs
-    assert jobs.run("key", lambda progress: "new", silent) == "new"
+    assert jobs.run("key", lambda progress: "new", no_progress) == "new"
 
 
 def test_progress_of_the_work_reaches_who_waits():
@@ -111,4 +111,4 @@ def test_work_that_reports_at_once_is_not_taken_for_abandoned():
         progress(1, 1, "already there")
         return "done"
 
-    assert {jobs.run(i, quick, silent) for i in range(300)} == {"done"}
+    assert {jobs.run(i, quick, no_progress) for i in range(300)} == {"done"}

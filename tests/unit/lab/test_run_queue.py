@@ -20,7 +20,7 @@ from embedlab.analysis import evaluation
 from embedlab.lab import run_queue
 from embedlab.lab.config import Limits
 from embedlab.lab.run import DONE, FAILED, SCORING, STOPPED, Request
-from embedlab.lab.run_queue import LiveRuns
+from embedlab.lab.run_queue import RunQueue
 from embedlab.models import run_folder
 from embedlab.training import checkpoints
 from embedlab.training.training import Training
@@ -33,7 +33,7 @@ def backbone():
 
 @pytest.fixture
 def live(backbone):
-    run_folder = LiveRuns(lambda _id, _progress: backbone, Limits(max_waiting_runs=2))
+    run_folder = RunQueue(lambda _id, _progress: backbone, Limits(max_waiting_runs=2))
     yield run_folder
     run_folder.close()
 
@@ -169,7 +169,7 @@ def test_a_loss_that_is_no_number_at_once_leaves_no_model():
     broken = tiny_backbone()
     with torch.no_grad():
         broken.model.norm.weight.fill_(float("nan"))
-    live = LiveRuns(lambda _id, _progress: broken, Limits())
+    live = RunQueue(lambda _id, _progress: broken, Limits())
     run = live.submit(request("causal/mean"))
     until(lambda: run.over)
     assert run.state == FAILED and "lower learning rate" in run.message
@@ -212,7 +212,7 @@ def test_what_was_stopped_is_scored_until_it_is_stopped_again(live, monkeypatch)
 
 def test_runs_are_forgotten_with_their_files():
     backbone = tiny_backbone()
-    live = LiveRuns(lambda _id, _progress: backbone, Limits(max_runs=2))
+    live = RunQueue(lambda _id, _progress: backbone, Limits(max_runs=2))
     done = []
     for _ in range(3):
         run = live.submit(request(steps=1))
@@ -264,7 +264,7 @@ def test_more_steps_than_allowed_are_refused(live):
 
 
 def test_a_training_that_takes_too_long_is_stopped_and_kept(backbone):
-    live = LiveRuns(lambda _id, _progress: backbone, Limits(max_train_minutes=1))
+    live = RunQueue(lambda _id, _progress: backbone, Limits(max_train_minutes=1))
     live.limits = Limits(max_train_minutes=1)
     object.__setattr__(live.limits, "max_train_minutes", 0)
     run = live.submit(request(steps=50))

@@ -11,7 +11,7 @@ from embedlab.data.pairs import PairSet
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.lab.run import DONE, TRAINING, LiveRun, Request
-from embedlab.lab.run_queue import LiveRuns
+from embedlab.lab.run_queue import RunQueue
 from embedlab.models.design import Design
 from embedlab.training.history import Step
 from embedlab.training.recipe import Recipe
@@ -74,7 +74,7 @@ def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
 
 
 def test_what_cannot_be_brought_back_leaves_nothing(tmp_path: Path) -> None:
-    runs = LiveRuns(lambda *_: None, Limits())
+    runs = RunQueue(lambda *_: None, Limits())
     folders = []
 
     def bring(saved: Path) -> None:

@@ -16,7 +16,7 @@ from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
-from embedlab.progress import Progress, silent
+from embedlab.progress import Progress, no_progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.session import Sessions
 from embedlab.ui.shared.sidebar import OWN, Sidebar
@@ -52,7 +52,7 @@ class TwoModels(Lab):
 
     models: dict[str, Backbone]
 
-    def backbone(self, backbone_id: str = "", progress: Progress = silent) -> Backbone:
+    def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
         return self.models[backbone_id or "tiny"]
 
 
@@ -82,7 +82,7 @@ def tabs(lab) -> dict[str, object]:
 
 def pair_on(tabs, model_a: str, model_b: str) -> Pair:
     values = ["tiny", model_a, model_b, OWN, CORPUS, 20, 0, *CONTROLS, *CONTROLS]
-    return tabs["bench"].pair(values, silent)
+    return tabs["bench"].pair(values, no_progress)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_lasso_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
     chart = tabs["map"]
 
     def show(fingerprint: str) -> dict:
-        return chart.show(pair, [None, 15, 0.1, None, (fingerprint, [0, 2])], silent)
+        return chart.show(pair, [None, 15, 0.1, None, (fingerprint, [0, 2])], no_progress)
 
     view = show(pair.corpus.fingerprint)
     assert view[chart.map]["lasso"] == [0, 2]
@@ -134,7 +134,7 @@ def test_a_lasso_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
 
 def test_the_tabs_show_both_models(pair, tabs):
     def show(tab: str, *values: object) -> dict:
-        return tabs[tab].show(pair, values, silent)
+        return tabs[tab].show(pair, values, no_progress)
 
     chart, view = tabs["map"], show("map", None, 15, 0.1, None, None)
     assert view[chart.map]["b"]["title"] == pair.names[1]
@@ -152,7 +152,7 @@ def inside(tabs, pair: Pair, panel: str, values: Callable[[list], None] = lambda
     tab = tabs["inside"]
     given = [panel, *(component.value for component in tab.inputs[1:])]
     values(given)
-    return {key.elem_id: value for key, value in tab.show(pair, given, silent).items()}
+    return {key.elem_id: value for key, value in tab.show(pair, given, no_progress).items()}
 
 
 def test_the_inside_panels_read_each_sides_model(pair, tabs):
@@ -180,7 +180,7 @@ def test_the_layer_lines_are_those_of_the_chosen_model(pair, tabs, side):
 def test_a_corpus_with_nothing_to_score_leads_to_one_that_has(tabs):
     bare = Corpus(id=OWN, title="Bare", texts=TEXTS)
     values = ["tiny", "", "", OWN, bare, 20, 0, *CONTROLS, *CONTROLS]
-    view = inside(tabs, tabs["bench"].pair(values, silent), "layers")
+    view = inside(tabs, tabs["bench"].pair(values, no_progress), "layers")
     assert view["layer-figure"] is None and "has no scored pairs" in view["layer-notes"]
     assert view["layer-elsewhere"]["visible"]
     assert view["layer-elsewhere"]["value"] == "Switch to One word, several senses"
@@ -242,7 +242,7 @@ def test_stopping_says_whether_anything_ran():
 @pytest.mark.parametrize("value", [1, 101, None, "5"])
 def test_a_number_out_of_range_is_said_in_a_sentence(pair, tabs, value):
     with pytest.raises(EmbedLabError, match=r"Neighbours is .*; choose 2 to 100\."):
-        tabs["map"].show(pair, (None, value, 0.1, None, None), silent)
+        tabs["map"].show(pair, (None, value, 0.1, None, None), no_progress)
 
 
 def test_a_sliders_bounds_are_for_the_eye():

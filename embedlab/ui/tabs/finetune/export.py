@@ -9,12 +9,12 @@ import gradio as gr
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.check import Check
-from embedlab.export.export_model import EXPORT_KINDS, take_away
+from embedlab.export.export_model import EXPORT_KINDS, export_model
 from embedlab.export.hub import push_archive
 from embedlab.lab.run import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
-from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.live import LivePanel
 
@@ -61,14 +61,14 @@ class ExportPanel:
     def _wire(self) -> None:
         working = {"show_progress": "full", **LANE, **PRIVATE}
         self.make.click(
-            polite(self._make),
+            user_errors(self._make),
             [self.live.run, self.kind],
             [self.check, self.download],
             show_progress_on=self.check,
             **working,
         )
         pushed = self.push.click(
-            polite(self._push),
+            user_errors(self._push),
             [self.live.run, self.kind, self.repository, self.token, self.private],
             [self.check, self.address],
             show_progress_on=self.address,
@@ -135,7 +135,9 @@ class ExportPanel:
         run = self.lab.runs.get(run_id or "")
         backbone = self.lab.runs.backbone(run.id)
         out = run.folder / "exports"
-        return take_away(backbone, run.request.design, run.about, run.saved, out, str(kind), report)
+        return export_model(
+            backbone, run.request.design, run.about, run.saved, out, str(kind), report
+        )
 
 
 def _verdict(check: Check) -> str:

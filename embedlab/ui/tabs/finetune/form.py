@@ -18,7 +18,7 @@ from embedlab.training.forecast import rough_seconds, within_reach
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 from embedlab.ui.shared import html
 from embedlab.ui.shared.parse import string
-from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.sidebar import read_design
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import duration, forecast
@@ -135,7 +135,7 @@ class FinetuneForm:
 
     def _wire(self) -> None:
         self.preset.input(
-            polite(preset_values),
+            user_errors(preset_values),
             self.preset,
             list(self.settings.values()),
             show_progress="hidden",
@@ -152,7 +152,7 @@ class FinetuneForm:
         )
         look = {"show_progress": "hidden", **LANE, **PRIVATE}
         for ready in self.own.ready:
-            ready(polite(self._look), self.inputs, self.outputs, **look)
+            ready(user_errors(self._look), self.inputs, self.outputs, **look)
         gr.on(
             [
                 self.side.input,
@@ -161,14 +161,14 @@ class FinetuneForm:
                 self.score.input,
                 *(number.change for number in self.numbers.values()),
             ],
-            polite(self._look),
+            user_errors(self._look),
             self.inputs,
             self.outputs,
             trigger_mode="always_last",
             **look,
         )
         self.designs.change(
-            polite(self._look_if_shown), [self.designs, *self.inputs], self.outputs, **look
+            user_errors(self._look_if_shown), [self.designs, *self.inputs], self.outputs, **look
         )
 
     @property

@@ -9,13 +9,13 @@ from typing import Any
 import gradio as gr
 
 from embedlab.errors import EmbedLabError
-from embedlab.lab.import_run import bring_back
+from embedlab.lab.import_run import import_adapter
 from embedlab.lab.run import LiveRun
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
 from embedlab.training.history import Step
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.form import FinetuneForm
 from embedlab.ui.tabs.finetune.html import status
@@ -105,7 +105,7 @@ class LivePanel:
         quiet = {"show_progress": "hidden", **PRIVATE}
         looked = [self.mine, self.run, self.seen, self.learned]
         self.form.start.click(
-            polite(self._start),
+            user_errors(self._start),
             [self.mine, *self.form.inputs],
             [self.mine, self.form.name, *self.outputs],
             show_progress="full",
@@ -113,7 +113,7 @@ class LivePanel:
             **PRIVATE,
         )
         self.archive.upload(
-            polite(self._bring_back),
+            user_errors(self._bring_back),
             [self.mine, self.archive],
             [self.mine, *self.outputs],
             show_progress="full",
@@ -125,8 +125,8 @@ class LivePanel:
         self.timer.tick(self._look, looked, self.outputs, **quiet)
         self.run.input(self._look, looked, self.outputs, **quiet)
         blocks.load(self._find_again, self.mine, self.outputs, **quiet)
-        self.stop.click(polite(self._stop), looked, self.outputs, **quiet)
-        self.go_on.click(polite(self._go_on), looked, self.outputs, **quiet)
+        self.stop.click(user_errors(self._stop), looked, self.outputs, **quiet)
+        self.go_on.click(user_errors(self._go_on), looked, self.outputs, **quiet)
 
     # What the visitor does
 
@@ -157,7 +157,7 @@ class LivePanel:
         if not archive:
             raise EmbedLabError("There is no archive; upload the zip of an adapter.")
         with self.sessions.work(request, "bring", progress) as report:
-            run = bring_back(self.lab, Path(archive), report)
+            run = import_adapter(self.lab, Path(archive), report)
         mine = [*(known.id for known in self.known(mine)), run.id]
         return {self.mine: mine, **self._shown(mine, run.id)}
 

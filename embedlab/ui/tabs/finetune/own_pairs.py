@@ -15,7 +15,7 @@ from embedlab.data.training_sets import MAX_PAIRS, guess_columns, pairs_from_tab
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import Sessions, polite
+from embedlab.ui.shared.session import Sessions, user_errors
 from embedlab.ui.shared.view import PRIVATE
 
 NONE = "(none)"
@@ -43,13 +43,13 @@ class OwnPairs:
                 ]
             self.use = gr.Button("Use these columns", visible=False, elem_id="train-use")
         read = self.file.change(
-            polite(self._read),
+            user_errors(self._read),
             self.file,
             [self.table, self.pairs, self.row, *self.columns, self.use],
             **PRIVATE,
         )
         taken = self.use.click(
-            polite(self._take), [self.table, *self.columns], self.pairs, **PRIVATE
+            user_errors(self._take), [self.table, *self.columns], self.pairs, **PRIVATE
         )
         #: Events after which ``pairs`` says something else.
         self.ready = [read.then, taken.success]

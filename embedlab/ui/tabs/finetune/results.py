@@ -13,7 +13,7 @@ from embedlab.progress import Progress
 from embedlab.render.training import movement_map, shown_points
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.sidebar import preset_of
 from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import before_after, changed_queries
@@ -43,7 +43,7 @@ class ResultsPanel:
             )
         self.outputs = [self.group, self.table, self.map, self.queries]
         compared = self.compare.click(
-            polite(self._compare),
+            user_errors(self._compare),
             self.live.run,
             [
                 self.sidebar.backbone,

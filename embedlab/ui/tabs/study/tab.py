@@ -27,7 +27,7 @@ from embedlab.text import clean
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block
 from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import polite
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 from embedlab.ui.tabs.study import figures
@@ -137,24 +137,26 @@ class StudyTab:
         ]
         known = [self.which, self.own]
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
-        tab.select(polite(self._first), self.which, page, **quiet)
-        self.file.change(polite(self._open), self.file, page, trigger_mode="always_last", **quiet)
+        tab.select(user_errors(self._first), self.which, page, **quiet)
+        self.file.change(
+            user_errors(self._open), self.file, page, trigger_mode="always_last", **quiet
+        )
         gr.on(
             [self.category.input, self.reference.input],
-            polite(self._choose),
+            user_errors(self._choose),
             [*known, self.category, self.reference, self.task],
             self._of_category,
             trigger_mode="always_last",
             **quiet,
         )
         self.task.input(
-            polite(self._choose_task),
+            user_errors(self._choose_task),
             [*known, self.reference, self.task],
             self._within,
             trigger_mode="always_last",
             **quiet,
         )
-        self.files.take(polite(self._take), known, self.files, **quiet)
+        self.files.take(user_errors(self._take), known, self.files, **quiet)
 
     # What is shown
 
