@@ -1,4 +1,4 @@
-"""YAML files that people write: read safely, and the base of the models they are checked against."""
+"""YAML files that people write: safe reading, and the base of the models that check them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class BackboneEntry(YamlModel):
     title: str = ""
     hardware: Literal["cpu", "gpu"] = "cpu"
     opt_in: bool = False
-    max_length: int = Field(512, ge=8)
+    max_length: Annotated[int, Field(ge=8)] = 512
 
 
 class Limits(YamlModel):
@@ -39,7 +39,7 @@ class Limits(YamlModel):
     max_results: AtLeastOne = 100
     max_prompt_chars: AtLeastOne = 500
     state_cache_mb: AtLeastOne = 4000
-    state_disk_mb: int = Field(1000, ge=0)
+    state_disk_mb: Annotated[int, Field(ge=0)] = 1000
     max_backbones: AtLeastOne = 2
     max_users: AtLeastOne = 40
     max_work_minutes: AtLeastOne = 10
@@ -61,11 +61,11 @@ class Defaults(YamlModel):
     corpus: str = "senses"
     design_a: str = "causal/eos"
     design_b: str = "bidirectional/mean"
-    sample: int = Field(400, ge=2)
+    sample: Annotated[int, Field(ge=2)] = 400
     sample_chars: AtLeastOne = 40_000
-    seed: int = Field(0, ge=0)
-    n_neighbors: int = Field(15, ge=2)
-    min_dist: float = Field(0.1, ge=0)
+    seed: Annotated[int, Field(ge=0)] = 0
+    n_neighbors: Annotated[int, Field(ge=2)] = 15
+    min_dist: Annotated[float, Field(ge=0)] = 0.1
 
     @field_validator("design_a", "design_b")
     @classmethod
