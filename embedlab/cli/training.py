@@ -43,7 +43,6 @@ def train(
     head_lr: Annotated[float | None, typer.Option(help="learning rate of a trainable head")] = None,
     schedule: Annotated[str | None, typer.Option(help=f"one of {', '.join(SCHEDULES)}")] = None,
     warmup: Annotated[int | None, typer.Option(help="steps until the full learning rate")] = None,
-    top_layers: Annotated[int | None, typer.Option(help="layers of mode top_layers")] = None,
     mntp_steps: Annotated[
         int | None, typer.Option(help="masked next-token prediction first, for bidirectional")
     ] = None,

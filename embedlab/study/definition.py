@@ -149,7 +149,8 @@ class Study:
         How a batch is cut for the machine is no part of it.
         """
         said = self.asdict
-        said["recipe"] = said["recipe"] and {
+        # A setting that recipes had once: without its default, older folders would not go on.
+        said["recipe"] = said["recipe"] and {"top_layers": 6} | {
             name: value for name, value in said["recipe"].items() if name not in CUTS
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

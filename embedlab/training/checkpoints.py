@@ -121,7 +121,8 @@ def resume(training: Training, folder: Path) -> bool:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         history = [Step(**step) for step in about.pop("history")]
         done = int(about.pop("done"))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        about["recipe"].pop("top_layers", None)  # a setting that recipes had once
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise EmbedLabError(
             f"The checkpoint in {folder.name!r} is damaged; train into another folder."
         ) from error

@@ -11,8 +11,8 @@ from embedlab.errors import EmbedLabError
 if TYPE_CHECKING:
     from embedlab.models.design import Design
 
-#: What is trained: LoRA on every layer, LoRA on the upper layers alone, or the head alone.
-MODES = ("lora", "top_layers", "head")
+#: What is trained: LoRA on every layer, with the head where there is one, or the head alone.
+MODES = ("lora", "head")
 SCHEDULES = ("linear", "cosine", "constant")
 MOST_STEPS = 100_000
 #: How a batch is cut for the machine; what is learned is the same but for rounding.
@@ -37,7 +37,6 @@ class Recipe:
         both_directions: whether a positive also has to find its anchor.
         hard_negatives: whether the data's negatives are used, where it has some.
         lora_rank, lora_alpha, lora_dropout: of the adapter.
-        top_layers: how many layers carry LoRA under ``top_layers``.
         mntp_steps: steps of masked next-token prediction before the contrastive training.
         micro_tokens: tokens that go through the backbone at once; another user's query waits for
             as many.
@@ -64,7 +63,6 @@ class Recipe:
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.0
-    top_layers: int = 6
     mntp_steps: int = 0
     micro_tokens: int = 640
     keep_tokens: int = 4096
@@ -139,7 +137,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lora_rank": (1, 512),
     "lora_alpha": (1, 4096),
     "lora_dropout": (0, 0.9),
-    "top_layers": (1, 1000),
     "mntp_steps": (0, MOST_STEPS),
     "micro_tokens": (8, 10**6),
     "keep_tokens": (0, 10**7),

@@ -45,7 +45,7 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             steps: updates of the weights.
             batch: pairs an update.
             learning_rate: at its height, of what the mode trains: LoRA, or the head.
-            mode: lora, top_layers or head.
+            mode: lora or head.
             seed: of the weights and of the order of the pairs.
             score: whether the last message has the before/after table, a minute more.
             held_out: pairs that are scored and not trained on.
