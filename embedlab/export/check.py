@@ -20,7 +20,7 @@ import numpy as np
 from embedlab.errors import EmbedLabError
 from embedlab.files import write_json
 from embedlab.models.embedding import Vectors, embed
-from embedlab.models.run_folder import design_of, read_facts
+from embedlab.models.run_folder import read_run_info
 from embedlab.progress import Progress, no_progress
 
 #: Largest difference of a coordinate of unit vectors; bfloat16 keeps eight bits of every step.
@@ -123,9 +123,9 @@ def vectors_of_run(folder: str | Path, texts: Sequence[str]) -> Vectors:
     """Load a run's folder on the CPU in its precision and embed documents: (n, d)."""
     from embedlab.models.loading import load_backbone
 
-    about = read_facts(Path(folder))
-    backbone = load_backbone(folder, device="cpu", dtype=about["backbone"]["dtype"])
-    return embed(texts, design_of(about), backbone)
+    run_info = read_run_info(Path(folder))
+    backbone = load_backbone(folder, device="cpu", dtype=run_info.backbone.dtype)
+    return embed(texts, run_info.trained_design, backbone)
 
 
 def _run_fresh(runner: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
@@ -176,5 +176,5 @@ def _largest_difference(found: Vectors, expected: Vectors) -> float:
 
 def _precision(out: Path, merged: bool) -> str:
     if not merged:
-        return str(read_facts(out)["backbone"]["dtype"])
+        return read_run_info(out).backbone.dtype
     return str(json.loads((out / "config.json").read_text(encoding="utf-8"))["dtype"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from embedlab.data.pairs import PairSet
 from embedlab.export.archive import open_archive
-from embedlab.export.uploaded_run import _check
+from embedlab.export.uploaded_run import check_sizes
 from embedlab.lab.lab import Lab
 from embedlab.lab.run import LiveRun, Request
 from embedlab.models import run_folder
@@ -31,10 +31,10 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
     """
     with tempfile.TemporaryDirectory() as place:
         folder = open_archive(archive, Path(place) / "run")
-        about = run_folder.read_facts(folder)
-        backbone_id = lab.config.backbone(about["backbone"]["id"]).id
-        design = run_folder.design_of(about)
-        _check(folder, about, design)
+        run_info = run_folder.read_run_info(folder)
+        backbone_id = lab.config.backbone(run_info.backbone.id).id
+        design = run_info.trained_design
+        check_sizes(folder, run_info)
         lab.check((), design)
         base = lab.backbone(backbone_id, progress)
         request = Request(
@@ -45,14 +45,14 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
                 id="elsewhere", title="pairs of elsewhere", anchors=(), positives=(), part=True
             ),
             recipe=Recipe(),
-            name=_run_name(about["name"]),
+            name=_run_name(run_info.name),
             score=False,
         )
 
         def bring(saved: Path) -> Backbone:
             saved.parent.mkdir(parents=True)
             shutil.move(folder, saved)
-            trained, _ = run_folder.load_run(saved, base)
+            trained = run_folder.load_run(saved, base)
             trained.name = f"{base.name} + {request.name}"
             embed([_TRIAL], design, trained)
             return trained

@@ -7,13 +7,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from embedlab.analysis.evaluation import Change
 from embedlab.data.pairs import PairSet
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
+from embedlab.models.run_folder import RunInfo
 from embedlab.training import history
 from embedlab.training.recipe import Recipe
 from embedlab.training.training import Training
@@ -66,7 +66,7 @@ class LiveRun:
     total: int = 0
     held: int = 0
     backbone: Backbone | None = None
-    about: dict[str, Any] = field(default_factory=dict)
+    run_info: RunInfo | None = None
     changes: tuple[Change, ...] = ()
     version: int = 0
     touched: float = field(default_factory=time.monotonic)
@@ -89,7 +89,8 @@ class LiveRun:
         training = self.training
         if not self.over or training is None or training.failed:
             return False
-        return training.done < training.total or self.about.get("steps") != training.done
+        saved = self.run_info.steps if self.run_info else 0
+        return training.done < training.total or saved != training.done
 
     @property
     def seconds_left(self) -> float | None:

@@ -103,7 +103,7 @@ class RunQueue:
         try:
             run.version = 1
             run.backbone = bring(run.saved)
-            run.about = run_folder.read_facts(run.saved)
+            run.run_info = run_folder.read_run_info(run.saved)
             run.state = DONE
         except BaseException:
             with self._changed:
@@ -271,9 +271,9 @@ class RunQueue:
             return
         folder = run.folder / f"version-{run.version + 1}"
         shutil.rmtree(folder, ignore_errors=True)  # what a full disk left
-        about = checkpoints.save_run(run.training, folder, run.request.backbone_id)
-        run.backbone, _ = run_folder.load_run(folder, base)
-        run.about, run.version = about, run.version + 1
+        run_info = checkpoints.save_run(run.training, folder, run.request.backbone_id)
+        run.backbone = run_folder.load_run(folder, base)
+        run.run_info, run.version = run_info, run.version + 1
 
     def _scored(self, run: LiveRun, base: Backbone, report: Progress) -> str:
         """Score before and after; why there are no scores, where there are none.
@@ -285,7 +285,7 @@ class RunQueue:
         run.state = SCORING
         try:
             found = evaluation.before_and_after(base, run.backbone, run.request.design, report)
-            run.about = run_folder.add_facts(run.saved, before_after=evaluation.to_json(found))
+            run.run_info = run_folder.add_scores(run.saved, evaluation.to_json(found))
         except Cancelled:
             return "Not scored before and after: stopped."
         except EmbedLabError as error:

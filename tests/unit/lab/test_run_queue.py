@@ -161,7 +161,7 @@ def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
     monkeypatch.setattr(checkpoints, "save_run", saved)
     live.go_on(run.id)
     until(lambda: run.state == DONE)
-    assert run.about["steps"] == 4 and run_folder.read_facts(run.saved)["steps"] == 4
+    assert run.run_info.steps == 4 and run_folder.read_run_info(run.saved).steps == 4
     assert not run.can_go_on
 
 
