@@ -1,4 +1,4 @@
-"""A model that somebody took home and brings back: one more run, ready to be compared."""
+"""A trained model from elsewhere becomes one more run, ready to be compared."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TRIAL = "A short text."
 
 
 def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) -> LiveRun:
-    """Take in the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
+    """Import the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
 
     Raises:
         EmbedLabError: it is no such archive, is damaged, or belongs to a backbone that is not
             offered here.
     """
-    with tempfile.TemporaryDirectory() as place:
-        folder = open_archive(archive, Path(place) / "run")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = open_archive(archive, Path(temporary) / "run")
         run_info = run_folder.read_run_info(folder)
         backbone_id = lab.config.backbone(run_info.backbone.id).id
         design = run_info.trained_design
@@ -40,7 +40,7 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
         request = Request(
             backbone_id=backbone_id,
             design=design,
-            # Its pairs stayed where it was trained.
+            # The pairs it was trained on are not part of the archive.
             pairs=PairSet(
                 id="elsewhere", title="pairs of elsewhere", anchors=(), positives=(), part=True
             ),
@@ -49,7 +49,7 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
             score=False,
         )
 
-        def bring(saved: Path) -> Backbone:
+        def install(saved: Path) -> Backbone:
             saved.parent.mkdir(parents=True)
             shutil.move(folder, saved)
             trained = run_folder.load_run(saved, base)
@@ -57,10 +57,10 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
             embed([_TRIAL], design, trained)
             return trained
 
-        return lab.runs.adopt(request, bring)
+        return lab.runs.adopt(request, install)
 
 
 def _run_name(name: str) -> str:
     """``smollm2-135m + my-run`` is called ``my-run`` again."""
     plain = re.sub(r"[^A-Za-z0-9 ._-]+", "-", name.rpartition(" + ")[2])[:40]
-    return plain.lstrip(" ._-") or "brought-back"
+    return plain.lstrip(" ._-") or "imported"

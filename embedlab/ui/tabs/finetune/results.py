@@ -77,7 +77,7 @@ class ResultsPanel:
         }
 
     def _table(self, run: LiveRun) -> str:
-        rows = [row.model_dump() for row in run.run_info.before_after] if run.run_info else []
+        rows = [row.model_dump() for row in run.changes]
         if not rows:
             wanted = run.request.score and not run.over
             words = (
@@ -86,8 +86,7 @@ class ResultsPanel:
                 else "This training has no scores; tick 'Score before and after' for the table."
             )
             return html.note([words])
-        assert run.run_info is not None
-        about = f"{run.run_info.name}, {run.request.design}"
+        about = f"{run.model.run_info.name if run.model else ''}, {run.request.design}"
         return before_after(rows, run.request.pairs.in_domain, about)
 
     def _compare(self, run_id: str | None) -> list[Any]:
