@@ -86,7 +86,8 @@ class ResultsPanel:
                 else "This training has no scores; tick 'Score before and after' for the table."
             )
             return html.note([words])
-        about = f"{run.model.run_info.name if run.model else ''}, {run.request.design}"
+        name = run.model.run_info.name if run.model else run.request.name
+        about = f"{name}, {run.request.design}"
         return before_after(rows, run.request.pairs.in_domain, about)
 
     def _compare(self, run_id: str | None) -> list[Any]:
