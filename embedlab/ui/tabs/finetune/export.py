@@ -133,10 +133,10 @@ class ExportPanel:
 
     def _export(self, run_id: str | None, kind: str, report: Progress) -> tuple[Path, Check]:
         run = self.lab.runs.get(run_id or "")
-        backbone = self.lab.runs.backbone(run.id)
+        model = self.lab.runs.model(run.id)
         out = run.folder / "exports"
         return export_model(
-            backbone, run.request.design, run.about, run.saved, out, str(kind), report
+            model.backbone, run.request.design, model.run_info, model.folder, out, str(kind), report
         )
 
 

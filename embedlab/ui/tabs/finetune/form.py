@@ -217,9 +217,7 @@ class FinetuneForm:
             update[self.about_data] = html.note([_describe(pairs)])
             recipe = within_reach(self._recipe(read), pairs)
             recipe.check(design)
-            seconds = rough_seconds(
-                recipe, pairs, backbone.num_layers, score=bool(read[self.score])
-            )
+            seconds = rough_seconds(recipe, pairs, score=bool(read[self.score]))
             update[self.note] = forecast(
                 recipe, len(pairs), duration(seconds), self.lab.config.limits
             )
@@ -281,7 +279,6 @@ def _describe(pairs: PairSet) -> str:
 PRESETS = {"cpu": "CPU, minutes", "paper": "Paper"}
 MODE_WORDS = {
     "lora": "LoRA: small additions to every layer, and the head where there is one",
-    "top_layers": "Top layers: the same on the upper layers alone, which is quicker",
     "head": "Head only: the backbone stays as it is; seconds, for trainable poolings",
 }
 #: The numbers behind "More settings": label, whether whole, and a line of help.
@@ -294,7 +291,6 @@ MORE = {
     ),
     "held_out": ("Held-out pairs", True, "Scored, never trained on; at most a fifth."),
     "evaluate_every": ("Steps between held-out scores", True, ""),
-    "top_layers": ("Top layers", True, "How many layers 'Top layers' trains."),
     "warmup": ("Warm-up steps", True, ""),
     "weight_decay": ("Weight decay", False, ""),
     "clip": ("Largest gradient norm", False, "0 for no clipping."),

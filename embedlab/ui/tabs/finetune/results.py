@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.analysis.evaluation import to_json
 from embedlab.lab.explain import Movement, movement
 from embedlab.lab.run import LiveRun
 from embedlab.progress import Progress
@@ -78,7 +77,7 @@ class ResultsPanel:
         }
 
     def _table(self, run: LiveRun) -> str:
-        rows = to_json(run.changes) or run.about.get("before_after")
+        rows = [row.model_dump() for row in run.changes]
         if not rows:
             wanted = run.request.score and not run.over
             words = (
@@ -87,7 +86,8 @@ class ResultsPanel:
                 else "This training has no scores; tick 'Score before and after' for the table."
             )
             return html.note([words])
-        about = f"{run.about.get('name', run.request.name)}, {run.request.design}"
+        name = run.model.run_info.name if run.model else run.request.name
+        about = f"{name}, {run.request.design}"
         return before_after(rows, run.request.pairs.in_domain, about)
 
     def _compare(self, run_id: str | None) -> list[Any]:
