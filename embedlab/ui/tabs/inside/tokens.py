@@ -15,6 +15,7 @@ from embedlab.analysis.tokens import (
     token_view,
 )
 from embedlab.lab.explain import first_token_effect
+from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
@@ -221,7 +222,7 @@ class HeadsPanel(View):
                 update[place] = None
                 continue
             # Over tokens an average says little: there the first text stands for all.
-            tokens = design.pooling == "last_layer_trainable"
+            tokens = POOLINGS[design.pooling].attends_over == "tokens"
             single = index >= 0 or tokens
             subset = [texts[max(index, 0)]] if single else list(texts)
             states = backbone.states(
