@@ -9,7 +9,7 @@ import numpy as np
 
 from embedlab.analysis import tokens as token_analysis
 from embedlab.errors import EmbedLabError
-from embedlab.lab.explain import layer_quality
+from embedlab.lab.inside import layer_curves
 from embedlab.lab.lab import Lab
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.ui.shared import parse
@@ -38,7 +38,7 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
         seed = lab.config.defaults.seed
         texts = lab.corpus(parse.word(corpus, "corpus"), seed=seed)
         modes = (attention,) if attention else ATTENTIONS
-        found = layer_quality(lab, texts, Design(), attentions=modes, seed=seed)
+        found = layer_curves(lab, texts, Design(), attentions=modes, seed=seed)
         return {
             "corpus": texts.id,
             "texts": texts.size_note,

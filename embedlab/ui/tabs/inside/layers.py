@@ -10,7 +10,7 @@ import gradio as gr
 from embedlab.analysis.layers import MEASURES, LayerQuality, choose_measure
 from embedlab.data.corpora import CORPORA
 from embedlab.errors import EmbedLabError
-from embedlab.lab.explain import layer_quality
+from embedlab.lab import inside
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.render.inside import layer_curves
@@ -122,7 +122,7 @@ class LayersPanel(View):
         except EmbedLabError as error:
             return self._nothing_to_score(str(error), measure)
         side = pair.sides[1 if model == "B" and not pair.one_backbone else 0]
-        found = layer_quality(
+        found = inside.layer_curves(
             self.lab,
             pair.corpus,
             side.design,

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from embedlab.analysis import space
-from embedlab.lab.explain import space_scores
+from embedlab.lab.inside import space_scores
 from embedlab.progress import Progress
 from embedlab.render.inside import explained_variance, occurrences
 from embedlab.render.similarity import similarity_histogram

@@ -14,7 +14,7 @@ from embedlab.analysis.tokens import (
     mask_proof,
     token_view,
 )
-from embedlab.lab.explain import first_token_effect
+from embedlab.lab.inside import first_token_effect
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
