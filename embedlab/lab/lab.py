@@ -254,10 +254,15 @@ class Lab:
         n_neighbors: int = 15,
         min_dist: float = 0.1,
         seed: int = 0,
+        compile_umap: bool = False,
         progress: Progress = no_progress,
     ) -> Maps:
-        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such."""
-        if not (projection.is_warm() and projection.umap_possible(a.vectors, b.vectors)):
+        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such.
+
+        With ``compile_umap`` it is compiled here where it is not yet, which takes some 20 s.
+        """
+        ready = compile_umap or projection.is_warm()
+        if not (ready and projection.umap_possible(a.vectors, b.vectors)):
             return self.compute(
                 ("PCA", a.key, b.key, seed),
                 lambda report: Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA"),

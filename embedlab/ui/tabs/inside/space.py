@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from embedlab.analysis import space
-from embedlab.lab.inside import space_scores
+from embedlab.lab import inside
 from embedlab.progress import Progress
 from embedlab.render.inside import explained_variance, occurrences
 from embedlab.render.similarity import similarity_histogram
@@ -59,9 +59,10 @@ class ShapePanel(View):
     def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
         """Figures of both spaces, transformed as chosen."""
         how = values[0] or "none"
-        vectors = [space.transform(side.vectors, how) for side in (pair.a, pair.b)]
-        shapes = [space.shape(rows, seed=pair.seed) for rows in vectors]
-        a, b = shapes
+        a, b = shapes = [
+            inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
+            for side in pair.sides
+        ]
         name_a, name_b = pair.names
         about = pair.caption(f"space: {how}")
         bins = similarity_histogram(a.cosines.similarities, b.cosines.similarities, name_a, name_b)
@@ -116,7 +117,9 @@ class ShapePanel(View):
         rows = []
         for how in space.TRANSFORMS:
             a, b = (
-                space_scores(self.lab, pair.corpus, side.embedded, how, side.backbone_id, report)
+                inside.space_scores(
+                    self.lab, pair.corpus, side.embedded, how, side.backbone_id, report
+                )
                 for side in pair.sides
             )
             rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]
