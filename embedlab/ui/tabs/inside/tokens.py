@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 
@@ -14,6 +13,7 @@ from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
 
@@ -45,11 +45,11 @@ class MaskPanel(View):
         self.outputs = [self.verdict, self.causal, self.bidirectional]
         self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both attention modes beside each other, on A's backbone."""
-        text_a, text_b = values[0] or "", values[1] or ""
         backbone = pair.backbones[0]
-        update: dict[Any, Any] = {}
+        text_a, text_b = values[self.text_a] or "", values[self.text_b] or ""
+        update: Updates = {}
         sentences = []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
             proof = inside.mask_proof(
@@ -106,9 +106,9 @@ class TokensPanel(View):
         self.outputs = [self.strip, self.norms, self.cosines, self.skip]
         self.triggers = [self.run.click, self.text.submit]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
-        text = values[0] or ""
+        text = values[self.text] or ""
         views = [
             inside.token_view(self.lab, text, side.design, side.backbone_id, report)
             for side in pair.sides
@@ -210,13 +210,12 @@ class HeadsPanel(View):
         self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
         self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Attention over layers or tokens; an untrained head says so."""
-        per_head, number = values
-        chosen = whole_number(number, "The text's number")
+        chosen = whole_number(values[self.number], "The text's number")
         texts = pair.corpus.texts
         index = min(chosen, len(texts)) - 1
-        update: dict[Any, Any] = {}
+        update: Updates = {}
         strips, notes = [], []
         for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
             letter, design = side.letter, side.design
@@ -236,7 +235,7 @@ class HeadsPanel(View):
             )
             what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
             lines = [("mean", found.mean)]
-            if per_head:
+            if values[self.per_head]:
                 lines += [
                     (f"head {i + 1}", row) for i, row in enumerate(found.per_head[:HEADS_SHOWN])
                 ]
