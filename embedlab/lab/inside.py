@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from embedlab.analysis import layers, space, tokens
@@ -40,22 +39,18 @@ def layer_curves(
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
 
-    def query_states(report: Progress) -> Mapping[str, HiddenStates]:
-        return {
-            attention: backbone.states(
-                corpus.queries, attention, design.query_prompt, progress=report
-            )
-            for attention in attentions
-        }
-
     def work(report: Progress) -> LayerQuality:
-        queries = query_states(report) if chosen == "ndcg_10" else None
-        texts = {
-            attention: lab.corpus_states(
-                corpus, attention, design.document_prompt, backbone, report
-            )
-            for attention in attentions
-        }
+        def states(texts: tuple[str, ...], prompt: str, persist: bool) -> dict[str, HiddenStates]:
+            return {
+                mode: backbone.states(texts, mode, prompt, progress=report, persist=persist)
+                for mode in attentions
+            }
+
+        queries = None
+        if chosen == "ndcg_10":
+            queries = states(corpus.queries, design.query_prompt, False)
+        persist = lab.may_persist(corpus, backbone)
+        texts = states(corpus.texts, design.document_prompt, persist)
         return layers.layer_quality(
             corpus,
             texts,
@@ -78,11 +73,7 @@ def layer_curves(
 
 
 def space_shape(
-    lab: Lab,
-    embedded: Embedded,
-    how: str = "none",
-    seed: int = 0,
-    progress: Progress = no_progress,
+    lab: Lab, embedded: Embedded, how: str = "none", seed: int = 0, progress: Progress = no_progress
 ) -> space.Shape:
     """The shape of a design's space as it is, centred or whitened."""
     return lab.compute(
@@ -194,8 +185,12 @@ def head_attention(
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> HeadAttention:
-        states = lab.corpus_states(
-            corpus, design.attention, design.document_prompt, backbone, report
+        states = backbone.states(
+            corpus.texts,
+            design.attention,
+            design.document_prompt,
+            progress=report,
+            persist=lab.may_persist(corpus, backbone),
         )
         return tokens.head_attention(backbone.head(design), states)
 

@@ -27,7 +27,6 @@ from embedlab.models.design import Design
 from embedlab.models.embedding import Vectors, embed, pool
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
-from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress, with_time_limit
 
 T = TypeVar("T")
@@ -191,18 +190,12 @@ class Lab:
                     f"{limits.max_prompt_chars}. Shorten it."
                 )
 
-    def corpus_states(
-        self,
-        corpus: Corpus,
-        attention: str,
-        prompt: str,
-        backbone: Backbone,
-        progress: Progress = no_progress,
-    ) -> HiddenStates:
-        """The hidden states of a corpus's texts; only a built-in corpus's may touch the disk."""
-        # A user's own texts are never written, nor what a visitor's trained model makes of texts.
-        persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
+    def may_persist(self, corpus: Corpus, backbone: Backbone) -> bool:
+        """Whether hidden states of a corpus's texts may be written to the disk.
+
+        Never those of a user's own texts, nor what a visitor's trained model makes of any text.
+        """
+        return corpus.id in self.config.corpora and backbone.adapter is None
 
     def embedded(
         self,
@@ -222,8 +215,12 @@ class Lab:
         key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
         def work(report: Progress) -> Embedded:
-            states = self.corpus_states(
-                corpus, design.attention, design.document_prompt, backbone, report
+            states = backbone.states(
+                corpus.texts,
+                design.attention,
+                design.document_prompt,
+                progress=report,
+                persist=self.may_persist(corpus, backbone),
             )
             vectors = pool(states, design, backbone, report)
             return Embedded(key, design, vectors, states.truncated.numpy())
@@ -262,27 +259,19 @@ class Lab:
         With ``compile_umap`` it is compiled here where it is not yet, which takes some 20 s.
         """
         ready = compile_umap or projection.is_warm()
-        if not (ready and projection.umap_possible(a.vectors, b.vectors)):
-            return self.compute(
-                ("PCA", a.key, b.key, seed),
-                lambda report: Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA"),
-                progress,
-            )
+        umap = ready and projection.umap_possible(a.vectors, b.vectors)
 
         def work(report: Progress) -> Maps:
+            if not umap:
+                return Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA")
+            near_a, near_b = (self.neighbours(side, n_neighbors, report) for side in (a, b))
             xy = projection.umap_pair(
-                a.vectors,
-                b.vectors,
-                self.neighbours(a, n_neighbors, report),
-                self.neighbours(b, n_neighbors, report),
-                n_neighbors=n_neighbors,
-                min_dist=min_dist,
-                seed=seed,
-                progress=report,
+                a.vectors, b.vectors, near_a, near_b, n_neighbors, min_dist, seed, report
             )
             return Maps(*xy, "UMAP")
 
-        return self.compute(("UMAP", a.key, b.key, n_neighbors, min_dist, seed), work, progress)
+        key = ("maps", a.key, b.key, umap, n_neighbors, min_dist, seed)
+        return self.compute(key, work, progress)
 
     def retrieve(
         self,

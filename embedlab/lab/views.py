@@ -21,11 +21,7 @@ MOST_CHANGED = 20
 
 
 def quality(
-    lab: Lab,
-    corpus: Corpus,
-    embedded: Embedded,
-    field: str = "",
-    progress: Progress = no_progress,
+    lab: Lab, corpus: Corpus, embedded: Embedded, field: str = "", progress: Progress = no_progress
 ) -> Quality:
     """Figures over a corpus's vectors, with ``field`` as labels: kNN accuracy, V-measure, …"""
 
