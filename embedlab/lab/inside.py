@@ -33,7 +33,7 @@ def layer_curves(
     """Every layer's score under both attention modes, with ``design``'s prompts.
 
     Raises:
-        EmbedLabError: the corpus does not know enough to score anything.
+        EmbedLabError: the corpus has nothing that the measure could score.
     """
     chosen = layers.choose_measure(corpus, measure)
     lab.check(corpus.texts, design)
@@ -65,7 +65,7 @@ def layer_curves(
     key = (
         "layers",
         backbone.key,
-        (corpus.fingerprint, corpus.knowledge),
+        (corpus.fingerprint, corpus.annotations_hash),
         (design.query_prompt, design.document_prompt),
         (attentions, chosen, skip_first, transform, seed),
     )
@@ -101,7 +101,7 @@ def space_scores(
             )
         return space.scores(corpus, embedded.vectors, queries, how=how)
 
-    return lab.compute(("scores", embedded.key, corpus.knowledge, how), work, progress)
+    return lab.compute(("scores", embedded.key, corpus.annotations_hash, how), work, progress)
 
 
 def first_token_effect(
@@ -111,7 +111,7 @@ def first_token_effect(
     backbone_id: str = "",
     progress: Progress = no_progress,
 ) -> tuple[space.Scores, space.Scores] | None:
-    """A corpus's scores with and without the first token; None for a design that takes no mean."""
+    """A corpus's scores with and without the first token; None for a design without a mean."""
     if not POOLINGS[design.pooling].takes_mean:
         return None
     with_it, without = (
@@ -130,7 +130,7 @@ def first_token_effect(
 def token_view(
     lab: Lab, text: str, design: Design, backbone_id: str = "", progress: Progress = no_progress
 ) -> TokenView:
-    """A text as the backbone sees it under a design.
+    """A text's tokens under a design, with their weights, norms and cosines.
 
     Raises:
         EmbedLabError: the text is empty or too long, or the backbone has no such layer.
@@ -153,7 +153,7 @@ def mask_proof(
     backbone_id: str = "",
     progress: Progress = no_progress,
 ) -> MaskProof:
-    """How far the hidden states of a text moved when its end was changed.
+    """How far the hidden states of a text move when its end is changed.
 
     Raises:
         EmbedLabError: a text is empty or too long, both are the same, or they differ from the
@@ -178,7 +178,7 @@ def head_attention(
     only: int | None = None,
     progress: Progress = no_progress,
 ) -> HeadAttention:
-    """Where a design's trainable head looks: over all texts of a corpus, or ``only`` one."""
+    """The attention of a design's trainable head over all texts of a corpus, or ``only`` one."""
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
     lab.check(corpus.texts, design)

@@ -1,8 +1,7 @@
-"""The Lab: one object that holds the config, the loaded backbones and the caches.
+"""The Lab: the config, the loaded backbones and the cached results of one deployment.
 
-Everything the interface, the endpoints and the command line do goes through here. Nothing in it
-belongs to one user: a request names its backbone, corpus and designs, and gets what it would get
-alone.
+The interface, the endpoints and the command line all go through it. No state in it belongs to one
+user: a request names its backbone, corpus and designs, and its result does not depend on others.
 """
 
 from __future__ import annotations
@@ -55,15 +54,15 @@ class Lab:
     def compute(
         self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
     ) -> T:
-        """The result of ``work``, from the cache or computed once for everyone who asks.
+        """The result of ``work``, from the cache, or computed once for all callers.
 
-        The work runs in a thread of its own and is shared by all callers who ask for the same key
-        meanwhile. It stops at its next report of progress once all of them have left.
+        The work runs in a separate thread. Calls with the same key share it while it runs, and it
+        stops at its next report of progress once every caller has left.
 
         Args:
             key: names the result; the same key must always mean the same result.
             work: computes it from scratch. Its result must not be None nor change afterwards.
-            progress: sees the work's progress; may raise to leave, and the others are still served.
+            progress: receives the work's progress; may raise to leave without stopping the others.
 
         Raises:
             EmbedLabError: it took longer than ``limits.max_work_minutes``.
@@ -71,7 +70,7 @@ class Lab:
         """
 
         def once(report: Progress) -> T:
-            # Another job may have finished between the caller's look and this one's start.
+            # Another job may have finished after this caller read the cache.
             result: T | None = self.results.get(key)
             return self.results.put(key, work(report)) if result is None else result
 
@@ -79,19 +78,19 @@ class Lab:
         return self.jobs.run(key, once, self.in_time(progress)) if cached is None else cached
 
     def in_time(self, progress: Progress) -> Progress:
-        """``progress`` that ends work which takes longer than one piece of work may here."""
+        """``progress`` with this deployment's time limit for one piece of work."""
         return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
 
     # Backbones and corpora
 
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """A backbone of the config, by default the default one, or the trained one of a run."""
+        """The default backbone, one of the config by its id, or the trained one of a run."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.backbone(backbone_id)
         return self.untrained(backbone_id or self.default_backbone, progress)
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
-        """A backbone of the config; the first caller loads it, the others wait for the same one."""
+        """A backbone of the config, loaded once for all callers."""
         entry = self.config.backbone(backbone_id)
 
         def load(report: Progress) -> Backbone:
@@ -124,21 +123,21 @@ class Lab:
         )
 
     def sample(self, corpus: Corpus, n: int | None, seed: int) -> Corpus:
-        """n texts of a corpus; by default as many as the first view of it shows.
+        """n texts of a corpus; by default as many as its first view shows.
 
         Raises:
             EmbedLabError: n is out of range.
         """
-        wanted = self.first_sample(corpus) if n is None else int(n)
+        size = self.first_sample(corpus) if n is None else int(n)
         most = self.config.limits.max_texts
-        if wanted < 1:
-            raise EmbedLabError(f"A sample of {wanted} shows nothing; ask for at least 1 text.")
-        if min(wanted, len(corpus.texts)) > most:
+        if size < 1:
+            raise EmbedLabError(f"A sample of {size} shows nothing; ask for at least 1 text.")
+        if min(size, len(corpus.texts)) > most:
             raise EmbedLabError(
-                f"{wanted:,} texts were asked for; this deployment embeds up to {most:,} at once "
+                f"{size:,} texts were asked for; this deployment embeds up to {most:,} at once "
                 "(limits.max_texts in spaces_config.yaml)."
             )
-        return corpus if wanted >= len(corpus.texts) else corpus.sample(wanted, seed)
+        return corpus if size >= len(corpus.texts) else corpus.sample(size, seed)
 
     def first_sample(self, corpus: Corpus) -> int:
         """How many texts of a corpus to start with: few where they are long."""
@@ -159,18 +158,22 @@ class Lab:
         query: bool = False,
         progress: Progress = no_progress,
     ) -> Vectors:
-        """(n, d) unit rows for any texts.
+        """Embed any texts: (n, d), rows of length 1.
 
         Raises:
-            EmbedLabError: too many texts, one that is too long or empty, or a design that this
-                backbone cannot carry.
+            EmbedLabError: too many texts, a text that is too long or empty, or a design that does
+                not fit this backbone.
         """
         self.check(texts, design)
         backbone = self.backbone(backbone_id, progress)
         return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
 
     def check(self, texts: Sequence[str], design: Design) -> None:
-        """Refuse what is beyond the limits of this deployment."""
+        """Check texts and prompts against the limits of this deployment.
+
+        Raises:
+            EmbedLabError: too many texts, or a text or a prompt that is too long.
+        """
         limits = self.config.limits
         if len(texts) > limits.max_texts:
             raise EmbedLabError(
@@ -193,7 +196,7 @@ class Lab:
     def may_persist(self, corpus: Corpus, backbone: Backbone) -> bool:
         """Whether hidden states of a corpus's texts may be written to the disk.
 
-        Never those of a user's own texts, nor what a visitor's trained model makes of any text.
+        Never those of a user's own texts, nor those of a trained model.
         """
         return corpus.id in self.config.corpora and backbone.adapter is None
 
@@ -232,9 +235,8 @@ class Lab:
     def neighbours(
         self, embedded: Embedded, k: int = NEAREST, progress: Progress = no_progress
     ) -> retrieval.Neighbours:
-        """At least k neighbours of every text, as far as there are so many others.
-
-        Maps, lists and figures read the same graph of 15 unless they need more.
+        """The k nearest neighbours of every text, or more: at least 15, so that most views share
+        one graph; fewer only in a corpus that has no more texts.
         """
         k = max(k, 15)
         return self.compute(
@@ -254,9 +256,9 @@ class Lab:
         compile_umap: bool = False,
         progress: Progress = no_progress,
     ) -> Maps:
-        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such.
+        """Two comparable maps: by UMAP once it is compiled, else by PCA.
 
-        With ``compile_umap`` it is compiled here where it is not yet, which takes some 20 s.
+        With ``compile_umap`` the first map waits until it is compiled, about 20 s.
         """
         ready = compile_umap or projection.is_warm()
         umap = ready and projection.umap_possible(a.vectors, b.vectors)
@@ -285,8 +287,8 @@ class Lab:
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists for one query, with rank moves between them.
 
-        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Relevance is known for
-        the corpus's own queries.
+        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Only the corpus's own
+        queries have relevant texts.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -320,12 +322,12 @@ class Lab:
             index = retrieval.build_index(embedded.vectors)
             return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
 
-        return self.compute(("retrieval", embedded.key, corpus.knowledge), work, progress)
+        return self.compute(("retrieval", embedded.key, corpus.annotations_hash), work, progress)
 
     # Start-up
 
     def warm_up(self, progress: Progress = no_progress) -> None:
-        """Get the first view ready; meant for a background thread."""
+        """Embed the corpus of the first view; meant for a background thread."""
         defaults = self.config.defaults
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
@@ -351,7 +353,7 @@ def _has_gpu() -> bool:
 
 
 def _hub_reachable() -> bool:
-    """Whether the model hub answers; asked only on machines with a GPU."""
+    """Whether the model hub answers; only checked on machines with a GPU."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
         return False
     import httpx

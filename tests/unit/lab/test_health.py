@@ -21,24 +21,24 @@ def lab():
     return tiny_lab()
 
 
-def test_health_counts_what_is_kept_and_names_no_user(lab):
+def test_health_counts_cached_states_and_names_no_user(lab):
     secret = corpus_of(words(4, 5, 6), title="my secret texts")
     for _ in range(2):
         lab.embedded(secret, Design.parse("causal/mean"))
         lab.embedded(secret, Design.parse("causal/eos"))
-    found = health(lab)
-    assert found["status"] == "ok"
-    assert found["loaded"] == [
+    report = health(lab)
+    assert report["status"] == "ok"
+    assert report["loaded"] == [
         {"backbone": "tiny", "device": "cpu", "precision": "float32", "waiting": 0}
     ]
-    # Three texts embedded once; the second design asked for the same states.
-    cache = found["state_cache"]
+    # Three texts embedded once; the second design used the same states.
+    cache = report["state_cache"]
     assert (cache["texts"], cache["misses"], cache["hits"]) == (3, 3, 3)
     resident = psutil.Process().memory_info().rss / 10**6
-    assert found["memory_mb"]["process"] == pytest.approx(resident, rel=0.1)
-    told = json.dumps(found)
-    assert "secret" not in told
-    assert not any(word in told for word in secret.texts)
+    assert report["memory_mb"]["process"] == pytest.approx(resident, rel=0.1)
+    text = json.dumps(report)
+    assert "secret" not in text
+    assert not any(word in text for word in secret.texts)
 
 
 def test_work_ends_when_its_time_is_over():

@@ -1,4 +1,4 @@
-"""What the inside tab asks of a Lab, on a tiny backbone that loads from a folder."""
+"""The results of the inside tab, on a tiny backbone that loads from a folder."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def direct(lab: Lab, design: str) -> float:
 
 
 def test_layer_quality_equals_the_design_of_each_layer(lab, corpus):
-    found = layer_curves(lab, corpus, Design(), skip_first=True)
-    assert (found.measure, found.n, found.unit) == ("spearman", 23, "pairs")
-    curves = {curve.name: curve.scores for curve in found.curves}
+    quality = layer_curves(lab, corpus, Design(), skip_first=True)
+    assert (quality.measure, quality.n, quality.unit) == ("spearman", 23, "pairs")
+    curves = {curve.name: curve.scores for curve in quality.curves}
     assert len(curves) == 8
     for name, layer in (("causal/mean", 2), ("bidirectional/weighted_mean", 4)):
         assert curves[name][layer] == pytest.approx(direct(lab, f"{name}@{layer}"), abs=1e-5)
@@ -47,9 +47,9 @@ def test_layer_quality_equals_the_design_of_each_layer(lab, corpus):
 
 
 def test_the_first_tokens_effect_is_that_of_the_two_designs(lab, corpus):
-    kept, left_out = first_token_effect(lab, corpus, Design.parse("causal/mean@2"))
-    assert kept.spearman == pytest.approx(direct(lab, "causal/mean@2"), abs=1e-5)
-    assert left_out.spearman == pytest.approx(direct(lab, "causal/mean@2+skip_first"), abs=1e-5)
+    with_it, without = first_token_effect(lab, corpus, Design.parse("causal/mean@2"))
+    assert with_it.spearman == pytest.approx(direct(lab, "causal/mean@2"), abs=1e-5)
+    assert without.spearman == pytest.approx(direct(lab, "causal/mean@2+skip_first"), abs=1e-5)
     assert first_token_effect(lab, corpus, Design.parse("causal/eos")) is None
 
 

@@ -1,4 +1,4 @@
-"""Work asked for by several at once: done once, and stopped when nobody waits for it."""
+"""Work requested by several callers at once: run once, and stopped when no caller is left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from embedlab.progress import no_progress
 
 
 class Slow:
-    """Work that goes on until it is told to finish, and counts its runs."""
+    """Work that goes on until ``finish`` is set, and counts its runs."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.runs, self.error = 0, error
@@ -92,7 +92,7 @@ def test_an_error_reaches_all_and_the_key_is_free_again():
     assert jobs.run("key", lambda progress: "new", no_progress) == "new"
 
 
-def test_progress_of_the_work_reaches_who_waits():
+def test_progress_of_the_work_reaches_the_caller():
     jobs, work, seen = Jobs(), Slow(), []
 
     def note(done: int, total: int, what: str) -> None:

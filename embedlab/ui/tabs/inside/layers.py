@@ -213,12 +213,12 @@ def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int,
     return marks
 
 
-def _notes(sides: Sequence[Side], there: set[str]) -> list[str]:
+def _notes(sides: Sequence[Side], marked: set[str]) -> list[str]:
     return [
-        f"{side.letter} ({side.design.name}) reads all layers or tokens by its own head, so no "
-        "line goes through it."
+        f"{side.letter} ({side.design.name}) reads all layers or tokens with a trainable head, so "
+        "no line goes through it."
         for side in sides
-        if side.letter not in there
+        if side.letter not in marked
     ] + [
         "The bootstrap resamples the corpus's items; it says how sure a point is for texts like "
         "these, not for other backbones or corpora."

@@ -20,7 +20,7 @@ HUBS = 5
 
 
 class ShapePanel(View):
-    """See the module's text."""
+    """Spread, rank and hubs of both spaces, as they are, centred or whitened."""
 
     id = "shape"
     title = "Shape of the space"

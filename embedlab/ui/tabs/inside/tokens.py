@@ -1,4 +1,4 @@
-"""What a token sees and gives: the mask proof, the token view, and what trainable heads read."""
+"""Tokens: the mask proof, each token's share in the vector, and what trainable heads read."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class MaskPanel(View):
 
 
 class TokensPanel(View):
-    """Tokens as the backbone sees them, and what each gives to the vector under A and B."""
+    """A text's tokens, and what each contributes to the vector under A and B."""
 
     id = "tokens"
     title = "Tokens"
@@ -193,7 +193,7 @@ class HeadsPanel(View):
             if not design.trainable:
                 update[place] = None
                 continue
-            # Over tokens an average says little: there the first text stands for all.
+            # Averaged over texts, weights of tokens say little: show the first text instead.
             over_tokens = design.pooling == "last_layer_trainable"
             only = max(number, 1) - 1 if number or over_tokens else None
             attention = inside.head_attention(
