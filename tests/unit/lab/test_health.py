@@ -49,15 +49,13 @@ def test_work_ends_when_its_time_is_over():
         progress(0, 1, "later")
 
 
-def test_a_corpus_that_takes_too_long_is_given_up_and_the_model_is_free(lab, monkeypatch):
-    corpus = corpus_of(words(*[40] * 200))
+def test_a_corpus_that_takes_too_long_fails_and_the_model_is_free(lab, monkeypatch):
+    corpus = corpus_of(words(*[40] * 2000))
     monkeypatch.setattr(
         type(lab), "in_time", lambda self, progress: with_time_limit(0.05, progress)
     )
     with pytest.raises(EmbedLabError, match="fewer or shorter texts"):
         lab.embedded(corpus, Design.parse("causal/mean"))
     monkeypatch.undo()
-    start = time.perf_counter()
-    lab.embed(["w1 w2"], Design.parse("causal/mean"))
-    assert time.perf_counter() - start < 5
+    assert lab.embed(["w1 w2"], Design.parse("causal/mean")).shape == (1, 32)
     assert len(lab.backbone().sharing) == 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from scipy.stats import spearmanr
+from support.labs import tiny_lab
 from support.models import tiny_model, tiny_tokenizer, words
 
 from embedlab import Corpus, Design, EmbedLabError, embed
 from embedlab.analysis.metrics import pair_similarities
+from embedlab.lab import inside
 from embedlab.lab.config import BackboneEntry, Config
 from embedlab.lab.inside import first_token_effect, layer_curves, space_scores
 from embedlab.lab.lab import Lab
@@ -62,3 +64,32 @@ def test_space_scores_are_none_where_nothing_is_known(lab):
     bare = Corpus(id="own", title="Mine", texts=TEXTS)
     scores = space_scores(lab, bare, lab.embedded(bare, Design()))
     assert (scores.spearman, scores.ndcg_10, scores.knn_accuracy) == (None, None, None)
+
+
+def test_a_text_beyond_the_limit_is_refused_by_every_function():
+    lab = tiny_lab(max_text_chars=20)
+    long = Corpus(
+        id="own", title="Mine", texts=("w1 w2", "w3 " * 7), queries=("w1",), relevant=({0},)
+    )
+    text, head = long.texts[1], Design.parse("M3")
+    for call in (
+        lambda: lab.embedded(long, Design()),
+        lambda: inside.token_view(lab, text, Design()),
+        lambda: inside.mask_proof(lab, "w1", text, "causal"),
+        lambda: inside.layer_curves(lab, long, Design()),
+        lambda: inside.head_attention(lab, long, head),
+        lambda: inside.head_attention(lab, long, head, only=1),
+    ):
+        with pytest.raises(EmbedLabError, match=r"characters; the limit is 20\. Split it"):
+            call()
+    assert inside.head_attention(lab, long, head, only=0).per_text.shape == (1, 4)
+
+
+def test_a_text_and_its_proof_are_computed_once_for_a_design():
+    lab = tiny_lab()
+    view = inside.token_view(lab, "w1 w2 w3", Design.parse("causal/mean"))
+    assert inside.token_view(lab, "w1 w2 w3", Design.parse("causal/mean")) is view
+    assert inside.token_view(lab, "w1 w2 w3", Design.parse("causal/eos")) is not view
+    proof = inside.mask_proof(lab, "w1 w2", "w1 w3", "causal")
+    assert proof.holds and inside.mask_proof(lab, "w1 w2", "w1 w3", "causal") is proof
+    assert inside.mask_proof(lab, "w1 w3", "w1 w2", "causal") is not proof
