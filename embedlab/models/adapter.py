@@ -7,17 +7,14 @@ import json
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
 from embedlab.models.backbone import Backbone
-from embedlab.models.pooling import tensor_digest
-
-if TYPE_CHECKING:
-    pass
+from embedlab.models.head import tensor_digest
 
 
 def twin(model: nn.Module) -> Any:

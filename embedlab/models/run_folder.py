@@ -24,7 +24,7 @@ from embedlab.files import disk_errors, write_whole
 from embedlab.models.adapter import load_adapter, with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.models.pooling import HeadSize
 
 FORMAT = 1
 FACTS = "run.json"
@@ -69,10 +69,8 @@ def load_run(folder: Path, backbone: Backbone) -> tuple[Backbone, dict[str, Any]
         trained = with_adapter(backbone, adapter, about["name"])
     else:
         trained = backbone.sibling(about["name"])
-    kind = POOLINGS[design.pooling]
-    if issubclass(kind, TrainableHead):
-        size = HeadSize(**about["head"])
-        head = kind(backbone.hidden_size, backbone.num_layers, size=size)
+    if design.trainable:
+        head = backbone.new_head(design, HeadSize(**about["head"]))
         try:
             head.load_state_dict(load_file(folder / "head.safetensors"))
         except (OSError, SafetensorError, RuntimeError) as error:
@@ -107,12 +105,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
         ) from error
     found: dict[str, Any] = about
     return found
-
-
-# Checkpoints
-
-
-# Files
 
 
 def _json(values: dict[str, Any]) -> str:

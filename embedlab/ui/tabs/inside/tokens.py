@@ -9,6 +9,7 @@ import gradio as gr
 
 from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 from embedlab.lab import inside
+from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
@@ -194,7 +195,7 @@ class HeadsPanel(View):
                 update[place] = None
                 continue
             # Averaged over texts, weights of tokens say little: show the first text instead.
-            over_tokens = design.pooling == "last_layer_trainable"
+            over_tokens = POOLINGS[design.pooling].attends_over == "tokens"
             only = max(number, 1) - 1 if number or over_tokens else None
             attention = inside.head_attention(
                 self.lab, pair.corpus, design, side.backbone_id, only=only, progress=report
