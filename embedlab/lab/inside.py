@@ -96,9 +96,7 @@ def space_scores(
     def work(report: Progress) -> space.Scores:
         queries = None
         if corpus.queries:
-            queries = lab.embed(
-                corpus.queries, embedded.design, backbone_id, query=True, progress=report
-            )
+            queries = lab.query_vectors(corpus, embedded.design, backbone_id, report)
         return space.scores(corpus, embedded.vectors, queries, how=how)
 
     return lab.compute(("scores", embedded.key, corpus.annotations_hash, how), work, progress)

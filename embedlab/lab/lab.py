@@ -230,6 +230,19 @@ class Lab:
 
         return self.compute(key, work, progress)
 
+    def query_vectors(
+        self, corpus: Corpus, design: Design, backbone_id: str, progress: Progress = no_progress
+    ) -> Vectors:
+        """The vectors (q, d) of a corpus's own queries, under a design's query prompt."""
+        version = self.backbone(backbone_id, progress).version(design)
+        return self.compute(
+            ("queries", version, str(design), corpus.annotations_hash),
+            lambda report: self.embed(
+                corpus.queries, design, backbone_id, query=True, progress=report
+            ),
+            progress,
+        )
+
     # What follows from vectors
 
     def neighbours(
@@ -316,9 +329,7 @@ class Lab:
             return None
 
         def work(report: Progress) -> metrics.RetrievalScores:
-            vectors = self.embed(
-                corpus.queries, embedded.design, backbone_id, query=True, progress=report
-            )
+            vectors = self.query_vectors(corpus, embedded.design, backbone_id, report)
             index = retrieval.build_index(embedded.vectors)
             return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
 

@@ -162,7 +162,7 @@ def movement(
         old, new = (
             retrieval.search(
                 retrieval.build_index(side.vectors),
-                lab.embed(corpus.queries, design, backbone_id, query=True, progress=report),
+                lab.query_vectors(corpus, design, backbone_id, report),
                 NEAREST,
             )[0]
             for side, backbone_id in zip((before, after), backbone_ids, strict=True)
