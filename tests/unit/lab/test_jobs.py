@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.waiting import Slow
 
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.jobs import Jobs
 from embedlab.progress import no_progress
-
-
-class Slow:
-    """Work that goes on until ``finish`` is set, and counts its runs."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.runs, self.error = 0, error
-        self.started, self.finish, self.stopped = (threading.Event() for _ in range(3))
-
-    def __call__(self, progress):
-        self.runs += 1
-        self.started.set()
-        try:
-            while not self.finish.wait(0.01):
-                progress(1, 2, "working")
-        except Cancelled:
-            self.stopped.set()
-            raise
-        if self.error:
-            raise self.error
-        return object()
 
 
 def leaving(done: int, total: int, what: str) -> None:
