@@ -6,7 +6,6 @@ user: a request names its backbone, corpus and designs, and its result does not 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
@@ -365,11 +364,11 @@ def _has_gpu() -> bool:
 
 def _hub_reachable() -> bool:
     """Whether the model hub answers; only checked on machines with a GPU."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
     import httpx
     from huggingface_hub import constants
 
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
         httpx.head(constants.ENDPOINT, timeout=3)
     except httpx.HTTPError:
