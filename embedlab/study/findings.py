@@ -205,6 +205,7 @@ def _within_tasks(measured: _Measurements) -> list[TaskDifference]:
         items = {label: one for label, one in of_models.items() if one is not None}
         pairs = list(combinations(items, 2))
         compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
+        # Over all pairs of one task: each task is a question of its own.
         corrected = comparisons.holm([one.p for one in compared])
         differences += [
             TaskDifference(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr, wilcoxon
 
 from embedlab.errors import EmbedLabError
-from embedlab.study.definition import study_from
+from embedlab.study.definition import load_study, study_from
 from embedlab.study.findings import AGREES, CANNOT_TELL, DISAGREES, report_of
 from embedlab.study.folder import CellResult, RunFacts, StudyFolder
 from embedlab.study.report import TaskFacts, read_report
@@ -24,6 +25,7 @@ STUDY = study_from(
         "words": 9,
     }
 )
+SHIPPED = Path(__file__).parents[3] / "assets" / "study"
 M1, M5 = "causal/eos", "bidirectional/multi_layer_trainable"
 
 
@@ -223,3 +225,38 @@ def test_cells_of_another_study_are_not_mixed_in(tmp_path):
     stray |= {"study": "other", "label": "causal/mean@1"}
     (folder / "cells" / "stray.json").write_text(json.dumps(stray), encoding="utf-8")
     assert "causal/mean@1" not in {m.label for m in report_of(folder).models}
+
+
+def test_the_shipped_study_is_read_and_written_unchanged(tmp_path):
+    assert report_of(SHIPPED).to_json() == (SHIPPED / "report.json").read_text(encoding="utf-8")
+    study = load_study(str(SHIPPED.parent / "studies" / "smollm2.yaml"))
+    results, copy = StudyFolder(study, SHIPPED).results(), StudyFolder(study, tmp_path)
+    assert len(results) == len(study.cells) == 29
+    for result in results:
+        copy.save(result)
+        old, new = (folder / "cells" / f"{result.name}.json" for folder in (SHIPPED, tmp_path))
+        assert json.loads(new.read_text("utf-8")) == json.loads(old.read_text("utf-8"))
+
+
+def test_an_undefined_score_is_written_and_read_again(tmp_path):
+    folder = made_up(tmp_path / "s", {})
+    path = next((folder / "cells").glob("*.json"))
+    cell = json.loads(path.read_text("utf-8"))
+    cell["tasks"][0] |= {"score": float("nan"), "items": None}
+    path.write_text(json.dumps(cell), encoding="utf-8")
+    result = next(r for r in StudyFolder(STUDY, folder).results() if r.name == path.stem)
+    assert np.isnan(result.tasks[0].score)
+    StudyFolder(STUDY, folder).save(result)
+    assert np.isnan(json.loads(path.read_text("utf-8"))["tasks"][0]["score"])
+
+
+@pytest.mark.parametrize("change", [{"scores": []}, {"kind": "other"}, {"tasks": "none"}])
+def test_a_damaged_cell_is_run_again_and_not_reported(change, tmp_path):
+    folder = made_up(tmp_path / "s", {})
+    cell = STUDY.cells[0]
+    path = folder / "cells" / f"{cell.name}.json"
+    assert StudyFolder(STUDY, folder).is_done(cell)
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), encoding="utf-8")
+    assert not StudyFolder(STUDY, folder).is_done(cell)
+    with pytest.raises(EmbedLabError, match="or damaged ones"):
+        report_of(folder)
