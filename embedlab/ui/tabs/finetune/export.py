@@ -16,6 +16,7 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
+from embedlab.ui.tabs.finetune.html import export_verdict
 from embedlab.ui.tabs.finetune.live import LivePanel
 
 
@@ -105,7 +106,7 @@ class ExportPanel:
             archive, check = self._export(run_id, kind, report)
         size = archive.stat().st_size / 10**6
         return [
-            _verdict(check),
+            export_verdict(check),
             gr.update(
                 value=str(archive), label=f"Download {archive.name} ({size:,.0f} MB)", visible=True
             ),
@@ -129,7 +130,7 @@ class ExportPanel:
             archive, check = self._export(run_id, kind, report)
             report(0, 0, "uploading")
             address = push_archive(archive, repository.strip(), token.strip(), bool(private))
-        return [_verdict(check), html.note([f"Uploaded to {address}."])]
+        return [export_verdict(check), html.note([f"Uploaded to {address}."])]
 
     def _export(self, run_id: str | None, kind: str, report: Progress) -> tuple[Path, Check]:
         run = self.lab.runs.get(run_id or "")
@@ -138,12 +139,3 @@ class ExportPanel:
         return export_model(
             backbone, run.request.design, run.about, run.saved, out, str(kind), report
         )
-
-
-def _verdict(check: Check) -> str:
-    return (
-        f'<p class="verdict holds"><strong>✓</strong> Loaded in a fresh process and compared over '
-        f"{check.n} texts: the largest difference of a coordinate is "
-        f'<span class="num">{check.largest_difference:.1e}</span>, allowed '
-        f'<span class="num">{check.tolerance:.0e}</span>.</p>'
-    )
