@@ -12,8 +12,8 @@ from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
 from embedlab.data.corpus import Corpus
 from embedlab.export.check import Check
 from embedlab.lab.config import Limits
-from embedlab.lab.explain import Movement
 from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING, LiveRun
+from embedlab.lab.views import Movement
 from embedlab.render.html import (
     Cell,
     Macros,

@@ -12,6 +12,7 @@ import gradio as gr
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
+from embedlab.progress import Progress
 from embedlab.render import study_sections
 from embedlab.render.html import Macros
 from embedlab.render.study_page import FILES
@@ -23,7 +24,7 @@ from embedlab.text import clean
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import user_errors
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 
@@ -83,14 +84,17 @@ class StudyTab:
     Args:
         tab: the tab that contains it.
         limits: for the upload.
+        sessions: for its handlers.
         shipped: the report that comes with EmbedLab.
     """
 
     id = "study"
     title = "Study"
 
-    def __init__(self, tab: gr.Tab, limits: Limits, shipped: Path | None = None) -> None:
-        self.limits, self._shipped = limits, _Shipped(shipped)
+    def __init__(
+        self, tab: gr.Tab, limits: Limits, sessions: Sessions, shipped: Path | None = None
+    ) -> None:
+        self.limits, self.sessions, self._shipped = limits, sessions, _Shipped(shipped)
         self.which = gr.State("")
         self.own = gr.State(None, time_to_live=KEEP)
         with gr.Column(elem_id="study"):
@@ -145,42 +149,45 @@ class StudyTab:
             *(self.category, self.reference, *of_category),
             *(component for panel in panels for component in panel.components),
         ]
-        shown = [self.which, self.own]
+        shown = {self.which, self.own}
+        handler = self.sessions.handler
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
-        tab.select(user_errors(self._first), self.which, page, **quiet)
+        tab.select(handler(self._first, "study"), {self.which}, page, **quiet)
         self.file.change(
-            user_errors(self._open), self.file, page, trigger_mode="always_last", **quiet
+            handler(self._open, "study"), {self.file}, page, trigger_mode="always_last", **quiet
         )
         gr.on(
             [self.category.input, self.reference.input],
-            user_errors(self._choose),
-            [*shown, self.category, self.reference, self.task],
+            handler(self._choose, "study"),
+            {*shown, self.category, self.reference, self.task},
             of_category,
             trigger_mode="always_last",
             **quiet,
         )
         self.task.input(
-            user_errors(self._choose_task),
-            [*shown, self.reference, self.task],
+            handler(self._choose_task, "study"),
+            {*shown, self.reference, self.task},
             of_task,
             trigger_mode="always_last",
             **quiet,
         )
-        self.files.take(user_errors(self._take), shown, self.files, **quiet)
+        download = self.sessions.event_handler(self._download, "study file")
+        self.files.download(download, shown, self.files, **quiet)
 
     # What is shown
 
-    def _first(self, which: str) -> dict[Any, Any]:
+    def _first(self, values: Values, report: Progress) -> Updates:
         """The shipped results, unless something is shown already."""
-        return {self.which: gr.skip()} if which else self._page(SHIPPED, None)
+        return {self.which: gr.skip()} if values[self.which] else self._page(SHIPPED, None)
 
-    def _open(self, path: str | None) -> dict[Any, Any]:
+    def _open(self, values: Values, report: Progress) -> Updates:
         """The uploaded report, or the shipped one when the upload is cleared."""
+        path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
         return self._page(OWN, opened(Path(path), self.limits.max_upload_mb * 10**6))
 
-    def _page(self, which: str, own: Report | None) -> dict[Any, Any]:
+    def _page(self, which: str, own: Report | None) -> Updates:
         report = own or self._shipped.report
         if report is None:
             return {
@@ -211,19 +218,18 @@ class StudyTab:
             **self.run.show(study_sections.run(report)),
         }
 
-    def _choose(
-        self, which: str, own: Report | None, category: str, reference: str, task: str
-    ) -> dict[Any, Any]:
-        return self._category(self._report(which, own), category, reference, task)
+    def _choose(self, values: Values, report: Progress) -> Updates:
+        category, reference, task = (values[c] for c in (self.category, self.reference, self.task))
+        return self._category(self._report(values), category, reference, task)
 
-    def _choose_task(
-        self, which: str, own: Report | None, reference: str, task: str
-    ) -> dict[Any, Any]:
-        report = self._report(which, own)
-        return self.of_task.show(study_sections.task(report, task, reference))
+    def _choose_task(self, values: Values, report: Progress) -> Updates:
+        section = study_sections.task(
+            self._report(values), values[self.task], values[self.reference]
+        )
+        return self.of_task.show(section)
 
-    def _category(self, report: Report, category: str, reference: str, task: str) -> dict[Any, Any]:
-        """A category and one of its tasks: the one chosen before if it has that."""
+    def _category(self, report: Report, category: str, reference: str, task: str) -> Updates:
+        """A category and one of its tasks: the one chosen before if it belongs to it."""
         if category not in report.categories:
             return {**self.of_category.clear(), self.task: None, **self.of_task.clear()}
         tasks = [(one.title, one.id) for one in report.tasks if one.category == category]
@@ -235,18 +241,19 @@ class StudyTab:
             **self.of_task.show(study_sections.task(report, task, reference)),
         }
 
-    def _take(self, which: str, own: Report | None, event: gr.EventData) -> dict[str, Any]:
+    def _download(self, values: Values, report: Progress, event: gr.EventData) -> dict[str, Any]:
         name = event._data.get("name") if isinstance(event._data, dict) else None
         if name not in FILES:
             raise EmbedLabError(f"There is no such file; choose one of {', '.join(FILES)}.")
         # With the time, the same file once more is a change, too.
-        return {"name": name, "text": FILES[name](self._report(which, own)), "at": time.time()}
+        return {"name": name, "text": FILES[name](self._report(values)), "at": time.time()}
 
-    def _report(self, which: str, own: Report | None) -> Report:
-        report = own if which == OWN else self._shipped.report
+    def _report(self, values: Values) -> Report:
+        report = values[self.own] if values[self.which] == OWN else self._shipped.report
         if report is None:
             raise EmbedLabError("This report was opened too long ago; open its file again.")
-        return report
+        shown: Report = report
+        return shown
 
 
 class _Shipped:
