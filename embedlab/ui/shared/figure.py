@@ -36,7 +36,7 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
     return gr.HTML(
         None,
         html_template=str(Macros("frames.html").figure(quote(plotly_js().as_posix()), empty)),
-        js_on_load=script("load_plotly.js", "download.js", "figure.js"),
+        js_on_load=script("figure"),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["figure-block"],

@@ -20,18 +20,10 @@ from embedlab.ui.shared.theme import script
 
 _LISTS, _RESULTS = Macros("lists.html"), Macros("results.html")
 
-#: A button with data-index tells Python which text it stands for.
-PICK_JS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-index]');
-  if (button) trigger('pick', { index: Number(button.dataset.index) });
-});
-"""
-
 
 def picking_html(elem_id: str) -> gr.HTML:
     """HTML whose ``data-index`` buttons send the event ``pick`` with that index."""
-    return gr.HTML(js_on_load=PICK_JS, elem_id=elem_id, apply_default_css=False)
+    return gr.HTML(js_on_load=script("pick"), elem_id=elem_id, apply_default_css=False)
 
 
 def block(elem_id: str, html: str = "") -> gr.HTML:
@@ -42,7 +34,7 @@ def block(elem_id: str, html: str = "") -> gr.HTML:
 def table_block(elem_id: str) -> gr.HTML:
     """A :func:`block` whose tables can be taken away as data."""
     return gr.HTML(
-        js_on_load=script("download.js", "table.js"),
+        js_on_load=script("table"),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["table-block"],

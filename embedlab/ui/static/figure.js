@@ -1,4 +1,4 @@
-// A plotly figure with a caption, to take away as PNG or CSV; a click on it reaches Python.
+// A plotly figure with a caption and downloads as PNG and CSV; a click on it reaches Python.
 // Texts inside the figure were escaped where it was made; the caption is set as textContent.
 
 const root = element.querySelector(".fig");

@@ -3,6 +3,7 @@
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-get=table]");
   if (!button) return;
-  const rows = [...button.closest("figure").querySelector("table").rows].map((row) => [...row.cells].map((one) => one.textContent));
-  saveText(`${button.dataset.name}.csv`, csvText(button.dataset.about, rows));
+  const { rows } = button.closest("figure").querySelector("table");
+  const texts = [...rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+  saveText(`${button.dataset.name}.csv`, csvText(button.dataset.about, texts));
 });

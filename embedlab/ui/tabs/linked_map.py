@@ -54,9 +54,7 @@ def linked_map(
     return gr.HTML(
         value,
         html_template=str(Macros("frames.html").linked_map(quote(plotly_js().as_posix()))),
-        js_on_load=script(
-            "load_plotly.js", "download.js", "linked_map.js", "linked_map_download.js"
-        ),
+        js_on_load=script("linked_map"),
         apply_default_css=False,
         selection=selection,
         elem_id=elem_id,

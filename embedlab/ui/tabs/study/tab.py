@@ -282,7 +282,7 @@ def _files_block() -> gr.HTML:
     return gr.HTML(
         None,
         html_template=str(Macros("frames.html").study_files(list(FILES))),
-        js_on_load=script("download.js", "study_files.js"),
+        js_on_load=script("study_files"),
         apply_default_css=False,
         elem_id="study-files",
     )
