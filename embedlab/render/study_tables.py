@@ -174,16 +174,16 @@ def cells_table(report: Report) -> Markup:
 
 def headline(report: Report) -> str:
     """One line: backbone, designs, seeds, tasks, data, hardware."""
-    backbone, data = _part(report, "backbone"), _part(report, "data")
+    backbone, data = report.facts.get("backbone") or {}, report.facts.get("data") or {}
     designs = {model.label for model in report.models if model.kind != "yardstick"}
     seeds = {seed for model in report.models for seed in model.seeds}
     parts = [
-        str(backbone.get("name") or ""),
+        backbone.get("name") or "",
         f"{len(designs)} designs",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)}" if seeds else "untrained",
         f"{len(report.tasks)} tasks in {len(report.categories)} categories",
         f"trained on {data['title']}" if data.get("title") else "",
-        str(report.facts.get("hardware") or ""),
+        report.facts.get("hardware") or "",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -216,14 +216,10 @@ def _p_cell(one: Difference | None) -> Cell:
     return Cell("" if one is None else p_text(one.corrected), strong=bool(one and one.separable))
 
 
-def _part(report: Report, name: str) -> Mapping[str, Any]:
-    """A mapping among the facts; empty where there is none."""
-    found = report.facts.get(name)
-    return found if isinstance(found, Mapping) else {}
-
-
 def _facts(report: Report) -> list[tuple[str, str]]:
-    backbone, data, recipe = (_part(report, name) for name in ("backbone", "data", "recipe"))
+    facts = report.facts
+    backbone, data = facts.get("backbone") or {}, facts.get("data") or {}
+    recipe, versions = facts.get("recipe") or {}, facts.get("versions") or {}
     removed = data.get("removed")
     designs = dict.fromkeys(m.label for m in report.models if m.kind != "yardstick")
     return [
@@ -231,19 +227,19 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("Designs", ", ".join(design_title(label) for label in designs)),
         ("Yardsticks", ", ".join(m.label for m in report.models if m.kind == "yardstick")),
         ("Training data", _joined(data, "id", "title", "source")),
-        ("Training pairs", f"{data['pairs']:,}" if isinstance(data.get("pairs"), int) else ""),
+        ("Training pairs", f"{data['pairs']:,}" if "pairs" in data else ""),
         (
             "Overlap check",
-            "" if removed is None else f"{removed} pairs left out, standing in a task",
+            "" if removed is None else f"{removed} pairs left out because they are in a task",
         ),
-        ("Hash of the data", str(data.get("sha256") or "")),
+        ("Hash of the data", data.get("sha256") or ""),
         ("Recipe", ", ".join(f"{k} {v}" for k, v in recipe.items() if k != "seed")),
         ("Seeds", ", ".join(map(str, sorted({s for m in report.models for s in m.seeds})))),
-        ("Hardware", str(report.facts.get("hardware") or "")),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in _part(report, "versions").items())),
+        ("Hardware", facts.get("hardware") or ""),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
         ("Level of the tests", f"α = {report.alpha:g} after Holm's correction"),
-        ("Command", str(report.facts.get("command") or "")),
-        ("Hash of the study", str(report.facts.get("digest") or "")),
+        ("Command", facts.get("command") or ""),
+        ("Hash of the study", facts.get("digest") or ""),
     ]
 
 

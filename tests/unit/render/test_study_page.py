@@ -136,7 +136,7 @@ def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
     for told in (
         "embedlab study made-up.yaml --out results",
         "2 threads of a made-up CPU",
-        "2 pairs left out, standing in a task",
+        "2 pairs left out because they are in a task",
         "α = 0.05 after Holm's correction",
         "The memory did not suffice.",
         "not separable",

@@ -33,19 +33,19 @@ def undisturbed(small, tmp_path_factory):
 
 def test_every_cell_says_what_it_comes_from(undisturbed, small):
     folder, said = undisturbed
-    cells = StudyFolder(small, folder).cells()
-    assert [(c["label"], c["seed"]) for c in cells] == [
+    cells = StudyFolder(small, folder).results()
+    assert [(c.label, c.seed) for c in cells] == [
         (str(d), seed) for seed in (0, 1) for d in small.designs
     ]
     for cell in cells:
-        assert cell["status"] == "done", cell.get("error")
-        assert cell["seconds"] > 0
-        assert cell["command"] == "embedlab study small.yaml"
-        assert cell["backbone"]["precision"] == "float32"
-        assert set(cell["versions"]) >= {"python", "torch", "transformers", "peft", "mteb"}
-        assert len(cell["data"]["sha256"]) == 64
-        assert len(cell["history"]) == small.recipe.steps + 1
-        assert [task["id"] for task in cell["tasks"]] == [task.id for task in small.tasks]
+        assert cell.status == "done", cell.error
+        assert cell.seconds > 0
+        assert cell.command == "embedlab study small.yaml"
+        assert cell.backbone["precision"] == "float32"
+        assert set(cell.versions) >= {"python", "torch", "transformers", "peft", "mteb"}
+        assert len(cell.data["sha256"]) == 64
+        assert len(cell.history) == small.recipe.steps + 1
+        assert [task.id for task in cell.tasks] == [task.id for task in small.tasks]
     known = json.loads((folder / "study.json").read_text(encoding="utf-8"))
     assert all(task["sha256"] for task in known["tasks"])
     assert not list((folder / "work").glob("*"))
@@ -55,7 +55,7 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
 def test_seeds_train_different_heads_and_the_same_seed_the_same(undisturbed, small, tmp_path):
     folder, _ = undisturbed
     first, again = (
-        {(c["label"], c["seed"]): c["tasks"] for c in StudyFolder(small, where).cells()}
+        {(c.label, c.seed): c.tasks for c in StudyFolder(small, where).results()}
         for where in (folder, _second(small, tmp_path))
     )
     assert first == again
@@ -158,13 +158,13 @@ def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, 
     untrained = replace(small, recipe=None, designs=small.designs[::2])
     monkeypatch.setattr(run, "embed", scarce)
     cells = run.run(untrained, folder)
-    assert [c["status"] for c in cells] == ["done", "failed"]
-    assert "memory did not suffice" in cells[1]["error"]
+    assert [c.status for c in cells] == ["done", "failed"]
+    assert "memory did not suffice" in cells[1].error
     report = report_of(folder)
     assert [r.status for r in report.ran].count("failed") == 1
     assert any("1 of 2 cells are not done" in note for note in report.notes)
     monkeypatch.setattr(run, "embed", plain)
-    assert [c["status"] for c in run.run(untrained, folder)] == ["done", "done"]
+    assert [c.status for c in run.run(untrained, folder)] == ["done", "done"]
 
 
 def test_a_half_written_file_is_no_cell(small, tmp_path):

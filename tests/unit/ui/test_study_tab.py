@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -58,11 +58,9 @@ def choose(
     return tab._choose({**values, tab.reference: reference, tab.task: task}, no_progress)
 
 
-def test_it_opens_on_the_shipped_results_once_and_quickly(shipped: Path, report: Report) -> None:
+def test_it_opens_on_the_shipped_results_and_reads_them_once(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
-    start = time.perf_counter()
     view = first(tab)
-    assert time.perf_counter() - start < 2
     assert view[tab.which] == SHIPPED and view[tab.own] is None and view[tab.empty] == ""
     assert "made up" in view[tab.head.text] and view[tab.scores.text].count("<tr>") == 1 + len(
         report.models
@@ -157,28 +155,41 @@ def test_what_is_no_report_is_refused_in_a_sentence(report: Report, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("part", "key", "value"),
+    ("part", "key", "value", "problem"),
     [
-        ("scores", "model", 99),
-        ("scores", "model", -1),
-        ("scores", "task", "elsewhere"),
-        ("scores", "score", float("nan")),
-        ("tasks", "category", "elsewhere"),
-        ("summary", "means", []),
-        ("within_tasks", "a", "<script>"),
-        ("models", "label", "neither/nor"),
-        ("curves", "label", "x"),
+        ("scores", "model", 99, "the model '99' is named but not listed"),
+        ("scores", "model", -1, "model is -1; it must be at least 0"),
+        ("scores", "task", "elsewhere", "the task 'elsewhere' is named but not listed"),
+        ("scores", "score", float("nan"), "score is nan; it must be a number"),
+        ("scores", "points", 3, "unknown key 'points'; known are model"),
+        ("tasks", "category", "elsewhere", "the category 'elsewhere' is named but not listed"),
+        ("summary", "means", [], "one mean for each category"),
+        ("within_tasks", "a", "<script>", "'<script>' is not a design"),
+        ("models", "label", "neither/nor", "'neither' is not a known attention"),
+        ("curves", "label", "x", "'x' is not a design"),
     ],
 )
 def test_a_report_that_contradicts_itself_is_refused(
-    report: Report, tmp_path: Path, part: str, key: str, value: Any
+    report: Report, tmp_path: Path, part: str, key: str, value: Any, problem: str
 ) -> None:
     rows = json.loads(report.to_json())[part]
     rows[-1][key] = value
     path = tmp_path / "report.json"
     path.write_text(changed(report, **{part: rows}))
-    with pytest.raises(EmbedLabError, match=r"report\.json"):
+    with pytest.raises(EmbedLabError, match=f"'report.json' .*{re.escape(problem)}"):
         opened(path, MB)
+
+
+def test_a_report_that_no_page_can_show_is_refused(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
     path.write_text(changed(report, alpha=2.0))
-    with pytest.raises(EmbedLabError, match="contradict"):
+    with pytest.raises(EmbedLabError, match=r"alpha is 2\.0; it must be less than 1"):
+        opened(path, MB)
+    models = [
+        {"label": f"causal/mean@{i}", "kind": "trained", "seeds": [0], "compared": False}
+        for i in range(61)
+    ]
+    summary = [json.loads(report.to_json())["summary"][0]] * len(models)
+    path.write_text(changed(report, models=models, summary=summary))
+    with pytest.raises(EmbedLabError, match="61 designs on 10 tasks"):
         opened(path, MB)

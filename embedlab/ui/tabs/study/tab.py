@@ -289,7 +289,7 @@ def _files_block() -> gr.HTML:
 
 
 def _code(report: Report, which: str) -> str:
-    made = clean(str(report.facts.get("command") or "")) or "embedlab study STUDY.yaml --out DIR"
+    made = clean(report.facts.get("command") or "") or "embedlab study STUDY.yaml --out DIR"
     subject = "The report shown here" if which == SHIPPED else "The report that you opened"
     return (
         "# The experiment in minutes or half an hour on two CPU cores, or the paper's on a GPU:\n"
