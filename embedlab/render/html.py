@@ -20,7 +20,7 @@ SHOWN, TOOLTIP = 220, 1000
 
 
 def _inert(value: object) -> Markup:
-    """Jinja's own escaping would leave the signs that Gradio reads; ``text.escape`` does not."""
+    """Jinja's default escaping keeps the signs that Gradio interprets; ``text.escape`` does not."""
     return value if isinstance(value, Markup) else Markup(escape(str(value)))
 
 
@@ -104,7 +104,7 @@ def table(
     caption: str,
     *,
     words: bool = False,
-    download: str = "",
+    measured_on: str = "",
 ) -> Markup:
     """A table whose rows begin with their name; without rows the caption alone.
 
@@ -113,9 +113,9 @@ def table(
         rows: the cells, as many a row as there are names.
         caption: what the numbers are.
         words: the cells hold sentences; on a phone such a table is drawn as a list.
-        download: what was measured on what; given, a button saves the table as CSV with it.
+        measured_on: model, designs and texts; with it, a button saves the table as CSV.
     """
-    return _TABLE.table(header, rows, caption, words, download)
+    return _TABLE.table(header, rows, caption, words, measured_on)
 
 
 def ranked_list(rows: Iterable[Row], *, scrolling: bool = False) -> Markup:

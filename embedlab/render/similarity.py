@@ -13,11 +13,12 @@ from embedlab.render.style import (
     DESIGN_A,
     DESIGN_B,
     GRID,
+    LEGEND_BELOW,
     FloatArray,
     colour_bar,
-    escape,
     faded,
     figure_layout,
+    plotly_text,
     wrapped,
 )
 from embedlab.text import shorten
@@ -100,7 +101,7 @@ def similarity_histogram(
         figure.add_scatter(
             x=edges,
             y=np.append(share, 0.0),
-            name=f"{letter}: {escape(name)} · mean {values.mean():.1f}, SD {values.std():.1f}",
+            name=f"{letter}: {plotly_text(name)} · mean {values.mean():.1f}, SD {values.std():.1f}",
             line={"color": colour, "dash": dash, "shape": "hv", "width": 2},
             fill="tozeroy",
             fillcolor=faded(colour),
@@ -114,7 +115,7 @@ def similarity_histogram(
     return figure.update_layout(
         height=340,
         dragmode=False,
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        legend=LEGEND_BELOW,
         margin={"l": 56, "r": 16, "t": 92, "b": 88},
     )
 
@@ -143,8 +144,8 @@ def _heatmap(
             f"The matrix is {values.shape} but there are {n} texts; give one row and column each."
         )
     # The texts are the axes' categories, so that hovering can show them whole without a copy for
-    # every cell; what stands along the axes is drawn by hand, short. The number keeps equal texts
-    # apart.
+    # every cell; the short labels along the axes are annotations. The number distinguishes equal
+    # texts.
     texts = [f"{i}. {wrapped(label, _HOVER_WIDTH)}" for i, label in enumerate(labels, 1)]
     figure = go.Figure(
         go.Heatmap(
@@ -171,7 +172,7 @@ def _axis_labels(labels: Sequence[str], size: int) -> list[dict[str, Any]]:
     step = max(1, -(-len(labels) // 12))
     rows = [
         {"x": 0, "xref": "paper", "xanchor": "right", "y": i, "yref": "y", "xshift": -4}
-        | {"text": f"{escape(shorten(label, 16))} {i + 1}"}
+        | {"text": f"{plotly_text(shorten(label, 16))} {i + 1}"}
         for i, label in enumerate(labels)
     ]
     columns = [

@@ -1,4 +1,4 @@
-"""A study's report as files: a page that needs nothing else, tables to compute with, and itself."""
+"""The files of a study's report: JSON, two CSV tables, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedlab.render.study_sections import Section, sections
 from embedlab.study.report import Report
 from embedlab.text import clean
 
-#: What a spreadsheet would run as a formula begins like this.
+#: A cell that starts like this would run as a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@")
 _FIGURE = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
@@ -34,7 +34,7 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
     """Write everything in :data:`FILES`; each is whole or absent.
 
     Args:
-        report: what the study found.
+        report: the study's results.
         folder: where to; made if it is not there.
 
     Returns:
@@ -71,22 +71,22 @@ def scores_csv(report: Report) -> str:
 def differences_csv(report: Report) -> str:
     """A row for every pair of designs, over the datasets of a category and within a task."""
     rows: list[tuple[Any, ...]] = []
-    for found in report.over_datasets:
-        over = found.over
+    for one in report.over_datasets:
+        over = one.over
         rows.append(
             (
-                *("over datasets", found.category, None, over.a, over.b, over.n, over.difference),
+                *("over datasets", one.category, None, over.a, over.b, over.n, over.difference),
                 *(over.low, over.high, over.p, over.corrected, over.effect),
                 *(over.detectable_difference, over.verdict, over.why),
             )
         )
     category_of = {task.id: task.category for task in report.tasks}
-    for one in report.within_tasks:
+    for pair in report.within_tasks:
         rows.append(
             (
-                *("within task", category_of[one.task], one.task, one.a, one.b, one.n),
-                *(one.difference, one.low, one.high, one.p, one.corrected),
-                *(None, None, one.verdict, None),
+                *("within task", category_of[pair.task], pair.task, pair.a, pair.b, pair.n),
+                *(pair.difference, pair.low, pair.high, pair.p, pair.corrected),
+                *(None, None, pair.verdict, None),
             )
         )
     return _csv(_DIFFERENCES, rows)

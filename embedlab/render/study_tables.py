@@ -112,7 +112,7 @@ def verdict_lines(differences: Sequence[DatasetComparison]) -> Markup:
     ]
     if smallest:
         lines.append(
-            "The smallest difference that would have been found four times in five: "
+            "The smallest difference that a test would detect four times in five: "
             f"{points(min(smallest))} to {points(max(smallest))} points, depending on the pair."
         )
     lines += dict.fromkeys(one.why for one in differences if one.why)

@@ -1,7 +1,4 @@
-"""Figures of a training: how it goes, and how the texts moved from before to after.
-
-Like :mod:`embedlab.render.style` it knows neither Gradio nor torch.
-"""
+"""Figures of a training: its curves, and how the texts moved from before to after."""
 
 from __future__ import annotations
 
@@ -16,12 +13,13 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
     GRID,
+    LEGEND_BELOW,
     PALETTE,
     categories,
     category_style,
-    escape,
     faded,
     figure_layout,
+    plotly_text,
     wrapped,
 )
 from embedlab.text import shorten
@@ -29,10 +27,10 @@ from embedlab.training.history import Step
 
 Array = npt.NDArray[np.floating[Any]]
 
-#: Points of a movement map; more lines than this cannot be told apart.
-MOST_POINTS = 400
-#: Legends with more names than this cover the map on a phone; hovering still tells the label.
-_MOST_NAMES = 10
+#: Points of a movement map; more lines than this cannot be distinguished.
+MAX_MOVEMENTS = 400
+#: Legends with more names than this cover the map on a phone; hovering still shows the label.
+_MAX_LEGEND_NAMES = 10
 _PHASES = {
     "contrastive": ("loss", PALETTE[0], "solid", "circle"),
     "mntp": ("MNTP loss", PALETTE[5], "dot", "diamond-open"),
@@ -156,27 +154,28 @@ def movement_map(
     figure = go.Figure(layout=figure_layout("From before to after", f"{method}, n = {share} texts"))
     codes, names = categories([None if labels is None else labels[i] for i in chosen])
     for code, name in enumerate(names):
-        own = [i for i, other in zip(chosen, codes, strict=True) if other == code]
-        _movements(figure, old[own], new[own], [texts[i] for i in own], name, category_style(code))
+        members = [i for i, other in zip(chosen, codes, strict=True) if other == code]
+        labelled = [texts[i] for i in members]
+        _movements(figure, old[members], new[members], labelled, name, category_style(code))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
-    named = labels is not None and len(names) <= _MOST_NAMES
+    named = labels is not None and len(names) <= _MAX_LEGEND_NAMES
     return figure.update_layout(
         height=520,
         dragmode=False,
         showlegend=named,
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        legend=LEGEND_BELOW,
         margin={"l": 16, "r": 16, "t": 64, "b": 90 if named else 24},
         hovermode="closest",
     )
 
 
 def shown_points(n: int) -> list[int]:
-    """Which of n points a movement map shows: all, or ``MOST_POINTS`` spread evenly over them."""
-    if n <= MOST_POINTS:
+    """Which of n points a movement map shows: all, or ``MAX_MOVEMENTS`` spread evenly over them."""
+    if n <= MAX_MOVEMENTS:
         return list(range(n))
-    return np.linspace(0, n - 1, MOST_POINTS).round().astype(int).tolist()
+    return np.linspace(0, n - 1, MAX_MOVEMENTS).round().astype(int).tolist()
 
 
 def _movements(
@@ -209,12 +208,12 @@ def _movements(
     figure.add_scatter(
         x=new[:, 0],
         y=new[:, 1],
-        name=escape(shorten(name, 30)),
+        name=plotly_text(shorten(name, 30)),
         legendgroup=name,
         mode="markers",
         marker={"size": 7, "color": colour, "symbol": symbol},
         text=[wrapped(text, 42) for text in texts],
-        hovertemplate="%{text}<extra>" + escape(shorten(name, 30)) + "</extra>",
+        hovertemplate="%{text}<extra>" + plotly_text(shorten(name, 30)) + "</extra>",
     )
 
 
@@ -227,7 +226,7 @@ def _over_steps(figure: go.Figure, total: int, height: int) -> go.Figure:
         height=height,
         dragmode=False,
         showlegend=height > 300,
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        legend=LEGEND_BELOW,
         margin={"l": 76, "r": 20, "t": 64, "b": 88 if height > 300 else 48},
     )
 

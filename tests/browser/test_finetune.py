@@ -95,7 +95,7 @@ def test_train_watch_stop_go_on_compare_and_take_away(browser: Browser, served: 
         back.write_bytes(Path(archive).read_bytes())
         visitor.unfold("Bring an adapter back", "#train-back")
         page.locator("#train-back input[type=file]").set_input_files(back)
-        expect(page.locator(".train-status")).to_contain_text("brought back from an archive")
+        expect(page.locator(".train-status")).to_contain_text("imported from an archive")
 
 
 def upload(visitor: Visitor, path: Path, text: str) -> None:

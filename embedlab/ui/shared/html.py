@@ -27,12 +27,12 @@ def picking_html(elem_id: str) -> gr.HTML:
 
 
 def block(elem_id: str, html: str = "") -> gr.HTML:
-    """A place for HTML that looks as our own style sheets say."""
+    """A component for HTML in the look of our style sheets, without Gradio's."""
     return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
 
 
 def table_block(elem_id: str) -> gr.HTML:
-    """A :func:`block` whose tables can be taken away as data."""
+    """A :func:`block` whose tables can be saved as CSV."""
     return gr.HTML(
         js_on_load=script("table"),
         apply_default_css=False,
@@ -58,7 +58,7 @@ def empty(sentence: str) -> Markup:
 
 
 def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[str]:
-    """What a reader has to know about these numbers, in one short line each."""
+    """The limits of these numbers, one short line each."""
     lines = list(corpus.notes)
     for letter, (embedded, backbone) in zip("AB", sides, strict=True):
         design = embedded.design
@@ -72,10 +72,10 @@ def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[
         if design.attention == "causal" and design.pooling == "last_layer_trainable":
             lines.append(
                 f"{letter}: M2 is degenerate. With a single key the softmax is 1, so its query and "
-                "key weights do nothing; the paper has it, and so do we."
+                "key weights do nothing; the paper has it, so it is here, too."
             )
     if len(corpus.texts) < 30:
-        lines.append(f"n = {len(corpus.texts)}: figures over so few texts say little.")
+        lines.append(f"n = {len(corpus.texts)}: scores over so few texts say little.")
     return lines
 
 
@@ -104,7 +104,7 @@ def score_table(
     *,
     headers: str = "",
     columns: tuple[str, str, str] = ("A", "B", "B − A"),
-    about: str = "",
+    measured_on: str = "",
 ) -> Markup:
     """Two scores ×100 and their difference; rows without both scores are left out."""
     cells = [
@@ -112,10 +112,10 @@ def score_table(
         for name, a, b in rows
         if a is not None and b is not None
     ]
-    return table((headers, *columns), cells, caption, download=about)
+    return table((headers, *columns), cells, caption, measured_on=measured_on)
 
 
-def quality_table(a: Quality, b: Quality, field: str, seed: int, about: str = "") -> Markup:
+def quality_table(a: Quality, b: Quality, field: str, seed: int, measured_on: str = "") -> Markup:
     """The map tab's scores."""
     rows = [
         ("kNN accuracy (k = 10)", a.knn_accuracy, b.knn_accuracy),
@@ -125,11 +125,11 @@ def quality_table(a: Quality, b: Quality, field: str, seed: int, about: str = ""
     ]
     labels = f", labels: {field}" if a.knn_accuracy is not None else ""
     caption = f"n = {a.n:,} texts{labels}, seed {seed}; ×100, in the original space"
-    return score_table(rows, caption, about=about)
+    return score_table(rows, caption, measured_on=measured_on)
 
 
 def retrieval_table(
-    a: RetrievalScores | None, b: RetrievalScores | None, about: str = ""
+    a: RetrievalScores | None, b: RetrievalScores | None, measured_on: str = ""
 ) -> Markup:
     """nDCG@10, MRR@10 and recall@10 over the corpus's own queries."""
     if a is None or b is None:
@@ -141,7 +141,9 @@ def retrieval_table(
         ("MRR@10", a.mrr_10, b.mrr_10),
         ("Recall@10", a.recall_10, b.recall_10),
     ]
-    return score_table(rows, f"{a.n_queries:,} queries of the corpus, ×100", about=about)
+    return score_table(
+        rows, f"{a.n_queries:,} queries of the corpus, ×100", measured_on=measured_on
+    )
 
 
 def hit_list(letter: str, name: str, hits: Sequence[Hit], other: str) -> Markup:

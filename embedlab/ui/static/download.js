@@ -12,7 +12,7 @@ function saveText(name, text) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-// What would run as a formula in a spreadsheet gets an apostrophe, as in ui/shared/figure.py.
+// A text that would run as a formula in a spreadsheet gets an apostrophe, as in ui/shared/figure.py.
 function csvCell(value) {
   if (typeof value === "number") return String(value);
   const text = String(value ?? "").replace(/\s+/g, " ").replace(/^(?=[=+\-@])(?![+-]?[\d.]+$)/, "'");

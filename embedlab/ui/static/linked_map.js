@@ -36,7 +36,7 @@ function pointPlaces(side) {
   return [0, 1].map((axis) => xy.map((place, i) => (shown(i) ? place[axis] : null)));
 }
 
-// Rings and lines are shapes, not traces: drawing them does not touch the points, however many.
+// Rings and lines are shapes, not traces: drawing them leaves the points alone, however many.
 function ring(place, type, radius, width, line, dash = "solid") {
   const box = { xsizemode: "pixel", ysizemode: "pixel", xanchor: place[0], yanchor: place[1] };
   const size = { x0: -radius, x1: radius, y0: -radius, y1: radius };
@@ -126,7 +126,7 @@ function dim(side) {
   const [trace] = plot.data ?? [];
   if (!state.value || !trace || trace.x.length !== state.value.texts.length) return;
   const expected = opacities();
-  // What the lasso left behind: its outline, and plotly's own dimming.
+  // Remove what the lasso leaves: its outline, and plotly's own dimming.
   if (plot.layout.selections?.length) Plotly.relayout(plot, { selections: [] });
   if (trace.selectedpoints) Plotly.restyle(plot, { selectedpoints: [null] }, [0]);
   if (expected.some((value, i) => value !== trace.marker.opacity[i])) {
@@ -170,8 +170,8 @@ async function show(value) {
   state.value = value;
   if (!same) state.hidden.clear();
   takeSelection(value);
-  const kept = mine.selected === state.selected && `${mine.lasso}` === `${state.lasso}`;
-  if (same && !kept) selectAgain(mine);
+  const unchanged = mine.selected === state.selected && `${mine.lasso}` === `${state.lasso}`;
+  if (same && !unchanged) selectAgain(mine);
   describe();
   if (redraw) {
     const moves = before && same && texts <= MOVE_LIMIT && !calm.matches && !document.hidden;
@@ -184,7 +184,7 @@ async function show(value) {
   Object.assign(element.dataset, { ready: "true", points: texts, method: value.method });
 }
 
-// What was clicked while this value was on its way counts: the server is told once more.
+// A click that was made while this value was on its way wins: the server gets it once more.
 function selectAgain({ selected, lasso }) {
   Object.assign(state, { selected, lasso, near: { a: [], b: [] } });
   if (lasso.length) tell("lasso", { indices: lasso });

@@ -1,5 +1,5 @@
 // Comes before every script that draws. Gradio's own plots load another plotly under the same global
-// name, so ours is kept apart.
+// name, so ours has one of its own.
 function loadPlotly(path) {
   window.embedlabPlotly ??= new Promise((resolve, reject) => {
     const { root: home = ".", api_prefix: api = "/gradio_api" } = window.gradio_config ?? {};

@@ -1,4 +1,4 @@
-// A button with data-index tells Python which text it stands for.
+// A button with data-index sends the number of its text to Python.
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-index]");

@@ -44,7 +44,7 @@ def pieces(text: str) -> list[Markup]:
         html.note([text]),
         html.muted(text),
         html.table(("", "A", text), [(text, text, Cell(text, (text,), True, text, text))], text),
-        html.table((text,), [(text,)], text, words=True, download=text),
+        html.table((text,), [(text,)], text, words=True, measured_on=text),
         html.table((), [], text),
         html.ranked_list([Row(rank=1, text=text, pick=1, label=text, move=text, hint=text)]),
         Macros("results.html").panel(text, text, html.note([text])),

@@ -140,7 +140,7 @@ def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
         "α = 0.05 after Holm's correction",
         "The memory did not suffice.",
         "not separable",
-        "The smallest difference that would have been found",
+        "The smallest difference that a test would detect",
         "at least 6 are needed",
     ):
         assert told in words

@@ -21,7 +21,7 @@ from embedlab.render.study_sections import EVERY_PAIR
 from embedlab.study.report import Report
 from embedlab.study.uploaded_report import opened
 from embedlab.ui.shared.session import Sessions
-from embedlab.ui.tabs.study.tab import OWN, SHIPPED, StudyTab
+from embedlab.ui.tabs.study.tab import SHIPPED, UPLOADED, StudyTab
 
 MB = 10**6
 
@@ -54,14 +54,14 @@ def opening(tab: StudyTab, path: str | None) -> dict:
 def choose(
     tab: StudyTab, category: str, reference: str, task: str = "", which: str = SHIPPED
 ) -> dict:
-    values = {tab.which: which, tab.own: None, tab.category: category}
+    values = {tab.which: which, tab.uploaded: None, tab.category: category}
     return tab._choose({**values, tab.reference: reference, tab.task: task}, no_progress)
 
 
 def test_it_opens_on_the_shipped_results_and_reads_them_once(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
     view = first(tab)
-    assert view[tab.which] == SHIPPED and view[tab.own] is None and view[tab.empty] == ""
+    assert view[tab.which] == SHIPPED and view[tab.uploaded] is None and view[tab.empty] == ""
     assert "made up" in view[tab.head.text] and view[tab.scores.text].count("<tr>") == 1 + len(
         report.models
     )
@@ -95,7 +95,7 @@ def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report:
     assert len(view[tab.of_category.figures["gains"]]["csv"].splitlines()) == 2 + 6
     assert view[tab.task]["value"] == "news"
     view = tab._choose_task(
-        {tab.which: SHIPPED, tab.own: None, tab.reference: "causal/mean", tab.task: "sts-3"},
+        {tab.which: SHIPPED, tab.uploaded: None, tab.reference: "causal/mean", tab.task: "sts-3"},
         no_progress,
     )
     rows = view[tab.of_task.figures["gains"]]["csv"].splitlines()[2:]
@@ -116,12 +116,12 @@ def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
     tab, path = tab_on(shipped), tmp_path / "own.json"
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
     view = opening(tab, str(path))
-    assert view[tab.which] == OWN and view[tab.own].name == HOSTILE
+    assert view[tab.which] == UPLOADED and view[tab.uploaded].name == HOSTILE
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
     assert "made up" in first(tab)[tab.head.text]  # nobody else sees it
     assert opening(tab, None)[tab.which] == SHIPPED
     with pytest.raises(EmbedLabError, match="open its file again"):
-        choose(tab, "STS", "causal/eos", which=OWN)  # kept for an hour only
+        choose(tab, "STS", "causal/eos", which=UPLOADED)  # kept for an hour only
 
 
 def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report) -> None:
@@ -129,7 +129,7 @@ def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report
 
     def take(data: Any) -> dict[str, Any]:
         return tab._download(
-            {tab.which: SHIPPED, tab.own: None}, no_progress, types.SimpleNamespace(_data=data)
+            {tab.which: SHIPPED, tab.uploaded: None}, no_progress, types.SimpleNamespace(_data=data)
         )
 
     for name, made in FILES.items():

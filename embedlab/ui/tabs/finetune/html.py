@@ -64,10 +64,10 @@ def forecast(recipe: Recipe, pairs: int, time: str, limits: Limits) -> Markup:
     )
 
 
-def status(run: LiveRun, place: int, limits: Limits) -> Markup:
+def status(run: LiveRun, queue_position: int, limits: Limits) -> Markup:
     """The state of a training, and what its owner may do meanwhile."""
     done = run.history[-1].number if run.history else 0
-    parts = [_where(run, place, done)]
+    parts = [_where(run, queue_position, done)]
     left = run.seconds_left
     if run.state == TRAINING and left is not None:
         parts.append(f"{duration(left)} left")
@@ -81,34 +81,36 @@ def status(run: LiveRun, place: int, limits: Limits) -> Markup:
         done=done,
         total=max(1, run.total),
         subject=subject,
-        notes=note([*lines, _kept(run, limits)]),
+        notes=note([*lines, _lifetime(run, limits)]),
     )
 
 
-def _where(run: LiveRun, place: int, done: int) -> str:
+def _where(run: LiveRun, queue_position: int, done: int) -> str:
     if run.state == WAITING:
-        if not place:
+        if not queue_position:
             return "next"
-        return f"{place} {'training' if place == 1 else 'trainings'} before it"
+        return f"{queue_position} training{'s' * (queue_position != 1)} before it"
     if run.state in (PREPARING, SCORING):
         at, total, what = run.progress
         return f"{what} {at:,} of {total:,}" if total else what
-    return f"step {done:,} of {run.total:,}" if run.total else "brought back from an archive"
+    return f"step {done:,} of {run.total:,}" if run.total else "imported from an archive"
 
 
-def _kept(run: LiveRun, limits: Limits) -> str:
-    kept = f"{limits.keep_runs_minutes} minutes after its last use"
+def _lifetime(run: LiveRun, limits: Limits) -> str:
+    lifetime = f"{limits.keep_runs_minutes} minutes after its last use"
     if not run.over:
         return (
             "You may close this page: the training goes on, and this browser finds it again. "
-            f"What it learned is kept for {kept}."
+            f"What it learned is kept for {lifetime}."
         )
     if run.backbone is None:
         return "Nothing was learned, so there is no model."
-    return f"The model is kept for {kept}, and then deleted; take it away below to keep it."
+    return f"The model is kept for {lifetime}, and then deleted; export it below to keep it."
 
 
-def before_after(rows: Sequence[Mapping[str, Any]], in_domain: Sequence[str], about: str) -> Markup:
+def before_after(
+    rows: Sequence[Mapping[str, Any]], in_domain: Sequence[str], measured_on: str
+) -> Markup:
     """The four tasks before and after, with the difference's interval and its verdict."""
     cells = []
     for row in rows:
@@ -128,7 +130,9 @@ def before_after(rows: Sequence[Mapping[str, Any]], in_domain: Sequence[str], ab
         "interval leaves out 0. Four tasks are four chances to be lucky; nothing is corrected for "
         "their number."
     )
-    return table(("Task", "Before", "After", "After − before"), cells, caption, download=about)
+    return table(
+        ("Task", "Before", "After", "After − before"), cells, caption, measured_on=measured_on
+    )
 
 
 def _score(values: Sequence[float | None]) -> Cell:
@@ -136,14 +140,16 @@ def _score(values: Sequence[float | None]) -> Cell:
     return Cell(points(score), small=interval(low, high))
 
 
-def changed_queries(corpus: Corpus, found: Movement) -> Markup:
+def changed_queries(corpus: Corpus, movement: Movement) -> Markup:
     """The queries whose ranking changed most, with the first text before and after."""
     if not corpus.queries:
         return muted("This corpus has no queries whose ranking could change.")
-    if not found.changed:
+    if not movement.changed:
         return muted("No query ranks its first ten texts differently.")
     rows = []
-    for rank, (change, texts) in enumerate(zip(found.changed, found.first, strict=True), start=1):
+    for rank, (change, texts) in enumerate(
+        zip(movement.changed, movement.first, strict=True), start=1
+    ):
         relevant = corpus.relevant[change.query] if corpus.relevant else frozenset()
         firsts = [(shorten(corpus.texts[i], 160), i in relevant) for i in texts]
         rows.append(

@@ -45,7 +45,7 @@ def score_rows(a: Scores, b: Scores) -> list[tuple[str, float | None, float | No
     return [row for row in rows if row[1] is not None and row[2] is not None]
 
 
-def shape_table(a: Shape, b: Shape, about: str) -> Markup:
+def shape_table(a: Shape, b: Shape, measured_on: str) -> Markup:
     """The measures of two embedding spaces."""
     rows = (
         ("Mean cosine ×100 (anisotropy)", 100 * a.cosines.mean, 100 * b.cosines.mean),
@@ -62,7 +62,7 @@ def shape_table(a: Shape, b: Shape, about: str) -> Markup:
     )
     cells = [(name, f"{x:.1f}", f"{y:.1f}", f"{y - x:+.1f}") for name, x, y in rows]
     caption = f"n = {a.n:,} texts in {a.dim} dimensions"
-    return table(("Shape of the space", "A", "B", "B − A"), cells, caption, download=about)
+    return table(("Shape of the space", "A", "B", "B − A"), cells, caption, measured_on=measured_on)
 
 
 def hub_list(

@@ -177,7 +177,7 @@ class TokensPanel(View):
             "sidebar: Leave the first token out of the mean.",
             headers="The whole corpus",
             columns=("With it", "Without", "Change"),
-            about=pair.caption("The first token"),
+            measured_on=pair.caption("The first token"),
         )
 
 

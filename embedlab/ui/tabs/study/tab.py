@@ -28,13 +28,13 @@ from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 
-SHIPPED, OWN = "shipped", "own"
+SHIPPED, UPLOADED = "shipped", "uploaded"
 OPEN = "Open another study's report.json"
 EMPTY = (
     "The results of a study appear here: scores, differences with intervals and what is separable. "
     "Run `embedlab study minutes --out my-study` and open its report.json above."
 )
-_NONE: Mapping[str, str] = {}
+_NO_FIGURES: Mapping[str, str] = {}
 
 
 class SectionPanel:
@@ -46,7 +46,7 @@ class SectionPanel:
             a report does not have.
     """
 
-    def __init__(self, name: str, figures: Mapping[str, str] = _NONE) -> None:
+    def __init__(self, name: str, figures: Mapping[str, str] = _NO_FIGURES) -> None:
         names = list(figures)
         self.text = html.block(f"study-{name}")
         self.figures: dict[str, gr.HTML] = {}
@@ -96,7 +96,7 @@ class StudyTab:
     ) -> None:
         self.limits, self.sessions, self._shipped = limits, sessions, _Shipped(shipped)
         self.which = gr.State("")
-        self.own = gr.State(None, time_to_live=KEEP)
+        self.uploaded = gr.State(None, time_to_live=KEEP)
         with gr.Column(elem_id="study"):
             with gr.Row(equal_height=False):
                 with gr.Column(scale=3, min_width=300):
@@ -145,11 +145,11 @@ class StudyTab:
         of_category = [*self.of_category.components, self.task, *of_task]
         panels = (self.head, self.paper, self.scores, self.training, self.run)
         page = [
-            *(self.which, self.own, self.empty, self.body, self.code),
+            *(self.which, self.uploaded, self.empty, self.body, self.code),
             *(self.category, self.reference, *of_category),
             *(component for panel in panels for component in panel.components),
         ]
-        shown = {self.which, self.own}
+        shown = {self.which, self.uploaded}
         handler = self.sessions.handler
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
         tab.select(handler(self._first, "study"), {self.which}, page, **quiet)
@@ -185,14 +185,14 @@ class StudyTab:
         path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
-        return self._page(OWN, opened(Path(path), self.limits.max_upload_mb * 10**6))
+        return self._page(UPLOADED, opened(Path(path), self.limits.max_upload_mb * 10**6))
 
-    def _page(self, which: str, own: Report | None) -> Updates:
-        report = own or self._shipped.report
+    def _page(self, which: str, uploaded: Report | None) -> Updates:
+        report = uploaded or self._shipped.report
         if report is None:
             return {
                 self.which: "",
-                self.own: None,
+                self.uploaded: None,
                 **self.head.clear(),
                 self.empty: html.empty(EMPTY),
                 self.body: gr.update(visible=False),
@@ -204,7 +204,7 @@ class StudyTab:
         choices = [*((design_title(label), label) for label in labels), (EVERY_PAIR, EVERY_PAIR)]
         return {
             self.which: which,
-            self.own: own,
+            self.uploaded: uploaded,
             self.empty: "",
             self.body: gr.update(visible=True),
             self.code: _code(report, which),
@@ -249,7 +249,7 @@ class StudyTab:
         return {"name": name, "text": FILES[name](self._report(values)), "at": time.time()}
 
     def _report(self, values: Values) -> Report:
-        report = values[self.own] if values[self.which] == OWN else self._shipped.report
+        report = values[self.uploaded] if values[self.which] == UPLOADED else self._shipped.report
         if report is None:
             raise EmbedLabError("This report was opened too long ago; open its file again.")
         shown: Report = report
