@@ -15,8 +15,12 @@ from markupsafe import Markup
 
 from embedlab.text import escape, shorten
 
-#: Characters of a text in a list and in its tooltip.
-SHOWN, TOOLTIP = 220, 1000
+
+def points(value: float | None, *, sign: bool = False) -> str:
+    """A fraction ×100: ``61.2``, or ``+1.3`` with its sign; a dash for None."""
+    if value is None:
+        return "–"
+    return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
 
 
 def _inert(value: object) -> Markup:
@@ -37,7 +41,12 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters = {"breakable": _breakable, "shorten": shorten}
+_ENVIRONMENT.filters = {
+    "breakable": _breakable,
+    "length": len,
+    "points": points,
+    "shorten": shorten,
+}
 
 
 class Macros:
@@ -71,30 +80,6 @@ class Cell:
 Cells: TypeAlias = Sequence[str | Cell]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A row of a ranked list.
-
-    ``pick`` is the index that a press on the text sends, ``hint`` the tooltip of ``move``. A text
-    that is HTML already is shown as it is, any other is cut to ``limit`` characters.
-    """
-
-    rank: int
-    text: str | Markup
-    limit: int = SHOWN
-    pick: int | None = None
-    label: str = ""
-    relevant: bool = False
-    score: str = ""
-    move: str = ""
-    hint: str = ""
-
-    @property
-    def rich(self) -> bool:
-        """Whether the text is HTML."""
-        return isinstance(self.text, Markup)
-
-
 _TABLE, _LISTS = Macros("table.html"), Macros("lists.html")
 
 
@@ -118,11 +103,6 @@ def table(
     return _TABLE.table(header, rows, caption, words, measured_on)
 
 
-def ranked_list(rows: Iterable[Row], *, scrolling: bool = False) -> Markup:
-    """Texts in their order, each with its rank and score; ``scrolling`` limits the height."""
-    return _LISTS.ranked_list(list(rows), scrolling, TOOLTIP)
-
-
 def note(sentences: Iterable[str]) -> Markup:
     """Short lines on what limits the numbers."""
     return _LISTS.note(list(sentences))
@@ -136,13 +116,6 @@ def muted(sentence: str) -> Markup:
 def joined(parts: Iterable[Markup]) -> Markup:
     """Several pieces of HTML as one."""
     return Markup("").join(parts)
-
-
-def points(value: float | None, *, sign: bool = False) -> str:
-    """A fraction ×100: ``61.2``, or ``+1.3`` with its sign; a dash for None."""
-    if value is None:
-        return "–"
-    return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
 
 
 def interval(low: float | None, high: float | None, *, sign: bool = False) -> tuple[str, ...]:

@@ -12,15 +12,14 @@ import plotly.graph_objects as go
 from embedlab.render.style import (
     DESIGN_A,
     DESIGN_B,
-    FONT_STACK,
     GREY,
-    GRID,
-    LEGEND_BELOW,
     PALETTE,
     colour_bar,
     faded,
     figure_layout,
+    finish,
     plotly_text,
+    start,
 )
 
 Array = npt.NDArray[np.floating[Any]]
@@ -47,7 +46,7 @@ def layer_curves(
         score: what the y axis is called.
         caption: what was measured on.
     """
-    figure = go.Figure(layout=figure_layout("Quality by layer", caption))
+    figure = start("Quality by layer", caption)
     # One colour per pooling, one stroke per attention mode.
     poolings = list(dict.fromkeys(name.partition("/")[2] for name, *_ in curves))
     colours = [PALETTE[poolings.index(name.partition("/")[2]) % 6] for name, *_ in curves]
@@ -81,14 +80,10 @@ def layer_curves(
         )
     for letter, layer, value in marks:
         _mark(figure, letter, layer, value)
-    figure.update_xaxes(
-        title={"text": "Layer (0 is the embedding layer)", "standoff": 6},
-        gridcolor=GRID,
-        zeroline=False,
-    )
-    figure.update_yaxes(title=plotly_text(f"{score} ×100"), gridcolor=GRID, zeroline=True)
+    figure.update_xaxes(zeroline=False)
     below = 40 + 20 * len(curves)  # on a phone most curves take a line of the legend
-    return figure.update_layout(**_below(320 + below, below))
+    x, y = "Layer (0 is the embedding layer)", f"{score} ×100"
+    return finish(figure, x=x, y=y, height=320 + below, below=below)
 
 
 def _mark(figure: go.Figure, letter: str, layer: int, value: float) -> None:
@@ -168,7 +163,7 @@ def token_bars(
         title: what the numbers are.
         unit: what the y axis is called.
     """
-    figure = go.Figure(layout=figure_layout(title, f"{len(sides[0][1])} tokens"))
+    figure = start(title, f"{len(sides[0][1])} tokens")
     least, most = (end([end(values) for *_, values in sides]) for end in (np.min, np.max))
     wide = least > 0 and most / least > LOG_SCALE_RATIO
     for (letter, colour, _), (name, tokens, values) in zip(_SIDES, sides, strict=False):
@@ -187,12 +182,12 @@ def token_bars(
         tickangle=-60,
         showgrid=False,
     )
-    figure.update_yaxes(title=plotly_text(unit), gridcolor=GRID)
     if wide:
         # From a whole power of ten on, so that the bars' lengths can be compared.
         decades = [np.floor(np.log10(least)), np.log10(most) + 0.1]
-        figure.update_yaxes(title=plotly_text(f"{unit}, log scale"), type="log", range=decades)
-    return figure.update_layout(**_below(360), barmode="group")
+        figure.update_yaxes(type="log", range=decades)
+        unit = f"{unit}, log scale"
+    return finish(figure, x="", y=unit, height=360, barmode="group")
 
 
 def head_lines(
@@ -214,7 +209,7 @@ def head_lines(
         title: what is shown.
         caption: what it was averaged over.
     """
-    figure = go.Figure(layout=figure_layout(title, caption))
+    figure = start(title, caption)
     alone = len(lines) == 1
     colour = DESIGN_A if letter == "A" else DESIGN_B
     for i, (name, weights) in enumerate(lines):
@@ -227,15 +222,14 @@ def head_lines(
             line={"color": colour if alone else PALETTE[i % 8], "width": 2},
             hovertemplate=f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{plotly_text(name)}</extra>",
         )
-    figure.update_xaxes(title={"text": plotly_text(axis), "standoff": 6}, gridcolor=GRID)
-    figure.update_yaxes(title="Attention, %", gridcolor=GRID, rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero")
     below = 56 if alone else 130
-    return figure.update_layout(**_below(250 + below, below))
+    return finish(figure, x=axis, y="Attention, %", height=250 + below, below=below)
 
 
 def explained_variance(sides: Sequence[tuple[str, Array]], n: int) -> go.Figure:
     """The share of the variance that the first components explain together, under A and B."""
-    figure = go.Figure(layout=figure_layout("Variance explained", f"n = {n:,} texts"))
+    figure = start("Variance explained", f"n = {n:,} texts")
     for (letter, colour, dash), (name, shares) in zip(_SIDES, sides, strict=True):
         figure.add_scatter(
             x=np.arange(1, len(shares) + 1),
@@ -244,15 +238,14 @@ def explained_variance(sides: Sequence[tuple[str, Array]], n: int) -> go.Figure:
             line={"color": colour, "dash": dash, "width": 2},
             hovertemplate="first %{x}: %{y:.1f} %<extra>" + letter + "</extra>",
         )
-    figure.update_xaxes(title={"text": "Principal components", "standoff": 6}, gridcolor=GRID)
-    figure.update_yaxes(title="Variance, %", gridcolor=GRID, range=[0, 101])
-    return figure.update_layout(**_below(360))
+    figure.update_yaxes(range=[0, 101])
+    return finish(figure, x="Principal components", y="Variance, %", height=360)
 
 
 def occurrences(sides: Sequence[tuple[str, npt.NDArray[np.int64]]], k: int) -> go.Figure:
     """How often a text is among the k nearest of another: a long tail means hubs."""
     n = len(sides[0][1])
-    figure = go.Figure(layout=figure_layout(f"{k}-occurrence of the texts", f"n = {n:,} texts"))
+    figure = start(f"{k}-occurrence of the texts", f"n = {n:,} texts")
     for (letter, colour, dash), (name, counts) in zip(_SIDES, sides, strict=True):
         share = 100 * np.bincount(counts) / len(counts)
         figure.add_scatter(
@@ -264,19 +257,5 @@ def occurrences(sides: Sequence[tuple[str, npt.NDArray[np.int64]]], k: int) -> g
             fillcolor=faded(colour, 0.15),
             hovertemplate="%{y:.1f} % of the texts %{x} times<extra>" + letter + "</extra>",
         )
-    figure.update_xaxes(
-        title={"text": f"Times among the {k} nearest", "standoff": 6}, gridcolor=GRID
-    )
-    figure.update_yaxes(title="Share of texts, %", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(**_below(360))
-
-
-def _below(height: int, below: int = 130) -> dict[str, Any]:
-    """A layout with the legend below; ``below`` is the margin for it in pixels."""
-    return {
-        "height": height,
-        "dragmode": False,
-        "font": {"family": FONT_STACK, "size": 12, "color": GREY},
-        "legend": {**LEGEND_BELOW, "tracegroupgap": 0},
-        "margin": {"l": 56, "r": 16, "t": 64, "b": below},
-    }
+    figure.update_yaxes(rangemode="tozero")
+    return finish(figure, x=f"Times among the {k} nearest", y="Share of texts, %", height=360)

@@ -12,13 +12,13 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     DESIGN_A,
     DESIGN_B,
-    GRID,
-    LEGEND_BELOW,
     FloatArray,
     colour_bar,
     faded,
     figure_layout,
+    finish,
     plotly_text,
+    start,
     wrapped,
 )
 from embedlab.text import shorten
@@ -90,9 +90,7 @@ def similarity_histogram(
         raise EmbedLabError("There are no pairs of texts to count; give at least two texts.")
     both = np.concatenate([a, b])
     edges = np.linspace(both.min() - 0.5, both.max() + 0.5, _BINS + 1)
-    figure = go.Figure(
-        layout=figure_layout("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}")
-    )
+    figure = start("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}")
     for letter, name, values, colour, dash in (
         ("A", name_a, a, DESIGN_A, "solid"),
         ("B", name_b, b, DESIGN_B, "dash"),
@@ -108,16 +106,10 @@ def similarity_histogram(
             hovertemplate="%{y:.1f} % of the pairs from %{x:.1f}<extra>" + letter + "</extra>",
         )
         _mean_line(figure, letter, float(values.mean()), colour, dash)
-    figure.update_xaxes(
-        title={"text": "Cosine ×100", "standoff": 8}, gridcolor=GRID, zeroline=False
-    )
-    figure.update_yaxes(title="Share of pairs, %", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(
-        height=340,
-        dragmode=False,
-        legend=LEGEND_BELOW,
-        margin={"l": 56, "r": 16, "t": 92, "b": 88},
-    )
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(rangemode="tozero")
+    finish(figure, x="Cosine ×100", y="Share of pairs, %", height=340, below=88)
+    return figure.update_layout(margin_t=92)
 
 
 def _mean_line(figure: go.Figure, letter: str, mean: float, colour: str, dash: str) -> None:

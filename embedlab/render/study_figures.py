@@ -16,12 +16,13 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
     GRID,
-    LEGEND_BELOW,
     PALETTE,
     colour_bar,
     faded,
     figure_layout,
+    finish,
     plotly_text,
+    start,
 )
 from embedlab.study.report import (
     Curve,
@@ -67,29 +68,17 @@ def difference_plot(
         for one in rows
     ]
     on = f"gain on {short_name(reference)}" if reference else "every pair"
-    figure = go.Figure(
-        layout=figure_layout(
-            f"{title}: {on}", f"n = {_counts([one.n for one in rows])} {unit}, 95 % intervals"
-        )
-    )
+    n = _counts([one.n for one in rows])
+    figure = start(f"{title}: {on}", f"n = {n} {unit}, 95 % intervals")
     # The legend has both words even if one is unused; a row without a score stays as an empty row.
     for separable in (True, False):
         figure.add_trace(_forest([o if o.separable == separable else None for o in rows], names))
         figure.data[-1].update(name=verdict(separable), **_marks(separable))
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
-    figure.update_xaxes(
-        title={"text": "Gain, points ×100", "standoff": 6},
-        gridcolor=GRID,
-        zeroline=False,
-        automargin=False,
-    )
+    figure.update_xaxes(zeroline=False, automargin=False)
     _name_rows(figure, names)
-    return figure.update_layout(
-        height=150 + 40 * max(3, len(rows)),
-        dragmode=False,
-        legend=LEGEND_BELOW,
-        margin={"l": 150 if reference else 120, "r": 16, "t": 64, "b": 84},
-    )
+    finish(figure, x="Gain, points ×100", height=150 + 40 * max(3, len(rows)), below=84)
+    return figure.update_layout(margin_l=150 if reference else 120)
 
 
 def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.Figure:
@@ -158,18 +147,14 @@ def score_plot(report: Report, category: str) -> go.Figure:
     many = sorted({len(model.seeds) for model in report.models if model.seeds})
     spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
     caption = f"×100, {len(report.models)} models, {spread}"
-    figure = go.Figure(layout=figure_layout(f"{category}: mean score", caption))
+    figure = start(f"{category}: mean score", caption)
     for kind, style in _KINDS.items():
         figure.add_trace(_scores(report, report.categories.index(category), kind).update(**style))
-    figure.update_xaxes(gridcolor=GRID, zeroline=False)
+    figure.update_xaxes(zeroline=False)
     names = list(dict.fromkeys(_row_name(model) for model in report.models))
     _name_rows(figure, names)
-    return figure.update_layout(
-        height=186 + 40 * max(3, len(names)),
-        dragmode=False,
-        legend=LEGEND_BELOW,
-        margin={"l": 150, "r": 16, "t": 84, "b": 100},
-    )
+    finish(figure, x="Mean score ×100", height=150 + 40 * max(3, len(names)), below=84)
+    return figure.update_layout(margin_l=150)
 
 
 def training_curves(report: Report) -> go.Figure:
@@ -182,22 +167,17 @@ def training_curves(report: Report) -> go.Figure:
     if not labels:
         raise EmbedLabError("No training is done yet; there is no curve to show.")
     seeds = _counts([sum(c.label == label for c in report.curves) for label in labels])
-    figure = go.Figure(
-        layout=figure_layout("Training loss", f"{len(labels)} designs, seeds each: {seeds}")
-    )
+    figure = start("Training loss", f"{len(labels)} designs, seeds each: {seeds}")
     for number, label in enumerate(labels):
         curves = [curve for curve in report.curves if curve.label == label]
         turn, colour = divmod(number, len(_LINE_COLOURS))
         style = {"color": _LINE_COLOURS[colour], "dash": _DASHES[turn % len(_DASHES)]}
         _curves_of(figure, curves, plotly_text(design_title(label)), style)
-    figure.update_xaxes(title={"text": "Step", "standoff": 6}, gridcolor=GRID, rangemode="tozero")
-    figure.update_yaxes(title="Loss (InfoNCE, nats)", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(
-        height=420 + 22 * len(labels),
-        dragmode=False,
-        legend=LEGEND_BELOW,
-        margin={"l": 56, "r": 16, "t": 64, "b": 84 + 22 * len(labels)},
-    )
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero")
+    legend = 22 * len(labels)
+    y = "Loss (InfoNCE, nats)"
+    return finish(figure, x="Step", y=y, height=420 + legend, below=84 + legend)
 
 
 # Parts

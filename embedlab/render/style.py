@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import plotly.graph_objects as go
 
 from embedlab.text import clean, shorten
 
@@ -39,7 +40,14 @@ FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Ar
 GREY = "#7A7A7A"
 GRID = "rgba(128,128,128,0.25)"
 #: Keyword arguments of a legend below the plot, where it takes no width on a phone.
-LEGEND_BELOW = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
+LEGEND_BELOW = {
+    "orientation": "h",
+    "tracegroupgap": 0,
+    "x": 0,
+    "y": 0,
+    "yref": "container",
+    "yanchor": "bottom",
+}
 # Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
 _MODEBAR = ("zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale")
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -104,6 +112,31 @@ def figure_layout(title: str, caption: str) -> dict[str, Any]:
         "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
         "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
     }
+
+
+def start(title: str, caption: str) -> go.Figure:
+    """An empty figure with the layout that all share."""
+    return go.Figure(layout=figure_layout(title, caption))
+
+
+def finish(
+    figure: go.Figure, *, x: str, y: str = "", height: int, below: int = 130, **layout: Any
+) -> go.Figure:
+    """Name the axes of a figure and set its size.
+
+    Args:
+        figure: with its traces.
+        x: the x axis's name, with the unit.
+        y: the y axis's.
+        height: of the whole figure, pixels.
+        below: the bottom margin, which holds the legend, pixels.
+        layout: more of plotly's layout.
+    """
+    figure.update_xaxes(title={"text": plotly_text(x), "standoff": 6}, gridcolor=GRID)
+    figure.update_yaxes(title=plotly_text(y), gridcolor=GRID)
+    margin = {"l": 56, "r": 16, "t": 64, "b": below}
+    settings = {"dragmode": False, "legend": LEGEND_BELOW, "margin": margin, **layout}
+    return figure.update_layout(height=height, **settings)
 
 
 def faded(colour: str, alpha: float = 0.18) -> str:

@@ -18,8 +18,9 @@ from embedlab.render.style import (
     categories,
     category_style,
     faded,
-    figure_layout,
+    finish,
     plotly_text,
+    start,
     wrapped,
 )
 from embedlab.text import shorten
@@ -45,9 +46,7 @@ def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figu
         total: steps in all, the width of the axis.
         held_out: how many pairs the score is over.
     """
-    figure = go.Figure(
-        layout=figure_layout("Loss and held-out score", f"held-out n = {held_out:,} pairs")
-    )
+    figure = start("Loss and held-out score", f"held-out n = {held_out:,} pairs")
     for phase, (name, colour, dash, symbol) in _PHASES.items():
         steps = [s for s in history if s.phase == phase and s.loss is not None]
         if steps:
@@ -71,18 +70,18 @@ def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figu
         marker={"size": 8, "symbol": "square"},
         hovertemplate="step %{x}: held-out score %{y:.1f}<extra></extra>",
     )
-    figure.update_layout(
-        yaxis={"title": "Loss (InfoNCE, nats)", "domain": [0.46, 1], "gridcolor": GRID},
+    _over_steps(figure, total, 440, "Loss (InfoNCE, nats)")
+    return figure.update_layout(
+        yaxis_domain=[0.46, 1],
         yaxis2={"title": "MRR ×100", "domain": [0, 0.36], "gridcolor": GRID},
-        xaxis={"anchor": "y2"},
+        xaxis_anchor="y2",
     )
-    return _over_steps(figure, total, 440)
 
 
 def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
     """The learning rate that every step used."""
     steps = [s for s in history if s.number]
-    figure = go.Figure(layout=figure_layout("Learning rate", _count(steps)))
+    figure = start("Learning rate", _count(steps))
     figure.add_scatter(
         x=[s.number for s in steps],
         y=[s.lr for s in steps],
@@ -90,19 +89,14 @@ def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
         line={"color": PALETTE[3], "width": 2},
         hovertemplate="step %{x}: %{y:.2e}<extra></extra>",
     )
-    figure.update_yaxes(
-        title={"text": "Learning rate", "standoff": 8},
-        gridcolor=GRID,
-        rangemode="tozero",
-        exponentformat="e",
-    )
-    return _over_steps(figure, total, 300)
+    figure.update_yaxes(rangemode="tozero", exponentformat="e")
+    return _over_steps(figure, total, 300, "Learning rate")
 
 
 def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
     """Tokens trained on in a second, step by step, and their mean."""
     steps = [s for s in history if s.number]
-    figure = go.Figure(layout=figure_layout("Speed", _count(steps)))
+    figure = start("Speed", _count(steps))
     figure.add_scatter(
         x=[s.number for s in steps],
         y=[s.tokens_per_second for s in steps],
@@ -118,8 +112,8 @@ def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
             line={"color": GREY, "dash": "dash", "width": 1.5},
             annotation={"text": f"mean {mean:,.0f}", "font": {"size": 12}},
         )
-    figure.update_yaxes(title="Tokens/s", gridcolor=GRID, rangemode="tozero")
-    return _over_steps(figure, total, 300)
+    figure.update_yaxes(rangemode="tozero")
+    return _over_steps(figure, total, 300, "Tokens/s")
 
 
 def movement_map(
@@ -151,7 +145,7 @@ def movement_map(
         )
     chosen = shown_points(n)
     share = f"{len(chosen):,} of {n:,}" if len(chosen) < n else f"{n:,}"
-    figure = go.Figure(layout=figure_layout("From before to after", f"{method}, n = {share} texts"))
+    figure = start("From before to after", f"{method}, n = {share} texts")
     codes, names = categories([None if labels is None else labels[i] for i in chosen])
     for code, name in enumerate(names):
         members = [i for i, other in zip(chosen, codes, strict=True) if other == code]
@@ -217,18 +211,12 @@ def _movements(
     )
 
 
-def _over_steps(figure: go.Figure, total: int, height: int) -> go.Figure:
+def _over_steps(figure: go.Figure, total: int, height: int, y: str) -> go.Figure:
     figure.update_traces(cliponaxis=False)
-    figure.update_xaxes(
-        title={"text": "Step", "standoff": 6}, gridcolor=GRID, range=[0, max(1, total)]
-    )
-    return figure.update_layout(
-        height=height,
-        dragmode=False,
-        showlegend=height > 300,
-        legend=LEGEND_BELOW,
-        margin={"l": 76, "r": 20, "t": 64, "b": 88 if height > 300 else 48},
-    )
+    figure.update_xaxes(range=[0, max(1, total)])
+    legend = height > 300
+    finish(figure, x="Step", y=y, height=height, below=88 if legend else 48, showlegend=legend)
+    return figure.update_layout(margin_l=76, margin_r=20)
 
 
 def _count(steps: Sequence[Step]) -> str:

@@ -12,10 +12,9 @@ from embedlab.analysis.metrics import RetrievalScores
 from embedlab.data.corpus import Corpus
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.render.html import Macros, Row, muted, points, ranked_list, table
+from embedlab.render.html import Macros, muted, points, table
 from embedlab.render.html import joined as joined  # the tabs find all their HTML here
 from embedlab.render.html import note as note
-from embedlab.text import shorten
 from embedlab.ui.shared.theme import script
 
 _LISTS, _RESULTS = Macros("lists.html"), Macros("results.html")
@@ -95,7 +94,7 @@ def source_line(a: Backbone, b: Backbone) -> Markup:
 
 def status_line(corpus: Corpus, names: tuple[str, str]) -> Markup:
     """What is on the screen: the corpus, its size, and the two designs."""
-    return _RESULTS.status_line(corpus.title, corpus.size_note, names)
+    return _RESULTS.status_line(corpus, names)
 
 
 def score_table(
@@ -148,18 +147,7 @@ def retrieval_table(
 
 def hit_list(letter: str, name: str, hits: Sequence[Hit], other: str) -> Markup:
     """One ranked list with scores, rank moves and relevance."""
-    rows = [
-        Row(
-            rank=hit.rank,
-            text=hit.text,
-            relevant=bool(hit.relevant),
-            score=points(hit.score),
-            move=_move(hit.move),
-            hint=f"ranks gained against {other}",
-        )
-        for hit in hits
-    ]
-    return panel(letter, name, ranked_list(rows))
+    return _RESULTS.hits(letter, name, hits, other)
 
 
 def neighbour_list(
@@ -172,68 +160,32 @@ def neighbour_list(
     labels: Sequence[str] | None,
 ) -> Markup:
     """The nearest texts under one design, each with its rank under the other."""
-    rows = []
-    for rank, (i, similarity) in enumerate(zip(ids, similarities, strict=True), start=1):
-        elsewhere = other_rank(i)
-        rows.append(
-            Row(
-                rank=rank,
-                text=corpus.texts[i],
-                pick=i,
-                label=shorten(labels[i], 40) if labels else "",
-                score=points(similarity),
-                move="not near" if elsewhere is None else f"#{elsewhere}",
-                hint=f"rank under {'B' if letter == 'A' else 'A'}",
-            )
-        )
-    return panel(letter, name, ranked_list(rows))
+    nearest = list(zip(ids, similarities, strict=True))
+    return _RESULTS.neighbours(letter, name, corpus.texts, nearest, labels, other_rank)
 
 
 def side_by_side(a: Markup, b: Markup) -> Markup:
     """Two panels beside each other, stacked on a phone."""
-    return _RESULTS.side_by_side(a, b)
+    return _LISTS.side_by_side(a, b)
 
 
 def selected_text(text: str, label: str, overlap: float, k: int) -> Markup:
     """The selected text above its neighbours, and how far the two lists agree."""
-    return _RESULTS.selected_text(shorten(text, 600), shorten(label, 40), f"{overlap:.2f}", k)
+    return _RESULTS.selected_text(text, label, overlap, k)
 
 
 def lasso_summary(corpus: Corpus, chosen: Sequence[int]) -> Markup:
     """The first texts inside a lasso."""
-    rows = [Row(rank=n, text=corpus.texts[i], pick=i) for n, i in enumerate(chosen[:20], start=1)]
-    counts = (f"{n:,}" for n in (len(chosen), len(corpus.texts)))
-    more = f"{len(chosen) - 20:,}" if len(chosen) > 20 else ""
-    return _RESULTS.lasso_summary(*counts, ranked_list(rows), more)
+    return _RESULTS.lasso_summary(corpus.texts, chosen, 20)
 
 
 def changed_list(
     corpus: Corpus, indices: Sequence[int], overlap: Sequence[float], mean: float
 ) -> Markup:
     """The texts whose neighbourhoods differ most between A and B."""
-    rows = [
-        Row(rank=rank, text=corpus.texts[i], pick=i, score=f"{overlap[i]:.2f}")
-        for rank, i in enumerate(indices, start=1)
-    ]
-    return _RESULTS.changed_list(
-        f"{len(corpus.texts):,}", f"{mean:.2f}", ranked_list(rows, scrolling=True)
-    )
+    return _RESULTS.changed_list(corpus.texts, indices, overlap, mean)
 
 
 def pair_behind(first: tuple[int, str], second: tuple[int, str], a: float, b: float) -> Markup:
     """Two texts of the heatmap and their similarity under both designs."""
-    rows = [Row(rank=n, text=text, limit=600) for n, text in (first, second)]
-    return ranked_list(rows) + score_table([("Cosine of the pair", a, b)], "×100")
-
-
-def panel(letter: str, name: str, content: Markup) -> Markup:
-    """A design's panel around HTML."""
-    return _RESULTS.panel(letter, name, content)
-
-
-def _move(move: int | None) -> str:
-    if move is None:
-        return "new"
-    if move == 0:
-        return "="
-    return f"▲{move}" if move > 0 else f"▼{-move}"
+    return _RESULTS.pair((first, second)) + score_table([("Cosine of the pair", a, b)], "×100")

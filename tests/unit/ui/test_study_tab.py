@@ -94,10 +94,7 @@ def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report:
     )
     assert len(view[tab.of_category.figures["gains"]]["csv"].splitlines()) == 2 + 6
     assert view[tab.task]["value"] == "news"
-    view = tab._choose_task(
-        {tab.which: SHIPPED, tab.uploaded: None, tab.reference: "causal/mean", tab.task: "sts-3"},
-        no_progress,
-    )
+    view = choose(tab, "STS", "causal/mean", "sts-3")
     rows = view[tab.of_task.figures["gains"]]["csv"].splitlines()[2:]
     assert len(rows) == 3 and all(row.startswith("causal/mean,") for row in rows)
     gain = next(

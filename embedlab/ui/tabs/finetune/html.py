@@ -17,15 +17,11 @@ from embedlab.lab.views import Movement
 from embedlab.render.html import (
     Cell,
     Macros,
-    Row,
     interval,
-    muted,
     note,
     points,
-    ranked_list,
     table,
 )
-from embedlab.text import shorten
 from embedlab.training.recipe import Recipe
 
 STATES = {
@@ -71,18 +67,9 @@ def status(run: LiveRun, queue_position: int, limits: Limits) -> Markup:
     left = run.seconds_left
     if run.state == TRAINING and left is not None:
         parts.append(f"{duration(left)} left")
-    subject = f"{run.request.design} on {run.request.backbone_id} · {run.request.pairs.title}"
-    lines = [run.message] if run.message else []
-    return _TRAINING.status(
-        state=run.state,
-        words=STATES[run.state],
-        name=run.request.name,
-        where=" · ".join(filter(None, parts)),
-        done=done,
-        total=max(1, run.total),
-        subject=subject,
-        notes=note([*lines, _lifetime(run, limits)]),
-    )
+    lines = [*([run.message] if run.message else []), _lifetime(run, limits)]
+    position = " · ".join(filter(None, parts))
+    return _TRAINING.status(run, STATES[run.state], position, lines, done)
 
 
 def _where(run: LiveRun, queue_position: int, done: int) -> str:
@@ -142,32 +129,9 @@ def _score(values: Sequence[float | None]) -> Cell:
 
 def changed_queries(corpus: Corpus, movement: Movement) -> Markup:
     """The queries whose ranking changed most, with the first text before and after."""
-    if not corpus.queries:
-        return muted("This corpus has no queries whose ranking could change.")
-    if not movement.changed:
-        return muted("No query ranks its first ten texts differently.")
-    rows = []
-    for rank, (change, texts) in enumerate(
-        zip(movement.changed, movement.first, strict=True), start=1
-    ):
-        relevant = corpus.relevant[change.query] if corpus.relevant else frozenset()
-        firsts = [(shorten(corpus.texts[i], 160), i in relevant) for i in texts]
-        rows.append(
-            Row(
-                rank=rank,
-                text=_TRAINING.changed_query(shorten(corpus.queries[change.query], 200), *firsts),
-                score=f"{points(change.ndcg_before)} → {points(change.ndcg_after)}",
-            )
-        )
-    heading = muted(
-        "Queries whose first ten texts changed most: the first text before and after, and "
-        f"nDCG@10 ×100. {len(corpus.queries):,} queries in all."
-    )
-    return heading + ranked_list(rows, scrolling=True)
+    return _TRAINING.changed_queries(corpus, movement)
 
 
 def export_verdict(check: Check) -> Markup:
     """How far the exported model's vectors are from this application's."""
-    return _TRAINING.export_verdict(
-        check.n, f"{check.largest_difference:.1e}", f"{check.tolerance:.0e}"
-    )
+    return _TRAINING.export_verdict(check)

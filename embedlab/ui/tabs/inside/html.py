@@ -8,8 +8,7 @@ from markupsafe import Markup
 
 from embedlab.analysis.space import Scores, Shape
 from embedlab.data.corpus import Corpus
-from embedlab.render.html import Macros, Row, ranked_list, table
-from embedlab.ui.shared.html import panel
+from embedlab.render.html import Macros, table
 
 _INSIDE = Macros("inside.html")
 
@@ -21,18 +20,8 @@ def verdicts(sentences: Sequence[tuple[bool, str]]) -> Markup:
 
 def token_strip(letter: str, name: str, tokens: Sequence[str], weights: Sequence[float]) -> Markup:
     """The text in tokens, each shaded by its weight under the pooling."""
-    most = max(weights)
-    shaded = [
-        (
-            token,
-            f"{100 * weight / most if most else 0:.0f}",
-            f"{100 * weight:.1f}",
-            round(100 * weight),
-        )
-        for token, weight in zip(tokens, weights, strict=True)
-    ]
     title = f"{name}: weight of each token under the pooling, %"
-    return panel(letter, title, _INSIDE.tokens(shaded))
+    return _INSIDE.tokens(letter, title, list(zip(tokens, weights, strict=True)), max(weights))
 
 
 def score_rows(a: Scores, b: Scores) -> list[tuple[str, float | None, float | None]]:
@@ -69,8 +58,4 @@ def hub_list(
     letter: str, name: str, corpus: Corpus, ids: Sequence[int], counts: Sequence[int]
 ) -> Markup:
     """The texts that are near many others."""
-    rows = [
-        Row(rank=rank, text=corpus.texts[i], score=f"{count}×")
-        for rank, (i, count) in enumerate(zip(ids, counts, strict=True), start=1)
-    ]
-    return panel(letter, f"{name}: hubs", ranked_list(rows))
+    return _INSIDE.hubs(letter, f"{name}: hubs", corpus.texts, list(zip(ids, counts, strict=True)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ class StudyTab:
     def __init__(
         self, tab: gr.Tab, limits: Limits, sessions: Sessions, shipped: Path | None = None
     ) -> None:
-        self.limits, self.sessions, self._shipped = limits, sessions, _Shipped(shipped)
+        self.limits, self.sessions, self._path = limits, sessions, shipped
         self.which = gr.State("")
         self.uploaded = gr.State(None, time_to_live=KEEP)
         with gr.Column(elem_id="study"):
@@ -141,8 +141,7 @@ class StudyTab:
         self.files = _files_block()
 
     def _wire(self, tab: gr.Tab) -> None:
-        of_task = self.of_task.components
-        of_category = [*self.of_category.components, self.task, *of_task]
+        of_category = [*self.of_category.components, self.task, *self.of_task.components]
         panels = (self.head, self.paper, self.scores, self.training, self.run)
         page = [
             *(self.which, self.uploaded, self.empty, self.body, self.code),
@@ -157,17 +156,10 @@ class StudyTab:
             handler(self._open, "study"), {self.file}, page, trigger_mode="always_last", **quiet
         )
         gr.on(
-            [self.category.input, self.reference.input],
+            [self.category.input, self.reference.input, self.task.input],
             handler(self._choose, "study"),
             {*shown, self.category, self.reference, self.task},
             of_category,
-            trigger_mode="always_last",
-            **quiet,
-        )
-        self.task.input(
-            handler(self._choose_task, "study"),
-            {*shown, self.reference, self.task},
-            of_task,
             trigger_mode="always_last",
             **quiet,
         )
@@ -188,7 +180,7 @@ class StudyTab:
         return self._page(UPLOADED, opened(Path(path), self.limits.max_upload_mb * 10**6))
 
     def _page(self, which: str, uploaded: Report | None) -> Updates:
-        report = uploaded or self._shipped.report
+        report = uploaded or self._shipped
         if report is None:
             return {
                 self.which: "",
@@ -222,12 +214,6 @@ class StudyTab:
         category, reference, task = (values[c] for c in (self.category, self.reference, self.task))
         return self._category(self._report(values), category, reference, task)
 
-    def _choose_task(self, values: Values, report: Progress) -> Updates:
-        section = study_sections.task(
-            self._report(values), values[self.task], values[self.reference]
-        )
-        return self.of_task.show(section)
-
     def _category(self, report: Report, category: str, reference: str, task: str) -> Updates:
         """A category and one of its tasks: the one chosen before if it belongs to it."""
         if category not in report.categories:
@@ -249,28 +235,18 @@ class StudyTab:
         return {"name": name, "text": FILES[name](self._report(values)), "at": time.time()}
 
     def _report(self, values: Values) -> Report:
-        report = values[self.uploaded] if values[self.which] == UPLOADED else self._shipped.report
+        """The report on the screen."""
+        uploaded = values[self.which] == UPLOADED
+        report: Report | None = values[self.uploaded] if uploaded else self._shipped
         if report is None:
             raise EmbedLabError("This report was opened too long ago; open its file again.")
-        shown: Report = report
-        return shown
+        return report
 
-
-class _Shipped:
-    """The report that comes with EmbedLab: read at the first use, and once."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._lock = path, threading.Lock()
-        self._report: Report | None = None
-
-    @property
-    def report(self) -> Report | None:
-        """None where there is none."""
-        with self._lock:
-            if self._report is None:
-                path = self._path or sample_folder() / "study" / "report.json"
-                self._report = read_report(path) if path.is_file() else None
-            return self._report
+    @cached_property
+    def _shipped(self) -> Report | None:
+        """The report that comes with EmbedLab, read at the first use; None where there is none."""
+        path = self._path or sample_folder() / "study" / "report.json"
+        return read_report(path) if path.is_file() else None
 
 
 # Parts
