@@ -30,7 +30,7 @@ def _inert(value: object) -> Markup:
 
 def _breakable(name: str) -> Markup:
     """A design's name that a browser may break after a slash or an underscore."""
-    return Markup(_inert(name).replace("/", "/<wbr>").replace("_", "_<wbr>"))
+    return Markup(escape(name).replace("/", "/<wbr>").replace("_", "_<wbr>"))
 
 
 _ENVIRONMENT = Environment(

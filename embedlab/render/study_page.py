@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from embedlab.files import disk_errors, write_whole
+from embedlab.render.csv_table import csv_table
 from embedlab.render.html import Macros
 from embedlab.render.study_sections import Section, sections
-from embedlab.study.report import Report
-from embedlab.text import clean
+from embedlab.study.report import Difference, Report
 
-#: A cell that starts like this would run as a formula in a spreadsheet.
-_FORMULA = ("=", "+", "-", "@")
 _FIGURE = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 _SCORES = (
@@ -65,31 +61,22 @@ def scores_csv(report: Report) -> str:
                 " ".join(map(str, model.seeds)),
             )
         )
-    return _csv(_SCORES, rows)
+    return csv_table(_SCORES, rows)
 
 
 def differences_csv(report: Report) -> str:
     """A row for every pair of designs, over the datasets of a category and within a task."""
-    rows: list[tuple[Any, ...]] = []
-    for one in report.over_datasets:
-        over = one.over
-        rows.append(
-            (
-                *("over datasets", one.category, None, over.a, over.b, over.n, over.difference),
-                *(over.low, over.high, over.p, over.corrected, over.effect),
-                *(over.detectable_difference, over.verdict, over.why),
-            )
-        )
     category_of = {task.id: task.category for task in report.tasks}
-    for pair in report.within_tasks:
-        rows.append(
-            (
-                *("within task", category_of[pair.task], pair.task, pair.a, pair.b, pair.n),
-                *(pair.difference, pair.low, pair.high, pair.p, pair.corrected),
-                *(None, None, pair.verdict, None),
-            )
-        )
-    return _csv(_DIFFERENCES, rows)
+    differences: list[tuple[str, str, str | None, Difference]] = [
+        *(("over datasets", one.category, None, one.over) for one in report.over_datasets),
+        *(("within task", category_of[one.task], one.task, one) for one in report.within_tasks),
+    ]
+    # What is not defined within a task stays empty.
+    rows = [
+        (*scope, *(getattr(one, name, None) for name in _DIFFERENCES[3:]))
+        for *scope, one in differences
+    ]
+    return csv_table(_DIFFERENCES, rows)
 
 
 def page(report: Report) -> str:
@@ -118,18 +105,3 @@ FILES: dict[str, Callable[[Report], str]] = {
     "differences.csv": differences_csv,
     "report.html": page,
 }
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return table.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = clean(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
