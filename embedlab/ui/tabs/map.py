@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,6 +13,7 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.own_texts import KEEP
 from embedlab.ui.shared.parse import within
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
@@ -97,13 +97,13 @@ class MapTab(View):
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both maps, the figures, and the texts whose neighbourhoods changed most."""
-        field, n_neighbors, min_dist, selected, lasso = values
         corpus, a, b = pair.corpus, pair.a, pair.b
+        field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
-        n_neighbors = int(within(n_neighbors, "Neighbours", *NEIGHBOURS))
-        min_dist = within(min_dist, "The least distance", *DISTANCES)
+        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
+        min_dist = within(values[self.min_dist], "The least distance", *DISTANCES)
         maps = self.lab.maps(
             a,
             b,
@@ -112,8 +112,8 @@ class MapTab(View):
             seed=pair.seed,
             progress=report,
         )
-        kept = kept_of(selected, corpus)
-        inside = kept_of(lasso, corpus) or []
+        kept = kept_of(values[self.selected], corpus)
+        inside = kept_of(values[self.lasso], corpus) or []
         near = self._near(pair, kept) if kept is not None else ((), ())
         name_a, name_b = pair.names
         waiting = maps.method == "PCA" and len(corpus.texts) >= 5
@@ -161,22 +161,18 @@ class MapTab(View):
             self.shown: pair.choice,
         }
 
-    def _select(
-        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
-    ) -> dict[Any, Any]:
+    def _select(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         index = event_index(event, len(pair.corpus.texts))
         if index is None:
             return self._clear(pair, values, event, report)
         return {
             self.map: selection_update(index, *self._near(pair, index)),
-            self.neighbours: self._lists(pair, index, values[0]),
+            self.neighbours: self._lists(pair, index, values[self.field]),
             self.selected: (pair.corpus.fingerprint, index),
             self.lasso: None,
         }
 
-    def _lasso(
-        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
-    ) -> dict[Any, Any]:
+    def _lasso(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         chosen = event_indices(event, len(pair.corpus.texts))
         if not chosen:
             return self._clear(pair, values, event, report)
@@ -186,9 +182,7 @@ class MapTab(View):
             self.neighbours: self._lasso_list(pair, chosen),
         }
 
-    def _clear(
-        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
-    ) -> dict[Any, Any]:
+    def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         return {
             self.neighbours: html.empty(NO_SELECTION),
             self.selected: None,

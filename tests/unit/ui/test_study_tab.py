@@ -15,9 +15,11 @@ from support.study_reports import HOSTILE, made_up
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
+from embedlab.progress import no_progress
 from embedlab.render.study_page import FILES
 from embedlab.study.report import Report
 from embedlab.study.uploaded_report import opened
+from embedlab.ui.shared.session import Sessions
 from embedlab.ui.tabs.study.tab import EVERY_PAIR, OWN, SHIPPED, StudyTab
 
 MB = 10**6
@@ -37,43 +39,61 @@ def shipped(report: Report, tmp_path: Path) -> Path:
 
 def tab_on(path: Path) -> StudyTab:
     with gr.Blocks(), gr.Tab("Study") as tab:
-        return StudyTab(tab, Limits(max_upload_mb=1), path)
+        return StudyTab(tab, Limits(max_upload_mb=1), Sessions(), path)
+
+
+def first(tab: StudyTab, which: str = "") -> dict:
+    return tab._first({tab.which: which}, no_progress)
+
+
+def opening(tab: StudyTab, path: str | None) -> dict:
+    return tab._open({tab.file: path}, no_progress)
+
+
+def choose(
+    tab: StudyTab, category: str, reference: str, task: str = "", which: str = SHIPPED
+) -> dict:
+    values = {tab.which: which, tab.own: None, tab.category: category}
+    return tab._choose({**values, tab.reference: reference, tab.task: task}, no_progress)
 
 
 def test_it_opens_on_the_shipped_results_once_and_quickly(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
     start = time.perf_counter()
-    view = tab._first("")
+    view = first(tab)
     assert time.perf_counter() - start < 2
     assert view[tab.which] == SHIPPED and view[tab.own] is None and view[tab.empty] == ""
     assert "made up" in view[tab.head] and view[tab.summary].count("<tr>") == 1 + len(report.models)
     assert view[tab.category]["choices"] == ["STS", "Clustering"]
     assert "embedlab study made-up.yaml --out results" in view[tab.code]
-    assert set(tab._first(SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
+    assert set(first(tab, SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
     shipped.unlink()
-    assert tab._first("")[tab.which] == SHIPPED  # nor read again
+    assert first(tab)[tab.which] == SHIPPED  # nor read again
 
 
 def test_without_shipped_results_it_says_how_to_get_some(tmp_path: Path) -> None:
     tab = tab_on(tmp_path / "none.json")
-    view = tab._first("")
+    view = first(tab)
     assert "embedlab study minutes" in view[tab.empty] and view[tab.which] == ""
     assert view[tab.body]["visible"] is False
 
 
 def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
-    view = tab._choose(SHIPPED, None, "STS", "causal/eos", "")
+    view = choose(tab, "STS", "causal/eos")
     assert view[tab.gains]["figure"]["data"][0]["name"] == "separable"
     assert "n = 9 datasets" in json.dumps(view[tab.gains]["figure"])
     lines = view[tab.matrix]["csv"].splitlines()
     assert len(lines) == 2 + 6 and "study made up" in lines[0]
     assert view[tab.task]["value"] == "sts-0" and len(view[tab.task]["choices"]) == 9
-    view = tab._choose(SHIPPED, None, "Clustering", EVERY_PAIR, "sts-0")
+    view = choose(tab, "Clustering", EVERY_PAIR, "sts-0")
     assert view[tab.matrix] is None and "at least 6 are needed" in view[tab.verdicts]
     assert len(view[tab.gains]["csv"].splitlines()) == 2 + 6
     assert view[tab.task]["value"] == "news"
-    view = tab._choose_task(SHIPPED, None, "causal/mean", "sts-3")
+    view = tab._choose_task(
+        {tab.which: SHIPPED, tab.own: None, tab.reference: "causal/mean", tab.task: "sts-3"},
+        no_progress,
+    )
     rows = view[tab.task_gains]["csv"].splitlines()[2:]
     assert len(rows) == 3 and all(row.startswith("causal/mean,") for row in rows)
     gain = next(
@@ -91,20 +111,22 @@ def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
 ) -> None:
     tab, path = tab_on(shipped), tmp_path / "own.json"
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
-    view = tab._open(str(path))
+    view = opening(tab, str(path))
     assert view[tab.which] == OWN and view[tab.own].name == HOSTILE
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
-    assert "made up" in tab._first("")[tab.head]  # nobody else sees it
-    assert tab._open(None)[tab.which] == SHIPPED
+    assert "made up" in first(tab)[tab.head]  # nobody else sees it
+    assert opening(tab, None)[tab.which] == SHIPPED
     with pytest.raises(EmbedLabError, match="open its file again"):
-        tab._choose(OWN, None, "STS", "causal/eos", "")  # kept for an hour only
+        choose(tab, "STS", "causal/eos", which=OWN)  # kept for an hour only
 
 
 def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
 
     def take(data: Any) -> dict[str, Any]:
-        return tab._take(SHIPPED, None, types.SimpleNamespace(_data=data))
+        return tab._take(
+            {tab.which: SHIPPED, tab.own: None}, no_progress, types.SimpleNamespace(_data=data)
+        )
 
     for name, made in FILES.items():
         assert take({"name": name})["text"] == made(report)

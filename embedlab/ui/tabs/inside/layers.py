@@ -16,7 +16,8 @@ from embedlab.progress import Progress
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
-from embedlab.ui.shared.sidebar import DesignPanel, preset_of
+from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.sidebar import DesignPanel
 from embedlab.ui.shared.view import PRIVATE, Pair, Side, View, Workbench
 
 NAMES = {
@@ -94,42 +95,48 @@ class LayersPanel(View):
             self.target,
         ]
         self.triggers = [control.input for control in self.inputs]
-        panels: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
-        targets = [
-            component
-            for panel in panels.values()
-            for component in (panel.preset, *panel.inputs[:4])
-        ]
+        self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
         picked = self.figure.point_click(
-            self._pick, [self.side, self.curves], targets, show_progress="hidden", **PRIVATE
+            bench.sessions.event_handler(self._pick, "layer point"),
+            {self.side, self.curves},
+            [c for panel in self.designs.values() for c in (panel.preset, *panel.inputs)],
+            show_progress="hidden",
+            **PRIVATE,
         )
         self.chains = [picked.then]
         self.arrivals = [
             self.elsewhere.click(
-                lambda target: (target, "auto"),
-                self.target,
+                bench.sessions.handler(
+                    lambda values, report: {
+                        bench.sidebar.corpus: values[self.target],
+                        self.measure: "auto",
+                    },
+                    "layer corpus",
+                ),
+                {self.target},
                 [bench.sidebar.corpus, self.measure],
                 show_progress="hidden",
                 **PRIVATE,
             ).then
         ]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The lines of both attention modes, with the layers of A and B marked."""
-        measure, skip_first, centre, model = values
+        measure = values[self.measure]
         try:
             choose_measure(pair.corpus, measure)
         except EmbedLabError as error:
             return self._nothing_to_score(str(error), measure)
-        side = pair.sides[1 if model == "B" and not pair.one_backbone else 0]
+        side = pair.sides[1 if values[self.model] == "B" and not pair.one_backbone else 0]
         found = layer_quality(
             self.lab,
             pair.corpus,
             side.design,
             side.backbone_id,
             measure=measure,
-            skip_first=bool(skip_first) or any(design.skip_first for design in pair.designs),
-            transform="centre" if centre else "none",
+            skip_first=bool(values[self.skip_first])
+            or any(design.skip_first for design in pair.designs),
+            transform="centre" if values[self.centre] else "none",
             seed=pair.seed,
             progress=report,
         )
@@ -146,10 +153,10 @@ class LayersPanel(View):
             self.elsewhere: gr.update(visible=False),
         }
 
-    def _nothing_to_score(self, sentence: str, measure: str) -> dict[Any, Any]:
+    def _nothing_to_score(self, sentence: str, measure: str) -> Updates:
         """What is missing, and a button that leads to a corpus that has it."""
         offered = [key for key in KNOWS.get(measure, ()) if key in self.lab.config.corpora]
-        update: dict[Any, Any] = {
+        update: Updates = {
             self.figure: None,
             self.curves: [],
             self.notes: html.note([sentence]),
@@ -161,26 +168,23 @@ class LayersPanel(View):
             update[self.target] = offered[0]
         return update
 
-    def _pick(self, side: str, curves: list[str], event: gr.EventData) -> list[Any]:
-        untouched = [gr.skip() for _ in range(5)]
+    def _pick(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        panel, names = self.designs[values[self.side]], values[self.curves]
         point = clicked(event)
-        if point is None or not 0 <= point[0] < len(curves) or not isinstance(point[1], int):
-            return untouched * 2
-        curve = Design.parse(curves[point[0]])
+        if point is None or not 0 <= point[0] < len(names) or not isinstance(point[1], int):
+            return {panel.preset: gr.skip()}
+        curve = Design.parse(names[point[0]])
         design = Design(
             attention=curve.attention,
             pooling=curve.pooling,
             layer=point[1],
             skip_first=curve.skip_first,
         )
-        values = [
-            preset_of(design),
-            design.attention,
-            design.pooling,
-            design.layer,
-            design.skip_first,
-        ]
-        return values + untouched if side == "A" else untouched + values
+        return {
+            **panel.set_to(design),
+            panel.query_prompt: gr.skip(),
+            panel.document_prompt: gr.skip(),
+        }
 
 
 def _figure(

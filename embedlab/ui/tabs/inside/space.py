@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import gradio as gr
 
 from embedlab.analysis import space
@@ -14,6 +11,7 @@ from embedlab.render.inside import explained_variance, occurrences
 from embedlab.render.similarity import similarity_histogram
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import HISTOGRAM_HEADER, figure_block, figure_value, histogram_rows
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
 
@@ -56,9 +54,9 @@ class ShapePanel(View):
         ]
         self.triggers = [self.how.input]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Figures of both spaces, transformed as chosen."""
-        how = values[0] or "none"
+        how = values[self.how] or "none"
         vectors = [space.transform(side.vectors, how) for side in (pair.a, pair.b)]
         shapes = [space.shape(rows, seed=pair.seed) for rows in vectors]
         a, b = shapes

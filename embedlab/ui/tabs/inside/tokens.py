@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import gradio as gr
 
@@ -20,6 +19,7 @@ from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
 
@@ -50,13 +50,14 @@ class MaskPanel(View):
         self.outputs = [self.verdict, self.causal, self.bidirectional]
         self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both attention modes beside each other, on A's backbone."""
         backbone = pair.backbones[0]
-        update: dict[Any, Any] = {}
+        texts = values[self.text_a] or "", values[self.text_b] or ""
+        update: Updates = {}
         sentences = []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
-            proof = mask_proof(backbone, values[0] or "", values[1] or "", attention)
+            proof = mask_proof(backbone, *texts, attention)
             sentences.append((proof.holds, _verdict(proof)))
             tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
             figure = movement_heatmap(
@@ -78,7 +79,7 @@ class MaskPanel(View):
                 name=f"mask-{attention}",
                 caption=pair.source(
                     f"Relative movement of hidden states, {attention} attention, "
-                    f"{proof.precision}; {values[0]!r} against {values[1]!r}",
+                    f"{proof.precision}; {texts[0]!r} against {texts[1]!r}",
                     backbone,
                 ),
             )
@@ -108,9 +109,10 @@ class TokensPanel(View):
         self.outputs = [self.strip, self.norms, self.cosines, self.skip]
         self.triggers = [self.run.click, self.text.submit]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
-        views = [token_view(side.backbone, values[0] or "", side.design) for side in pair.sides]
+        text = values[self.text] or ""
+        views = [token_view(side.backbone, text, side.design) for side in pair.sides]
         header = ("design", "position", "token", "weight", "norm", "cosine")
         rows = [
             (name, int(p), token, float(w), float(norm), float(cosine))
@@ -119,7 +121,7 @@ class TokensPanel(View):
                 view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
             )
         ]
-        caption = pair.source(f"Tokens of {(values[0] or '')[:80]!r}, {' and '.join(pair.names)}")
+        caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
         figures = {}
         for place, title, unit, numbers in (
             (self.norms, "Norm of each token", "Norm", [v.norms for v in views]),
@@ -207,13 +209,12 @@ class HeadsPanel(View):
         self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
         self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Attention over layers or tokens; an untrained head says so."""
-        per_head, number = values
-        chosen = whole_number(number, "The text's number")
+        chosen = whole_number(values[self.number], "The text's number")
         texts = pair.corpus.texts
         index = min(chosen, len(texts)) - 1
-        update: dict[Any, Any] = {}
+        update: Updates = {}
         strips, notes = [], []
         for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
             letter, design, backbone = side.letter, side.design, side.backbone
@@ -230,7 +231,7 @@ class HeadsPanel(View):
             found = head_attention(backbone.head(design), states)
             what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
             lines = [("mean", found.mean)]
-            if per_head:
+            if values[self.per_head]:
                 lines += [
                     (f"head {i + 1}", row) for i, row in enumerate(found.per_head[:HEADS_SHOWN])
                 ]
