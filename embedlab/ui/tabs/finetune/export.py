@@ -1,4 +1,4 @@
-"""Take a trained model away, push it to a Hub repository, or bring an adapter back."""
+"""Export a trained model: to download, or to a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from embedlab.ui.tabs.finetune.live import LivePanel
 
 
 class ExportPanel:
-    """See the module's text."""
+    """The choice of a format, the check of the exported model, the download and the upload."""
 
     def __init__(self, bench: Workbench, live: LivePanel) -> None:
         self.lab, self.sessions, self.live = bench.lab, bench.sessions, live
         with gr.Column(visible=False) as self.group:
-            gr.HTML("<h3 class='section-head'>Take it away</h3>", apply_default_css=False)
+            gr.HTML("<h3 class='section-head'>Export</h3>", apply_default_css=False)
             self.kind = gr.Radio(
                 [(f"{words[0].upper()}{words[1:]}", kind) for kind, words in EXPORT_KINDS.items()],
                 value=next(iter(EXPORT_KINDS)),
-                label="What",
+                label="Format",
                 elem_id="export-kind",
             )
             self.make = gr.Button("Export and check", elem_id="export-make")
@@ -59,6 +59,7 @@ class ExportPanel:
 
     def _wire(self) -> None:
         working = {"show_progress": "full", **LANE, **PRIVATE}
+        at_once = {"show_progress": "hidden", "queue": False, **PRIVATE}
         self.make.click(
             self.sessions.handler(self._make, "export"),
             {self.live.run, self.kind},
@@ -73,19 +74,14 @@ class ExportPanel:
             show_progress_on=self.address,
             **working,
         )
-        # Whatever came of it, the token goes.
-        pushed.then(lambda: "", None, self.token, show_progress="hidden", queue=False, **PRIVATE)
+        # The token is cleared whether or not the upload succeeded.
+        pushed.then(lambda: "", None, self.token, **at_once)
         self.kind.input(
-            lambda: ("", gr.update(visible=False)),
-            None,
-            [self.check, self.download],
-            show_progress="hidden",
-            queue=False,
-            **PRIVATE,
+            lambda: ("", gr.update(visible=False)), None, [self.check, self.download], **at_once
         )
 
     def show(self, run: LiveRun | None) -> Updates:
-        """The panel for a training; an export of what it was before is not offered any more."""
+        """The panel for a training, without the download of an earlier state of it."""
         return {
             self.group: gr.update(visible=run is not None and run.backbone is not None),
             self.check: "",
@@ -95,16 +91,14 @@ class ExportPanel:
 
     def _make(self, values: Values, report: Progress) -> Updates:
         archive, check = self._export(values, report)
-        size = archive.stat().st_size / 10**6
+        label = f"Download {archive.name} ({archive.stat().st_size / 10**6:,.0f} MB)"
         return {
             self.check: _verdict(check),
-            self.download: gr.update(
-                value=str(archive), label=f"Download {archive.name} ({size:,.0f} MB)", visible=True
-            ),
+            self.download: gr.update(value=str(archive), label=label, visible=True),
         }
 
     def _push(self, values: Values, report: Progress) -> Updates:
-        repository, token = ((values[c] or "").strip() for c in (self.repository, self.token))
+        repository, token = ((values[box] or "").strip() for box in (self.repository, self.token))
         if not repository or not token:
             raise EmbedLabError(
                 "Pushing needs a repository (your-name/model-name) and a token with write access."
@@ -112,18 +106,19 @@ class ExportPanel:
         archive, check = self._export(values, report)
         report(0, 0, "uploading")
         address = push_archive(archive, repository, token, bool(values[self.private]))
-        return {self.check: _verdict(check), self.address: html.note([f"Uploaded to {address}."])}
+        return {
+            self.check: _verdict(check),
+            self.address: html.note([f"Uploaded to {address}."]),
+        }
 
     def _export(self, values: Values, report: Progress) -> tuple[Path, Check]:
         run = self.lab.runs.get(values[self.live.run] or "")
-        backbone = self.lab.runs.backbone(run.id)
-        out = run.folder / "exports"
         return export_model(
-            backbone,
+            self.lab.runs.backbone(run.id),
             run.request.design,
             run.about,
             run.saved,
-            out,
+            run.folder / "exports",
             str(values[self.kind]),
             report,
         )

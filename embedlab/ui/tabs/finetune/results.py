@@ -25,7 +25,7 @@ HEADER = ("text", "label", "before x", "before y", "after x", "after y")
 
 
 class ResultsPanel:
-    """See the module's text."""
+    """What a training changed: its scores, the map's movement, and the changed rankings."""
 
     def __init__(self, bench: Workbench, live: LivePanel) -> None:
         self.lab, self.sidebar, self.live = bench.lab, bench.sidebar, live
@@ -61,7 +61,7 @@ class ResultsPanel:
         """Before and after of a training that has learned something."""
         if run is None or run.backbone is None:
             return {self.group: gr.update(visible=False)}
-        found = movement(
+        moved = movement(
             self.lab,
             pair.corpus,
             run.request.design,
@@ -72,24 +72,23 @@ class ResultsPanel:
         return {
             self.group: gr.update(visible=True),
             self.table: self._table(run),
-            self.map: _map(pair, run, found),
-            self.queries: changed_queries(pair.corpus, found),
+            self.map: _map(pair, run, moved),
+            self.queries: changed_queries(pair.corpus, moved),
         }
 
     def _table(self, run: LiveRun) -> str:
         rows = to_json(run.changes) or run.about.get("before_after")
         if not rows:
-            wanted = run.request.score and not run.over
-            words = (
-                "The scores before and after appear here in about a minute."
-                if wanted
-                else "This training has no scores; tick 'Score before and after' for the table."
+            if run.request.score and not run.over:
+                return html.note(["The scores before and after appear here in about a minute."])
+            return html.note(
+                ["This training has no scores; tick 'Score before and after' for the table."]
             )
-            return html.note([words])
-        about = f"{run.about.get('name', run.request.name)}, {run.request.design}"
-        return before_after(rows, run.request.pairs.in_domain, about)
+        title = f"{run.about.get('name', run.request.name)}, {run.request.design}"
+        return before_after(rows, run.request.pairs.in_domain, title)
 
-    def _compare(self, values: Values, report: Progress) -> Updates:
+    def _compare(self, values: Values, _: Progress) -> Updates:
+        """Set the sidebar to the run's design on both sides: A untrained, B trained."""
         run = self.lab.runs.get(values[self.live.run] or "")
         a, b = self.sidebar.a, self.sidebar.b
         return {
@@ -101,8 +100,8 @@ class ResultsPanel:
         }
 
 
-def _map(pair: Pair, run: LiveRun, found: Movement) -> dict[str, Any]:
-    corpus, maps = pair.corpus, found.maps
+def _map(pair: Pair, run: LiveRun, moved: Movement) -> dict[str, Any]:
+    corpus, maps = pair.corpus, moved.maps
     labels = corpus.labels
     figure = movement_map(maps.a, maps.b, labels, corpus.texts, method=maps.method)
     rows = [

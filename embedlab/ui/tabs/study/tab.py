@@ -27,8 +27,7 @@ from embedlab.study.uploaded_report import opened
 from embedlab.text import clean
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block
-from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import Sessions, Updates, Values
+from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 from embedlab.ui.tabs.study import figures
@@ -63,7 +62,7 @@ class StudyTab:
     ) -> None:
         self.limits, self.sessions, self._shipped = limits, sessions, _Shipped(shipped)
         self.which = gr.State("")
-        self.own = gr.State(None, time_to_live=KEEP)
+        self.own = gr.State(None, time_to_live=STATE_SECONDS)
         with gr.Column(elem_id="study"):
             self._build_head()
             self.empty = html.block("study-empty", html.empty(EMPTY))
