@@ -18,7 +18,6 @@ MB = 10**6
 def health(lab: Lab) -> dict[str, Any]:
     """Queue, memory, cache and what is loaded; all plain values, memory in MB (10⁶ bytes)."""
     limits, states = lab.config.limits, lab.states
-    loaded = lab.loaded
     trainings = Counter(lab.runs.states)
     asked = states.hits + states.misses
     return {
@@ -30,14 +29,14 @@ def health(lab: Lab) -> dict[str, Any]:
                 "precision": str(backbone.dtype).removeprefix("torch."),
                 "waiting": len(backbone.sharing),
             }
-            for backbone_id, backbone in loaded.items()
+            for backbone_id, backbone in lab.models.items()
         ],
         "trainings": dict(sorted(trainings.items())),
         "memory_mb": {
             "process": psutil.Process().memory_info().rss // MB,
             "states": states.nbytes // MB,
             "states_budget": limits.state_cache_mb,
-            "vectors": lab.vector_bytes // MB,
+            "vectors": lab.results.used // MB,
             "vectors_budget": limits.vectors_mb,
         },
         "state_cache": {

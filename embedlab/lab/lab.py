@@ -8,18 +8,18 @@ alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 from embedlab import assets
 from embedlab.analysis import metrics, projection, retrieval
-from embedlab.analysis.comparison import Embedded, Hit, Maps, ranked_lists
+from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.lab.config import BackboneEntry, Config
+from embedlab.lab.cache import LruCache, size_in_bytes
+from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
-from embedlab.lab.lru import Recent
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
 from embedlab.models.backbone import Backbone
@@ -27,14 +27,17 @@ from embedlab.models.design import Design
 from embedlab.models.embedding import Vectors, embed, pool
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
+from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress, with_time_limit
+
+T = TypeVar("T")
 
 
 class Lab:
-    """See the module's text.
+    """One deployment: its config, the loaded backbones, the trainings and the cached results.
 
     Args:
-        config: what this deployment offers.
+        config: the backbones, corpora and limits of this deployment.
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -43,53 +46,62 @@ class Lab:
         disk = assets.cache_folder() / "states" if limits.state_disk_mb else None
         self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
         self.jobs = Jobs()
-        self._backbones: Recent[Backbone] = Recent(limits.max_backbones)
-        # A quarter of the budget is plenty for maps: two numbers a text.
-        room = limits.vectors_mb * 10**6
-        self._embedded: Recent[Embedded] = Recent(room * 3 // 4, lambda kept: kept.nbytes)
-        self._maps: Recent[Maps] = Recent(room // 4, lambda kept: kept.nbytes)
-        self.runs = RunQueue(self.backbone, limits)
+        #: The untrained backbones in memory, by id.
+        self.models: LruCache[Backbone] = LruCache(limits.max_backbones)
+        self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
+        self.runs = RunQueue(self.untrained, limits)
+        #: The backbone the config names, or the one that ``auto`` means on this machine.
+        self.default_backbone = _default_backbone(self.config)
+
+    def compute(
+        self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
+    ) -> T:
+        """The result of ``work``, from the cache or computed once for everyone who asks.
+
+        The work runs in a thread of its own and is shared by all callers who ask for the same key
+        meanwhile. It stops at its next report of progress once all of them have left.
+
+        Args:
+            key: names the result; the same key must always mean the same result.
+            work: computes it from scratch. Its result must not be None nor change afterwards.
+            progress: sees the work's progress; may raise to leave, and the others are still served.
+
+        Raises:
+            EmbedLabError: it took longer than ``limits.max_work_minutes``.
+            Exception: whatever ``work`` raised; errors are not cached.
+        """
+
+        def once(report: Progress) -> T:
+            # Another job may have finished between the caller's look and this one's start.
+            result: T | None = self.results.get(key)
+            return self.results.put(key, work(report)) if result is None else result
+
+        cached: T | None = self.results.get(key)
+        return self.jobs.run(key, once, self.in_time(progress)) if cached is None else cached
+
+    def in_time(self, progress: Progress) -> Progress:
+        """``progress`` that ends work which takes longer than one piece of work may here."""
+        return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
 
     # Backbones and corpora
 
-    @cached_property
-    def default_backbone(self) -> str:
-        """The id the config names, or the one that ``auto`` means on this machine."""
-        if self.config.default_backbone != "auto":
-            return self.config.default_backbone
-        fit = [e for e in self.config.backbones if not e.opt_in]
-        large = [e for e in fit if e.hardware == "gpu"]
-        if large and _has_gpu() and _hub_reachable():
-            return large[0].id
-        return next(e.id for e in fit if e.hardware == "cpu")
-
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """A loaded backbone; the first caller loads it, the others wait for the same one.
-
-        The id may also be that of a run: then it is the trained backbone.
-        """
+        """A backbone of the config, by default the default one, or the trained one of a run."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.backbone(backbone_id)
-        entry = self.config.backbone(backbone_id or self.default_backbone)
-        return self._backbones.get(entry.id) or self.jobs.run(
-            ("backbone", entry.id), lambda report: self._load(entry, report), progress
-        )
+        return self.untrained(backbone_id or self.default_backbone, progress)
 
-    @property
-    def loaded(self) -> dict[str, Backbone]:
-        """The untrained backbones in memory, by id."""
-        return {str(backbone_id): backbone for backbone_id, backbone in self._backbones.items()}
+    def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
+        """A backbone of the config; the first caller loads it, the others wait for the same one."""
+        entry = self.config.backbone(backbone_id)
 
-    @property
-    def vector_bytes(self) -> int:
-        """Bytes of embedded corpora and maps in memory."""
-        return self._embedded.weight + self._maps.weight
+        def load(report: Progress) -> Backbone:
+            backbone = load_backbone(
+                entry.id, max_length=entry.max_length, cache=self.states, progress=report
+            )
+            return self.models.put(entry.id, backbone)
 
-    def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
-        loaded = load_backbone(
-            entry.id, max_length=entry.max_length, cache=self.states, progress=progress
-        )
-        return self._backbones.put(entry.id, loaded)
+        return self.models.get(entry.id) or self.jobs.run(("backbone", entry.id), load, progress)
 
     def corpus(
         self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = no_progress
@@ -179,6 +191,19 @@ class Lab:
                     f"{limits.max_prompt_chars}. Shorten it."
                 )
 
+    def corpus_states(
+        self,
+        corpus: Corpus,
+        attention: str,
+        prompt: str,
+        backbone: Backbone,
+        progress: Progress = no_progress,
+    ) -> HiddenStates:
+        """The hidden states of a corpus's texts; only a built-in corpus's may touch the disk."""
+        # A user's own texts are never written, nor what a visitor's trained model makes of texts.
+        persist = corpus.id in self.config.corpora and backbone.adapter is None
+        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
+
     def embedded(
         self,
         corpus: Corpus,
@@ -186,33 +211,40 @@ class Lab:
         backbone_id: str = "",
         progress: Progress = no_progress,
     ) -> Embedded:
-        """A corpus under a design; computed once for everyone who asks meanwhile."""
+        """A corpus under a design.
+
+        Raises:
+            EmbedLabError: as :meth:`embed`.
+        """
         self.check(corpus.texts, design)
         backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
         key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
         def work(report: Progress) -> Embedded:
-            # A user's own texts never touch the disk, nor what a visitor's trained model makes.
-            persist = corpus.id in self.config.corpora and backbone.adapter is None
-            states = backbone.states(
-                corpus.texts,
-                design.attention,
-                design.document_prompt,
-                progress=report,
-                persist=persist,
+            states = self.corpus_states(
+                corpus, design.attention, design.document_prompt, backbone, report
             )
             vectors = pool(states, design, backbone, report)
-            truncated = int(states.truncated.sum())
-            return self._embedded.put(key, Embedded(key, design, vectors, truncated))
+            return Embedded(key, design, vectors, states.truncated.numpy())
 
-        return self._embedded.get(key) or self.jobs.run(key, work, self.in_time(progress))
-
-    def in_time(self, progress: Progress) -> Progress:
-        """``progress`` that ends work which takes longer than one piece of work may here."""
-        return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
+        return self.compute(key, work, progress)
 
     # What follows from vectors
+
+    def neighbours(
+        self, embedded: Embedded, k: int = NEAREST, progress: Progress = no_progress
+    ) -> retrieval.Neighbours:
+        """At least k neighbours of every text, as far as there are so many others.
+
+        Maps, lists and figures read the same graph of 15 unless they need more.
+        """
+        k = max(k, 15)
+        return self.compute(
+            ("neighbours", embedded.key, k),
+            lambda report: retrieval.neighbours(embedded.vectors, k),
+            progress,
+        )
 
     def maps(
         self,
@@ -222,28 +254,35 @@ class Lab:
         n_neighbors: int = 15,
         min_dist: float = 0.1,
         seed: int = 0,
+        compile_umap: bool = False,
         progress: Progress = no_progress,
     ) -> Maps:
-        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such."""
-        umap = projection.is_warm() and projection.umap_possible(a.vectors, b.vectors)
-        key = (a.key, b.key, n_neighbors, min_dist, seed)
-        if not umap:
-            return Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA")
+        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such.
+
+        With ``compile_umap`` it is compiled here where it is not yet, which takes some 20 s.
+        """
+        ready = compile_umap or projection.is_warm()
+        if not (ready and projection.umap_possible(a.vectors, b.vectors)):
+            return self.compute(
+                ("PCA", a.key, b.key, seed),
+                lambda report: Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA"),
+                progress,
+            )
 
         def work(report: Progress) -> Maps:
             xy = projection.umap_pair(
                 a.vectors,
                 b.vectors,
-                a.neighbours(n_neighbors),
-                b.neighbours(n_neighbors),
+                self.neighbours(a, n_neighbors, report),
+                self.neighbours(b, n_neighbors, report),
                 n_neighbors=n_neighbors,
                 min_dist=min_dist,
                 seed=seed,
                 progress=report,
             )
-            return self._maps.put(key, Maps(*xy, "UMAP"))
+            return Maps(*xy, "UMAP")
 
-        return self._maps.get(key) or self.jobs.run(key, work, self.in_time(progress))
+        return self.compute(("UMAP", a.key, b.key, n_neighbors, min_dist, seed), work, progress)
 
     def retrieve(
         self,
@@ -284,11 +323,15 @@ class Lab:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
         if not corpus.queries:
             return None
-        vectors = self.embed(
-            corpus.queries, embedded.design, backbone_id, query=True, progress=progress
-        )
-        ids, scores = retrieval.search(embedded.index, vectors, 10)
-        return metrics.retrieval_scores(ids, scores, corpus.relevant)
+
+        def work(report: Progress) -> metrics.RetrievalScores:
+            vectors = self.embed(
+                corpus.queries, embedded.design, backbone_id, query=True, progress=report
+            )
+            index = retrieval.build_index(embedded.vectors)
+            return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
+
+        return self.compute(("retrieval", embedded.key, corpus.knowledge), work, progress)
 
     # Start-up
 
@@ -298,6 +341,16 @@ class Lab:
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
             self.embedded(corpus, Design.parse(design), progress=progress)
+
+
+def _default_backbone(config: Config) -> str:
+    if config.default_backbone != "auto":
+        return config.default_backbone
+    offered = [entry for entry in config.backbones if not entry.opt_in]
+    large = [entry for entry in offered if entry.hardware == "gpu"]
+    if large and _has_gpu() and _hub_reachable():
+        return large[0].id
+    return next(entry.id for entry in offered if entry.hardware == "cpu")
 
 
 def _has_gpu() -> bool:

@@ -25,7 +25,7 @@ DESIGNS = [
 def lab_with(backbone, **limits) -> Lab:
     """A Lab of its own around the backbone that all tests share."""
     lab = Lab(Config(limits=Limits(state_disk_mb=0, **limits)))
-    lab._backbones.put("smollm2-135m", backbone)
+    lab.models.put("smollm2-135m", backbone)
     return lab
 
 
@@ -166,12 +166,12 @@ def test_truncated_texts_are_counted(lab):
     assert lab.embedded(own, A).truncated == 1
 
 
-def test_neighbours_are_those_of_the_original_space(sides):
+def test_neighbours_are_those_of_the_original_space(lab, sides):
     side = sides[1]
     cosines = side.vectors.astype(np.float64) @ side.vectors.T.astype(np.float64)
     np.fill_diagonal(cosines, -np.inf)
     by_hand = np.sort(cosines, axis=1)[:, ::-1][:, :NEAREST]
-    np.testing.assert_allclose(side.neighbours().similarities[:, :NEAREST], by_hand, atol=1e-5)
+    np.testing.assert_allclose(lab.neighbours(side).similarities[:, :NEAREST], by_hand, atol=1e-5)
 
 
 def test_maps_are_pca_until_umap_is_warm(lab, sides, monkeypatch):

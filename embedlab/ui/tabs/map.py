@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 
 from embedlab.analysis import metrics
-from embedlab.analysis.comparison import NEAREST, quality
+from embedlab.analysis.comparison import NEAREST
 from embedlab.data.corpus import Corpus
+from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.parse import within
@@ -143,8 +144,8 @@ class MapTab(View):
             if inside
             else self._lists(pair, kept, field),
             self.quality: html.quality_table(
-                quality(corpus, a, field),
-                quality(corpus, b, field),
+                views.quality(self.lab, corpus, a, field, report),
+                views.quality(self.lab, corpus, b, field, report),
                 field,
                 pair.seed,
                 pair.caption("Quality"),
@@ -153,7 +154,7 @@ class MapTab(View):
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
-            self.changed: self._changed(pair),
+            self.changed: self._changed(pair, report),
             self.code: code.map_code(pair, n_neighbors, min_dist),
             self.selected: (corpus.fingerprint, kept) if kept is not None else None,
             self.lasso: (corpus.fingerprint, inside) if inside else None,
@@ -190,7 +191,7 @@ class MapTab(View):
 
     def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:
         ids_a, ids_b = (
-            side.neighbours().ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
+            self.lab.neighbours(side).ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
         )
         return ids_a, ids_b
 
@@ -211,7 +212,7 @@ class MapTab(View):
                     name,
                     pair.corpus,
                     ids,
-                    side.neighbours().similarities[index, :NEAREST].tolist(),
+                    self.lab.neighbours(side).similarities[index, :NEAREST].tolist(),
                     ranks.get,
                     labels,
                 )
@@ -224,12 +225,11 @@ class MapTab(View):
     def _lasso_list(self, pair: Pair, chosen: list[int]) -> str:
         return html.lasso_summary(pair.corpus, chosen)
 
-    def _changed(self, pair: Pair) -> str:
+    def _changed(self, pair: Pair, report: Progress) -> str:
         if len(pair.corpus.texts) < 3:
             return html.empty("Three texts or more have neighbourhoods that can change.")
-        near_a, near_b = pair.a.neighbours(), pair.b.neighbours()
-        overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
-        order = metrics.most_changed(near_a, near_b, top=20)
+        changed = views.changed_neighbourhoods(self.lab, pair.a, pair.b, report)
+        overlap = changed.overlap
         return html.changed_list(
-            pair.corpus, order.tolist(), overlap.tolist(), float(overlap.mean())
+            pair.corpus, changed.order.tolist(), overlap.tolist(), float(overlap.mean())
         )

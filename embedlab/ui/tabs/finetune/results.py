@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from embedlab.analysis.evaluation import to_json
-from embedlab.lab.explain import Movement, movement
 from embedlab.lab.run import LiveRun
+from embedlab.lab.views import Movement, movement
 from embedlab.progress import Progress
 from embedlab.render.training import movement_map, shown_points
 from embedlab.ui.shared import html

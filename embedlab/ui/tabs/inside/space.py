@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from embedlab.analysis import space
-from embedlab.lab.explain import space_scores
+from embedlab.lab import inside
 from embedlab.progress import Progress
 from embedlab.render.inside import explained_variance, occurrences
 from embedlab.render.similarity import similarity_histogram
@@ -57,9 +57,10 @@ class ShapePanel(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Figures of both spaces, transformed as chosen."""
         how = values[self.how] or "none"
-        vectors = [space.transform(side.vectors, how) for side in (pair.a, pair.b)]
-        shapes = [space.shape(rows, seed=pair.seed) for rows in vectors]
-        a, b = shapes
+        a, b = shapes = [
+            inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
+            for side in pair.sides
+        ]
         name_a, name_b = pair.names
         about = pair.caption(f"space: {how}")
         bins = similarity_histogram(a.cosines.similarities, b.cosines.similarities, name_a, name_b)
@@ -114,7 +115,9 @@ class ShapePanel(View):
         rows = []
         for how in space.TRANSFORMS:
             a, b = (
-                space_scores(self.lab, pair.corpus, side.embedded, how, side.backbone_id, report)
+                inside.space_scores(
+                    self.lab, pair.corpus, side.embedded, how, side.backbone_id, report
+                )
                 for side in pair.sides
             )
             rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]

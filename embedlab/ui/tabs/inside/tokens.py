@@ -6,14 +6,8 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from embedlab.analysis.tokens import (
-    MaskProof,
-    TokenView,
-    head_attention,
-    mask_proof,
-    token_view,
-)
-from embedlab.lab.explain import first_token_effect
+from embedlab.analysis.tokens import MaskProof, TokenView
+from embedlab.lab import inside
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
@@ -36,6 +30,7 @@ class MaskPanel(View):
     title = "Mask proof"
 
     def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
         with gr.Row(equal_height=True):
             self.text_a = gr.Textbox(EXAMPLE_A, label="A sentence", elem_id="proof-a")
             self.text_b = gr.Textbox(
@@ -53,11 +48,13 @@ class MaskPanel(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both attention modes beside each other, on A's backbone."""
         backbone = pair.backbones[0]
-        texts = values[self.text_a] or "", values[self.text_b] or ""
+        text_a, text_b = values[self.text_a] or "", values[self.text_b] or ""
         update: Updates = {}
         sentences = []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
-            proof = mask_proof(backbone, *texts, attention)
+            proof = inside.mask_proof(
+                self.lab, text_a, text_b, attention, pair.backbone_ids[0], report
+            )
             sentences.append((proof.holds, _verdict(proof)))
             tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
             figure = movement_heatmap(
@@ -79,7 +76,7 @@ class MaskPanel(View):
                 name=f"mask-{attention}",
                 caption=pair.source(
                     f"Relative movement of hidden states, {attention} attention, "
-                    f"{proof.precision}; {texts[0]!r} against {texts[1]!r}",
+                    f"{proof.precision}; {text_a!r} against {text_b!r}",
                     backbone,
                 ),
             )
@@ -112,7 +109,10 @@ class TokensPanel(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
         text = values[self.text] or ""
-        views = [token_view(side.backbone, text, side.design) for side in pair.sides]
+        views = [
+            inside.token_view(self.lab, text, side.design, side.backbone_id, report)
+            for side in pair.sides
+        ]
         header = ("design", "position", "token", "weight", "norm", "cosine")
         rows = [
             (name, int(p), token, float(w), float(norm), float(cosine))
@@ -159,7 +159,7 @@ class TokensPanel(View):
         """The corpus's score with and without the first token, for the designs that take a mean."""
         rows = []
         for side in pair.sides:
-            effect = first_token_effect(
+            effect = inside.first_token_effect(
                 self.lab, pair.corpus, side.design, side.backbone_id, report
             )
             if effect is not None:
@@ -188,6 +188,7 @@ class HeadsPanel(View):
     title = "Trainable heads"
 
     def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
         with gr.Row(equal_height=True):
             self.per_head = gr.Checkbox(
                 False, label="A line for each attention head", elem_classes=["roomy"]
@@ -217,18 +218,21 @@ class HeadsPanel(View):
         update: Updates = {}
         strips, notes = [], []
         for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
-            letter, design, backbone = side.letter, side.design, side.backbone
+            letter, design = side.letter, side.design
             if not design.trainable:
                 update[place] = None
                 continue
             # Over tokens an average says little: there the first text stands for all.
             tokens = design.pooling == "last_layer_trainable"
             single = index >= 0 or tokens
-            subset = [texts[max(index, 0)]] if single else list(texts)
-            states = backbone.states(
-                subset, design.attention, design.document_prompt, progress=report
+            found = inside.head_attention(
+                self.lab,
+                pair.corpus,
+                design,
+                side.backbone_id,
+                only=max(index, 0) if single else None,
+                progress=report,
             )
-            found = head_attention(backbone.head(design), states)
             what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
             lines = [("mean", found.mean)]
             if values[self.per_head]:
@@ -252,7 +256,9 @@ class HeadsPanel(View):
                 caption=pair.caption(f"{design.name}, {trained}, {what}"),
             )
             if tokens:
-                view = token_view(backbone, subset[0], design)
+                view = inside.token_view(
+                    self.lab, texts[max(index, 0)], design, side.backbone_id, report
+                )
                 strips.append(
                     inside_html.token_strip(letter, side.name, view.tokens, view.weights.tolist())
                 )

@@ -9,7 +9,7 @@ from support.models import tiny_model, tiny_tokenizer, words
 from embedlab import Corpus, Design, EmbedLabError, embed
 from embedlab.analysis.metrics import pair_similarities
 from embedlab.lab.config import BackboneEntry, Config
-from embedlab.lab.explain import first_token_effect, layer_quality, space_scores
+from embedlab.lab.inside import first_token_effect, layer_curves, space_scores
 from embedlab.lab.lab import Lab
 
 TEXTS = tuple(words(*([5, 9, 3, 12] * 6), seed=3))
@@ -36,7 +36,7 @@ def direct(lab: Lab, design: str) -> float:
 
 
 def test_layer_quality_equals_the_design_of_each_layer(lab, corpus):
-    found = layer_quality(lab, corpus, Design(), skip_first=True)
+    found = layer_curves(lab, corpus, Design(), skip_first=True)
     assert (found.measure, found.n, found.unit) == ("spearman", 23, "pairs")
     curves = {curve.name: curve.scores for curve in found.curves}
     assert len(curves) == 8
@@ -55,7 +55,7 @@ def test_the_first_tokens_effect_is_that_of_the_two_designs(lab, corpus):
 
 def test_a_corpus_without_knowledge_says_which_have_it(lab):
     with pytest.raises(EmbedLabError, match="stsb"):
-        layer_quality(lab, Corpus(id="own", title="Mine", texts=TEXTS), Design())
+        layer_curves(lab, Corpus(id="own", title="Mine", texts=TEXTS), Design())
 
 
 def test_space_scores_are_none_where_nothing_is_known(lab):
