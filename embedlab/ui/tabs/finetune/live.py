@@ -1,4 +1,4 @@
-"""A training as it happens: its state and its curves, stopping it and going on."""
+"""A training as it happens: its state and its curves, stopping it and going on, and imports."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.form import FinetuneForm
 from embedlab.ui.tabs.finetune.html import status
 
-#: Seconds between two looks at a training.
+#: Seconds between two updates of what is shown of a training.
 POLL_SECONDS = 1.0
 STOP_TRAINING, STOP_SCORING = "Stop, and keep what was learned", "Stop scoring"
-EMPTY = "No training yet: choose a design and pairs above, and press 'Start training'."
-#: The fields of a step, in their order.
-HEADER = ("step", "phase", "loss", "learning rate", "tokens", "seconds", "held-out MRR")
+NO_TRAINING = "No training yet: choose a design and pairs above, and press 'Start training'."
+#: Names of the fields of a step, in their order.
+CSV_HEADER = ("step", "phase", "loss", "learning rate", "tokens", "seconds", "held-out MRR")
 
 
 class Trainings:
-    """What a browser remembers of its trainings, and the timer that asks how they are.
+    """What a browser remembers of its trainings, and the timer that updates what it shows.
 
-    ``run_ids`` are theirs, so that a reload finds them again. Nobody else knows such an id, and the
-    training itself is on the server. To be made outside of the tabs: the browser does not have
-    what is inside a tab before the tab is opened.
+    The browser stores ``run_ids``, so that a reload finds the trainings on the server again. An id
+    cannot be guessed. To be made outside of the tabs: a component in a tab does not exist in the
+    browser before the tab is opened.
 
     Args:
         blocks: the page; when it loads, the trainings of this browser are looked up.
@@ -98,8 +98,8 @@ class LivePanel:
     is a new model, or new scores of one, to show.
 
     Args:
-        bench: the Lab and the sidebar, whose Model dropdowns offer the trained models.
-        form: what starts a training.
+        bench: the Lab, and the sidebar with the dropdowns that offer the trained models.
+        form: describes the training to start.
         trainings: those of this browser.
     """
 
@@ -110,7 +110,9 @@ class LivePanel:
         self.run = gr.Dropdown(
             [], label="Your trainings", visible=False, elem_id="train-run", interactive=True
         )
-        self.status = gr.HTML(html.empty(EMPTY), elem_id="train-status", apply_default_css=False)
+        self.status = gr.HTML(
+            html.empty(NO_TRAINING), elem_id="train-status", apply_default_css=False
+        )
         with gr.Accordion("Import an adapter", open=False, elem_id="train-import"):
             self.archive = gr.File(
                 label="The zip of an adapter exported here", file_types=[".zip"], height=120
@@ -161,9 +163,9 @@ class LivePanel:
         )
         for event, function, kind in (
             # Queued, since only then the change of a state starts an event.
-            (self.timer.tick, self._look, "look"),
-            (self.run.input, self._look, "look"),
-            (blocks.load, self._look, "look"),
+            (self.timer.tick, self._refresh, "refresh"),
+            (self.run.input, self._refresh, "refresh"),
+            (blocks.load, self._refresh, "refresh"),
             (self.stop.click, self._stop, "stop"),
             (self.go_on.click, self._go_on, "go on"),
         ):
@@ -201,17 +203,17 @@ class LivePanel:
     def _add(self, values: Values, run_id: str, report: Progress) -> Updates:
         run_ids = [*(run.id for run in self.runs(values[self.run_ids])), run_id]
         added = {self.run_ids: run_ids, self.run: run_id}
-        return {self.run_ids: run_ids, **self._look({**values, **added}, report)}
+        return {self.run_ids: run_ids, **self._refresh({**values, **added}, report)}
 
     def _stop(self, values: Values, report: Progress) -> Updates:
         self.lab.runs.stop(values[self.run] or "")
-        return self._look(values, report)
+        return self._refresh(values, report)
 
     def _go_on(self, values: Values, report: Progress) -> Updates:
         self.lab.runs.go_on(values[self.run] or "")
-        return self._look(values, report)
+        return self._refresh(values, report)
 
-    def _look(self, values: Values, report: Progress) -> Updates:
+    def _refresh(self, values: Values, report: Progress) -> Updates:
         runs = self.runs(values[self.run_ids])
         last = runs[-1] if runs else None
         chosen = next((run for run in runs if run.id == values[self.run]), last)
@@ -225,17 +227,17 @@ class LivePanel:
         updates: Updates = {self.screen: now, self.timer: gr.Timer(active=active)}
         run, shown = now.chosen, before.chosen
         if run != shown:
-            updates |= self._state(run)
+            updates |= self._state_updates(run)
         if run and (shown is None or (shown.id, shown.history) != (run.id, run.history)):
             updates |= self._figures(run)
         if now.results != before.results:
             updates |= {self.results: now.results, **self._choices(now)}
         return updates
 
-    def _state(self, run: RunSnapshot | None) -> Updates:
+    def _state_updates(self, run: RunSnapshot | None) -> Updates:
         if run is None:
             return {
-                self.status: html.empty(EMPTY),
+                self.status: html.empty(NO_TRAINING),
                 self.buttons: gr.update(visible=False),
                 self.curves: gr.update(visible=False),
             }
@@ -262,7 +264,7 @@ class LivePanel:
     def _figures(self, run: RunSnapshot) -> Updates:
         history = run.history
         rows = [astuple(step) for step in history]
-        made = {
+        figures = {
             self.loss: ("loss", loss_curve(history, run.total, held_out=run.held)),
             self.rate: ("learning-rate", learning_rate_curve(history, run.total)),
             self.speed: ("speed", speed_curve(history, run.total)),
@@ -274,8 +276,8 @@ class LivePanel:
             f"seed {request.recipe.seed}"
         )
         return {
-            block: figure_value(figure, HEADER, rows, name=f"training-{name}", caption=caption)
-            for block, (name, figure) in made.items()
+            block: figure_value(figure, CSV_HEADER, rows, name=f"training-{name}", caption=caption)
+            for block, (name, figure) in figures.items()
         }
 
 

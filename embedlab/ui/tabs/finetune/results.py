@@ -18,10 +18,10 @@ from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import before_after, changed_queries
 from embedlab.ui.tabs.finetune.live import LivePanel
 
-#: Opens the Map tab, which then shows what the sidebar says by now.
+#: Opens the Map tab, which then shows the sidebar's new choices.
 OPEN_MAP = """() => [...document.querySelectorAll('[role=tab]')]
   .find((tab) => tab.textContent.trim() === 'Map')?.click()"""
-HEADER = ("text", "label", "before x", "before y", "after x", "after y")
+CSV_HEADER = ("text", "label", "before x", "before y", "after x", "after y")
 
 
 class ResultsPanel:
@@ -114,4 +114,4 @@ def _map(pair: Pair, run: LiveRun, moved: Movement) -> dict[str, Any]:
         f"{corpus.title}, {corpus.size_note} texts, seed {pair.seed}",
         run.backbone,
     )
-    return figure_value(figure, HEADER, rows, name=f"movement-{corpus.id}", caption=caption)
+    return figure_value(figure, CSV_HEADER, rows, name=f"movement-{corpus.id}", caption=caption)
