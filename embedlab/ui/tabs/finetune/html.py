@@ -78,7 +78,7 @@ def _where(run: LiveRun, place: int, done: int) -> str:
     if run.state in (PREPARING, SCORING):
         at, total, what = run.progress
         return f"{what} {at:,} of {total:,}" if total else what
-    return f"step {done:,} of {run.total:,}" if run.total else "brought back from an archive"
+    return f"step {done:,} of {run.total:,}" if run.total else "imported from an archive"
 
 
 def _kept(run: LiveRun, limits: Limits) -> str:
@@ -90,7 +90,7 @@ def _kept(run: LiveRun, limits: Limits) -> str:
         )
     if run.backbone is None:
         return "Nothing was learned, so there is no model."
-    return f"The model is kept for {kept}, and then deleted; take it away below to keep it."
+    return f"The model is kept for {kept}, and then deleted; export it below to keep it."
 
 
 def before_after(rows: Sequence[Mapping[str, Any]], in_domain: Sequence[str], about: str) -> str:
