@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
@@ -139,8 +138,8 @@ def p_matrix(found: Sequence[Difference], title: str, alpha: float) -> go.Figure
     )
 
 
-def score_plot(report: Report, categories: Sequence[str]) -> go.Figure:
-    """Mean scores of all models, a column a category: trained filled, untrained hollow.
+def score_plot(report: Report, category: str) -> go.Figure:
+    """Mean scores of all models on a category: trained filled, untrained hollow.
 
     The bars are one standard deviation of the seeds to either side, where there are several.
 
@@ -149,28 +148,17 @@ def score_plot(report: Report, categories: Sequence[str]) -> go.Figure:
     """
     if not report.models:
         raise EmbedLabError("No model is measured yet; run the study first.")
-    columns = [report.categories.index(category) for category in categories]
-    labels = list(dict.fromkeys(_row_name(model) for model in report.models))
-    figure = make_subplots(
-        cols=len(columns),
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-        column_titles=list(categories) if len(columns) > 1 else None,
-    )
     many = sorted({len(model.seeds) for model in report.models if model.seeds})
     spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
-    what = categories[0] if len(columns) == 1 else "All categories"
-    figure.update_layout(
-        figure_layout(f"{what}: mean score", f"×100, {len(report.models)} models, {spread}")
-    )
-    for column, index in enumerate(columns, start=1):
-        for kind, style in _KINDS.items():
-            trace = _scores(report, index, kind).update(showlegend=column == 1, **style)
-            figure.add_trace(trace, row=1, col=column)
+    caption = f"×100, {len(report.models)} models, {spread}"
+    figure = go.Figure(layout=figure_layout(f"{category}: mean score", caption))
+    for kind, style in _KINDS.items():
+        figure.add_trace(_scores(report, report.categories.index(category), kind).update(**style))
     figure.update_xaxes(gridcolor=GRID, zeroline=False)
-    _name_rows(figure, labels)
+    names = list(dict.fromkeys(_row_name(model) for model in report.models))
+    _name_rows(figure, names)
     return figure.update_layout(
-        height=186 + 40 * max(3, len(labels)),
+        height=186 + 40 * max(3, len(names)),
         dragmode=False,
         legend=_LEGEND,
         margin={"l": 150, "r": 16, "t": 84, "b": 100},

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from embedlab.render.style import escape
+from embedlab.render.html import Macros
 from embedlab.text import clean
 from embedlab.ui.shared.theme import script
 
@@ -32,19 +32,10 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
     The event carries ``curve`` (a trace's number), ``x`` and ``y``: read it with
     :func:`clicked`, which trusts none of them.
     """
-    template = (
-        f'<div class="fig" data-plotly="{quote(plotly_js().as_posix())}">'
-        f'<p class="fig-empty empty-state">{escape(empty)}</p>'
-        '<div class="fig-body" hidden><div class="fig-plot"></div><div class="fig-foot">'
-        '<span class="fig-caption muted"></span>'
-        '<button type="button" data-get="png" title="Save as a picture">PNG</button>'
-        '<button type="button" data-get="csv" title="Save the data">CSV</button>'
-        "</div></div></div>"
-    )
     gr.set_static_paths(plotly_js())
     return gr.HTML(
         None,
-        html_template=template,
+        html_template=str(Macros("frames.html").figure(quote(plotly_js().as_posix()), empty)),
         js_on_load=script("load_plotly.js", "download.js", "figure.js"),
         apply_default_css=False,
         elem_id=elem_id,

@@ -5,7 +5,7 @@ const TYPES = { json: "application/json", csv: "text/csv", html: "text/html" };
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-file]");
-  if (button) trigger('take', { name: button.dataset.file });
+  if (button) trigger('download', { name: button.dataset.file });
 });
 
 watch(VALUE, () => {

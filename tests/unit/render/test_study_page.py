@@ -149,7 +149,7 @@ def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
         assert claim.found in words and claim.why in words
     first = report.scores[0]
     assert first.score is not None and first.low is not None and first.high is not None
-    assert f"{100 * first.score:.1f}{100 * first.low:.1f} … {100 * first.high:.1f}" in words
+    assert f"{100 * first.score:.1f} [{100 * first.low:.1f} … {100 * first.high:.1f}]" in words
 
 
 def test_markup_in_names_and_errors_is_inert(report: Report) -> None:

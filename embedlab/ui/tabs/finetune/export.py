@@ -15,6 +15,7 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
+from embedlab.ui.tabs.finetune.html import export_verdict
 from embedlab.ui.tabs.finetune.live import LivePanel
 
 
@@ -93,7 +94,7 @@ class ExportPanel:
         archive, check = self._export(values, report)
         label = f"Download {archive.name} ({archive.stat().st_size / 10**6:,.0f} MB)"
         return {
-            self.check: _verdict(check),
+            self.check: export_verdict(check),
             self.download: gr.update(value=str(archive), label=label, visible=True),
         }
 
@@ -107,7 +108,7 @@ class ExportPanel:
         report(0, 0, "uploading")
         address = push_archive(archive, repository, token, bool(values[self.private]))
         return {
-            self.check: _verdict(check),
+            self.check: export_verdict(check),
             self.address: html.note([f"Uploaded to {address}."]),
         }
 
@@ -122,12 +123,3 @@ class ExportPanel:
             str(values[self.kind]),
             report,
         )
-
-
-def _verdict(check: Check) -> str:
-    return (
-        f'<p class="verdict holds"><strong>✓</strong> Loaded in a fresh process and compared over '
-        f"{check.n} texts: the largest difference of a coordinate is "
-        f'<span class="num">{check.largest_difference:.1e}</span>, allowed '
-        f'<span class="num">{check.tolerance:.0e}</span>.</p>'
-    )

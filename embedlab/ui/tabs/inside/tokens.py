@@ -146,7 +146,7 @@ class TokensPanel(View):
         notes = [view.note for view in views if view.note]
         notes += _sinks(views)
         return {
-            self.strip: "".join(
+            self.strip: html.joined(
                 inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
                 for letter, name, view in zip("AB", pair.names, views, strict=True)
             )
@@ -270,7 +270,7 @@ class HeadsPanel(View):
             notes.append(
                 "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
             )
-        return {self.notes: html.note(notes), self.strip: "".join(strips), **update}
+        return {self.notes: html.note(notes), self.strip: html.joined(strips), **update}
 
 
 def _verdict(proof: MaskProof) -> str:
