@@ -73,7 +73,7 @@ def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
     assert "<td>–</td>" in first and "<script>" not in words
 
 
-def test_what_cannot_be_brought_back_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_import_leaves_nothing(tmp_path: Path) -> None:
     runs = RunQueue(lambda *_: None, Limits())
     folders = []
 

@@ -77,6 +77,8 @@ def test_the_plan_of_a_training(form: FinetuneForm) -> None:
     assert "causal/eos" in updates[form.what]
     assert not updates[form.numbers["head_lr"]]["visible"]
     assert set(updates) <= set(form.outputs)
+    hidden = filled(form) | {form.shown_for: None}
+    assert set(form._plan_if_shown(hidden, no_progress)) == {form.note}
 
 
 @pytest.mark.parametrize(
