@@ -98,7 +98,7 @@ def test_folders_of_earlier_versions_go_on():
         ({"alpha": 2}, "between 0 and 1"),
         ({"yardsticks": ["bert"]}, "'bert' is no yardstick"),
         ({"training": {"steps": 3}}, "give its 'data'"),
-        ({"training": {"data": "stsb-train", "step": 3}}, "'step' is no part of a recipe"),
+        ({"training": {"data": "stsb-train", "step": 3}}, "unknown key 'step'"),
         ({"training": {"data": "stsb-train", "steps": "three"}}, "steps is 'three'"),
         ({"training": {"data": "stsb-train", "steps": 3.5}}, "steps is 3.5"),
         ({"training": "stsb-train"}, "key: value"),

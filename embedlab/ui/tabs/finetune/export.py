@@ -114,11 +114,12 @@ class ExportPanel:
 
     def _export(self, values: Values, report: Progress) -> tuple[Path, Check]:
         run = self.lab.runs.get(values[self.live.run] or "")
+        model = self.lab.runs.model(run.id)
         return export_model(
-            self.lab.runs.backbone(run.id),
+            model.backbone,
             run.request.design,
-            run.about,
-            run.saved,
+            model.run_info,
+            model.folder,
             run.folder / "exports",
             str(values[self.kind]),
             report,

@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.analysis.evaluation import to_json
 from embedlab.lab.run import LiveRun
 from embedlab.lab.views import Movement, movement
 from embedlab.progress import Progress
@@ -77,15 +76,15 @@ class ResultsPanel:
         }
 
     def _table(self, run: LiveRun) -> str:
-        rows = to_json(run.changes) or run.about.get("before_after")
+        rows = [row.model_dump() for row in run.changes]
         if not rows:
             if run.request.score and not run.over:
                 return html.note(["The scores before and after appear here in about a minute."])
             return html.note(
                 ["This training has no scores; tick 'Score before and after' for the table."]
             )
-        title = f"{run.about.get('name', run.request.name)}, {run.request.design}"
-        return before_after(rows, run.request.pairs.in_domain, title)
+        name = run.model.run_info.name if run.model else run.request.name
+        return before_after(rows, run.request.pairs.in_domain, f"{name}, {run.request.design}")
 
     def _compare(self, values: Values, _: Progress) -> Updates:
         """Set the sidebar to the run's design on both sides: A untrained, B trained."""
