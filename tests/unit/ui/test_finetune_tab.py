@@ -8,12 +8,13 @@ import gradio as gr
 import pytest
 from support.models import tiny_backbone
 from support.pairs import pair_set
+from support.runs import run_info
 
 from embedlab import Backbone
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
-from embedlab.lab.run import DONE, SCORING, TRAINING, LiveRun, Request
+from embedlab.lab.run import DONE, SCORING, TRAINING, LiveRun, Request, SavedModel
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.training.history import Step
@@ -105,6 +106,12 @@ def live_run(tmp_path: Path) -> LiveRun:
     return LiveRun("run:1", request, tmp_path, state=TRAINING, total=40)
 
 
+def saved_model(folder: Path) -> SavedModel:
+    backbone = tiny_backbone()
+    info = run_info(backbone, Design())
+    return SavedModel(version=1, folder=folder, backbone=backbone, run_info=info)
+
+
 def step(number: int) -> Step:
     return Step(number, "contrastive", 1.0, 1e-4, 50, 2.0)
 
@@ -140,7 +147,7 @@ def test_a_refresh_sends_only_what_changed(tab: FinetuneTab, tmp_path: Path) -> 
     run.state = SCORING
     assert refreshed(panel, values)[panel.stop]["value"] == STOP_SCORING
 
-    run.state, run.backbone, run.version = DONE, tiny_backbone(), 1
+    run.state, run.model = DONE, saved_model(tmp_path)
     updates = refreshed(panel, values)
     assert not updates[panel.timer].active and not updates[panel.stop]["visible"]
     assert panel.loss not in updates and panel.results in updates

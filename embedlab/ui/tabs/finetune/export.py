@@ -10,13 +10,13 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.check import Check
 from embedlab.export.export_model import EXPORT_KINDS, export_model
 from embedlab.export.hub import push_archive
-from embedlab.lab.run import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.html import export_verdict
 from embedlab.ui.tabs.finetune.live import LivePanel
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
 
 class ExportPanel:
@@ -81,7 +81,7 @@ class ExportPanel:
             lambda: ("", gr.update(visible=False)), None, [self.check, self.download], **at_once
         )
 
-    def show(self, run: LiveRun | None) -> Updates:
+    def show(self, run: RunSnapshot | None) -> Updates:
         """The panel for a training, without the download of an earlier state of it."""
         return {
             self.group: gr.update(visible=run is not None and run.backbone is not None),

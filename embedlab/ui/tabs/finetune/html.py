@@ -12,7 +12,7 @@ from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
 from embedlab.data.corpus import Corpus
 from embedlab.export.check import Check
 from embedlab.lab.config import Limits
-from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING, LiveRun
+from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING
 from embedlab.lab.views import Movement
 from embedlab.render.html import (
     Cell,
@@ -27,6 +27,7 @@ from embedlab.render.html import (
 )
 from embedlab.text import shorten
 from embedlab.training.recipe import Recipe
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
 STATES = {
     WAITING: "waiting",
@@ -64,10 +65,10 @@ def forecast(recipe: Recipe, pairs: int, time: str, limits: Limits) -> Markup:
     )
 
 
-def status(run: LiveRun, place: int, limits: Limits) -> Markup:
+def status(run: RunSnapshot, limits: Limits) -> Markup:
     """The state of a training, and what its owner may do meanwhile."""
     done = run.history[-1].number if run.history else 0
-    parts = [_where(run, place, done)]
+    parts = [_where(run, done)]
     left = run.seconds_left
     if run.state == TRAINING and left is not None:
         parts.append(f"{duration(left)} left")
@@ -85,18 +86,19 @@ def status(run: LiveRun, place: int, limits: Limits) -> Markup:
     )
 
 
-def _where(run: LiveRun, place: int, done: int) -> str:
+def _where(run: RunSnapshot, done: int) -> str:
     if run.state == WAITING:
-        if not place:
+        before = run.queue_position
+        if not before:
             return "next"
-        return f"{place} {'training' if place == 1 else 'trainings'} before it"
+        return f"{before} {'training' if before == 1 else 'trainings'} before it"
     if run.state in (PREPARING, SCORING):
         at, total, what = run.progress
         return f"{what} {at:,} of {total:,}" if total else what
     return f"step {done:,} of {run.total:,}" if run.total else "imported from an archive"
 
 
-def _kept(run: LiveRun, limits: Limits) -> str:
+def _kept(run: RunSnapshot, limits: Limits) -> str:
     kept = f"{limits.keep_runs_minutes} minutes after its last use"
     if not run.over:
         return (

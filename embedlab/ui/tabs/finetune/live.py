@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.import_run import import_adapter
-from embedlab.lab.run import SCORING, LiveRun, Request
-from embedlab.models.backbone import Backbone
+from embedlab.lab.run import SCORING
 from embedlab.progress import Progress
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
-from embedlab.training.history import Step
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import STATE_SECONDS, Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.form import FinetuneForm
 from embedlab.ui.tabs.finetune.html import status
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot, Screen, take_snapshot
 
 #: Seconds between two updates of what is shown of a training.
 POLL_SECONDS = 1.0
@@ -47,48 +46,6 @@ class Trainings:
         # The secret hides nothing: a fixed one lets a new server read what an earlier one wrote.
         self.run_ids = gr.BrowserState([], storage_key="embedlab-runs", secret="embedlab")
         self.timer = gr.Timer(POLL_SECONDS, active=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSnapshot:
-    """A run at one moment."""
-
-    id: str
-    request: Request
-    state: str
-    message: str
-    progress: tuple[int, int, str]
-    history: tuple[Step, ...]
-    total: int
-    held: int
-    backbone: Backbone | None
-    version: int
-    scored: bool
-    over: bool
-    can_go_on: bool
-    seconds_left: float | None
-    queue_position: int
-
-
-def snapshot(run: LiveRun, queue_position: int) -> RunSnapshot:
-    """How the run stands now."""
-    names = [field.name for field in fields(RunSnapshot)]
-    plain = {name: getattr(run, name) for name in names if name not in ("scored", "queue_position")}
-    return RunSnapshot(**plain, scored=bool(run.changes), queue_position=queue_position)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Screen:
-    """What the panel shows in one session: the runs of this browser, and the chosen one."""
-
-    runs: tuple[RunSnapshot, ...] = ()
-    chosen: RunSnapshot | None = None
-
-    @property
-    def results(self) -> tuple[Any, ...]:
-        """Differs from an earlier screen's where there is a new model, or new scores of one."""
-        chosen_id = self.chosen.id if self.chosen else ""
-        return chosen_id, *((run.id, run.version, run.scored, run.over) for run in self.runs)
 
 
 class LivePanel:
@@ -125,7 +82,7 @@ class LivePanel:
             with gr.Row():
                 self.rate = figure_block("train-rate")
                 self.speed = figure_block("train-speed")
-        self.screen = gr.State(Screen())
+        self.screen = gr.State(Screen(), time_to_live=STATE_SECONDS)
         self.results = gr.State(Screen().results)
         self._wire(trainings.blocks)
 
@@ -178,14 +135,12 @@ class LivePanel:
         for run_id in run_ids if isinstance(run_ids, list) else []:
             with suppress(EmbedLabError):
                 run = self.lab.runs.get(str(run_id))
-                runs.append(snapshot(run, self.lab.runs.place(run)))
+                runs.append(take_snapshot(run, self.lab.runs.place(run)))
         return runs
 
-    def chosen(self, values: Values) -> LiveRun | None:
-        """The run that the dropdown shows, if the server still has it."""
-        with suppress(EmbedLabError):
-            return self.lab.runs.get(values[self.run] or "")
-        return None
+    def chosen(self, values: Values) -> RunSnapshot | None:
+        """The run in the dropdown, if the server still has it."""
+        return next(iter(self.runs([values[self.run]])), None)
 
     # What the visitor does
 
@@ -243,7 +198,7 @@ class LivePanel:
             }
         stop = STOP_SCORING if run.state == SCORING else STOP_TRAINING
         return {
-            self.status: status(cast(Any, run), run.queue_position, self.lab.config.limits),
+            self.status: status(run, self.lab.config.limits),
             self.buttons: gr.update(visible=not run.over or run.can_go_on),
             self.stop: gr.update(value=stop, visible=not run.over),
             self.go_on: gr.update(visible=run.can_go_on),
