@@ -10,7 +10,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -249,7 +249,7 @@ def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
     shutil.rmtree(setup.folder.work(cell), ignore_errors=True)
     steps = training.history
     return {
-        "recipe": training.recipe.asdict(),
+        "recipe": asdict(training.recipe),
         "history": [StepRecord(s.number, s.phase, s.loss, s.lr, s.held_out) for s in steps],
         "warning": training.failed,
         "training_seconds": round(sum(s.seconds for s in steps), 1),

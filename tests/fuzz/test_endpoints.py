@@ -101,7 +101,7 @@ ARGUMENTS: dict[str, tuple[Any, Any]] = {
     "steps": (st.sampled_from([1, 2]), ODD_VALUES | ODD_NUMBERS | st.sampled_from([0, 4, 10**5])),
     "batch": (st.sampled_from([2, 3]), ODD_VALUES | ODD_NUMBERS),
     "learning_rate": (st.sampled_from([0, 1e-3]), ODD_VALUES | ODD_NUMBERS),
-    "mode": (st.sampled_from(["lora", "head", "top_layers"]), ODD_NAMES),
+    "mode": (st.sampled_from(["lora", "head"]), ODD_NAMES),
     "seed": (st.sampled_from([0, 7]), ODD_VALUES | ODD_NUMBERS),
     "score": (st.just(False), st.integers() | st.text(max_size=5) | st.none()),
     "held_out": (st.sampled_from([0, 2]), ODD_VALUES | ODD_NUMBERS),

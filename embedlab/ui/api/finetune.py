@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from embedlab.analysis.evaluation import to_json
 from embedlab.data.training_sets import load_pairs
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
@@ -46,7 +45,7 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             steps: updates of the weights.
             batch: pairs an update.
             learning_rate: at its height, of what the mode trains: LoRA, or the head.
-            mode: lora, top_layers or head.
+            mode: lora or head.
             seed: of the weights and of the order of the pairs.
             score: whether the last message has the before/after table, a minute more.
             held_out: pairs that are scored and not trained on.
@@ -100,7 +99,9 @@ def _followed(lab: Lab, run: LiveRun) -> Iterator[dict[str, Any]]:
     except GeneratorExit:  # nobody listens any more
         lab.runs.stop(run.id)
         raise
-    yield _message(lab, run) | {"before_after": to_json(run.changes)}
+    yield _message(lab, run) | {
+        "before_after": [row.model_dump(mode="json") for row in run.changes]
+    }
 
 
 def _message(lab: Lab, run: LiveRun) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
 from embedlab.data.corpus import Corpus
 from embedlab.export.check import Check
 from embedlab.lab.config import Limits
-from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING, LiveRun
+from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING
 from embedlab.lab.views import Movement
 from embedlab.render.html import (
     Cell,
@@ -23,6 +23,7 @@ from embedlab.render.html import (
     table,
 )
 from embedlab.training.recipe import Recipe
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
 STATES = {
     WAITING: "waiting",
@@ -60,10 +61,10 @@ def forecast(recipe: Recipe, pairs: int, time: str, limits: Limits) -> Markup:
     )
 
 
-def status(run: LiveRun, queue_position: int, limits: Limits) -> Markup:
+def status(run: RunSnapshot, limits: Limits) -> Markup:
     """The state of a training, and what its owner may do meanwhile."""
     done = run.history[-1].number if run.history else 0
-    parts = [_where(run, queue_position, done)]
+    parts = [_where(run, done)]
     left = run.seconds_left
     if run.state == TRAINING and left is not None:
         parts.append(f"{duration(left)} left")
@@ -72,18 +73,17 @@ def status(run: LiveRun, queue_position: int, limits: Limits) -> Markup:
     return _TRAINING.status(run, STATES[run.state], position, lines, done)
 
 
-def _where(run: LiveRun, queue_position: int, done: int) -> str:
+def _where(run: RunSnapshot, done: int) -> str:
     if run.state == WAITING:
-        if not queue_position:
-            return "next"
-        return f"{queue_position} training{'s' * (queue_position != 1)} before it"
+        before = run.queue_position
+        return f"{before} training{'s' * (before != 1)} before it" if before else "next"
     if run.state in (PREPARING, SCORING):
         at, total, what = run.progress
         return f"{what} {at:,} of {total:,}" if total else what
     return f"step {done:,} of {run.total:,}" if run.total else "imported from an archive"
 
 
-def _lifetime(run: LiveRun, limits: Limits) -> str:
+def _lifetime(run: RunSnapshot, limits: Limits) -> str:
     lifetime = f"{limits.keep_runs_minutes} minutes after its last use"
     if not run.over:
         return (

@@ -23,8 +23,7 @@ from embedlab.study.uploaded_report import opened
 from embedlab.text import clean
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import Sessions, Updates, Values
+from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 
@@ -96,7 +95,7 @@ class StudyTab:
     ) -> None:
         self.limits, self.sessions, self._path = limits, sessions, shipped
         self.which = gr.State("")
-        self.uploaded = gr.State(None, time_to_live=KEEP)
+        self.uploaded = gr.State(None, time_to_live=STATE_SECONDS)
         with gr.Column(elem_id="study"):
             with gr.Row(equal_height=False):
                 with gr.Column(scale=3, min_width=300):
