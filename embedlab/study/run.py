@@ -270,10 +270,24 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     except EmbedLabError:  # a checkpoint of other data, or damaged: a cell can always start over
         checkpoints.drop_checkpoint(work)
         training = fresh()
-    for step in training.run(setup.progress):
+    stopped = False
+
+    def progress(done: int, total: int, what: str) -> None:
+        nonlocal stopped
+        try:
+            setup.progress(done, total, what)
+        except Cancelled:
+            stopped = True
+            raise
+
+    for step in training.run(progress):
+        # A training keeps a step that was stopped while it was scored. A cell has to end as if it
+        # had never been stopped: it repeats that step from the last checkpoint.
+        if stopped:
+            break
         if step.number and step.number % recipe.evaluate_every == 0:
             checkpoints.save_checkpoint(training, work)
-    if training.done < training.total and not training.failed:
+    if stopped:
         raise Cancelled
     return training
 

@@ -80,8 +80,9 @@ def _second(small, tmp_path):
 
 
 #: A whole run reports 465 times, and finished cells are not run again: so these stop it, in turn,
-#: before the first cell, in its training, in its measuring, and in three later cells.
-SIX_STOPS = (2, 9, 40, 75, 110, 160)
+#: before the first cell, while a step of its training is scored, while it is measured, and in three
+#: later cells.
+SIX_STOPS = (2, 8, 40, 75, 110, 160)
 
 
 @pytest.mark.parametrize(
