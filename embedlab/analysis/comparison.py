@@ -107,19 +107,12 @@ def quality(corpus: Corpus, embedded: Embedded, field: str = "") -> Quality:
         embedded: its texts under a design.
         field: the field whose values are the labels; by default the corpus's first.
     """
-    vectors = embedded.vectors
-    labels = corpus.fields.get(field, corpus.labels) or ()
-    several = 2 <= len(set(labels)) < len(labels)
-    spearman = None
-    if len(corpus.pairs) > 2:
-        sims = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
-        spearman = metrics.spearman(sims, [score for *_, score in corpus.pairs])
-    accuracy = metrics.knn_accuracy(embedded.neighbours(), labels, NEAREST) if several else None
+    vectors, labels = embedded.vectors, metrics.usable_labels(corpus, field)
     return Quality(
         n=len(embedded),
-        knn_accuracy=accuracy,
-        v_measure=metrics.v_measure(vectors, labels) if several else None,
-        spearman=spearman,
+        knn_accuracy=metrics.knn_accuracy(embedded.neighbours(), labels) if labels else None,
+        v_measure=metrics.v_measure(vectors, labels) if labels else None,
+        spearman=metrics.pair_spearman(corpus, vectors),
         mean_cosine=metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None,
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import bootstrap, metrics, retrieval
-from embedlab.analysis.retrieval import Ints
+from embedlab.analysis.retrieval import Int64Array
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus
 from embedlab.models.backbone import Backbone
@@ -30,13 +30,6 @@ NEAREST = 10
 
 #: One array per argument of the measure's statistic, (n,) each.
 Items = tuple[npt.NDArray[Any], ...]
-
-_STATISTICS: dict[str, bootstrap.Statistic] = {
-    "spearman": bootstrap.spearman,
-    "ndcg_10": bootstrap.mean,
-    "accuracy": bootstrap.mean,
-    "v_measure": bootstrap.v_measure,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +49,7 @@ class TaskScore:
     low: float
     high: float
     items: Items
-    ranked: Ints | None = None
+    ranked: Int64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +149,7 @@ def score(
         items, ranked = _ndcg(corpus, vectors, query_vectors)
     else:
         items = _ITEMS[task.category](task, corpus, vectors)
-    statistic = _STATISTICS[task.measure]
+    statistic = bootstrap.STATISTICS[task.measure]
     clustered = task.category == "Clustering"
     low, high = bootstrap.interval(statistic, *items, centred=clustered)
     if clustered:  # what is moved may leave the measure's range
@@ -179,7 +172,9 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
             one,
             other,
             other.score - one.score,
-            *bootstrap.paired_interval(_STATISTICS[one.task.measure], one.items, other.items),
+            *bootstrap.paired_interval(
+                bootstrap.STATISTICS[one.task.measure], one.items, other.items
+            ),
         )
         for one, other in zip(before, after, strict=True)
     )
@@ -249,11 +244,10 @@ def most_changed_queries(
 
 
 def _similarities(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
-    cosines = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
-    return cosines, np.array([gold for *_, gold in corpus.pairs])
+    return metrics.pair_items(corpus, vectors)
 
 
-def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Ints]:
+def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Int64Array]:
     ranked, cosines = retrieval.search(retrieval.build_index(vectors), query_vectors, NEAREST)
     found = metrics.retrieval_scores(ranked, cosines, corpus.relevant)
     return (found.per_query["ndcg_10"],), ranked
@@ -281,11 +275,8 @@ def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
 
 def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
     """k-means with as many clusters as labels, the best of ten starts."""
-    from sklearn.cluster import KMeans
-
     names, labels = np.unique(corpus.fields[task.field], return_inverse=True)
-    means = KMeans(n_clusters=len(names), n_init=10, random_state=task.seed)
-    return means.fit_predict(vectors), labels
+    return metrics.k_means(vectors, len(names), starts=10, seed=task.seed), labels
 
 
 _ITEMS: dict[str, Callable[[Task, Corpus, Vectors], Items]] = {
@@ -295,7 +286,9 @@ _ITEMS: dict[str, Callable[[Task, Corpus, Vectors], Items]] = {
 }
 
 
-def _known_ndcg(ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]) -> bootstrap.Reals:
+def _known_ndcg(
+    ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]
+) -> bootstrap.Float64Array:
     if not any(relevant):
         return np.full(len(ids), np.nan)
     found = metrics.retrieval_scores(ids, np.zeros(ids.shape), relevant)  # the order decides

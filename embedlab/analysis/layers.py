@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.analysis import metrics, retrieval
-from embedlab.analysis.retrieval import Floats
-from embedlab.analysis.space import TRANSFORMS, Reals, fit, unit
+from embedlab.analysis import bootstrap, metrics, retrieval
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.retrieval import Float32Array
+from embedlab.analysis.space import TRANSFORMS, fit, unit
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
@@ -41,9 +44,9 @@ class Curve:
     attention: str
     pooling: str
     skip_first: bool
-    scores: Reals
-    low: Reals
-    high: Reals
+    scores: Float64Array
+    low: Float64Array
+    high: Float64Array
 
     def design(self, layer: int) -> Design:
         """The design that a layer of this curve stands for."""
@@ -84,8 +87,7 @@ def choose_measure(corpus: Corpus, measure: str = "auto", field: str = "") -> st
     Raises:
         EmbedLabError: an unknown measure, or one the corpus does not know enough for.
     """
-    labels = corpus.fields.get(field, corpus.labels) or ()
-    labelled = 2 <= len(set(labels)) < len(labels)
+    labelled = bool(metrics.usable_labels(corpus, field))
     possible = {
         "spearman": len(corpus.pairs) > 2 and len({score for *_, score in corpus.pairs}) > 1,
         "ndcg_10": any(corpus.relevant),
@@ -204,17 +206,21 @@ def _points(
         ]
 
 
-def _point(rows: Floats, queries: Floats | None, transform: str, scorer: Scorer) -> Score:
+def _point(
+    rows: Float32Array, queries: Float32Array | None, transform: str, scorer: Scorer
+) -> Score:
     everything = rows if queries is None else np.concatenate([rows, queries])
     if not np.isfinite(everything).all() or np.ptp(rows, axis=0).max() < 1e-6:
-        return (np.nan, np.nan, np.nan)
+        return _UNDEFINED
     if transform != "none":
         fitted = fit(rows, transform)
         rows, queries = fitted(rows), None if queries is None else fitted(queries)
     return scorer(rows, queries)
 
 
-def _by_layer(states: HiddenStates, poolings: Sequence[tuple[str, bool]]) -> Iterator[list[Floats]]:
+def _by_layer(
+    states: HiddenStates, poolings: Sequence[tuple[str, bool]]
+) -> Iterator[list[Float32Array]]:
     """The unit vectors (n, d) of every pooling, layer by layer."""
     for bank in states.layer_banks():
         yield [
@@ -239,118 +245,56 @@ def _check_states(
             raise ValueError(f"nDCG@10 needs the states of the queries too ({attention})")
 
 
-#: Neighbours that vote, and ranks that nDCG looks at.
-NEAREST = 10
 #: The score and the ends of its band.
 Score = tuple[float, float, float]
 #: Takes unit vectors (n, d), and for nDCG@10 those of the queries.
-Scorer = Callable[[Floats, Floats | None], Score]
+Scorer = Callable[[Float32Array, Float32Array | None], Score]
+_UNDEFINED: Score = (np.nan, np.nan, np.nan)
 
 
 def scorer_of(
-    corpus: Corpus, measure: str, field: str, bootstrap: int, seed: int
+    corpus: Corpus, measure: str, field: str, n_resamples: int, seed: int
 ) -> tuple[Scorer, int]:
     """The function that scores vectors under a measure, and how many items it resamples."""
+    if measure == "v_measure":
+        return _v_measure(corpus.fields[field], seed), len(corpus.texts)
+    items, n = _items_of(corpus, measure, field)
+    statistic = bootstrap.STATISTICS[measure]
+
+    def score(vectors: Float32Array, queries: Float32Array | None) -> Score:
+        scored = items(vectors, queries)
+        whole = float(statistic(*scored))
+        return whole, *bootstrap.interval(statistic, *scored, n_resamples=n_resamples, seed=seed)
+
+    return score, n
+
+
+def _items_of(
+    corpus: Corpus, measure: str, field: str
+) -> tuple[Callable[[Float32Array, Float32Array | None], tuple[npt.NDArray[Any], ...]], int]:
+    """What a measure's statistic takes of vectors, arrays (n,), and n."""
     if measure == "spearman":
-        n = len(corpus.pairs)
-        return _spearman(corpus, _draws(n, bootstrap, seed)), n
-    if measure == "ndcg_10":
-        n = sum(map(bool, corpus.relevant))
-        return _ndcg(corpus, _draws(n, bootstrap, seed)), n
-    labels = corpus.fields[field]
+        return lambda vectors, _: metrics.pair_items(corpus, vectors), len(corpus.pairs)
     if measure == "knn_accuracy":
-        return _knn(labels, _draws(len(labels), bootstrap, seed)), len(labels)
-    return _v_measure(labels, seed), len(labels)
+        codes = np.unique(corpus.fields[field], return_inverse=True)[1]
+        nearest = partial(retrieval.neighbours, k=10)
+        return lambda vectors, _: (metrics.knn_hits(nearest(vectors).ids, codes),), len(codes)
+    judged = [q for q, relevant in enumerate(corpus.relevant) if relevant]
+    relevant = [corpus.relevant[q] for q in judged]
 
-
-def _draws(n: int, bootstrap: int, seed: int) -> Floats:
-    """How often each of n items is drawn in each resample: (n, resamples)."""
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(n, np.full(n, 1 / n), size=bootstrap).T.astype(np.float32)
-
-
-def _band(score: float, resampled: npt.NDArray[np.floating]) -> Score:
-    known = resampled[np.isfinite(resampled)]
-    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
-    return score, float(low), float(high)
-
-
-def _spearman(corpus: Corpus, draws: Floats) -> Scorer:
-    pairs = np.array([pair[:2] for pair in corpus.pairs])
-    gold = np.array([score for *_, score in corpus.pairs])
-    gold_ranks = resampled_ranks(gold, draws)
-    spread = draws * gold_ranks
-    gold_variance = np.einsum("pb,pb->b", spread, gold_ranks)
-
-    def score(vectors: Floats, queries: Floats | None) -> Score:
-        cosines = np.einsum("pd,pd->p", vectors[pairs[:, 0]], vectors[pairs[:, 1]])
-        if np.ptp(cosines) == 0:
-            return (np.nan, np.nan, np.nan)
-        ranks = resampled_ranks(cosines, draws)
-        variance = np.einsum("pb,pb,pb->b", draws, ranks, ranks)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.einsum("pb,pb->b", ranks, spread) / np.sqrt(variance * gold_variance)
-        return _band(metrics.spearman(cosines, gold), found)
-
-    return score
-
-
-def resampled_ranks(values: npt.NDArray[np.floating], draws: Floats) -> Floats:
-    """Rank (p,) values within each resample, less the mean rank; equal values share a rank.
-
-    Args:
-        values: (p,).
-        draws: (p, b), how often each value is drawn in each of b resamples.
-
-    Returns:
-        (p, b); where a value was not drawn the number means nothing.
-    """
-    order = np.argsort(values, kind="stable")
-    # The last of each run of equal values; up to it so many were drawn.
-    ends = np.flatnonzero(np.diff(values[order], append=np.inf) > 0)
-    up_to = draws[order].cumsum(axis=0)[ends]
-    groups = np.diff(up_to, axis=0, prepend=0)
-    middle = up_to - (groups + len(values)) / 2
-    ranks = np.empty_like(draws)
-    ranks[order] = np.repeat(middle, np.diff(ends, prepend=-1), axis=0)
-    return ranks
-
-
-def _ndcg(corpus: Corpus, draws: Floats) -> Scorer:
-    asked = [q for q, relevant in enumerate(corpus.relevant) if relevant]
-    is_relevant = np.zeros((len(asked), len(corpus.texts)), bool)
-    for row, q in enumerate(asked):
-        is_relevant[row, list(corpus.relevant[q])] = True
-    discounts = 1 / np.log2(np.arange(2, NEAREST + 2))
-    ideal = discounts.cumsum()[np.minimum(is_relevant.sum(axis=1), NEAREST) - 1]
-
-    def score(vectors: Floats, queries: Floats | None) -> Score:
+    def ndcg(vectors: Float32Array, queries: Float32Array | None) -> tuple[npt.NDArray[Any], ...]:
         assert queries is not None
-        ids, _ = retrieval.search(retrieval.build_index(vectors), queries[asked], NEAREST)
-        gains = np.take_along_axis(is_relevant, ids, axis=1) @ discounts[: ids.shape[1]]
-        return _mean(gains / ideal, draws)
+        ranked = retrieval.search(retrieval.build_index(vectors), queries[judged], 10)
+        return (metrics.retrieval_scores(*ranked, relevant).per_query["ndcg_10"],)
 
-    return score
-
-
-def _knn(labels: Sequence[str], draws: Floats) -> Scorer:
-    codes = np.unique(labels, return_inverse=True)[1]
-
-    def score(vectors: Floats, queries: Floats | None) -> Score:
-        return _mean(metrics.knn_hits(retrieval.neighbours(vectors, NEAREST).ids, codes), draws)
-
-    return score
+    return ndcg, len(judged)
 
 
 def _v_measure(labels: Sequence[str], seed: int) -> Scorer:
-    def score(vectors: Floats, queries: Floats | None) -> Score:
+    def score(vectors: Float32Array, queries: Float32Array | None) -> Score:
         try:
             return metrics.v_measure(vectors, labels, seed), np.nan, np.nan
         except EmbedLabError:  # a layer at which there are fewer different vectors than labels
-            return (np.nan, np.nan, np.nan)
+            return _UNDEFINED
 
     return score
-
-
-def _mean(scores: Reals, draws: Floats) -> Score:
-    return _band(float(scores.mean()), scores @ draws / len(scores))

@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import metrics, retrieval
-from embedlab.analysis.retrieval import Floats, Ints, check_vectors
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.retrieval import Float32Array, Int64Array, check_vectors
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-
-Reals = npt.NDArray[np.float64]
 
 TRANSFORMS = ("none", "centre", "whiten")
 #: How far the covariance is pulled towards a multiple of the identity before it is inverted.
@@ -38,10 +37,10 @@ class Hubness:
     """
 
     k: int
-    counts: Ints
+    counts: Int64Array
     skewness: float
-    hub_ids: Ints
-    hub_counts: Ints
+    hub_ids: Int64Array
+    hub_counts: Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ class Shape:
     cosines: metrics.SimilarityDistribution
     effective_rank: float
     participation_ratio: float
-    explained: Reals
+    explained: Float64Array
     hubness: Hubness
 
 
@@ -79,25 +78,25 @@ class Transform:
     ``mean`` is (d,), ``factor`` the Cholesky factor (d, d) of the shrunken covariance, or None.
     """
 
-    mean: Reals
-    factor: Reals | None = None
+    mean: Float64Array
+    factor: Float64Array | None = None
 
-    def project(self, vectors: npt.ArrayLike) -> Reals:
+    def project(self, vectors: npt.ArrayLike) -> Float64Array:
         """Map (n, d) to (n, d), lengths as they come out."""
         centred = np.asarray(vectors, np.float64) - self.mean
         if self.factor is None:
             return centred
         from scipy.linalg import solve_triangular
 
-        whitened: Reals = solve_triangular(self.factor, centred.T, lower=True).T
+        whitened: Float64Array = solve_triangular(self.factor, centred.T, lower=True).T
         return whitened
 
-    def __call__(self, vectors: npt.ArrayLike) -> Floats:
+    def __call__(self, vectors: npt.ArrayLike) -> Float32Array:
         """Map (n, d) to rows of length 1; a text that stands at the mean stays zero."""
         return unit(self.project(vectors))
 
 
-def unit(vectors: npt.ArrayLike) -> Floats:
+def unit(vectors: npt.ArrayLike) -> Float32Array:
     """Return the rows (n, d) divided by their length; rows of no length stay zero."""
     rows = np.asarray(vectors)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -133,7 +132,7 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
     return Transform(mean, np.linalg.cholesky(shrunken))
 
 
-def transform(vectors: npt.ArrayLike, how: str) -> Floats:
+def transform(vectors: npt.ArrayLike, how: str) -> Float32Array:
     """Transform vectors (n, d) by what :func:`fit` finds on them; rows of length 1.
 
     What is given is what is centred: unit vectors, as designs give them, or raw ones.
@@ -160,17 +159,14 @@ def scores(
     """
     fitted = fit(vectors, how)
     rows = fitted(vectors)
-    labels = corpus.fields.get(field, corpus.labels) or ()
-    spearman = ndcg = accuracy = None
-    if len(corpus.pairs) > 2:
-        found = metrics.pair_similarities(rows, [pair[:2] for pair in corpus.pairs])
-        spearman = metrics.spearman(found, [score for *_, score in corpus.pairs])
+    labels = metrics.usable_labels(corpus, field)
+    ndcg = accuracy = None
     if query_vectors is not None and any(corpus.relevant):
         ranked = retrieval.search(retrieval.build_index(rows), fitted(query_vectors), 10)
         ndcg = metrics.retrieval_scores(*ranked, corpus.relevant).ndcg_10
-    if 2 <= len(set(labels)) < len(labels):
-        accuracy = metrics.knn_accuracy(retrieval.neighbours(rows, 10), labels, 10)
-    return Scores(spearman, ndcg, accuracy)
+    if labels:
+        accuracy = metrics.knn_accuracy(retrieval.neighbours(rows, 10), labels)
+    return Scores(metrics.pair_spearman(corpus, rows), ndcg, accuracy)
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:
@@ -219,14 +215,14 @@ def hubness(vectors: npt.ArrayLike, k: int = 10) -> Hubness:
     return Hubness(near.k, counts, skewness, order.astype(np.int64), counts[order])
 
 
-def _singular_values(rows: Floats) -> Reals:
+def _singular_values(rows: Float32Array) -> Float64Array:
     """The singular values of the centred matrix, largest first, from its smaller Gram matrix."""
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     wide = len(rows) < rows.shape[1]
     squares = np.linalg.eigvalsh(centred @ centred.T if wide else centred.T @ centred)[::-1]
     # The root would blow rounding of squares up to something that counts as a dimension.
     rounding = squares[0] * len(squares) * np.finfo(np.float64).eps
-    values: Reals = np.sqrt(np.where(squares > rounding, squares, 0))
+    values: Float64Array = np.sqrt(np.where(squares > rounding, squares, 0))
     return values
 
 

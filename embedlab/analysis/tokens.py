@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from embedlab import gpu
+from embedlab.analysis.retrieval import Float32Array
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
@@ -19,8 +20,6 @@ from embedlab.models.embedding import pool
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.states import HiddenStates
-
-Reals = npt.NDArray[np.float32]
 
 #: Tokens a view shows; longer texts are shortened with a note.
 PROOF_TOKENS, VIEW_TOKENS = 64, 128
@@ -43,7 +42,7 @@ class MaskProof:
     tokens_a: tuple[str, ...]
     tokens_b: tuple[str, ...]
     start: int
-    moved: Reals
+    moved: Float32Array
     first_changed: int
     largest_before: float
     rounding: float
@@ -69,10 +68,10 @@ class TokenView:
     positions: npt.NDArray[np.int64]
     ids: tuple[int, ...]
     tokens: tuple[str, ...]
-    cosines: Reals
-    norms: Reals
-    weights: Reals
-    layer_norms: Reals
+    cosines: Float32Array
+    norms: Float32Array
+    weights: Float32Array
+    layer_norms: Float32Array
     norm_ratio: float
     note: str
 
@@ -89,9 +88,9 @@ class HeadAttention:
 
     over: str
     trained: bool
-    per_text: Reals
-    per_head: Reals
-    mean: Reals
+    per_text: Float32Array
+    per_head: Float32Array
+    mean: Float32Array
 
 
 def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> MaskProof:
@@ -210,14 +209,17 @@ def _float32_pass(
     small = sum(p.numel() for p in backbone.model.parameters()) <= COPIED
     if backbone.dtype == torch.float32 or not small or gpu.LENT:
         return backbone.token_states(ids, mask, attention).float(), backbone.dtype
-    with backbone.lock:
-        runner = copy.copy(backbone)
-        runner.model = copy.deepcopy(backbone.model).float()
-        device = backbone.device
-        hidden = runner.hidden_states(
-            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
-        )
-        return torch.stack(hidden).cpu(), torch.float32
+    runner = copy.copy(backbone)
+    with backbone.lock:  # a pass changes the model's configuration while it runs
+        runner.model = copy.deepcopy(backbone.model)
+    # Nobody else has the copy, so its own pass needs no lock.
+    runner.model = runner.model.float()
+    hidden = runner.hidden_states(
+        torch.tensor(ids, device=backbone.device),
+        torch.tensor(mask, device=backbone.device),
+        attention,
+    )
+    return torch.stack(hidden).cpu(), torch.float32
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:

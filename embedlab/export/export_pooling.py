@@ -1,8 +1,8 @@
 """Poolings that sentence-transformers has no module for; this file travels beside the weights.
 
 It needs torch and sentence-transformers alone. ``TrainedHead`` is a trained cross-attention head
-over hidden states (arXiv 2409.02727); ``WeightedTokens`` is a weighted sum of tokens, such as a mean
-that leaves the first token, an attention sink, out. Padding may stand on either side.
+over hidden states (arXiv 2409.02727); ``WeightedTokens`` is a weighted sum of tokens, such as a
+mean that leaves the first token, an attention sink, out. Padding may stand on either side.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from embedlab.analysis.bootstrap import Reals
+from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.tasks import MEASURES
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
@@ -123,7 +123,7 @@ class _Findings:
         values = np.array([one["values"] for one in items], np.float64)
         return Items(items[0]["kind"], values, None if gold is None else np.array(gold, np.float64))
 
-    def _seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Reals:
+    def _seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Float64Array:
         """Mean over the tasks, one a seed: (S,); NaN where a score is undefined."""
         rows = [[entry["score"] for entry in self._entries(model, task)] for task in tasks]
         table = np.array(rows, np.float64)

@@ -31,7 +31,7 @@ from mteb.models.model_meta import ModelMeta
 from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 
-from embedlab.analysis.bootstrap import Reals
+from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.tasks import MEASURES, Task
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
@@ -256,7 +256,7 @@ def _samples(task: Any, data: Any, predicted: Any, scores: Any) -> Items | None:
     return None if level is None else Items("resamples", _row(level))
 
 
-def _row(values: Sequence[float]) -> Reals:
+def _row(values: Sequence[float]) -> Float64Array:
     return np.array([values], np.float64)
 
 
