@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from embedlab.errors import EmbedLabError
-from embedlab.export.model_card import model_card, without_places
+from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, write_json
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS, ExportedModule
+from embedlab.models.run_folder import RunInfo
 from embedlab.progress import Progress, no_progress
 
 _MODULES = "sentence_transformers."
@@ -22,7 +23,7 @@ _MODULES = "sentence_transformers."
 def export_sentence_transformers(
     backbone: Backbone,
     design: Design,
-    about: dict[str, Any],
+    run_info: RunInfo,
     out: Path,
     progress: Progress = no_progress,
 ) -> Path:
@@ -34,7 +35,7 @@ def export_sentence_transformers(
     Args:
         backbone: the trained model.
         design: what it was trained for.
-        about: the run's facts, for the model card.
+        run_info: for the model card.
         out: the folder to make; it must not exist.
         progress: called between the steps; may raise to stop.
 
@@ -50,7 +51,8 @@ def export_sentence_transformers(
         _save_tokenizer(backbone, folder)
         progress(2, 3, "writing the modules")
         own_code = _save_modules(pooling, design, folder)
-        card = model_card(without_places(about), design, "sentence-transformers", own_code=own_code)
+        public = without_local_paths(run_info)
+        card = model_card(public, "sentence-transformers", own_code=own_code)
         (folder / "README.md").write_text(card, encoding="utf-8")
         progress(3, 3, "exported")
     return out

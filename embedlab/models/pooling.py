@@ -174,6 +174,7 @@ class HeadSize:
     latents: int = 16
     heads: int = 8
     head_dim: int = 0
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a run's file holds these sizes
 
     def __post_init__(self) -> None:
         if self.latents < 1 or self.heads < 1 or self.head_dim < 0:

@@ -80,7 +80,7 @@ def test_embed_writes_the_vectors_of_every_text(smollm2, own, tmp_path):
     assert table.column_names == ["text", "label", "vector"]
     assert table["label"].to_pylist() == ["river", "money"]
     assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[576]"
-    assert table.schema.metadata[b"embedlab.models.design"] == b"causal/mean"
+    assert table.schema.metadata[b"embedlab.design"] == b"causal/mean"
     texts = table["text"].to_pylist()
     np.testing.assert_allclose(
         np.array(table["vector"].to_pylist()),

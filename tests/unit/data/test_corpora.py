@@ -153,7 +153,7 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
 
 
 def test_without_the_repository_the_sample_corpus_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpora, "__file__", str(tmp_path / "embedlab" / "corpora.py"))
+    monkeypatch.setattr(resources, "__file__", str(tmp_path / "embedlab" / "resources.py"))
     with pytest.raises(EmbedLabError, match="from a clone"):
         resources.sample_folder()
 

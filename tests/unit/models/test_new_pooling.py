@@ -9,21 +9,21 @@ import torch
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
-from support.runs import about_run
+from support.runs import run_info
 
 from embedlab import Backbone, Design, embed
 from embedlab.analysis.tokens import token_view
 from embedlab.data.corpus import Corpus
 from embedlab.export.sentence_transformers import export_sentence_transformers
 from embedlab.lab.config import BackboneEntry, Config, Limits
-from embedlab.lab.explain import layer_quality
+from embedlab.lab.inside import layer_curves
 from embedlab.lab.lab import Lab
 from embedlab.models.pooling import POOLINGS, Pooling
 from embedlab.models.states import Bank
 from embedlab.progress import Progress, no_progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Sessions
-from embedlab.ui.shared.sidebar import Sidebar, read_design
+from embedlab.ui.shared.sidebar import Sidebar
 
 
 class BothEnds(Pooling):
@@ -80,13 +80,14 @@ def test_the_sidebar_offers_it(lab):
         sidebar = Sidebar(lab, Sessions())
     for panel in (sidebar.a, sidebar.b):
         assert ("both_ends", "both_ends") in panel.pooling.choices
-    design = read_design(["causal", "both_ends", 2, True, "", ""])
-    assert design == Design(pooling="both_ends", layer=2)
+        controls = ["causal", "both_ends", 2, True, "", ""]
+        design = panel.read(dict(zip(panel.inputs, controls, strict=True)))
+        assert design == Design(pooling="both_ends", layer=2)
     assert Design.parse("causal/both_ends@2") == design
 
 
 def test_the_layer_plot_has_its_curves(lab):
-    found = layer_quality(lab, corpus(), Design(), skip_first=True)
+    found = layer_curves(lab, corpus(), Design(), skip_first=True)
     for attention in ("causal", "bidirectional"):
         [curve] = [c for c in found.curves if c.name == f"{attention}/both_ends"]
         for layer in (1, 4):
@@ -120,7 +121,7 @@ def test_a_search_ranks_by_it(lab):
 def test_sentence_transformers_gives_its_vectors(name, tmp_path):
     design, backbone = Design.parse(name), tiny_backbone()
     folder = tmp_path / "one"
-    export_sentence_transformers(backbone, design, about_run(backbone, design), folder)
+    export_sentence_transformers(backbone, design, run_info(backbone, design), folder)
     texts = words(1, 2, 5, 20, 62, 63, 64, 65, 90)
     for path in (folder, tmp_path / "two"):
         model = SentenceTransformer(str(path), device="cpu", trust_remote_code=True)
