@@ -1,6 +1,6 @@
 """Quality by layer: which layer carries the meaning, under which attention and pooling.
 
-Everything is computed from hidden states that are already kept; no pass is made.
+Everything is computed from hidden states that are already there; no pass is made.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress
 
-#: The measures, with what each is taken over; ``auto`` takes the first that a corpus allows.
-MEASURES = {
+#: The measures, each with its items; ``auto`` takes the first that a corpus allows.
+LAYER_MEASURES = {
     "spearman": "pairs",
     "ndcg_10": "queries",
     "knn_accuracy": "texts",
@@ -34,7 +34,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class LayerCurve:
     """One pooling under one attention over layers 0 … L: ``scores`` and their 95 % band, (L + 1,).
 
     NaN where a layer gives every text the same vector (such as the EOS at the embedding layer) or
@@ -65,7 +65,7 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class LayerQuality:
-    """Curves over layers, and what they were measured on: ``n`` pairs, queries or texts.
+    """Curves over layers, measured on ``n`` pairs, queries or texts.
 
     ``field`` names the labels, where they were used. ``bootstrap`` resamples were drawn with
     ``seed``, 0 for a measure without a band.
@@ -78,14 +78,14 @@ class LayerQuality:
     transform: str
     bootstrap: int
     seed: int
-    curves: tuple[Curve, ...]
+    curves: tuple[LayerCurve, ...]
 
 
 def choose_measure(corpus: Corpus, measure: str = "auto", field: str = "") -> str:
-    """Return the measure to use: the one asked for, or the first that the corpus allows.
+    """Return the measure to use: the one requested, or the first that the corpus allows.
 
     Raises:
-        EmbedLabError: an unknown measure, or one the corpus does not know enough for.
+        EmbedLabError: an unknown measure, or one for which the corpus has too little.
     """
     labelled = bool(metrics.usable_labels(corpus, field))
     possible = {
@@ -94,12 +94,12 @@ def choose_measure(corpus: Corpus, measure: str = "auto", field: str = "") -> st
         "knn_accuracy": labelled,
         "v_measure": labelled,
     }
-    if measure != "auto" and measure not in MEASURES:
+    if measure != "auto" and measure not in LAYER_MEASURES:
         raise EmbedLabError(
             f"{str(measure)[:60]!r} is not a known measure; use auto or one of "
-            f"{', '.join(MEASURES)}."
+            f"{', '.join(LAYER_MEASURES)}."
         )
-    for name in MEASURES if measure == "auto" else [measure]:
+    for name in LAYER_MEASURES if measure == "auto" else [measure]:
         if possible[name]:
             return name
     missing = {
@@ -132,14 +132,14 @@ def layer_quality(
     The band is a 95 % percentile bootstrap over pairs, queries or texts, with the same resamples
     for every point. Spearman ranks anew in each resample. For nDCG@10 and kNN accuracy the items'
     scores are resampled and the texts searched stay as they are. V-measure has no band: its
-    clusters would have to be found anew each time.
+    clusters would have to be computed anew each time.
 
     Args:
-        corpus: what is known about the texts.
+        corpus: the texts with their labels, pairs and queries.
         states: per attention mode, the hidden states of ``corpus.texts`` in their order.
         query_states: the same of ``corpus.queries``, for nDCG@10.
         field: the field whose values are the labels; by default the corpus's first.
-        measure: one of :data:`MEASURES`, or ``auto``.
+        measure: one of :data:`LAYER_MEASURES`, or ``auto``.
         skip_first: whether to add a mean without the first token.
         transform: ``none``, ``centre`` or ``whiten``, as :func:`embedlab.analysis.space.fit`
             does it, on each layer's unit vectors.
@@ -148,7 +148,7 @@ def layer_quality(
         progress: called after every layer; may raise to stop.
 
     Raises:
-        EmbedLabError: the corpus does not know enough for the measure, or an unknown word.
+        EmbedLabError: the corpus has too little for the measure, or an unknown word.
         ValueError: states that do not belong to the corpus.
     """
     chosen = choose_measure(corpus, measure, field)
@@ -156,8 +156,9 @@ def layer_quality(
         raise EmbedLabError(
             f"{str(transform)[:60]!r} is not a known transform; use one of {', '.join(TRANSFORMS)}."
         )
-    asked = dict(query_states or {}) if chosen == "ndcg_10" else {}
-    _check_states(corpus, states, asked if chosen == "ndcg_10" else None)
+    by_query = chosen == "ndcg_10"
+    queries = dict(query_states or {}) if by_query else {}
+    _check_states(corpus, states, queries if by_query else None)
     field = field if field in corpus.fields else next(iter(corpus.fields), "")
     scorer, n = scorer_of(corpus, chosen, field, bootstrap, seed)
     poolings = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
@@ -165,20 +166,20 @@ def layer_quality(
         poolings += [
             (name, True) for name, pooling in POOLINGS.items() if pooling.curve_without_first
         ]
-    curves: list[Curve] = []
+    curves: list[LayerCurve] = []
     for attention, documents in states.items():
         points = np.array(
-            list(_points(documents, asked.get(attention), poolings, transform, scorer, progress))
+            list(_points(documents, queries.get(attention), poolings, transform, scorer, progress))
         )
         curves += [
-            Curve(attention, name, without, *points[:, i].T.copy())
+            LayerCurve(attention, name, without, *points[:, i].T.copy())
             for i, (name, without) in enumerate(poolings)
         ]
     return LayerQuality(
         measure=chosen,
-        unit=MEASURES[chosen],
+        unit=LAYER_MEASURES[chosen],
         n=n,
-        field=field if MEASURES[chosen] == "texts" else "",
+        field=field if LAYER_MEASURES[chosen] == "texts" else "",
         transform=transform,
         bootstrap=0 if chosen == "v_measure" else bootstrap,
         seed=seed,
@@ -196,10 +197,10 @@ def _points(
 ) -> Iterator[list[Score]]:
     """Per layer, a score and its band for every kind of pooling."""
     last = documents.num_layers
-    asked = _by_layer(queries, poolings) if queries else None
+    query_layers = _by_layer(queries, poolings) if queries else None
     for layer, pooled in enumerate(_by_layer(documents, poolings)):
         progress(layer, last + 1, f"layers, {documents.attention}")
-        pooled_queries = next(asked) if asked else [None] * len(poolings)
+        pooled_queries = next(query_layers) if query_layers else [None] * len(poolings)
         yield [
             _point(rows, others, transform, scorer)
             for rows, others in zip(pooled, pooled_queries, strict=True)

@@ -1,4 +1,4 @@
-"""What is measured on vectors, neighbours and rankings; all scores as fractions, not ×100."""
+"""Measures of vectors, neighbours and rankings; all scores are fractions, not ×100."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array, Int64Array, Neighbours, check_vectors
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
+
+#: Ranks that nDCG, reciprocal rank and recall look at.
+TOP_RANKS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,12 +67,14 @@ def retrieval_scores(
     judged = [q for q, documents in enumerate(relevant) if documents]
     if not judged:
         raise EmbedLabError("No query has a relevant document; choose a corpus with judgements.")
-    hits = np.array([[i in relevant[q] for i in ids[q, :10].tolist()] for q in judged], float)
+    hits = np.array(
+        [[i in relevant[q] for i in ids[q, :TOP_RANKS].tolist()] for q in judged], float
+    )
     counts = np.array([len(relevant[q]) for q in judged])
-    ranks = np.arange(1, 11)
+    ranks = np.arange(1, TOP_RANKS + 1)
     discounts, shown = 1 / np.log2(ranks + 1), hits.shape[1]
     scored = {
-        "ndcg_10": hits @ discounts[:shown] / discounts.cumsum()[np.minimum(counts, 10) - 1],
+        "ndcg_10": hits @ discounts[:shown] / discounts.cumsum()[np.minimum(counts, TOP_RANKS) - 1],
         "mrr_10": (hits / ranks[:shown]).max(axis=1, initial=0),
         "recall_10": hits.sum(axis=1) / counts,
     }
@@ -235,16 +240,15 @@ def similarity_distribution(
         raise EmbedLabError("One text has no pairs; give at least two.")
     if max_pairs < 1:
         raise EmbedLabError(f"max_pairs is {max_pairs}; ask for at least 1.")
-    most = int(
-        (1 + np.sqrt(1 + 8 * max_pairs)) / 2
-    )  # the largest n with n (n - 1) / 2 <= max_pairs
+    # The largest n with n (n - 1) / 2 <= max_pairs.
+    most = int((1 + np.sqrt(1 + 8 * max_pairs)) / 2)
     if len(rows) > most:
         rows = rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]
-    found = similarity_matrix(rows)[np.triu_indices(len(rows), k=1)]
+    cosines = similarity_matrix(rows)[np.triu_indices(len(rows), k=1)]
     return SimilarityDistribution(
-        similarities=found,
-        mean=float(found.mean(dtype=np.float64)),
-        std=float(found.std(dtype=np.float64)),
+        similarities=cosines,
+        mean=float(cosines.mean(dtype=np.float64)),
+        std=float(cosines.std(dtype=np.float64)),
         n_texts=len(rows),
     )
 

@@ -27,6 +27,7 @@ _EPOCHS = 200
 _REFINE_RATE = 0.05
 
 _LOCK = threading.Lock()  # UMAP from several threads at once can abort the process
+# Set once UMAP has run: its first run compiles for some 20 s, and until then maps are PCA's.
 _WARM = threading.Event()
 
 
@@ -67,10 +68,10 @@ def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Float32Array:
     points = np.asarray(moving, np.float64)
     centre = goal.mean(axis=0)
     goal, points = goal - centre, points - points.mean(axis=0)
-    size, wanted = np.linalg.norm(points), np.linalg.norm(goal)
-    if size and wanted:
+    size, goal_size = np.linalg.norm(points), np.linalg.norm(goal)
+    if size and goal_size:
         rotation, _ = orthogonal_procrustes(points, goal)
-        points = points @ rotation * (wanted / size)
+        points = points @ rotation * (goal_size / size)
     return (points + centre).astype(np.float32)
 
 
@@ -116,7 +117,7 @@ def umap_pair(
     def layout(
         step: int, rows: Float32Array, graph: _Graph, start: Float32Array, rate: float
     ) -> Float32Array:
-        with _umap_to_itself(progress, step):
+        with _exclusive_umap(progress, step):
             progress(step, 3, ("Laying out the map", "Refining map A", "Refining map B")[step])
             return _layout(rows, graph, start, rate, min_dist, seed)
 
@@ -144,7 +145,7 @@ _Graph = tuple[npt.NDArray[np.int64], Float32Array]
 
 
 @contextmanager
-def _umap_to_itself(progress: Progress, step: int) -> Iterator[None]:
+def _exclusive_umap(progress: Progress, step: int) -> Iterator[None]:
     """Hold the lock; while waiting for it, call ``progress``, which may cancel the wait."""
     while not _LOCK.acquire(timeout=0.2):
         progress(step, 3, "Waiting for another map")

@@ -115,7 +115,7 @@ def neighbours(vectors: npt.ArrayLike, k: int) -> Neighbours:
     n = len(index)
     if n == 1:
         return Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0), np.float32))
-    ids, similarities = _ranked(index, index.vectors, min(k, n - 1), own=np.arange(n))
+    ids, similarities = _ranked(index, index.vectors, min(k, n - 1), excluded=np.arange(n))
     return Neighbours(ids, similarities)
 
 
@@ -137,25 +137,25 @@ def _check_k(k: int) -> None:
 
 
 def _ranked(
-    index: Index, queries: Float32Array, k: int, own: Int64Array | None = None
+    index: Index, queries: Float32Array, k: int, excluded: Int64Array | None = None
 ) -> tuple[Int64Array, Float32Array]:
-    """Rank FAISS's candidates by exact similarity; ``own`` (q,) is an id to leave out per row."""
+    """Rank FAISS's candidates by exact similarity; each row leaves out its ``excluded`` (q,) id."""
     n = len(index)
-    wanted = min(n, k + _MARGIN + (own is not None))
-    rough, candidates = index.faiss.search(queries, wanted)
+    count = min(n, k + _MARGIN + (excluded is not None))
+    rough, candidates = index.faiss.search(queries, count)
     ids = np.empty((len(queries), k), np.int64)
     scores = np.empty((len(queries), k), np.float32)
-    for part in _chunks(len(queries), wanted * queries.shape[1]):
+    for part in _chunks(len(queries), count * queries.shape[1]):
         near = index.vectors[candidates[part]].astype(np.float64)
         exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
-        if own is not None:
-            exact[candidates[part] == own[part, None]] = -np.inf
+        if excluded is not None:
+            exact[candidates[part] == excluded[part, None]] = -np.inf
         order = np.lexsort((candidates[part], -exact))[:, :k]
         ids[part] = np.take_along_axis(candidates[part], order, axis=1)
         scores[part] = np.take_along_axis(exact, order, axis=1)
-    if wanted < n:  # what FAISS left out may tie with rank k
+    if count < n:  # a vector that FAISS left out may tie with rank k
         unsure = rough[:, -1] >= scores[:, -1] - _NOISE
-        _rank_all(index, queries, np.flatnonzero(unsure), own, ids, scores)
+        _rank_all(index, queries, np.flatnonzero(unsure), excluded, ids, scores)
     return ids, scores
 
 
@@ -163,7 +163,7 @@ def _rank_all(
     index: Index,
     queries: Float32Array,
     rows: Int64Array,
-    own: Int64Array | None,
+    excluded: Int64Array | None,
     ids: Int64Array,
     scores: Float32Array,
 ) -> None:
@@ -175,8 +175,8 @@ def _rank_all(
     for part in _chunks(len(rows), len(vectors)):
         some = rows[part]
         exact = (queries[some].astype(np.float64) @ vectors.T).astype(np.float32)
-        if own is not None:
-            exact[np.arange(len(some)), own[some]] = -np.inf
+        if excluded is not None:
+            exact[np.arange(len(some)), excluded[some]] = -np.inf
         order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
         ids[some] = order
         scores[some] = np.take_along_axis(exact, order, axis=1)

@@ -20,8 +20,8 @@ from embedlab.errors import EmbedLabError
 TRANSFORMS = ("none", "centre", "whiten")
 #: How far the covariance is pulled towards a multiple of the identity before it is inverted.
 SHRINKAGE = 0.1
-#: Length (of unit vectors) below which what is left after centring is rounding, not a direction.
-NOTHING = 1e-6
+#: The length below which a centred unit vector is rounding and not a direction.
+MIN_LENGTH = 1e-6
 #: Principal components reported, and hubs listed.
 COMPONENTS, HUBS = 50, 10
 
@@ -64,7 +64,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a corpus says about vectors; None where it does not know enough."""
+    """Scores of vectors on a corpus; None where the corpus has too little to score by."""
 
     spearman: float | None
     ndcg_10: float | None
@@ -100,7 +100,7 @@ def unit(vectors: npt.ArrayLike) -> Float32Array:
     """Return the rows (n, d) divided by their length; rows of no length stay zero."""
     rows = np.asarray(vectors)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > NOTHING)
+    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > MIN_LENGTH)
     return np.ascontiguousarray(rows * scale, dtype=np.float32)
 
 
@@ -126,7 +126,7 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
         return Transform(mean)
     covariance = np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1)
     variance = np.trace(covariance) / len(covariance)
-    if variance <= NOTHING**2:
+    if variance <= MIN_LENGTH**2:
         raise _all_equal(len(rows))
     shrunken = (1 - SHRINKAGE) * covariance + SHRINKAGE * variance * np.eye(len(covariance))
     return Transform(mean, np.linalg.cholesky(shrunken))
@@ -135,7 +135,7 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
 def transform(vectors: npt.ArrayLike, how: str) -> Float32Array:
     """Transform vectors (n, d) by what :func:`fit` finds on them; rows of length 1.
 
-    What is given is what is centred: unit vectors, as designs give them, or raw ones.
+    The vectors are centred as they are given: unit vectors, as designs give them, or raw ones.
     """
     return fit(vectors, how)(vectors)
 
@@ -147,10 +147,10 @@ def scores(
     field: str = "",
     how: str = "none",
 ) -> Scores:
-    """Score the corpus's vectors, and with ``how`` what they would score transformed.
+    """Score the corpus's vectors, transformed as ``how`` says.
 
     Args:
-        corpus: what is known about the texts.
+        corpus: the texts with their labels, pairs and queries.
         vectors: its texts under a design, (n, d).
         query_vectors: its queries, (q, d); without them there is no nDCG@10. The documents' mean
             and whitening are applied to them.
@@ -184,7 +184,7 @@ def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:
     if len(rows) < 3:
         raise EmbedLabError(f"{len(rows)} vectors have no shape; give at least three texts.")
     values = _singular_values(rows)
-    if values[0] <= NOTHING:
+    if values[0] <= MIN_LENGTH:
         raise _all_equal(len(rows))
     share, variances = values / values.sum(), values**2
     present = share[share > 0]
@@ -210,7 +210,7 @@ def hubness(vectors: npt.ArrayLike, k: int = 10) -> Hubness:
     near = retrieval.neighbours(vectors, k)
     counts = np.bincount(near.ids.ravel(), minlength=len(near)).astype(np.int64)
     order = np.argsort(-counts, kind="stable")[:HUBS]
-    even = np.ptp(counts) == 0  # such as k = n - 1: nobody stands out, and 0 / 0 says nothing
+    even = np.ptp(counts) == 0  # such as k = n - 1: no text stands out, and skew would be 0 / 0
     skewness = 0.0 if even else float(skew(counts))
     return Hubness(near.k, counts, skewness, order.astype(np.int64), counts[order])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from embedlab.analysis.bootstrap import Float64Array
-from embedlab.analysis.tasks import MEASURES
+from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
@@ -55,7 +55,7 @@ class _Measurements:
     def __init__(self, record: StudyRecord, results: Sequence[CellResult]) -> None:
         self.record, self.tasks = record, record.tasks
         present = {task.category for task in record.tasks}
-        self.categories = tuple(category for category in MEASURES if category in present)
+        self.categories = tuple(category for category in CATEGORY_MEASURES if category in present)
         on_disk = {result.name: result for result in results}
         #: Every cell of the study, and its result if it was run.
         self.cells = [(cell, on_disk.get(cell.name)) for cell in record.cells]

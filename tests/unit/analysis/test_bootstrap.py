@@ -72,35 +72,35 @@ def test_v_measure_of_many_resamples_equals_sklearn_in_a_loop(rng):
 
 def test_mean_interval_equals_scipy_percentiles(rng):
     scores = rng.random(60)
-    wanted = scipy_bootstrap(
+    expected = scipy_bootstrap(
         (scores,), np.mean, n_resamples=700, method="percentile", confidence_level=0.9, rng=7
     ).confidence_interval
-    found = bootstrap.interval(bootstrap.mean, scores, n_resamples=700, seed=7, confidence=0.9)
-    assert found == pytest.approx(tuple(wanted), abs=1e-12)
+    result = bootstrap.interval(bootstrap.mean, scores, n_resamples=700, seed=7, confidence=0.9)
+    assert result == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_spearman_interval_equals_a_loop_over_whole_pairs(rng):
     x = rng.normal(size=50)
     y = x + rng.normal(size=50)
     draws = np.random.default_rng(1).integers(0, 50, (300, 50))
-    found = [spearmanr(x[draw], y[draw]).statistic for draw in draws]
-    wanted = np.percentile(found, [2.5, 97.5])
+    result = [spearmanr(x[draw], y[draw]).statistic for draw in draws]
+    expected = np.percentile(result, [2.5, 97.5])
     assert bootstrap.interval(bootstrap.spearman, x, y, n_resamples=300, seed=1) == pytest.approx(
-        wanted
+        expected
     )
 
 
 def test_centring_takes_out_what_repeated_items_add(rng):
     labels, clusters = rng.integers(0, 5, 100), rng.integers(0, 5, 100)
     draws = np.random.default_rng(0).integers(0, 100, (200, 100))
-    found = np.array([v_measure_score(labels[d], clusters[d]) for d in draws])
+    result = np.array([v_measure_score(labels[d], clusters[d]) for d in draws])
     score = v_measure_score(labels, clusters)
     plain = bootstrap.interval(bootstrap.v_measure, clusters, labels, n_resamples=200)
     centred = bootstrap.interval(
         bootstrap.v_measure, clusters, labels, n_resamples=200, centred=True
     )
-    assert plain == pytest.approx(np.percentile(found, [2.5, 97.5]))
-    assert centred == pytest.approx(np.percentile(found - found.mean() + score, [2.5, 97.5]))
+    assert plain == pytest.approx(np.percentile(result, [2.5, 97.5]))
+    assert centred == pytest.approx(np.percentile(result - result.mean() + score, [2.5, 97.5]))
     assert np.mean(plain) > score + 0.02  # chance alone, and resamples find more of it
     assert np.mean(centred) == pytest.approx(score, abs=0.02)
 
@@ -127,14 +127,14 @@ def test_paired_interval_equals_a_loop_with_the_same_draws(rng):
     gold = rng.normal(size=40)
     before, after = (gold + noise * rng.normal(size=40) for noise in (3, 1))
     draws = np.random.default_rng(5).integers(0, 40, (250, 40))
-    found = [
+    result = [
         spearmanr(after[d], gold[d]).statistic - spearmanr(before[d], gold[d]).statistic
         for d in draws
     ]
     interval = bootstrap.paired_interval(
         bootstrap.spearman, (before, gold), (after, gold), n_resamples=250, seed=5
     )
-    assert interval == pytest.approx(np.percentile(found, [2.5, 97.5]))
+    assert interval == pytest.approx(np.percentile(result, [2.5, 97.5]))
 
 
 def test_pairing_cancels_what_items_share(rng):

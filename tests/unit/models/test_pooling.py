@@ -66,9 +66,9 @@ def by_hand(text: torch.Tensor, pooling: str, layer: int, skip_first: bool) -> t
 )
 def test_plain_poolings_equal_the_loop(side, extra, layer, pooling, skip_first):
     states, plain = random_states("causal", side, extra)
-    got = POOLINGS[pooling](states, layer, skip_first)
-    want = torch.stack([by_hand(text, pooling, layer, skip_first) for text in plain]).float()
-    torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
+    actual = POOLINGS[pooling](states, layer, skip_first)
+    expected = torch.stack([by_hand(text, pooling, layer, skip_first) for text in plain]).float()
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_an_attention_sink_does_not_swallow_the_other_tokens():
@@ -81,9 +81,9 @@ def test_an_attention_sink_does_not_swallow_the_other_tokens():
     )
     bank = summarise(list(hidden.permute(2, 0, 1, 3)), mask)
     rows = [TextStates(bank[i], None, t.shape[1], False) for i, t in enumerate(plain)]
-    got = POOLINGS["mean"](HiddenStates(tuple(rows), "causal"), 2, True)
-    want = torch.stack([by_hand(text, "mean", 2, True) for text in plain]).float()
-    torch.testing.assert_close(got[1:], want[1:], atol=1e-5, rtol=1e-5)
+    actual = POOLINGS["mean"](HiddenStates(tuple(rows), "causal"), 2, True)
+    expected = torch.stack([by_hand(text, "mean", 2, True) for text in plain]).float()
+    torch.testing.assert_close(actual[1:], expected[1:], atol=1e-5, rtol=1e-5)
     assert states.attention == "causal"
 
 
@@ -129,8 +129,8 @@ def rows_by_hand(head, text: torch.Tensor, attention: str) -> torch.Tensor:
 def test_trainable_heads_equal_the_formula(attention, kind, side):
     states, plain = random_states(attention, side, extra=3)
     head = kind().new_head(WIDTH, LAYERS, size=HeadSize(latents=3, heads=4), seed=5)
-    want = torch.stack([head_by_hand(head, rows_by_hand(head, t, attention)) for t in plain])
-    torch.testing.assert_close(head(states), want, atol=1e-5, rtol=1e-5)
+    expected = torch.stack([head_by_hand(head, rows_by_hand(head, t, attention)) for t in plain])
+    torch.testing.assert_close(head(states), expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
