@@ -241,10 +241,6 @@ def most_changed_queries(
     ]
 
 
-def _similarities(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
-    return metrics.pair_items(corpus, vectors)
-
-
 def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Int64Array]:
     ranked, cosines = retrieval.search(retrieval.build_index(vectors), query_vectors, TOP_RANKS)
     scores = metrics.retrieval_scores(ranked, cosines, corpus.relevant)
@@ -278,7 +274,7 @@ def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
 
 
 _ITEMS: dict[str, Callable[[Task, Corpus, Vectors], Items]] = {
-    "STS": _similarities,
+    "STS": lambda task, corpus, vectors: metrics.pair_items(corpus, vectors),
     "Classification": _right,
     "Clustering": _clusters,
 }

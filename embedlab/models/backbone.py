@@ -17,7 +17,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
 from embedlab.models.head import TrainableHead
-from embedlab.models.pooling import POOLINGS, HeadSize
+from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import HiddenStates, TextStates, summarise
@@ -84,7 +84,7 @@ class Backbone:
         self.max_length = min(max_length, positions)
         self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
         self.cache = StateCache(10**9) if cache is None else cache
-        self.head_size = HeadSize()
+        self.head_size = DEFAULT_HEAD
         self.lock = FairLock()
         self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self.token_budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
@@ -143,9 +143,8 @@ class Backbone:
         self, design: Design, size: HeadSize | None = None, seed: int = 0
     ) -> TrainableHead:
         """An untrained head for a design on this backbone, by default of :attr:`head_size`."""
-        return POOLINGS[design.pooling].new_head(
-            self.hidden_size, self.num_layers, size=size or self.head_size, seed=seed
-        )
+        pooling, size = POOLINGS[design.pooling], size or self.head_size
+        return TrainableHead(pooling, self.hidden_size, self.num_layers, size=size, seed=seed)
 
     def install(self, design: Design, head: TrainableHead) -> None:
         """Make a trained head the one that a design uses on this backbone."""

@@ -13,6 +13,7 @@ from embedlab.analysis.tokens import (
     mask_proof,
     token_view,
 )
+from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable
 
 A, B = "w1 w2 w3 w4 w5", "w1 w2 w3 w4 w99"
@@ -175,7 +176,7 @@ def test_smollm2_shows_its_sink_and_its_spaces(smollm2):
 @pytest.mark.parametrize("kind", [LastLayerTrainable, MultiLayerTrainable])
 def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention):
     states = tiny.states(words(3, 9, 6), attention)
-    head = kind().new_head(32, 4, size=HeadSize(latents=1, heads=4), seed=2)
+    head = TrainableHead(kind(), 32, 4, size=HeadSize(latents=1, heads=4), seed=2)
     result = head_attention(head, states)
     for text in range(len(states)):
         one = head_attention(head, states.take([text]))
@@ -201,7 +202,7 @@ def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention)
 def test_what_head_attention_averages(tiny, batch, monkeypatch):
     monkeypatch.setattr("embedlab.models.head.ATTENTION_BATCH", batch)
     states = tiny.states(words(3, 9, 6, 2, 2), "causal")
-    head = MultiLayerTrainable().new_head(32, 4, size=HeadSize(latents=3, heads=4), seed=2)
+    head = TrainableHead(MultiLayerTrainable(), 32, 4, size=HeadSize(latents=3, heads=4), seed=2)
     result = head_attention(head, states)
     with torch.no_grad():
         weights = head.attention(*head.inputs(states)).numpy()  # (n, heads, r, L)
@@ -220,6 +221,6 @@ def test_what_head_attention_averages(tiny, batch, monkeypatch):
     [(LastLayerTrainable, 48, 4), (MultiLayerTrainable, 48, 4), (MultiLayerTrainable, 32, 6)],
 )
 def test_a_head_of_another_backbone_is_refused(tiny, kind, width, layers):
-    head = kind().new_head(width, layers)
+    head = TrainableHead(kind(), width, layers)
     with pytest.raises(EmbedLabError, match="made for a backbone of width"):
         head_attention(head, tiny.states(words(3), "causal"))
