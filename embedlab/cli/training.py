@@ -99,7 +99,7 @@ def _train(
         backbone, parsed, pairs, recipe, name=f"{backbone.name} + {out.name}", progress=progress
     )
     if checkpoints.resume(training, out):
-        say(f"going on after step {training.done} of {training.total}")
+        say(f"going on after step {training.steps_done} of {training.total}")
     _run(training, out, progress)
     if training.failed and not training.learned:
         raise EmbedLabError(training.failed)
@@ -110,7 +110,7 @@ def _train(
             say(line)
     if score:
         typer.echo(_scored(training, out, progress))
-    typer.echo(f"{out}: {parsed.name}, {training.done} steps")
+    typer.echo(f"{out}: {parsed.name}, {training.steps_done} steps")
 
 
 def _run(training: Training, out: Path, progress: Progress) -> None:
@@ -126,9 +126,9 @@ def _run(training: Training, out: Path, progress: Progress) -> None:
                 except EmbedLabError as error:  # the training itself is fine
                     say(str(error))
     except KeyboardInterrupt:
-        training.optimizer.zero_grad(set_to_none=True)
+        training.optimiser.discard_gradient()
         checkpoints.save_checkpoint(training, out)
-        say(f"stopped after step {training.done}; the same command goes on from there")
+        say(f"stopped after step {training.steps_done}; the same command goes on from there")
         raise
 
 
@@ -158,7 +158,7 @@ def _scored(training: Training, out: Path, progress: Progress) -> str:
     from embedlab.models import run_folder
 
     changes = evaluation.before_and_after(
-        training.base, training.result(), training.design, progress
+        training.untrained, training.result(), training.design, progress
     )
     run_folder.add_scores(out, evaluation.to_json(changes))
     return _change_table(changes)

@@ -131,7 +131,7 @@ class LiveRun:
         if not self.over or training is None or training.failed:
             return False
         saved_steps = model.run_info.steps if model else 0
-        return training.done < training.total or saved_steps != training.done
+        return training.steps_done < training.total or saved_steps != training.steps_done
 
     @property
     def seconds_left(self) -> float | None:

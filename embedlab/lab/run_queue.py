@@ -253,7 +253,7 @@ class RunQueue:
                 base, request.design, request.pairs, request.recipe, name=name, progress=report
             )
         training = run.training
-        run.held = len(training.held)
+        run.held = len(training.held_out_pairs)
         run.state = TRAINING
         late = ""
         for step in training.run(report):
@@ -267,7 +267,7 @@ class RunQueue:
         if run.model is not None and request.score and run.id in self._runs:
             messages.append(self._score(run, run.model, base, report))
         run.message = " ".join(filter(None, messages))
-        ended = training.done == training.total
+        ended = training.steps_done == training.total
         run.state = DONE if ended else FAILED if training.failed else STOPPED
         if not run.can_go_on:
             run.training = None  # it holds the optimiser and the states of a frozen backbone

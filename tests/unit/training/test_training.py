@@ -49,7 +49,7 @@ def tied():
 
 
 def weights(training: Training) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in training.parameters]
+    return [p.detach().clone() for p in training.optimiser.parameters]
 
 
 def assert_close(one, other, atol: float) -> None:
@@ -78,15 +78,16 @@ def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
     options = {"steps": 1, "batch": 4, "held_out": 0, "lora_dropout": 0.0, "clip": 0}
     training = Training(backbone, design, pairs, recipe(**options))
     seen: list[torch.Tensor] = []
-    training.optimizer.step = lambda: seen.extend(p.grad.clone() for p in training.parameters)
-    training.optimizer.zero_grad = lambda **_: None
+    optimiser = training.optimiser
+    optimiser.adamw.step = lambda: seen.extend(p.grad.clone() for p in optimiser.parameters)
+    optimiser.adamw.zero_grad = lambda **_: None
     (_, step) = list(training.run())
 
     other = Training(tiny_backbone(), design, pairs, recipe(**options))
     chosen = other.batch(0)
     sides = []
     for part in (pairs.anchors, pairs.positives):
-        batch = other.base.tokenizer(
+        batch = other.untrained.tokenizer(
             [f"{part[i]} </s>" for i in chosen], padding=True, return_tensors="pt"
         )
         hidden = other.adapter.base_model.model(
@@ -97,7 +98,7 @@ def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
     loss = F.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(4))
     loss.backward()
     assert step.loss == pytest.approx(float(loss.detach()), abs=1e-5)
-    assert_close(seen, [p.grad for p in other.parameters], 1e-5)
+    assert_close(seen, [p.grad for p in other.optimiser.parameters], 1e-5)
 
 
 @pytest.mark.parametrize("negatives", [False, True])
@@ -137,7 +138,7 @@ def test_resuming_is_exact(tmp_path, design, changes):
     save_checkpoint(first, tmp_path)
     second = Training(tied(), Design.parse(design), pair_set(), recipe(steps=6, **changes))
     # Two loads of one backbone have one key; two tiny random ones do not.
-    second.base.key = first.base.key
+    second.untrained.key = first.untrained.key
     assert resume(second, tmp_path)
     assert [s.number for s in second.history] == [0, 1, 2, 3, 4]
     list(second.run())
@@ -147,7 +148,7 @@ def test_resuming_is_exact(tmp_path, design, changes):
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     first = trained("causal/eos")
     save_checkpoint(first, tmp_path)
-    other = Training(first.base, first.design, pair_set(), recipe(lr=2e-2))
+    other = Training(first.untrained, first.design, pair_set(), recipe(lr=2e-2))
     with pytest.raises(EmbedLabError, match="recipe"):
         resume(other, tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(b"half a")
@@ -231,9 +232,9 @@ def test_m2_keeps_its_query_and_key_weights_but_for_weight_decay():
 def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights():
     training = trained("causal/eos")
     with torch.no_grad():
-        training.parameters[0].fill_(float("nan"))
-    good = [p.clone() for p in training.good]
-    training.done -= 1
+        training.optimiser.parameters[0].fill_(float("nan"))
+    good = [p.clone() for p in training.optimiser.last_finite]
+    training.steps_done -= 1
     list(training.run())
     assert "lower learning rate" in training.failed
     assert_close(weights(training), good, 0)
