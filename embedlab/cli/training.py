@@ -49,11 +49,11 @@ def train(
     held_out: Annotated[int | None, typer.Option(help="pairs to score and not to train on")] = None,
     seed: Annotated[int | None, typer.Option(help="of the weights and the order")] = None,
     both_directions: Annotated[
-        bool | None, typer.Option(help="positives also look for their anchors")
+        bool | None, typer.Option(help="positives also have to find their anchors")
     ] = None,
-    anchor: Annotated[str, typer.Option(help="a file's column; default: found by name")] = "",
+    anchor: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
     positive: Annotated[str, typer.Option(help="a file's column")] = "",
-    negative: Annotated[str, typer.Option(help="a file's column; default: found by name")] = "",
+    negative: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
     score: Annotated[bool, typer.Option(help="Score four small tasks before and after.")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
@@ -195,7 +195,7 @@ def export(
     push: Annotated[
         str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
     ] = "",
-    public: Annotated[bool, typer.Option("--public", help="Push it for everybody to see.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
 ) -> None:

@@ -1,4 +1,4 @@
-"""A training's folder: what was learned, what it was made from, and where it can go on.
+"""A training's folder: its weights, its information, and its checkpoint.
 
 ``run.json`` is written last, so a folder that has it is whole::
 
@@ -26,13 +26,13 @@ from embedlab.files import disk_errors, write_whole
 from embedlab.models.adapter import load_adapter, with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.models.pooling import HeadSize
 from embedlab.validation import validated
 
 RUN_FILE = "run.json"
 Dtype = Literal["float32", "bfloat16"]
 
-#: A run that somebody uploads may say anything: no number is larger than can be shown and added.
+#: An uploaded run may hold any number: none is larger than can be shown and added.
 _Whole = Annotated[int, Field(ge=-(10**18), le=10**18)]
 _Count = Annotated[int, Field(ge=0, le=10**18)]
 _Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
@@ -95,10 +95,10 @@ class TaskChange(_Part):
 
 
 class RunInfo(_Part):
-    """What ``run.json`` says: everything needed to train the run again.
+    """The content of ``run.json``: everything needed to train the run again.
 
     ``recipe`` holds plain values and is no :class:`embedlab.training.recipe.Recipe`: it may be of
-    an older version, and is shown, not run. ``failed`` is why the training ended early, if it did.
+    an older version, and is shown, not run. ``failed`` is the reason of an early end, or empty.
     """
 
     format: Literal[1]
@@ -145,7 +145,7 @@ def write_run_info(folder: Path, run_info: RunInfo) -> None:
 
 
 def read_run_info(folder: Path) -> RunInfo:
-    """What ``run.json`` says, checked.
+    """Read and check ``run.json``.
 
     Raises:
         EmbedLabError: it is missing, damaged, or of another format.
@@ -168,7 +168,7 @@ def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
         rows: one a task, with the keys of :class:`TaskChange`.
 
     Returns:
-        What ``run.json`` says now.
+        The new content of ``run.json``.
     """
     changes = tuple(TaskChange(**row) for row in rows)
     run_info = read_run_info(folder).model_copy(update={"before_after": changes})
@@ -193,12 +193,11 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
         trained = with_adapter(backbone, adapter, run_info.name)
     else:
         trained = backbone.sibling(run_info.name)
-    kind = POOLINGS[design.pooling]
-    if issubclass(kind, TrainableHead):
+    if design.trainable:
         try:
             if run_info.head is None:
                 raise ValueError("no size of the head")
-            head = kind(backbone.hidden_size, backbone.num_layers, size=run_info.head)
+            head = backbone.new_head(design, run_info.head)
             head.load_state_dict(load_file(folder / "head.safetensors"))
         except (OSError, ValueError, SafetensorError, RuntimeError) as error:
             raise EmbedLabError(

@@ -35,7 +35,7 @@ PACKAGES = ("torch", "transformers", "peft")
 
 
 def run_info(training: Training, backbone_id: str) -> RunInfo:
-    """What ``run.json`` says of a training."""
+    """The content of ``run.json`` for a training."""
     base, design, recipe = training.untrained, training.design, training.recipe
     return RunInfo(
         format=1,
@@ -66,7 +66,7 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
     """Write what was learned into a folder that holds no finished run yet.
 
     Returns:
-        What ``run.json`` says.
+        The content of ``run.json``.
 
     Raises:
         EmbedLabError: a run is there already, the disk is full or the folder cannot be written.
@@ -90,7 +90,7 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
 
 
 def save_checkpoint(training: Training, folder: Path) -> None:
-    """Everything needed to go on exactly where the training is: one file, replaced as a whole.
+    """Write everything that a training needs to go on exactly: one file, replaced as a whole.
 
     Raises:
         EmbedLabError: the disk is full or the folder cannot be written.
@@ -114,7 +114,7 @@ def save_checkpoint(training: Training, folder: Path) -> None:
 
 
 def resume(training: Training, folder: Path) -> bool:
-    """Bring a fresh training to its last checkpoint; False where there is none.
+    """Restore the last checkpoint into a new training; False where there is none.
 
     Raises:
         EmbedLabError: the checkpoint belongs to another design, recipe, backbone or data, or is
@@ -163,7 +163,7 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """A finished training needs none."""
+    """Remove it: a finished training needs none."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

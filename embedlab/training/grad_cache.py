@@ -13,7 +13,7 @@ from torch import Tensor
 
 from embedlab.training.passes import Pooler, PromptedText
 
-#: Full passes whose activations stay in memory at most, whatever the recipe says.
+#: The most full passes whose activations stay in memory, also where the recipe allows more.
 PASSES_IN_MEMORY = 4
 
 
@@ -39,7 +39,7 @@ def backward(
     encoded = pooler.encode(texts)
     parts = pooler.parts(encoded)
     tokens = sum(len(e.ids) for e in encoded)
-    # A larger batch is run a second time, with a graph, rather than kept.
+    # A larger batch runs a second time, with a graph, instead of staying in memory.
     most = min(pooler.recipe.keep_tokens, PASSES_IN_MEMORY * pooler.backbone.token_budget)
     in_memory = tokens <= most
 

@@ -1,4 +1,4 @@
-"""What a training has done so far: its steps, the time left, and whether something looks wrong."""
+"""The steps of a training so far, the time left, and a warning where it overfits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AdamW for what a training changes, with a way back from a loss that is not finite."""
+"""AdamW over LoRA and head, which undoes an update after which the loss is not finite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from embedlab.models.pooling import TrainableHead
+from embedlab.models.head import TrainableHead
 from embedlab.training.recipe import Recipe
 
 
@@ -35,7 +35,7 @@ class Optimiser:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the moments: those of one loss say nothing about another."""
+        """Forget the moments: those of one loss are of no use for another."""
         groups = [{"params": tensors, "lr": rate} for tensors, rate in self._groups]
         decay = self.recipe.weight_decay
         self.adamw = torch.optim.AdamW(groups, weight_decay=decay, fused=True)
@@ -52,11 +52,11 @@ class Optimiser:
         return float(self.adamw.param_groups[0]["lr"])
 
     def update(self, loss: float) -> bool:
-        """Change the weights by their gradient, and drop it.
+        """Change the weights by their gradient, and drop the gradient.
 
         Returns:
-            False where the loss or the gradient is not finite. Then the weights go back to the last
-            with which they were: the update since is what broke them.
+            False where the loss or the gradient is not finite. Then the weights go back to
+            :attr:`last_finite`, since the update after those is the cause.
         """
         with_gradient = [p for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(with_gradient, self.recipe.clip or math.inf)
@@ -70,7 +70,7 @@ class Optimiser:
         return finite
 
     def discard_gradient(self) -> None:
-        """Of a step that was not finished, too."""
+        """Drop it, as after a step that was stopped."""
         self.adamw.zero_grad(set_to_none=True)
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
 """A short contrastive training of a design: LoRA, a head, or both.
 
-The loop is our own and not a library's trainer, because a live training has to yield after every
-step, let other people's queries run between micro-batches, stop at once and keep what was learned;
+No library's trainer runs the loop, because a live training has to yield after every step, let
+other users' queries run between micro-batches, and stop at once without losing what was learned;
 peft does LoRA, torch the optimiser.
 """
 
@@ -22,7 +22,7 @@ from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.adapter import with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, TrainableHead
+from embedlab.models.head import TrainableHead
 from embedlab.progress import Progress, no_progress
 from embedlab.training import grad_cache, mntp
 from embedlab.training.history import Step
@@ -40,8 +40,8 @@ class Training:
     """One training, a step at a time: MNTP first where the recipe has it, then contrastive.
 
     ``untrained`` is the backbone as it was given, ``adapted`` the one whose adapter is trained (the
-    same where the head alone is); ``steps_done`` counts through both phases, and ``failed`` says
-    why the training ended early, if it did.
+    same where the head alone is); ``steps_done`` counts through both phases, and ``failed`` is
+    the reason why the training ended early, or empty.
 
     Args:
         backbone: an untrained backbone; it is not changed, and others may go on using it.
@@ -74,7 +74,7 @@ class Training:
             )
         if backbone.adapter is not None:
             raise EmbedLabError(
-                f"{backbone.name} is trained already; start from what it came from."
+                f"{backbone.name} is trained already; choose the untrained backbone."
             )
         self.untrained, self.design, self.recipe, self.pairs = backbone, design, recipe, pairs
         self.name = name
@@ -98,11 +98,10 @@ class Training:
             self._fill_cache(progress)
 
     def _new_head(self) -> TrainableHead | None:
-        kind, backbone = POOLINGS[self.design.pooling], self.untrained
-        if not issubclass(kind, TrainableHead):
+        if not self.design.trainable:
             return None
-        sizes = (backbone.hidden_size, backbone.num_layers)
-        return kind(*sizes, size=backbone.head_size, seed=self.recipe.seed).to(backbone.device)
+        head = self.untrained.new_head(self.design, seed=self.recipe.seed)
+        return head.to(self.untrained.device)
 
     def _fill_cache(self, progress: Progress) -> None:
         """A frozen backbone's states, computed before the first step rather than within it.
@@ -148,7 +147,7 @@ class Training:
         that is not finished changes nothing. Calling this again goes on.
 
         A loss or gradient that is not finite ends the training: the weights go back to the last
-        that gave a finite loss, and :attr:`failed` says what happened.
+        that gave a finite loss, and :attr:`failed` has the reason.
         """
         try:
             if not self.history:
@@ -219,7 +218,7 @@ class Training:
         anchors: list[PromptedText] = [(pairs.anchors[i], True) for i in chosen]
         positives: list[PromptedText] = [(pairs.positives[i], False) for i in chosen]
         negatives: list[PromptedText] = [(hard[i], False) for i in chosen if hard]
-        # A text that stands in the batch twice goes through the backbone once.
+        # A text that is in the batch twice goes through the backbone once.
         texts = list(dict.fromkeys(anchors + positives + negatives))
         row_of = {text: row for row, text in enumerate(texts)}
 

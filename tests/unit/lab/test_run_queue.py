@@ -65,12 +65,12 @@ def test_one_trains_and_the_others_see_their_place(live):
     first = live.submit(request(steps=2000))
     until(lambda: len(first.history) > 1)
     second, third = live.submit(request()), live.submit(request())
-    assert (live.place(first), live.place(second), live.place(third)) == (0, 1, 2)
+    assert [live.queue_position(run) for run in (first, second, third)] == [0, 1, 2]
     with pytest.raises(EmbedLabError, match="2 trainings are waiting"):
         live.submit(request())
     live.stop(second.id)
     assert second.state == STOPPED
-    assert live.place(third) == 1
+    assert live.queue_position(third) == 1
     live.stop(first.id)
     until(lambda: third.over)
     assert first.state == STOPPED
@@ -231,8 +231,8 @@ def test_folders_of_killed_processes_are_swept(live, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    left = tmp_path / f"{run_queue.FOLDERS}{process.pid}-left"
-    alive = tmp_path / f"{run_queue.FOLDERS}{os.getppid()}-alive"
+    left = tmp_path / f"{run_queue.FOLDER_PREFIX}{process.pid}-left"
+    alive = tmp_path / f"{run_queue.FOLDER_PREFIX}{os.getppid()}-alive"
     for folder in (left, alive):
         folder.mkdir()
     run = live.submit(request(steps=1))
