@@ -77,10 +77,6 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
     assert study_from(cut).digest == study_from(PLAIN | HEADS).digest
 
 
-def test_folders_of_earlier_versions_go_on():
-    assert load_study("minutes").digest == "59c05732739976a4"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
