@@ -151,7 +151,10 @@ def read_run_info(folder: Path) -> RunInfo:
         EmbedLabError: it is missing, damaged, or of another format.
     """
     try:
-        return validated(RunInfo, json.loads((folder / RUN_FILE).read_text(encoding="utf-8")))
+        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        run_info = validated(RunInfo, content)
+        run_info.model_dump_json()  # refuses what could not be written again: half a character
+        return run_info
     except (OSError, ValueError, RecursionError) as error:
         reason = f" ({str(error).rstrip('.')})" if isinstance(error, EmbedLabError) else ""
         raise EmbedLabError(

@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from support.models import tiny_backbone, words
 from support.pairs import TEXTS, pair_set, recipe
+from support.runs import run_info
 from torch.nn import functional as F
 
 from embedlab import Design, embed
@@ -25,7 +26,7 @@ from embedlab.models.adapter import (
     twin,
     with_adapter,
 )
-from embedlab.models.run_folder import load_run
+from embedlab.models.run_folder import RUN_FILE, load_run, read_run_info
 from embedlab.training.checkpoints import CHECKPOINT, resume, save_checkpoint, save_run
 from embedlab.training.lora import add_lora
 from embedlab.training.passes import Packer
@@ -187,6 +188,37 @@ def test_lora_on_some_layers_loads_as_such(tmp_path):
     loaded = load_adapter(backbone, tmp_path / "adapter")
     assert adapter_digest(loaded) == adapter_digest(adapter)
     assert len(adapter_weights(loaded)) == 2 * 2 * len(LORA_TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format": 2}, "format is 2"),
+        ({"more": 1}, "unknown key 'more'"),
+        ({"name": "half a \ud83d"}, "no run of EmbedLab"),
+        ({"seconds": float("nan")}, "seconds is nan"),
+        ({"steps": 10**19}, "steps is 10000000000000000000"),
+        ({"head": {"latents": 0}}, "not a head size"),
+        ({"design": "causal/nose"}, "'nose' is not a known pooling"),
+        ({"before_after": [{"task": "STS"}]}, r"before_after\[0\]: 'measure' is missing"),
+    ],
+)
+def test_a_damaged_run_file_is_refused_with_a_reason(tmp_path, change, reason):
+    values = run_info(tiny_backbone(), Design.parse("causal/eos")).model_dump(mode="json")
+    (tmp_path / RUN_FILE).write_text(json.dumps(values))
+    assert read_run_info(tmp_path).steps == 40
+    (tmp_path / RUN_FILE).write_text(json.dumps(values | change))
+    with pytest.raises(EmbedLabError, match=reason):
+        read_run_info(tmp_path)
+
+
+def test_a_run_file_of_an_earlier_version_is_read(tmp_path):
+    values = run_info(tiny_backbone(), Design.parse("M3")).model_dump(mode="json")
+    values |= {"mode": "top_layers", "recipe": {"mode": "top_layers", "top_layers": 6}}
+    for key in ("before_after", "failed", "seconds"):
+        del values[key]
+    (tmp_path / RUN_FILE).write_text(json.dumps(values))
+    assert read_run_info(tmp_path).recipe["top_layers"] == 6
 
 
 def test_a_run_for_another_backbone_is_refused(tmp_path):
