@@ -113,7 +113,7 @@ class Pooler:
 
 
 #: Largest relative difference between a text's states packed and padded.
-TOLERANCE = 1e-3
+PACKING_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,7 +258,7 @@ class Packer:
                     return False
                 states.append([layout.unpack(h) * layout.real[..., None] for h in hidden])
         return all(
-            float((one - other).float().norm() / one.float().norm()) < TOLERANCE
+            float((one - other).float().norm() / one.float().norm()) < PACKING_TOLERANCE
             for one, other in zip(*states, strict=True)
         )
 
