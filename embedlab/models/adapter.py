@@ -41,13 +41,13 @@ class AdapterConfig(BaseModel):
     @field_validator("target_modules")
     @classmethod
     def _are_ours(cls, targets: str | list[str]) -> str | list[str]:
-        # peft matches names with the pattern, so a stranger's could take for ever.
-        known = (
+        # peft matches names with this pattern, and matching a hostile one could take for ever.
+        accepted = (
             _LAYER_PATTERN.fullmatch(targets)
             if isinstance(targets, str)
             else set(targets) <= set(LORA_TARGETS)
         )
-        if not known:
+        if not accepted:
             raise ValueError("the targets are not those of a training here")
         return targets
 
@@ -74,7 +74,7 @@ def lora_on_twin(backbone: Backbone, **config: Any) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    # peft asks transformers for a property by its old name, and nobody here can change that.
+    # peft reads a property of transformers by its old name.
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     return get_peft_model(twin(backbone.model), LoraConfig(**config))
 
@@ -139,6 +139,6 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is damaged, or says what no training here does.
+        ValueError: it is damaged, or is not of a training here.
     """
     return AdapterConfig.model_validate_json((folder / "adapter_config.json").read_bytes())

@@ -272,7 +272,7 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     for step in training.run(setup.progress):
         if step.number and step.number % recipe.evaluate_every == 0:
             checkpoints.save_checkpoint(training, work)
-    if training.done < training.total and not training.failed:
+    if training.steps_done < training.total and not training.failed:
         raise Cancelled
     return training
 

@@ -77,10 +77,6 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
     assert study_from(cut).digest == study_from(PLAIN | HEADS).digest
 
 
-def test_folders_of_earlier_versions_go_on():
-    assert load_study("minutes").digest == "59c05732739976a4"
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -105,7 +101,7 @@ def test_folders_of_earlier_versions_go_on():
         ({"alpha": 2}, "alpha is 2; it must be less than 1"),
         ({"yardsticks": ["bert"]}, r"yardsticks\[0\] is 'bert'; use 'minilm'"),
         ({"training": {"steps": 3}}, "training: 'data' is missing"),
-        ({"training": {"data": "stsb-train", "step": 3}}, "'step' is no part of a recipe"),
+        ({"training": {"data": "stsb-train", "step": 3}}, "unknown key 'step'"),
         ({"training": {"data": "stsb-train", "steps": "three"}}, "steps is 'three'"),
         ({"training": {"data": "stsb-train", "steps": 3.5}}, "steps is 3.5"),
         ({"training": "stsb-train"}, "key: value"),

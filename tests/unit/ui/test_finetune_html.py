@@ -1,4 +1,4 @@
-"""What the Fine-tune tab says of a training and of its scores."""
+"""The status of a training and its scores, as HTML."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_forecast_says_when_pairs_repeat() -> None:
     assert "every pair" not in forecast(Recipe(steps=1), 32, "about 1 min", Limits())
 
 
-def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
+def test_the_status_of_a_training() -> None:
     run = LiveRun("run:x", request(), Path("nowhere"), total=40)
     assert "2 trainings before it" in status(take_snapshot(run, 2), Limits())
     run.state, run.history = TRAINING, (Step(10, "contrastive", 1.0, 1e-4, 50, 2.0),)
@@ -52,7 +52,7 @@ def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
     assert "&lt;i&gt;over" in words and "Nothing was learned" in words
 
 
-def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
+def test_scores_have_their_intervals_and_a_verdict() -> None:
     def row(title: str, separable: bool) -> dict[str, object]:
         return {
             "task": title,
@@ -78,12 +78,12 @@ def test_a_failed_import_leaves_nothing(tmp_path: Path) -> None:
     runs = RunQueue(lambda *_: None, Limits())
     folders = []
 
-    def bring(saved: Path) -> None:
+    def install(saved: Path) -> None:
         saved.mkdir(parents=True)
         folders.append(saved)
         raise EmbedLabError("It does not fit.")
 
     with pytest.raises(EmbedLabError, match="does not fit"):
-        runs.adopt(request(), bring)
+        runs.adopt(request(), install)
     assert not folders[0].parent.exists()
     runs.close()
