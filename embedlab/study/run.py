@@ -119,6 +119,7 @@ def run(
         study.backbone, device, dtype, cache=StateCache(CACHE_BYTES), progress=progress
     )
     facts = _run_facts(study, backbone, pairs, command)
+    # Refuses other texts or pairs than before: the cells on disk would not be comparable.
     results.begin(tasks, facts)
     setup = _Setup(study, results, backbone, pairs, facts, progress)
     _fill_cache(setup)

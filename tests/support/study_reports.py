@@ -48,16 +48,16 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
     results.begin(tasks, facts)
     gold = rng.normal(size=20)
     for number, cell in enumerate(study.cells):
-        found: dict[str, Any] = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
-        found |= {"study": study.digest, "status": "done", "seconds": 1.5}
+        values: dict[str, Any] = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
+        values |= {"study": study.digest, "status": "done", "seconds": 1.5}
         if cell.kind == "trained":
-            found["history"] = [[0, "contrastive", None, 0.0, 0.5]]
-            found["history"] += [[i, "contrastive", 1.0 / i, 1e-4, None] for i in (1, 2, 3)]
+            values["history"] = [[0, "contrastive", None, 0.0, 0.5]]
+            values["history"] += [[i, "contrastive", 1.0 / i, 1e-4, None] for i in (1, 2, 3)]
         signal = 3.0 * (cell.kind == "trained") * (cell.label != "causal/eos")
-        found["tasks"] = [_entry(measure, id_, signal, gold, rng) for _, id_, measure in TASKS]
+        values["tasks"] = [_entry(measure, id_, signal, gold, rng) for _, id_, measure in TASKS]
         if number == len(study.cells) - 1:
-            found |= {"status": "failed", "error": "The memory did not suffice."}
-        results.save(CellResult.model_validate(found))
+            values |= {"status": "failed", "error": "The memory did not suffice."}
+        results.save(CellResult.model_validate(values))
     return folder
 
 

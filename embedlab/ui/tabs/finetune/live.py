@@ -135,7 +135,7 @@ class LivePanel:
         for run_id in run_ids if isinstance(run_ids, list) else []:
             with suppress(EmbedLabError):
                 run = self.lab.runs.get(str(run_id))
-                runs.append(take_snapshot(run, self.lab.runs.place(run)))
+                runs.append(take_snapshot(run, self.lab.runs.queue_position(run)))
         return runs
 
     def chosen(self, values: Values) -> RunSnapshot | None:
