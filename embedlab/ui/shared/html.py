@@ -117,6 +117,12 @@ def status_line(corpus: Corpus, names: tuple[str, str]) -> str:
     )
 
 
+def not_shown(reason: str, shown: str) -> str:
+    """Why the choice is not on the screen, and the status line of what still is."""
+    still = f'<p class="muted">The screen still shows:</p>{shown}' if shown else ""
+    return f"<p>{escape(reason)}</p>{still}"
+
+
 def score_table(
     rows: Sequence[tuple[str, float | None, float | None]],
     caption: str,
