@@ -13,6 +13,7 @@ check:
 	ruff check
 	ruff format --check
 	mypy
+	python -m pytest -q tests/unit/ui/test_scripts.py
 
 test:
 	python -m pytest

@@ -90,7 +90,7 @@ def _train(
 
     parsed = Design.parse(design)
     recipe.check(parsed)
-    if (out / run_folder.FACTS).exists():
+    if (out / run_folder.RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
     pairs = _pairs(data, columns, progress)
     say(describe(pairs))
@@ -160,7 +160,7 @@ def _scored(training: Training, out: Path, progress: Progress) -> str:
     changes = evaluation.before_and_after(
         training.base, training.result(), training.design, progress
     )
-    run_folder.add_facts(out, before_after=evaluation.to_json(changes))
+    run_folder.add_scores(out, evaluation.to_json(changes))
     return _change_table(changes)
 
 
@@ -205,7 +205,7 @@ def export(
 
     if kind not in away.EXPORT_KINDS:
         raise EmbedLabError(f"{kind[:60]!r} is no format; use {', '.join(away.EXPORT_KINDS)}.")
-    about = run_folder.read_facts(run)
+    run_info = run_folder.read_run_info(run)
     token = os.environ.get("HF_TOKEN", "")
     if push and not token:
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
@@ -213,8 +213,8 @@ def export(
         backbone = load_backbone(run, device, dtype, progress=progress)
         path, check = away.export_model(
             backbone,
-            run_folder.design_of(about),
-            about,
+            run_info.trained_design,
+            run_info,
             run,
             out or run.resolve().parent,
             kind,

@@ -54,7 +54,7 @@ def load_backbone(
     """
     _quiet_transformers()
     name = str(name_or_path)
-    if (Path(name) / run_folder.FACTS).is_file():
+    if (Path(name) / run_folder.RUN_FILE).is_file():
         return _trained(Path(name), device, dtype, max_length, cache, progress)
     where = _device(device)
     precision = _dtype(dtype, where)
@@ -99,13 +99,12 @@ def _trained(
     progress: Progress,
 ) -> Backbone:
     """What ``embedlab train`` left in a folder, on the backbone that it names."""
-    of = run_folder.read_facts(folder)["backbone"]
-    base_id, longest = of["id"], max_length or of.get("max_length")
-    if (Path(base_id) / run_folder.FACTS).is_file():
+    of = run_folder.read_run_info(folder).backbone
+    base_id, longest = of.id, max_length or of.max_length
+    if (Path(base_id) / run_folder.RUN_FILE).is_file():
         raise EmbedLabError(f"The run in {folder.name!r} names another run as its backbone.")
     base = load_backbone(base_id, device, dtype, max_length=longest, cache=cache, progress=progress)
-    trained, _ = run_folder.load_run(folder, base)
-    return trained
+    return run_folder.load_run(folder, base)
 
 
 def _quiet_transformers() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from embedlab.errors import EmbedLabError
-from embedlab.models.adapter import LORA_TARGETS, _on_twin
+from embedlab.models.adapter import LORA_TARGETS, lora_on_twin
 from embedlab.models.backbone import Backbone
 from embedlab.training.recipe import Recipe
 
@@ -20,17 +20,15 @@ def add_lora(backbone: Backbone, recipe: Recipe) -> Any:
     Raises:
         EmbedLabError: the architecture has none of the linear maps that carry LoRA.
     """
-    from peft import LoraConfig
-
-    config = LoraConfig(
-        r=recipe.lora_rank,
-        lora_alpha=recipe.lora_alpha,
-        lora_dropout=recipe.lora_dropout,
-        target_modules=list(LORA_TARGETS),
-    )
     with seeded(backbone, recipe.seed):
         try:
-            return _on_twin(backbone, config)
+            return lora_on_twin(
+                backbone,
+                r=recipe.lora_rank,
+                lora_alpha=recipe.lora_alpha,
+                lora_dropout=recipe.lora_dropout,
+                target_modules=list(LORA_TARGETS),
+            )
         except ValueError as error:
             raise EmbedLabError(
                 f"{backbone.name} ({backbone.config.model_type}) has none of the linear maps that "

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from embedlab.analysis.evaluation import to_json
 from embedlab.data.training_sets import load_pairs
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
@@ -97,10 +96,12 @@ def _followed(lab: Lab, run: LiveRun) -> Iterator[dict[str, Any]]:
                 last = message
                 yield message
             time.sleep(POLL_SECONDS)
-    except GeneratorExit:  # nobody listens any more
+    except GeneratorExit:  # the client has gone
         lab.runs.stop(run.id)
         raise
-    yield _message(lab, run) | {"before_after": to_json(run.changes)}
+    yield _message(lab, run) | {
+        "before_after": [row.model_dump(mode="json") for row in run.changes]
+    }
 
 
 def _message(lab: Lab, run: LiveRun) -> dict[str, Any]:

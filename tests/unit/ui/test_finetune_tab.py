@@ -8,12 +8,13 @@ import gradio as gr
 import pytest
 from support.models import tiny_backbone
 from support.pairs import pair_set
+from support.runs import run_info
 
 from embedlab import Backbone
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
-from embedlab.lab.run import DONE, SCORING, TRAINING, LiveRun, Request
+from embedlab.lab.run import DONE, SCORING, TRAINING, LiveRun, Request, SavedModel
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.training.history import Step
@@ -77,6 +78,8 @@ def test_the_plan_of_a_training(form: FinetuneForm) -> None:
     assert "causal/eos" in updates[form.what]
     assert not updates[form.numbers["head_lr"]]["visible"]
     assert set(updates) <= set(form.outputs)
+    hidden = filled(form) | {form.shown_for: None}
+    assert set(form._plan_if_shown(hidden, no_progress)) == {form.note}
 
 
 @pytest.mark.parametrize(
@@ -103,53 +106,59 @@ def live_run(tmp_path: Path) -> LiveRun:
     return LiveRun("run:1", request, tmp_path, state=TRAINING, total=40)
 
 
+def saved_model(folder: Path) -> SavedModel:
+    backbone = tiny_backbone()
+    info = run_info(backbone, Design())
+    return SavedModel(version=1, folder=folder, backbone=backbone, run_info=info)
+
+
 def step(number: int) -> Step:
     return Step(number, "contrastive", 1.0, 1e-4, 50, 2.0)
 
 
-def looked(panel: LivePanel, values: Updates) -> Updates:
-    """The updates of a look; ``values`` then hold what the panel shows."""
-    updates = panel._look(values, no_progress)
+def refreshed(panel: LivePanel, values: Updates) -> Updates:
+    """The updates of a refresh; ``values`` then hold what the panel shows."""
+    updates = panel._refresh(values, no_progress)
     values[panel.screen] = updates[panel.screen]
     return updates
 
 
-def test_a_look_sends_only_what_changed(tab: FinetuneTab, tmp_path: Path) -> None:
+def test_a_refresh_sends_only_what_changed(tab: FinetuneTab, tmp_path: Path) -> None:
     panel, run = tab.live, live_run(tmp_path)
     values = {panel.run_ids: [run.id, "run:gone"], panel.run: None, panel.screen: None}
     values[panel.screen] = panel.screen.value
     always = {panel.screen, panel.timer}
     tab.live.lab.runs._runs[run.id] = run
 
-    updates = looked(panel, values)
+    updates = refreshed(panel, values)
     assert updates[panel.timer].active
     assert updates[panel.run]["choices"] == [("first · causal/eos", "run:1")]
     assert updates[panel.stop]["value"] == STOP_TRAINING and updates[panel.stop]["visible"]
     assert not updates[panel.curves]["visible"]
     assert panel.results in updates
-    assert set(looked(panel, values)) == always
+    assert set(refreshed(panel, values)) == always
 
     run.history = (step(0), step(1))
-    updates = looked(panel, values)
+    updates = refreshed(panel, values)
     assert set(updates) > {panel.loss, panel.rate, panel.speed, panel.status}
     assert updates[panel.curves]["visible"] and panel.results not in updates
     assert updates[panel.loss]["csv"].splitlines()[2] == "0,contrastive,1,0.0001,50,2,"
 
     run.state = SCORING
-    assert looked(panel, values)[panel.stop]["value"] == STOP_SCORING
+    assert refreshed(panel, values)[panel.stop]["value"] == STOP_SCORING
 
-    run.state, run.backbone, run.version = DONE, tiny_backbone(), 1
-    updates = looked(panel, values)
+    run.state, run.model = DONE, saved_model(tmp_path)
+    updates = refreshed(panel, values)
     assert not updates[panel.timer].active and not updates[panel.stop]["visible"]
     assert panel.loss not in updates and panel.results in updates
     for model in (panel.sidebar.a.model, panel.sidebar.b.model):
         assert (run.backbone.name, run.id) in updates[model]["choices"]
 
     del tab.live.lab.runs._runs[run.id]
-    updates = looked(panel, values)
+    updates = refreshed(panel, values)
     assert "No training yet" in updates[panel.status]
     assert updates[panel.run]["choices"] == [] and not updates[panel.sidebar.a.model]["visible"]
-    assert set(looked(panel, values)) == always
+    assert set(refreshed(panel, values)) == always
 
 
 def test_the_sidebar_is_set_to_compare(tab: FinetuneTab, tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.check import Check
 from embedlab.export.export_model import EXPORT_KINDS, export_model
 from embedlab.export.hub import push_archive
-from embedlab.lab.run import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
+from embedlab.ui.tabs.finetune.html import export_verdict
 from embedlab.ui.tabs.finetune.live import LivePanel
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
 
 class ExportPanel:
@@ -80,7 +81,7 @@ class ExportPanel:
             lambda: ("", gr.update(visible=False)), None, [self.check, self.download], **at_once
         )
 
-    def show(self, run: LiveRun | None) -> Updates:
+    def show(self, run: RunSnapshot | None) -> Updates:
         """The panel for a training, without the download of an earlier state of it."""
         return {
             self.group: gr.update(visible=run is not None and run.backbone is not None),
@@ -93,7 +94,7 @@ class ExportPanel:
         archive, check = self._export(values, report)
         label = f"Download {archive.name} ({archive.stat().st_size / 10**6:,.0f} MB)"
         return {
-            self.check: _verdict(check),
+            self.check: export_verdict(check),
             self.download: gr.update(value=str(archive), label=label, visible=True),
         }
 
@@ -107,27 +108,19 @@ class ExportPanel:
         report(0, 0, "uploading")
         address = push_archive(archive, repository, token, bool(values[self.private]))
         return {
-            self.check: _verdict(check),
+            self.check: export_verdict(check),
             self.address: html.note([f"Uploaded to {address}."]),
         }
 
     def _export(self, values: Values, report: Progress) -> tuple[Path, Check]:
         run = self.lab.runs.get(values[self.live.run] or "")
+        model = self.lab.runs.model(run.id)
         return export_model(
-            self.lab.runs.backbone(run.id),
+            model.backbone,
             run.request.design,
-            run.about,
-            run.saved,
+            model.run_info,
+            model.folder,
             run.folder / "exports",
             str(values[self.kind]),
             report,
         )
-
-
-def _verdict(check: Check) -> str:
-    return (
-        f'<p class="verdict holds"><strong>✓</strong> Loaded in a fresh process and compared over '
-        f"{check.n} texts: the largest difference of a coordinate is "
-        f'<span class="num">{check.largest_difference:.1e}</span>, allowed '
-        f'<span class="num">{check.tolerance:.0e}</span>.</p>'
-    )

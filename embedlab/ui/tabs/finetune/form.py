@@ -18,7 +18,7 @@ from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_f
 from embedlab.ui.shared import html
 from embedlab.ui.shared.parse import string
 from embedlab.ui.shared.session import Updates, Values
-from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
+from embedlab.ui.shared.view import LANE, PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import duration, forecast
 from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
 
@@ -71,6 +71,8 @@ class FinetuneForm:
             with gr.Column(scale=1, min_width=300):
                 self._build_how(recipe)
         self._build_more(recipe)
+        #: The sidebar's models and designs for which the tab was shown last.
+        self.shown_for = gr.State(None)
         self.note = html.block("train-plan")
         self.start = gr.Button("Start training", variant="primary", elem_id="train-start")
         #: The recipe's values, by their names there.
@@ -164,7 +166,7 @@ class FinetuneForm:
         self.preset.input(
             self.sessions.handler(self._apply_preset, "preset"),
             {self.preset},
-            [*self.settings.values()],
+            list(self.settings.values()),
             **at_once,
         )
         self.data.change(
@@ -187,12 +189,26 @@ class FinetuneForm:
             **planning,
         )
         self.own.upload.was_read.success(plan, self.inputs, self.outputs, **planning)
+        self.shown_for.change(
+            self.sessions.handler(self._plan_if_shown, "plan"),
+            self.inputs | {self.shown_for},
+            self.outputs,
+            **planning,
+        )
         self.own.upload.use.click(
             self.sessions.handler(self._use_own_pairs, "pairs"),
             self.inputs | self.own.upload.inputs,
             [self.own.pairs, *self.outputs],
             **PRIVATE,
         )
+
+    def show(self, pair: Pair) -> Updates:
+        """Start a new plan if the sidebar has changed.
+
+        The plan is an event of its own, which reads the form after the tab is shown: the visitor
+        may have changed the form meanwhile.
+        """
+        return {self.shown_for: (pair.backbone_ids, pair.designs)}
 
     def request(self, values: Values, report: Progress) -> Request:
         """The training that the form describes, checked.
@@ -235,6 +251,10 @@ class FinetuneForm:
         except EmbedLabError as error:
             updates[self.note] = html.note([str(error)])
         return updates
+
+    def _plan_if_shown(self, values: Values, report: Progress) -> Updates:
+        # The browser takes a state's first value for a change, also while another tab is open.
+        return self.plan(values, report) if values[self.shown_for] else {self.note: gr.skip()}
 
     def _use_own_pairs(self, values: Values, report: Progress) -> Updates:
         pairs = {self.own.pairs: self.own.read(values, report)}

@@ -1,42 +1,41 @@
-"""A training as it happens: its state and its curves, stopping it and going on."""
+"""A training as it happens: its state and its curves, stopping it and going on, and imports."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import gradio as gr
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.import_run import import_adapter
-from embedlab.lab.run import SCORING, LiveRun, Request
-from embedlab.models.backbone import Backbone
+from embedlab.lab.run import SCORING
 from embedlab.progress import Progress
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
-from embedlab.training.history import Step
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import STATE_SECONDS, Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.form import FinetuneForm
 from embedlab.ui.tabs.finetune.html import status
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot, Screen, take_snapshot
 
-#: Seconds between two looks at a training.
+#: Seconds between two updates of what is shown of a training.
 POLL_SECONDS = 1.0
 STOP_TRAINING, STOP_SCORING = "Stop, and keep what was learned", "Stop scoring"
-EMPTY = "No training yet: choose a design and pairs above, and press 'Start training'."
-#: The fields of a step, in their order.
-HEADER = ("step", "phase", "loss", "learning rate", "tokens", "seconds", "held-out MRR")
+NO_TRAINING = "No training yet: choose a design and pairs above, and press 'Start training'."
+#: Names of the fields of a step, in their order.
+CSV_HEADER = ("step", "phase", "loss", "learning rate", "tokens", "seconds", "held-out MRR")
 
 
 class Trainings:
-    """What a browser remembers of its trainings, and the timer that asks how they are.
+    """What a browser remembers of its trainings, and the timer that updates what it shows.
 
-    ``run_ids`` are theirs, so that a reload finds them again. Nobody else knows such an id, and the
-    training itself is on the server. To be made outside of the tabs: the browser does not have
-    what is inside a tab before the tab is opened.
+    The browser stores ``run_ids``, so that a reload finds the trainings on the server again. An id
+    cannot be guessed. To be made outside of the tabs: a component in a tab does not exist in the
+    browser before the tab is opened.
 
     Args:
         blocks: the page; when it loads, the trainings of this browser are looked up.
@@ -49,48 +48,6 @@ class Trainings:
         self.timer = gr.Timer(POLL_SECONDS, active=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunSnapshot:
-    """A run at one moment."""
-
-    id: str
-    request: Request
-    state: str
-    message: str
-    progress: tuple[int, int, str]
-    history: tuple[Step, ...]
-    total: int
-    held: int
-    backbone: Backbone | None
-    version: int
-    scored: bool
-    over: bool
-    can_go_on: bool
-    seconds_left: float | None
-    queue_position: int
-
-
-def snapshot(run: LiveRun, queue_position: int) -> RunSnapshot:
-    """How the run stands now."""
-    names = [field.name for field in fields(RunSnapshot)]
-    plain = {name: getattr(run, name) for name in names if name not in ("scored", "queue_position")}
-    return RunSnapshot(**plain, scored=bool(run.changes), queue_position=queue_position)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Screen:
-    """What the panel shows in one session: the runs of this browser, and the chosen one."""
-
-    runs: tuple[RunSnapshot, ...] = ()
-    chosen: RunSnapshot | None = None
-
-    @property
-    def results(self) -> tuple[Any, ...]:
-        """Differs from an earlier screen's where there is a new model, or new scores of one."""
-        chosen_id = self.chosen.id if self.chosen else ""
-        return chosen_id, *((run.id, run.version, run.scored, run.over) for run in self.runs)
-
-
 class LivePanel:
     """The state of a training, its curves, and the buttons to stop and to continue it.
 
@@ -98,8 +55,8 @@ class LivePanel:
     is a new model, or new scores of one, to show.
 
     Args:
-        bench: the Lab and the sidebar, whose Model dropdowns offer the trained models.
-        form: what starts a training.
+        bench: the Lab, and the sidebar with the dropdowns that offer the trained models.
+        form: describes the training to start.
         trainings: those of this browser.
     """
 
@@ -110,7 +67,9 @@ class LivePanel:
         self.run = gr.Dropdown(
             [], label="Your trainings", visible=False, elem_id="train-run", interactive=True
         )
-        self.status = gr.HTML(html.empty(EMPTY), elem_id="train-status", apply_default_css=False)
+        self.status = gr.HTML(
+            html.empty(NO_TRAINING), elem_id="train-status", apply_default_css=False
+        )
         with gr.Accordion("Import an adapter", open=False, elem_id="train-import"):
             self.archive = gr.File(
                 label="The zip of an adapter exported here", file_types=[".zip"], height=120
@@ -123,7 +82,7 @@ class LivePanel:
             with gr.Row():
                 self.rate = figure_block("train-rate")
                 self.speed = figure_block("train-speed")
-        self.screen = gr.State(Screen())
+        self.screen = gr.State(Screen(), time_to_live=STATE_SECONDS)
         self.results = gr.State(Screen().results)
         self._wire(trainings.blocks)
 
@@ -161,9 +120,9 @@ class LivePanel:
         )
         for event, function, kind in (
             # Queued, since only then the change of a state starts an event.
-            (self.timer.tick, self._look, "look"),
-            (self.run.input, self._look, "look"),
-            (blocks.load, self._look, "look"),
+            (self.timer.tick, self._refresh, "refresh"),
+            (self.run.input, self._refresh, "refresh"),
+            (blocks.load, self._refresh, "refresh"),
             (self.stop.click, self._stop, "stop"),
             (self.go_on.click, self._go_on, "go on"),
         ):
@@ -176,14 +135,12 @@ class LivePanel:
         for run_id in run_ids if isinstance(run_ids, list) else []:
             with suppress(EmbedLabError):
                 run = self.lab.runs.get(str(run_id))
-                runs.append(snapshot(run, self.lab.runs.place(run)))
+                runs.append(take_snapshot(run, self.lab.runs.place(run)))
         return runs
 
-    def chosen(self, values: Values) -> LiveRun | None:
-        """The run that the dropdown shows, if the server still has it."""
-        with suppress(EmbedLabError):
-            return self.lab.runs.get(values[self.run] or "")
-        return None
+    def chosen(self, values: Values) -> RunSnapshot | None:
+        """The run in the dropdown, if the server still has it."""
+        return next(iter(self.runs([values[self.run]])), None)
 
     # What the visitor does
 
@@ -201,17 +158,17 @@ class LivePanel:
     def _add(self, values: Values, run_id: str, report: Progress) -> Updates:
         run_ids = [*(run.id for run in self.runs(values[self.run_ids])), run_id]
         added = {self.run_ids: run_ids, self.run: run_id}
-        return {self.run_ids: run_ids, **self._look(Values({**values, **added}), report)}
+        return {self.run_ids: run_ids, **self._refresh(Values({**values, **added}), report)}
 
     def _stop(self, values: Values, report: Progress) -> Updates:
         self.lab.runs.stop(values[self.run] or "")
-        return self._look(values, report)
+        return self._refresh(values, report)
 
     def _go_on(self, values: Values, report: Progress) -> Updates:
         self.lab.runs.go_on(values[self.run] or "")
-        return self._look(values, report)
+        return self._refresh(values, report)
 
-    def _look(self, values: Values, report: Progress) -> Updates:
+    def _refresh(self, values: Values, report: Progress) -> Updates:
         runs = self.runs(values[self.run_ids])
         last = runs[-1] if runs else None
         chosen = next((run for run in runs if run.id == values[self.run]), last)
@@ -225,23 +182,23 @@ class LivePanel:
         updates: Updates = {self.screen: now, self.timer: gr.Timer(active=active)}
         run, shown = now.chosen, before.chosen
         if run != shown:
-            updates |= self._state(run)
+            updates |= self._state_updates(run)
         if run and (shown is None or (shown.id, shown.history) != (run.id, run.history)):
             updates |= self._figures(run)
         if now.results != before.results:
             updates |= {self.results: now.results, **self._choices(now)}
         return updates
 
-    def _state(self, run: RunSnapshot | None) -> Updates:
+    def _state_updates(self, run: RunSnapshot | None) -> Updates:
         if run is None:
             return {
-                self.status: html.empty(EMPTY),
+                self.status: html.empty(NO_TRAINING),
                 self.buttons: gr.update(visible=False),
                 self.curves: gr.update(visible=False),
             }
         stop = STOP_SCORING if run.state == SCORING else STOP_TRAINING
         return {
-            self.status: status(cast(Any, run), run.queue_position, self.lab.config.limits),
+            self.status: status(run, self.lab.config.limits),
             self.buttons: gr.update(visible=not run.over or run.can_go_on),
             self.stop: gr.update(value=stop, visible=not run.over),
             self.go_on: gr.update(visible=run.can_go_on),
@@ -262,7 +219,7 @@ class LivePanel:
     def _figures(self, run: RunSnapshot) -> Updates:
         history = run.history
         rows = [astuple(step) for step in history]
-        made = {
+        figures = {
             self.loss: ("loss", loss_curve(history, run.total, held_out=run.held)),
             self.rate: ("learning-rate", learning_rate_curve(history, run.total)),
             self.speed: ("speed", speed_curve(history, run.total)),
@@ -274,8 +231,8 @@ class LivePanel:
             f"seed {request.recipe.seed}"
         )
         return {
-            block: figure_value(figure, HEADER, rows, name=f"training-{name}", caption=caption)
-            for block, (name, figure) in made.items()
+            block: figure_value(figure, CSV_HEADER, rows, name=f"training-{name}", caption=caption)
+            for block, (name, figure) in figures.items()
         }
 
 

@@ -23,15 +23,15 @@ class FinetuneTab(View):
         self.results = ResultsPanel(bench, self.live)
         self.export = ExportPanel(bench, self.live)
         # ``results`` is among the inputs since a view is not shown again for the same inputs.
-        self.inputs = self.form.inputs | {self.live.run, self.live.results}
-        self.outputs = [*self.form.outputs, *self.results.outputs, *self.export.outputs]
+        self.inputs = {self.live.run, self.live.results}
+        self.outputs = [self.form.shown_for, *self.results.outputs, *self.export.outputs]
         self.triggers = [self.live.results.change]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """What the chosen training changed on the sidebar's corpus."""
         run = self.live.chosen(values)
         return {
-            **self.form.plan(values, report),
+            **self.form.show(pair),
             **self.results.show(pair, run, report),
             **self.export.show(run),
         }
