@@ -18,7 +18,7 @@ OFFERED = 200
 
 
 class RetrieveTab(View):
-    """See the module's text."""
+    """A query's results under both designs, and the scores over the corpus's own queries."""
 
     id = "retrieve"
     title = "Retrieve"

@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from embedlab.analysis import metrics
+from embedlab.analysis.comparison import Embedded
+from embedlab.data.corpus import Corpus
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
-from embedlab.models.embedding import Vectors
+from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.render import similarity
 from embedlab.ui.shared import code, html
@@ -25,14 +26,14 @@ from embedlab.ui.shared.parse import whole_number, within
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
-from embedlab.ui.tabs.map import kept_of
+from embedlab.ui.tabs.map import in_corpus
 
 WAITING = "The heatmap appears here."
 FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
 
 
 class SimilarityTab(View):
-    """See the module's text.
+    """Heatmaps of up to 60 texts, and the histogram of all cosines of the corpus.
 
     Args:
         bench: what all tabs share.
@@ -131,20 +132,20 @@ class SimilarityTab(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         which = values[self.which]
-        texts, vectors = self._chosen(pair, values, report)
-        a, b = (metrics.similarity_matrix(side) for side in vectors)
-        if values[self.ordered] and len(texts) > 2:
-            order = metrics.cluster_order((a + b) / 2)
-            texts = [texts[i] for i in order]
-            a, b = a[np.ix_(order, order)], b[np.ix_(order, order)]
+        corpus, sides, rows = self._chosen(pair, values, report)
+        compared = views.similarities(
+            self.lab, *sides, rows, ordered=bool(values[self.ordered]), progress=report
+        )
+        texts, a, b = [corpus.texts[i] for i in compared.rows], compared.a, compared.b
         # One scale for both: a colour means the same number under A and under B.
         low, high = float(min(a.min(), b.min())), 1.0
         name_a, name_b = pair.names
-        spread = [metrics.similarity_distribution(side.vectors) for side in (pair.a, pair.b)]
-        shown = pair.caption(f"Cosines of {len(texts)} texts ({which})")
-        bins = similarity.similarity_histogram(
-            spread[0].similarities, spread[1].similarities, name_a, name_b
+        cosines_a, cosines_b = (
+            views.cosine_distribution(self.lab, side, report).similarities
+            for side in (pair.a, pair.b)
         )
+        shown = pair.caption(f"Cosines of {len(texts)} texts ({which})")
+        bins = similarity.similarity_histogram(cosines_a, cosines_b, name_a, name_b)
         return {
             self.heat_a: _heatmap(
                 similarity.similarity_heatmap(a, texts, f"A: {name_a}", low, high), texts, a, shown
@@ -172,29 +173,27 @@ class SimilarityTab(View):
 
     def _chosen(
         self, pair: Pair, values: Values, report: Progress
-    ) -> tuple[list[str], tuple[Vectors, Vectors]]:
-        """The texts to compare and their vectors under A and under B."""
-        which = values[self.which]
+    ) -> tuple[Corpus, list[Embedded], list[int]]:
+        """The texts to compare: their corpus, that corpus under A and B, and their numbers."""
         most = int(within(values[self.count], "The number of texts", 2, self.most))
-        if which == TYPED:
-            texts = list(own_texts(values[self.typed] or "").texts[:most])
-            a, b = (
-                self.lab.embed(texts, side.design, side.backbone_id, progress=report)
+        if values[self.which] == TYPED:
+            typed = own_texts(values[self.typed] or "", max_texts=most)
+            embedded = [
+                self.lab.embedded(typed, side.design, side.backbone_id, report)
                 for side in pair.sides
-            )
-            return texts, (a, b)
-        n = len(pair.corpus.texts)
-        chosen = (kept_of(values[self.lasso], pair.corpus) or []) if which == LASSO else []
-        if which == LASSO and len(chosen) < 2:
-            raise EmbedLabError(
-                "The lasso holds fewer than two texts; draw one around some points on the map, or "
-                "take texts from the corpus."
-            )
-        if not chosen:
-            chosen = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
-        chosen = chosen[:most]
-        texts = [pair.corpus.texts[i] for i in chosen]
-        return texts, (pair.a.vectors[chosen], pair.b.vectors[chosen])
+            ]
+            return typed, embedded, list(range(len(typed.texts)))
+        n, rows = len(pair.corpus.texts), []
+        if values[self.which] == LASSO:
+            rows = in_corpus(values[self.lasso], pair.corpus) or []
+            if len(rows) < 2:
+                raise EmbedLabError(
+                    "The lasso holds fewer than two texts; draw one around some points on the "
+                    "map, or take texts from the corpus."
+                )
+        else:
+            rows = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
+        return pair.corpus, [pair.a, pair.b], rows[:most]
 
 
 def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:
