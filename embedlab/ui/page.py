@@ -226,7 +226,7 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
-            # A visitor's texts are not kept in memory for the sake of this comparison.
+            # Weak references, as this must not keep a visitor's texts in memory.
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]
 

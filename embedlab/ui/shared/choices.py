@@ -40,7 +40,7 @@ class Choices:
         Args:
             values: the controls as the browser has them.
             seen: the last revision that the browser has shown.
-            target: the control whose event it is, if it is one's.
+            target: the component that sent the event.
         """
         with self._lock:
             self._number += 1
@@ -56,7 +56,7 @@ class Choices:
                 or value not in (self._browser[control], self._values[control])
             }
             if target in self._unseen and target in controls:
-                # Chosen as it still says on the screen, against what the server has set since.
+                # The visitor chose the value on the screen again, which the server had replaced.
                 changed.add(target)
             for control in changed & self._unseen.keys():
                 # An answer with another value may be on its way; the next one puts this back.

@@ -1,4 +1,4 @@
-"""The sidebar: backbone, corpus and the two designs that are on the table in every tab."""
+"""The sidebar: backbone, corpus and the two designs that every tab compares."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CUSTOM = "custom"
 LAST = -1
 #: What the layer slider offers until the backbone is loaded and says how many it has.
 MOST_LAYERS = 30
-#: What a design stands on where the visitor chose no trained model: the backbone on top.
+#: The Model dropdown's default: the untrained backbone chosen above.
 AS_LOADED = ("The backbone above, as loaded", "")
 
 
@@ -232,7 +232,7 @@ class Sidebar:
 
     @property
     def models(self) -> list[Any]:
-        """The dropdowns that say what A and B stand on; :meth:`resolved` reads them."""
+        """The dropdowns for the models of A and B; :meth:`resolved` reads them."""
         return [self.backbone, self.a.model, self.b.model]
 
     @property
@@ -278,7 +278,7 @@ class Sidebar:
         return Choice(self.resolved(values), corpus, a, b, seed)
 
     def resolved(self, values: Values) -> tuple[str, str]:
-        """What A and B stand on: a trained model where one is chosen, else the backbone on top."""
+        """The models of A and B: a trained one where it is chosen, else the backbone on top."""
         a, b = (values[panel.model] or values[self.backbone] or "" for panel in (self.a, self.b))
         return a, b
 

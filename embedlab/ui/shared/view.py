@@ -1,4 +1,4 @@
-"""What every tab is built on: the Lab, the sidebar, and the pair of designs on the table."""
+"""What all tabs share: the Lab, the sidebar, and the pair of designs that are compared."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Pair:
 
     @property
     def choice(self) -> Choice:
-        """What it was made from: small enough to be kept in a browser session's state."""
+        """What it was made from: small enough for a session to remember."""
         return Choice(self.backbone_ids, self.corpus, *self.designs, self.seed)
 
     @property
     def one_backbone(self) -> bool:
-        """Whether A and B stand on the same backbone."""
+        """Whether A and B use the same backbone."""
         return self.backbone_ids[0] == self.backbone_ids[1]
 
     @property
@@ -90,8 +90,8 @@ class Pair:
             what: what was measured.
             backbones: those it was measured on; by default A's and B's.
         """
-        found = dict.fromkeys(backbones or self.backbones)
-        return " · ".join([what, *(provenance(backbone) for backbone in found)])
+        distinct = dict.fromkeys(backbones or self.backbones)
+        return " · ".join([what, *(provenance(backbone) for backbone in distinct)])
 
     def caption(self, what: str) -> str:
         """A caption for what was measured on the corpus: everything needed to measure it again."""

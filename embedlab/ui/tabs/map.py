@@ -94,7 +94,7 @@ class MapTab(View):
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
-        """Both maps, the scores, and the texts whose neighbourhoods changed most."""
+        """Both maps, the scores, and the texts with the neighbourhoods that changed most."""
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")

@@ -1,4 +1,4 @@
-"""The retrieve tab: one query, two ranked lists, and the scores over the corpus's own queries."""
+"""The retrieve tab: one query, two ranked lists, and the scores over the corpus's queries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OFFERED = 200
 
 
 class RetrieveTab(View):
-    """A query's results under both designs, and the scores over the corpus's own queries."""
+    """A query's results under both designs, and the scores over the corpus's queries."""
 
     id = "retrieve"
     title = "Retrieve"
@@ -37,7 +37,7 @@ class RetrieveTab(View):
             self.k = Slider(1, self.most, value=10, step=1, label="Results", scale=2)
             self.search = gr.Button("Search", variant="primary", scale=1, min_width=110)
         self.own = gr.Dropdown(
-            [], label="Or take one of the corpus's own queries", elem_id="own-queries"
+            [], label="Or choose one of the corpus's queries", elem_id="own-queries"
         )
         self.lists = html.block(
             "lists", html.empty("Search, and the two ranked lists appear here side by side.")
@@ -86,8 +86,10 @@ class RetrieveTab(View):
             )
             update[self.lists] = html.side_by_side(
                 *(
-                    html.hit_list(letter, name, found, other)
-                    for letter, name, found, other in zip("AB", pair.names, hits, "BA", strict=True)
+                    html.hit_list(letter, name, results, other)
+                    for letter, name, results, other in zip(
+                        "AB", pair.names, hits, "BA", strict=True
+                    )
                 )
             )
         else:

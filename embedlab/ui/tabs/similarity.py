@@ -132,30 +132,36 @@ class SimilarityTab(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         which = values[self.which]
-        corpus, sides, rows = self._chosen(pair, values, report)
+        corpus, a, b, rows = self._chosen(pair, values, report)
         compared = views.similarities(
-            self.lab, *sides, rows, ordered=bool(values[self.ordered]), progress=report
+            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
         )
-        texts, a, b = [corpus.texts[i] for i in compared.rows], compared.a, compared.b
+        texts = [corpus.texts[i] for i in compared.rows]
+        cosines_a, cosines_b = compared.a, compared.b
         # One scale for both: a colour means the same number under A and under B.
-        low, high = float(min(a.min(), b.min())), 1.0
+        low, high = float(min(cosines_a.min(), cosines_b.min())), 1.0
         name_a, name_b = pair.names
-        cosines_a, cosines_b = (
+        heatmaps: dict[Any, tuple[Any, ...]] = {
+            self.heat_a: (f"A: {name_a}", cosines_a, similarity.similarity_heatmap, (low, high)),
+            self.heat_b: (f"B: {name_b}", cosines_b, similarity.similarity_heatmap, (low, high)),
+            self.heat_difference: (
+                "B − A",
+                cosines_b - cosines_a,
+                similarity.difference_heatmap,
+                (),
+            ),
+        }
+        caption = pair.caption(f"Cosines of {len(texts)} texts ({which})")
+        all_a, all_b = (
             views.cosine_distribution(self.lab, side, report).similarities
             for side in (pair.a, pair.b)
         )
-        shown = pair.caption(f"Cosines of {len(texts)} texts ({which})")
-        bins = similarity.similarity_histogram(cosines_a, cosines_b, name_a, name_b)
+        bins = similarity.similarity_histogram(all_a, all_b, name_a, name_b)
         return {
-            self.heat_a: _heatmap(
-                similarity.similarity_heatmap(a, texts, f"A: {name_a}", low, high), texts, a, shown
-            ),
-            self.heat_b: _heatmap(
-                similarity.similarity_heatmap(b, texts, f"B: {name_b}", low, high), texts, b, shown
-            ),
-            self.heat_difference: _heatmap(
-                similarity.difference_heatmap(b - a, texts, "B − A"), texts, b - a, shown
-            ),
+            **{
+                block: _heatmap(draw(matrix, texts, title, *scale), texts, matrix, caption)
+                for block, (title, matrix, draw, scale) in heatmaps.items()
+            },
             self.histogram: figure_value(
                 bins,
                 HISTOGRAM_HEADER,
@@ -163,7 +169,9 @@ class SimilarityTab(View):
                 name="cosines",
                 caption=pair.caption("Cosines of all pairs of texts"),
             ),
-            self.pair: _pair_behind(texts, a, b, values[self.first], values[self.second]),
+            self.pair: _pair_behind(
+                texts, cosines_a, cosines_b, values[self.first], values[self.second]
+            ),
             self.code: code.similarity_code(pair),
         }
 
@@ -173,17 +181,18 @@ class SimilarityTab(View):
 
     def _chosen(
         self, pair: Pair, values: Values, report: Progress
-    ) -> tuple[Corpus, list[Embedded], list[int]]:
+    ) -> tuple[Corpus, Embedded, Embedded, list[int]]:
         """The texts to compare: their corpus, that corpus under A and B, and their numbers."""
         most = int(within(values[self.count], "The number of texts", 2, self.most))
         if values[self.which] == TYPED:
             typed = own_texts(values[self.typed] or "", max_texts=most)
-            embedded = [
+            a, b = (
                 self.lab.embedded(typed, side.design, side.backbone_id, report)
                 for side in pair.sides
-            ]
-            return typed, embedded, list(range(len(typed.texts)))
-        n, rows = len(pair.corpus.texts), []
+            )
+            return typed, a, b, list(range(len(typed.texts)))
+        n = len(pair.corpus.texts)
+        rows: list[int]
         if values[self.which] == LASSO:
             rows = in_corpus(values[self.lasso], pair.corpus) or []
             if len(rows) < 2:
@@ -193,7 +202,7 @@ class SimilarityTab(View):
                 )
         else:
             rows = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
-        return pair.corpus, [pair.a, pair.b], rows[:most]
+        return pair.corpus, pair.a, pair.b, rows[:most]
 
 
 def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:
