@@ -95,6 +95,11 @@ def status_line(corpus: Corpus, names: tuple[str, str]) -> Markup:
     return _RESULTS.status_line(corpus, names)
 
 
+def not_shown(reason: str, shown: str) -> Markup:
+    """Why the choice is not on the screen, and the status line of what still is."""
+    return _RESULTS.not_shown(reason, shown)
+
+
 def score_table(
     rows: Sequence[tuple[str, float | None, float | None]],
     caption: str,

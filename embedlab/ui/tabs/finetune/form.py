@@ -258,7 +258,7 @@ class FinetuneForm:
 
     def _use_own_pairs(self, values: Values, report: Progress) -> Updates:
         pairs = {self.own.pairs: self.own.read(values, report)}
-        return pairs | self.plan({**values, **pairs}, report)
+        return pairs | self.plan(Values({**values, **pairs}), report)
 
     def _apply_preset(self, values: Values, _: Progress) -> Updates:
         recipe = recipe_from(values[self.preset])

@@ -158,7 +158,7 @@ class LivePanel:
     def _add(self, values: Values, run_id: str, report: Progress) -> Updates:
         run_ids = [*(run.id for run in self.runs(values[self.run_ids])), run_id]
         added = {self.run_ids: run_ids, self.run: run_id}
-        return {self.run_ids: run_ids, **self._refresh({**values, **added}, report)}
+        return {self.run_ids: run_ids, **self._refresh(Values({**values, **added}), report)}
 
     def _stop(self, values: Values, report: Progress) -> Updates:
         self.lab.runs.stop(values[self.run] or "")
