@@ -13,6 +13,7 @@ from embedlab.lab.config import Limits
 from embedlab.lab.run import DONE, TRAINING, LiveRun, Request
 from embedlab.lab.run_queue import RunQueue
 from embedlab.models.design import Design
+from embedlab.models.run_folder import TaskChange
 from embedlab.training.history import Step
 from embedlab.training.recipe import Recipe
 from embedlab.ui.tabs.finetune.html import before_after, duration, forecast, status
@@ -53,16 +54,16 @@ def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
 
 
 def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
-    def row(title: str, separable: bool) -> dict[str, object]:
-        return {
-            "task": title,
-            "measure": "spearman",
-            "n": 200,
-            "before": [0.25, 0.2, 0.3],
-            "after": [None, None, None],
-            "difference": [0.125, 0.1, 0.15],
-            "separable": separable,
-        }
+    def row(title: str, separable: bool) -> TaskChange:
+        return TaskChange(
+            task=title,
+            measure="spearman",
+            n=200,
+            before=(0.25, 0.2, 0.3),
+            after=(None, None, None),
+            difference=(0.125, 0.1, 0.15),
+            separable=separable,
+        )
 
     words = before_after(
         [row(QUICK_TASKS[0].title, True), row("<script>", False)], ["stsb"], "about"
