@@ -64,10 +64,10 @@ def without_space(text: str) -> str:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_becomes_markup_or_a_template_of_gradios(text: str) -> None:
     for piece, harmless in zip(pieces(text), pieces("text"), strict=True):
-        found, expected = Read(piece), Read(harmless)
-        assert found.tags == expected.tags
-        assert [name for name, _ in found.attributes] == [name for name, _ in expected.attributes]
-        assert without_space(text) in without_space(found.words)
+        shown, expected = Read(piece), Read(harmless)
+        assert shown.tags == expected.tags
+        assert [name for name, _ in shown.attributes] == [name for name, _ in expected.attributes]
+        assert without_space(text) in without_space(shown.words)
         assert not set("${}`\0") & set(piece)
 
 
