@@ -276,7 +276,7 @@ def _by_spread(values: Float64Array) -> tuple[float, float, float]:
     return mean - reach, mean + reach, p
 
 
-def _mean_score(*sides: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+def _sides(items: Items) -> tuple[Float64Array, ...]:
     """The arrays (n,) that :func:`_mean_score` takes, the gold scores as the last one."""
     if items.gold is None:
         return (items.values.mean(axis=0),)
