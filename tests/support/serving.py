@@ -52,7 +52,7 @@ def serving(folder: Path, command: Sequence[str], cwd: Path = ROOT) -> Iterator[
     log = folder / "app.log"
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}:{ROOT}/tests",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",

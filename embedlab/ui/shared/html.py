@@ -97,6 +97,12 @@ def status_line(corpus: Corpus, names: tuple[str, str]) -> Markup:
     return _RESULTS.status_line(corpus, names)
 
 
+def not_shown(reason: str, shown: Markup | str) -> Markup:
+    """Why the choice is not on the screen, and the status line of what still is."""
+    still = Markup('<p class="muted">The screen still shows:</p>') + shown if shown else ""
+    return Markup("<p>{}</p>").format(reason) + still
+
+
 def score_table(
     rows: Sequence[tuple[str, float | None, float | None]],
     caption: str,

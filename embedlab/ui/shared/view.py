@@ -16,7 +16,7 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
-from embedlab.ui.shared.session import Sessions, Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
 from embedlab.ui.shared.sidebar import Choice, Sidebar
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
@@ -125,8 +125,7 @@ class View:
 
     A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
     ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again). ``chains`` are the same for events that first do something else, and
-    ``arrivals`` for events that choose another corpus.
+    to be shown again); ``actions`` are such events that set controls first.
     """
 
     id: str
@@ -134,8 +133,7 @@ class View:
     inputs: Collection[Any]
     outputs: list[Any]
     triggers: list[Any]
-    chains: Sequence[Any] = ()
-    arrivals: Sequence[Any] = ()
+    actions: Sequence[Action] = ()
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """New values for some of ``outputs``; ``values`` holds all ``inputs`` by component."""
@@ -147,13 +145,13 @@ class View:
         trigger: Callable[..., Any],
         handler: Callable[[Pair, Values, gr.EventData, Progress], Updates],
         *,
-        shown: gr.State,
-        inputs: Sequence[Any] = (),
+        shown: Remembered,
+        inputs: Collection[Any] = (),
     ) -> Any:
         """Wire an event of something drawn: ``handler(pair, values, event, report)``.
 
-        The pair is the one in ``shown``, a state that :meth:`show` fills: the sidebar may say
-        something else by now, that is not drawn yet or was stopped.
+        The pair is that of the choice in ``shown``, which :meth:`show` sets: the sidebar may say
+        something else by now, which is not drawn yet or was stopped.
         """
 
         def handle(values: Values, report: Progress, event: gr.EventData) -> Updates:
@@ -165,7 +163,7 @@ class View:
 
         return trigger(
             bench.sessions.event_handler(handle, f"{self.id}:{handler.__name__}"),
-            {shown, *inputs},
+            set(inputs),
             self.outputs,
             show_progress="hidden",
             trigger_mode="always_last",  # what was clicked last counts

@@ -13,7 +13,7 @@ from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.parse import within
-from embedlab.ui.shared.session import STATE_SECONDS, Updates, Values
+from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
@@ -75,11 +75,10 @@ class MapTab(View):
                 self.changed = html.picking_html("changed")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
-        self.shown = gr.State(None, time_to_live=STATE_SECONDS)
+        self.shown = Remembered()  # the choice that is drawn
         # An index, or the indices within a lasso, and the corpus they are of.
-        self.selected = gr.State(None)
-        self.lasso = gr.State(None)
-        self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected, self.lasso]
+        self.selected, self.lasso = Remembered(), Remembered()
+        self.inputs = [self.field, self.n_neighbors, self.min_dist]
         self.outputs = [
             self.map,
             self.neighbours,
@@ -87,13 +86,10 @@ class MapTab(View):
             self.field,
             self.changed,
             self.code,
-            self.selected,
-            self.lasso,
-            self.shown,
         ]
         self.triggers = [self.field.input, self.n_neighbors.release, self.min_dist.release]
         for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
-            self.on(bench, trigger, self._select, shown=self.shown, inputs=[self.field])
+            self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
 

@@ -22,9 +22,9 @@ from embedlab.ui.shared.figure import (
     histogram_rows,
 )
 from embedlab.ui.shared.parse import whole_number, within
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.slider import Slider
-from embedlab.ui.shared.view import PRIVATE, Pair, View, Workbench
+from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.map import kept_of
 
 WAITING = "The heatmap appears here."
@@ -36,13 +36,13 @@ class SimilarityTab(View):
 
     Args:
         bench: what all tabs share.
-        lasso: the state that holds the map's lasso.
+        lasso: holds the map's lasso.
     """
 
     id = "similarity"
     title = "Similarity"
 
-    def __init__(self, bench: Workbench, lasso: gr.State) -> None:
+    def __init__(self, bench: Workbench, lasso: Remembered) -> None:
         self.lab, self.lasso = bench.lab, lasso
         self.most = most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
@@ -91,7 +91,6 @@ class SimilarityTab(View):
             self.typed,
             self.first,
             self.second,
-            lasso,
         ]
         self.outputs = [
             self.heat_a,
@@ -107,6 +106,7 @@ class SimilarityTab(View):
             self.typed,
             show_progress="hidden",
             queue=False,
+            trigger_mode="multiple",
             api_visibility="private",
         )
         self.triggers = [
@@ -119,15 +119,12 @@ class SimilarityTab(View):
             self.second.submit,
             self.second.blur,
         ]
-        self.chains = [
-            heatmap.point_click(
-                bench.sessions.event_handler(self._cell_clicked, "cell"),
-                set(),
-                [self.first, self.second],
-                show_progress="hidden",
-                queue=False,
-                **PRIVATE,
-            ).then
+        self.actions = [
+            Action(
+                trigger=heatmap.point_click,
+                run=self._cell_clicked,
+                sets=(self.first, self.second),
+            )
             for heatmap in (self.heat_a, self.heat_b, self.heat_difference)
         ]
 
@@ -169,11 +166,9 @@ class SimilarityTab(View):
             self.code: code.similarity_code(pair),
         }
 
-    def _cell_clicked(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+    def _cell_clicked(self, _: Values, __: Progress, event: gr.EventData) -> Updates:
         cell = clicked_cell(event)
-        if cell is None:
-            return {self.first: gr.skip()}
-        return {self.first: cell[0] + 1, self.second: cell[1] + 1}
+        return {} if cell is None else {self.first: cell[0] + 1, self.second: cell[1] + 1}
 
     def _chosen(
         self, pair: Pair, values: Values, report: Progress

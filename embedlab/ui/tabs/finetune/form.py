@@ -86,7 +86,6 @@ class FinetuneForm:
         self.inputs = {
             self.side,
             self.data,
-            self.own.pairs,
             self.preset,
             self.name,
             self.score,
@@ -198,7 +197,7 @@ class FinetuneForm:
         self.own.upload.use.click(
             self.sessions.handler(self._use_own_pairs, "pairs"),
             self.inputs | self.own.upload.inputs,
-            [self.own.pairs, *self.outputs],
+            self.outputs,
             **PRIVATE,
         )
 
@@ -258,7 +257,7 @@ class FinetuneForm:
 
     def _use_own_pairs(self, values: Values, report: Progress) -> Updates:
         pairs = {self.own.pairs: self.own.read(values, report)}
-        return pairs | self.plan({**values, **pairs}, report)
+        return pairs | self.plan(Values({**values, **pairs}), report)
 
     def _apply_preset(self, values: Values, _: Progress) -> Updates:
         recipe = recipe_from(values[self.preset])
