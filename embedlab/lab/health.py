@@ -1,6 +1,6 @@
-"""How a running deployment is: how much waits, what is loaded, what memory it takes.
+"""The health of a running deployment: its queues, loaded backbones, memory and caches.
 
-Nothing in it is of any user: no text, no name of a run, no session.
+It holds nothing about any user: no text, no name of a run, no session.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def health(lab: Lab) -> dict[str, Any]:
     """Queue, memory, cache and what is loaded; all plain values, memory in MB (10⁶ bytes)."""
     limits, states = lab.config.limits, lab.states
     trainings = Counter(lab.runs.states)
-    asked = states.hits + states.misses
+    requests = states.hits + states.misses
     return {
         "status": "ok",
         "loaded": [
@@ -43,6 +43,6 @@ def health(lab: Lab) -> dict[str, Any]:
             "texts": len(states),
             "hits": states.hits,
             "misses": states.misses,
-            "hit_rate": round(states.hits / asked, 3) if asked else None,
+            "hit_rate": round(states.hits / requests, 3) if requests else None,
         },
     }

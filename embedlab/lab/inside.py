@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from embedlab.analysis import layers, space, tokens
@@ -34,28 +33,24 @@ def layer_curves(
     """Every layer's score under both attention modes, with ``design``'s prompts.
 
     Raises:
-        EmbedLabError: the corpus does not know enough to score anything.
+        EmbedLabError: the corpus has nothing that the measure could score.
     """
     chosen = layers.choose_measure(corpus, measure)
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
 
-    def query_states(report: Progress) -> Mapping[str, HiddenStates]:
-        return {
-            attention: backbone.states(
-                corpus.queries, attention, design.query_prompt, progress=report
-            )
-            for attention in attentions
-        }
-
     def work(report: Progress) -> LayerQuality:
-        queries = query_states(report) if chosen == "ndcg_10" else None
-        texts = {
-            attention: lab.corpus_states(
-                corpus, attention, design.document_prompt, backbone, report
-            )
-            for attention in attentions
-        }
+        def states(texts: tuple[str, ...], prompt: str, persist: bool) -> dict[str, HiddenStates]:
+            return {
+                mode: backbone.states(texts, mode, prompt, progress=report, persist=persist)
+                for mode in attentions
+            }
+
+        queries = None
+        if chosen == "ndcg_10":
+            queries = states(corpus.queries, design.query_prompt, False)
+        persist = lab.may_persist(corpus, backbone)
+        texts = states(corpus.texts, design.document_prompt, persist)
         return layers.layer_quality(
             corpus,
             texts,
@@ -70,7 +65,7 @@ def layer_curves(
     key = (
         "layers",
         backbone.key,
-        (corpus.fingerprint, corpus.knowledge),
+        (corpus.fingerprint, corpus.annotations_hash),
         (design.query_prompt, design.document_prompt),
         (attentions, chosen, skip_first, transform, seed),
     )
@@ -78,11 +73,7 @@ def layer_curves(
 
 
 def space_shape(
-    lab: Lab,
-    embedded: Embedded,
-    how: str = "none",
-    seed: int = 0,
-    progress: Progress = no_progress,
+    lab: Lab, embedded: Embedded, how: str = "none", seed: int = 0, progress: Progress = no_progress
 ) -> space.Shape:
     """The shape of a design's space as it is, centred or whitened."""
     return lab.compute(
@@ -105,12 +96,10 @@ def space_scores(
     def work(report: Progress) -> space.Scores:
         queries = None
         if corpus.queries:
-            queries = lab.embed(
-                corpus.queries, embedded.design, backbone_id, query=True, progress=report
-            )
+            queries = lab.query_vectors(corpus, embedded.design, backbone_id, report)
         return space.scores(corpus, embedded.vectors, queries, how=how)
 
-    return lab.compute(("scores", embedded.key, corpus.knowledge, how), work, progress)
+    return lab.compute(("scores", embedded.key, corpus.annotations_hash, how), work, progress)
 
 
 def first_token_effect(
@@ -120,7 +109,7 @@ def first_token_effect(
     backbone_id: str = "",
     progress: Progress = no_progress,
 ) -> tuple[space.Scores, space.Scores] | None:
-    """A corpus's scores with and without the first token; None for a design that takes no mean."""
+    """A corpus's scores with and without the first token; None for a design without a mean."""
     if not POOLINGS[design.pooling].takes_mean:
         return None
     with_it, without = (
@@ -139,7 +128,7 @@ def first_token_effect(
 def token_view(
     lab: Lab, text: str, design: Design, backbone_id: str = "", progress: Progress = no_progress
 ) -> TokenView:
-    """A text as the backbone sees it under a design.
+    """A text's tokens under a design, with their weights, norms and cosines.
 
     Raises:
         EmbedLabError: the text is empty or too long, or the backbone has no such layer.
@@ -162,7 +151,7 @@ def mask_proof(
     backbone_id: str = "",
     progress: Progress = no_progress,
 ) -> MaskProof:
-    """How far the hidden states of a text moved when its end was changed.
+    """How far the hidden states of a text move when its end is changed.
 
     Raises:
         EmbedLabError: a text is empty or too long, both are the same, or they differ from the
@@ -187,15 +176,19 @@ def head_attention(
     only: int | None = None,
     progress: Progress = no_progress,
 ) -> HeadAttention:
-    """Where a design's trainable head looks: over all texts of a corpus, or ``only`` one."""
+    """The attention of a design's trainable head over all texts of a corpus, or ``only`` one."""
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> HeadAttention:
-        states = lab.corpus_states(
-            corpus, design.attention, design.document_prompt, backbone, report
+        states = backbone.states(
+            corpus.texts,
+            design.attention,
+            design.document_prompt,
+            progress=report,
+            persist=lab.may_persist(corpus, backbone),
         )
         return tokens.head_attention(backbone.head(design), states)
 

@@ -1,13 +1,11 @@
-"""The Lab: one object that holds the config, the loaded backbones and the caches.
+"""The Lab: the config, the loaded backbones and the cached results of one deployment.
 
-Everything the interface, the endpoints and the command line do goes through here. Nothing in it
-belongs to one user: a request names its backbone, corpus and designs, and gets what it would get
-alone.
+The interface, the endpoints and the command line all go through it. No state in it belongs to one
+user: a request names its backbone, corpus and designs, and its result does not depend on others.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
@@ -27,7 +25,6 @@ from embedlab.models.design import Design
 from embedlab.models.embedding import Vectors, embed, pool
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
-from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress, with_time_limit
 
 T = TypeVar("T")
@@ -56,15 +53,15 @@ class Lab:
     def compute(
         self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
     ) -> T:
-        """The result of ``work``, from the cache or computed once for everyone who asks.
+        """The result of ``work``, from the cache, or computed once for all callers.
 
-        The work runs in a thread of its own and is shared by all callers who ask for the same key
-        meanwhile. It stops at its next report of progress once all of them have left.
+        The work runs in a separate thread. Calls with the same key share it while it runs, and it
+        stops at its next report of progress once every caller has left.
 
         Args:
             key: names the result; the same key must always mean the same result.
             work: computes it from scratch. Its result must not be None nor change afterwards.
-            progress: sees the work's progress; may raise to leave, and the others are still served.
+            progress: receives the work's progress; may raise to leave without stopping the others.
 
         Raises:
             EmbedLabError: it took longer than ``limits.max_work_minutes``.
@@ -72,7 +69,7 @@ class Lab:
         """
 
         def once(report: Progress) -> T:
-            # Another job may have finished between the caller's look and this one's start.
+            # Another job may have finished after this caller read the cache.
             result: T | None = self.results.get(key)
             return self.results.put(key, work(report)) if result is None else result
 
@@ -80,19 +77,19 @@ class Lab:
         return self.jobs.run(key, once, self.in_time(progress)) if cached is None else cached
 
     def in_time(self, progress: Progress) -> Progress:
-        """``progress`` that ends work which takes longer than one piece of work may here."""
+        """``progress`` with this deployment's time limit for one piece of work."""
         return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
 
     # Backbones and corpora
 
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """A backbone of the config, by default the default one, or the trained one of a run."""
+        """The default backbone, one of the config by its id, or the trained one of a run."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.backbone(backbone_id)
         return self.untrained(backbone_id or self.default_backbone, progress)
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
-        """A backbone of the config; the first caller loads it, the others wait for the same one."""
+        """A backbone of the config, loaded once for all callers."""
         entry = self.config.backbone(backbone_id)
 
         def load(report: Progress) -> Backbone:
@@ -125,21 +122,21 @@ class Lab:
         )
 
     def sample(self, corpus: Corpus, n: int | None, seed: int) -> Corpus:
-        """n texts of a corpus; by default as many as the first view of it shows.
+        """n texts of a corpus; by default as many as its first view shows.
 
         Raises:
             EmbedLabError: n is out of range.
         """
-        wanted = self.first_sample(corpus) if n is None else int(n)
+        size = self.first_sample(corpus) if n is None else int(n)
         most = self.config.limits.max_texts
-        if wanted < 1:
-            raise EmbedLabError(f"A sample of {wanted} shows nothing; ask for at least 1 text.")
-        if min(wanted, len(corpus.texts)) > most:
+        if size < 1:
+            raise EmbedLabError(f"A sample of {size} shows nothing; ask for at least 1 text.")
+        if min(size, len(corpus.texts)) > most:
             raise EmbedLabError(
-                f"{wanted:,} texts were asked for; this deployment embeds up to {most:,} at once "
+                f"{size:,} texts were asked for; this deployment embeds up to {most:,} at once "
                 "(limits.max_texts in spaces_config.yaml)."
             )
-        return corpus if wanted >= len(corpus.texts) else corpus.sample(wanted, seed)
+        return corpus if size >= len(corpus.texts) else corpus.sample(size, seed)
 
     def first_sample(self, corpus: Corpus) -> int:
         """How many texts of a corpus to start with: few where they are long."""
@@ -160,18 +157,22 @@ class Lab:
         query: bool = False,
         progress: Progress = no_progress,
     ) -> Vectors:
-        """(n, d) unit rows for any texts.
+        """Embed any texts: (n, d), rows of length 1.
 
         Raises:
-            EmbedLabError: too many texts, one that is too long or empty, or a design that this
-                backbone cannot carry.
+            EmbedLabError: too many texts, a text that is too long or empty, or a design that does
+                not fit this backbone.
         """
         self.check(texts, design)
         backbone = self.backbone(backbone_id, progress)
         return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
 
     def check(self, texts: Sequence[str], design: Design) -> None:
-        """Refuse what is beyond the limits of this deployment."""
+        """Check texts and prompts against the limits of this deployment.
+
+        Raises:
+            EmbedLabError: too many texts, or a text or a prompt that is too long.
+        """
         limits = self.config.limits
         if len(texts) > limits.max_texts:
             raise EmbedLabError(
@@ -191,18 +192,12 @@ class Lab:
                     f"{limits.max_prompt_chars}. Shorten it."
                 )
 
-    def corpus_states(
-        self,
-        corpus: Corpus,
-        attention: str,
-        prompt: str,
-        backbone: Backbone,
-        progress: Progress = no_progress,
-    ) -> HiddenStates:
-        """The hidden states of a corpus's texts; only a built-in corpus's may touch the disk."""
-        # A user's own texts are never written, nor what a visitor's trained model makes of texts.
-        persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
+    def may_persist(self, corpus: Corpus, backbone: Backbone) -> bool:
+        """Whether hidden states of a corpus's texts may be written to the disk.
+
+        Never those of a user's own texts, nor those of a trained model.
+        """
+        return corpus.id in self.config.corpora and backbone.adapter is None
 
     def embedded(
         self,
@@ -222,22 +217,38 @@ class Lab:
         key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
         def work(report: Progress) -> Embedded:
-            states = self.corpus_states(
-                corpus, design.attention, design.document_prompt, backbone, report
+            states = backbone.states(
+                corpus.texts,
+                design.attention,
+                design.document_prompt,
+                progress=report,
+                persist=self.may_persist(corpus, backbone),
             )
             vectors = pool(states, design, backbone, report)
             return Embedded(key, design, vectors, states.truncated.numpy())
 
         return self.compute(key, work, progress)
 
+    def query_vectors(
+        self, corpus: Corpus, design: Design, backbone_id: str, progress: Progress = no_progress
+    ) -> Vectors:
+        """The vectors (q, d) of a corpus's own queries, under a design's query prompt."""
+        version = self.backbone(backbone_id, progress).version(design)
+        return self.compute(
+            ("queries", version, str(design), corpus.annotations_hash),
+            lambda report: self.embed(
+                corpus.queries, design, backbone_id, query=True, progress=report
+            ),
+            progress,
+        )
+
     # What follows from vectors
 
     def neighbours(
         self, embedded: Embedded, k: int = NEAREST, progress: Progress = no_progress
     ) -> retrieval.Neighbours:
-        """At least k neighbours of every text, as far as there are so many others.
-
-        Maps, lists and figures read the same graph of 15 unless they need more.
+        """The k nearest neighbours of every text, or more: at least 15, so that most views share
+        one graph; fewer only in a corpus that has no more texts.
         """
         k = max(k, 15)
         return self.compute(
@@ -257,32 +268,24 @@ class Lab:
         compile_umap: bool = False,
         progress: Progress = no_progress,
     ) -> Maps:
-        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such.
+        """Two comparable maps: by UMAP once it is compiled, else by PCA.
 
-        With ``compile_umap`` it is compiled here where it is not yet, which takes some 20 s.
+        With ``compile_umap`` the first map waits until it is compiled, about 20 s.
         """
         ready = compile_umap or projection.is_warm()
-        if not (ready and projection.umap_possible(a.vectors, b.vectors)):
-            return self.compute(
-                ("PCA", a.key, b.key, seed),
-                lambda report: Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA"),
-                progress,
-            )
+        umap = ready and projection.umap_possible(a.vectors, b.vectors)
 
         def work(report: Progress) -> Maps:
+            if not umap:
+                return Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA")
+            near_a, near_b = (self.neighbours(side, n_neighbors, report) for side in (a, b))
             xy = projection.umap_pair(
-                a.vectors,
-                b.vectors,
-                self.neighbours(a, n_neighbors, report),
-                self.neighbours(b, n_neighbors, report),
-                n_neighbors=n_neighbors,
-                min_dist=min_dist,
-                seed=seed,
-                progress=report,
+                a.vectors, b.vectors, near_a, near_b, n_neighbors, min_dist, seed, report
             )
             return Maps(*xy, "UMAP")
 
-        return self.compute(("UMAP", a.key, b.key, n_neighbors, min_dist, seed), work, progress)
+        key = ("maps", a.key, b.key, umap, n_neighbors, min_dist, seed)
+        return self.compute(key, work, progress)
 
     def retrieve(
         self,
@@ -296,8 +299,8 @@ class Lab:
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists for one query, with rank moves between them.
 
-        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Relevance is known for
-        the corpus's own queries.
+        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Only the corpus's own
+        queries have relevant texts.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -325,18 +328,16 @@ class Lab:
             return None
 
         def work(report: Progress) -> metrics.RetrievalScores:
-            vectors = self.embed(
-                corpus.queries, embedded.design, backbone_id, query=True, progress=report
-            )
+            vectors = self.query_vectors(corpus, embedded.design, backbone_id, report)
             index = retrieval.build_index(embedded.vectors)
             return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
 
-        return self.compute(("retrieval", embedded.key, corpus.knowledge), work, progress)
+        return self.compute(("retrieval", embedded.key, corpus.annotations_hash), work, progress)
 
     # Start-up
 
     def warm_up(self, progress: Progress = no_progress) -> None:
-        """Get the first view ready; meant for a background thread."""
+        """Embed the corpus of the first view; meant for a background thread."""
         defaults = self.config.defaults
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
@@ -362,12 +363,12 @@ def _has_gpu() -> bool:
 
 
 def _hub_reachable() -> bool:
-    """Whether the model hub answers; asked only on machines with a GPU."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
+    """Whether the model hub answers; only checked on machines with a GPU."""
     import httpx
     from huggingface_hub import constants
 
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
         httpx.head(constants.ENDPOINT, timeout=3)
     except httpx.HTTPError:

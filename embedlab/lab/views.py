@@ -21,11 +21,7 @@ MOST_CHANGED = 20
 
 
 def quality(
-    lab: Lab,
-    corpus: Corpus,
-    embedded: Embedded,
-    field: str = "",
-    progress: Progress = no_progress,
+    lab: Lab, corpus: Corpus, embedded: Embedded, field: str = "", progress: Progress = no_progress
 ) -> Quality:
     """Figures over a corpus's vectors, with ``field`` as labels: kNN accuracy, V-measure, …"""
 
@@ -33,7 +29,7 @@ def quality(
         near = lab.neighbours(embedded, NEAREST, report)
         return comparison.quality(corpus, embedded, field, near)
 
-    return lab.compute(("quality", embedded.key, corpus.knowledge, field), work, progress)
+    return lab.compute(("quality", embedded.key, corpus.annotations_hash, field), work, progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +104,7 @@ def similarities(
 def cosine_distribution(
     lab: Lab, embedded: Embedded, progress: Progress = no_progress
 ) -> metrics.SimilarityDistribution:
-    """The cosines of all pairs of a corpus's texts, of 2,000 drawn texts where there are more."""
+    """The cosines of all pairs of texts; of a sample of 2,000 texts if there are more."""
     return lab.compute(
         ("cosines", embedded.key),
         lambda report: metrics.similarity_distribution(embedded.vectors),
@@ -120,7 +116,7 @@ def cosine_distribution(
 class Movement:
     """Two aligned maps (a before, b after) and the queries whose ranking changed most.
 
-    ``first`` are the ids of the texts ranked first before and after, one pair a changed query.
+    ``first`` holds, per changed query, the ids of the texts ranked first before and after.
     """
 
     maps: Maps
@@ -166,7 +162,7 @@ def movement(
         old, new = (
             retrieval.search(
                 retrieval.build_index(side.vectors),
-                lab.embed(corpus.queries, design, backbone_id, query=True, progress=report),
+                lab.query_vectors(corpus, design, backbone_id, report),
                 NEAREST,
             )[0]
             for side, backbone_id in zip((before, after), backbone_ids, strict=True)
@@ -176,5 +172,5 @@ def movement(
         return Movement(maps, tuple(changed), first)
 
     # The maps belong to the key: PCA's are replaced by UMAP's once that is compiled.
-    key = ("movement", before.key, after.key, corpus.knowledge, seed, maps.method)
+    key = ("movement", before.key, after.key, corpus.annotations_hash, seed, maps.method)
     return lab.compute(key, work, progress)

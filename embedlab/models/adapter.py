@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
 from embedlab.models.backbone import Backbone
-from embedlab.models.pooling import tensor_digest
+from embedlab.models.head import tensor_digest
 
 #: The linear maps that carry LoRA, as the paper has it.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

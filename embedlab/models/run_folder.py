@@ -26,7 +26,7 @@ from embedlab.files import disk_errors, write_whole
 from embedlab.models.adapter import load_adapter, with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.models.pooling import HeadSize
 from embedlab.validation import validated
 
 RUN_FILE = "run.json"
@@ -193,12 +193,11 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
         trained = with_adapter(backbone, adapter, run_info.name)
     else:
         trained = backbone.sibling(run_info.name)
-    kind = POOLINGS[design.pooling]
-    if issubclass(kind, TrainableHead):
+    if design.trainable:
         try:
             if run_info.head is None:
                 raise ValueError("no size of the head")
-            head = kind(backbone.hidden_size, backbone.num_layers, size=run_info.head)
+            head = backbone.new_head(design, run_info.head)
             head.load_state_dict(load_file(folder / "head.safetensors"))
         except (OSError, ValueError, SafetensorError, RuntimeError) as error:
             raise EmbedLabError(

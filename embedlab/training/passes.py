@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
 from embedlab.models.forward import Apart, layer_states
-from embedlab.models.pooling import POOLINGS, Pooling
+from embedlab.models.head import TrainableHead
+from embedlab.models.pooling import POOLINGS
 from embedlab.models.scheduler import batches
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.training.lora import seeded
@@ -36,9 +37,11 @@ class Pooler:
         head: the trainable head; None where the design has none.
     """
 
-    def __init__(self, backbone: Backbone, design: Design, recipe: Recipe, head: Pooling | None):
+    def __init__(
+        self, backbone: Backbone, design: Design, recipe: Recipe, head: TrainableHead | None
+    ) -> None:
         self.backbone, self.design, self.recipe = backbone, design, recipe
-        self.pooling = POOLINGS[design.pooling]() if head is None else head
+        self.pooling = POOLINGS[design.pooling] if head is None else head
         frozen = recipe.mode == "head"
         self.packer = None if frozen else Packer(backbone, design.attention)
 

@@ -22,7 +22,7 @@ from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.adapter import with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, TrainableHead
+from embedlab.models.head import TrainableHead
 from embedlab.progress import Progress, no_progress
 from embedlab.training import mntp
 from embedlab.training.history import Step
@@ -100,16 +100,9 @@ class Training:
     # What is trained
 
     def _new_head(self) -> TrainableHead | None:
-        kind = POOLINGS[self.design.pooling]
-        if not issubclass(kind, TrainableHead):
+        if not self.design.trainable:
             return None
-        head = kind(
-            self.base.hidden_size,
-            self.base.num_layers,
-            size=self.base.head_size,
-            seed=self.recipe.seed,
-        )
-        return head.to(self.base.device)
+        return self.base.new_head(self.design, seed=self.recipe.seed).to(self.base.device)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         groups = []

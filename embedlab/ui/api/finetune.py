@@ -96,7 +96,7 @@ def _followed(lab: Lab, run: LiveRun) -> Iterator[dict[str, Any]]:
                 last = message
                 yield message
             time.sleep(POLL_SECONDS)
-    except GeneratorExit:  # nobody listens any more
+    except GeneratorExit:  # the client has gone
         lab.runs.stop(run.id)
         raise
     yield _message(lab, run) | {

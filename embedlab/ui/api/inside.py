@@ -79,8 +79,8 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             the tokens with their ids, weights, norms and cosines with the pooled vector, the layer,
             and the first token's norm over the median of the others'.
         """
-        given, parsed = parse.string(text, "text"), parse.design(design, "design")
-        view = inside.token_view(lab, given, parsed)
+        parsed = parse.design(design, "design")
+        view = inside.token_view(lab, parse.string(text, "text"), parsed)
         names = ("layer", "token_count", "positions", "ids", "tokens", "weights", "norms")
         return {"design": str(parsed), **_plain(view, *names, "cosines", "norm_ratio", "note")}
 

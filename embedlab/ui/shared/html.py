@@ -12,6 +12,7 @@ from embedlab.analysis.metrics import RetrievalScores
 from embedlab.data.corpus import Corpus
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
+from embedlab.models.pooling import POOLINGS
 from embedlab.render.html import Macros, muted, points, table
 from embedlab.render.html import joined as joined  # the tabs find all their HTML here
 from embedlab.render.html import note as note
@@ -68,11 +69,8 @@ def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[
             )
         if is_untrained(design, backbone):
             lines.append(f"{letter}: the head is untrained (random); it only mixes what it reads.")
-        if design.attention == "causal" and design.pooling == "last_layer_trainable":
-            lines.append(
-                f"{letter}: M2 is degenerate. With a single key the softmax is 1, so its query and "
-                "key weights do nothing; the paper has it, so it is here, too."
-            )
+        if caveat := POOLINGS[design.pooling].caveat(design.attention):
+            lines.append(f"{letter}: {caveat}")
     if len(corpus.texts) < 30:
         lines.append(f"n = {len(corpus.texts)}: scores over so few texts say little.")
     return lines
@@ -97,10 +95,9 @@ def status_line(corpus: Corpus, names: tuple[str, str]) -> Markup:
     return _RESULTS.status_line(corpus, names)
 
 
-def not_shown(reason: str, shown: Markup | str) -> Markup:
+def not_shown(reason: str, shown: str) -> Markup:
     """Why the choice is not on the screen, and the status line of what still is."""
-    still = Markup('<p class="muted">The screen still shows:</p>') + shown if shown else ""
-    return Markup("<p>{}</p>").format(reason) + still
+    return _RESULTS.not_shown(reason, shown)
 
 
 def score_table(

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from support.labs import corpus_of, tiny_lab
 from support.models import words
-from support.waiting import until
+from support.waiting import Slow, until
 
 from embedlab import Cancelled, Design, EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.progress import no_progress, with_time_limit
-
-
-class Work:
-    """Counts its runs and goes on until ``finish`` is set."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.runs, self.error = 0, error
-        self.finish, self.stopped = threading.Event(), threading.Event()
-
-    def __call__(self, progress):
-        self.runs += 1
-        try:
-            while not self.finish.wait(0.01):
-                progress(1, 2, "working")
-        except Cancelled:
-            self.stopped.set()
-            raise
-        if self.error:
-            raise self.error
-        return object()
 
 
 @pytest.fixture
@@ -41,7 +20,7 @@ def lab() -> Lab:
     return tiny_lab()
 
 
-def callers(lab: Lab, work: Work, number: int) -> list:
+def callers(lab: Lab, work: Slow, number: int) -> list:
     """The futures of callers who all wait for the same run."""
     pool = ThreadPoolExecutor(number)
     futures = [pool.submit(lab.compute, "key", work) for _ in range(number)]
@@ -50,7 +29,7 @@ def callers(lab: Lab, work: Work, number: int) -> list:
 
 
 def test_eight_callers_at_once_share_one_computation_that_is_cached(lab):
-    work = Work()
+    work = Slow()
     futures = callers(lab, work, 8)
     work.finish.set()
     results = {future.result(10) for future in futures}
@@ -93,7 +72,7 @@ def test_one_caller_leaves_and_the_other_is_served(lab):
     def leave(done, total, what):
         raise Cancelled
 
-    work = Work()
+    work = Slow()
     [other] = callers(lab, work, 1)
     with pytest.raises(Cancelled):
         lab.compute("key", work, leave)
@@ -106,7 +85,7 @@ def test_work_that_nobody_waits_for_stops_and_is_not_cached(lab):
     def leave(done, total, what):
         raise Cancelled
 
-    work = Work()
+    work = Slow()
     with pytest.raises(Cancelled):
         lab.compute("key", work, leave)
     assert work.stopped.wait(10) and lab.results.get("key") is None
@@ -114,14 +93,14 @@ def test_work_that_nobody_waits_for_stops_and_is_not_cached(lab):
 
 def test_a_time_limit_ends_work_with_a_sentence(lab, monkeypatch):
     monkeypatch.setattr(lab, "in_time", lambda progress: with_time_limit(0.05, progress))
-    work = Work()
+    work = Slow()
     with pytest.raises(EmbedLabError, match="fewer or shorter texts"):
         lab.compute("key", work)
     assert work.stopped.wait(10)
 
 
 def test_errors_reach_every_caller_and_are_not_cached(lab):
-    failing = Work(EmbedLabError("no"))
+    failing = Slow(EmbedLabError("no"))
     futures = callers(lab, failing, 3)
     failing.finish.set()
     for future in futures:

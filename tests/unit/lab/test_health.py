@@ -21,24 +21,24 @@ def lab():
     return tiny_lab()
 
 
-def test_health_counts_what_is_kept_and_names_no_user(lab):
+def test_health_counts_cached_states_and_names_no_user(lab):
     secret = corpus_of(words(4, 5, 6), title="my secret texts")
     for _ in range(2):
         lab.embedded(secret, Design.parse("causal/mean"))
         lab.embedded(secret, Design.parse("causal/eos"))
-    found = health(lab)
-    assert found["status"] == "ok"
-    assert found["loaded"] == [
+    report = health(lab)
+    assert report["status"] == "ok"
+    assert report["loaded"] == [
         {"backbone": "tiny", "device": "cpu", "precision": "float32", "waiting": 0}
     ]
-    # Three texts embedded once; the second design asked for the same states.
-    cache = found["state_cache"]
+    # Three texts embedded once; the second design used the same states.
+    cache = report["state_cache"]
     assert (cache["texts"], cache["misses"], cache["hits"]) == (3, 3, 3)
     resident = psutil.Process().memory_info().rss / 10**6
-    assert found["memory_mb"]["process"] == pytest.approx(resident, rel=0.1)
-    told = json.dumps(found)
-    assert "secret" not in told
-    assert not any(word in told for word in secret.texts)
+    assert report["memory_mb"]["process"] == pytest.approx(resident, rel=0.1)
+    text = json.dumps(report)
+    assert "secret" not in text
+    assert not any(word in text for word in secret.texts)
 
 
 def test_work_ends_when_its_time_is_over():
@@ -49,15 +49,13 @@ def test_work_ends_when_its_time_is_over():
         progress(0, 1, "later")
 
 
-def test_a_corpus_that_takes_too_long_is_given_up_and_the_model_is_free(lab, monkeypatch):
-    corpus = corpus_of(words(*[40] * 200))
+def test_a_corpus_that_takes_too_long_fails_and_the_model_is_free(lab, monkeypatch):
+    corpus = corpus_of(words(*[40] * 2000))
     monkeypatch.setattr(
         type(lab), "in_time", lambda self, progress: with_time_limit(0.05, progress)
     )
     with pytest.raises(EmbedLabError, match="fewer or shorter texts"):
         lab.embedded(corpus, Design.parse("causal/mean"))
     monkeypatch.undo()
-    start = time.perf_counter()
-    lab.embed(["w1 w2"], Design.parse("causal/mean"))
-    assert time.perf_counter() - start < 5
+    assert lab.embed(["w1 w2"], Design.parse("causal/mean")).shape == (1, 32)
     assert len(lab.backbone().sharing) == 0

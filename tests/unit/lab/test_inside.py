@@ -1,13 +1,15 @@
-"""What the inside tab asks of a Lab, on a tiny backbone that loads from a folder."""
+"""The results of the inside tab, on a tiny backbone that loads from a folder."""
 
 from __future__ import annotations
 
 import pytest
 from scipy.stats import spearmanr
+from support.labs import tiny_lab
 from support.models import tiny_model, tiny_tokenizer, words
 
 from embedlab import Corpus, Design, EmbedLabError, embed
 from embedlab.analysis.metrics import pair_similarities
+from embedlab.lab import inside
 from embedlab.lab.config import BackboneEntry, Config
 from embedlab.lab.inside import first_token_effect, layer_curves, space_scores
 from embedlab.lab.lab import Lab
@@ -36,9 +38,9 @@ def direct(lab: Lab, design: str) -> float:
 
 
 def test_layer_quality_equals_the_design_of_each_layer(lab, corpus):
-    found = layer_curves(lab, corpus, Design(), skip_first=True)
-    assert (found.measure, found.n, found.unit) == ("spearman", 23, "pairs")
-    curves = {curve.name: curve.scores for curve in found.curves}
+    quality = layer_curves(lab, corpus, Design(), skip_first=True)
+    assert (quality.measure, quality.n, quality.unit) == ("spearman", 23, "pairs")
+    curves = {curve.name: curve.scores for curve in quality.curves}
     assert len(curves) == 8
     for name, layer in (("causal/mean", 2), ("bidirectional/weighted_mean", 4)):
         assert curves[name][layer] == pytest.approx(direct(lab, f"{name}@{layer}"), abs=1e-5)
@@ -47,9 +49,9 @@ def test_layer_quality_equals_the_design_of_each_layer(lab, corpus):
 
 
 def test_the_first_tokens_effect_is_that_of_the_two_designs(lab, corpus):
-    kept, left_out = first_token_effect(lab, corpus, Design.parse("causal/mean@2"))
-    assert kept.spearman == pytest.approx(direct(lab, "causal/mean@2"), abs=1e-5)
-    assert left_out.spearman == pytest.approx(direct(lab, "causal/mean@2+skip_first"), abs=1e-5)
+    with_it, without = first_token_effect(lab, corpus, Design.parse("causal/mean@2"))
+    assert with_it.spearman == pytest.approx(direct(lab, "causal/mean@2"), abs=1e-5)
+    assert without.spearman == pytest.approx(direct(lab, "causal/mean@2+skip_first"), abs=1e-5)
     assert first_token_effect(lab, corpus, Design.parse("causal/eos")) is None
 
 
@@ -62,3 +64,32 @@ def test_space_scores_are_none_where_nothing_is_known(lab):
     bare = Corpus(id="own", title="Mine", texts=TEXTS)
     scores = space_scores(lab, bare, lab.embedded(bare, Design()))
     assert (scores.spearman, scores.ndcg_10, scores.knn_accuracy) == (None, None, None)
+
+
+def test_a_text_beyond_the_limit_is_refused_by_every_function():
+    lab = tiny_lab(max_text_chars=20)
+    long = Corpus(
+        id="own", title="Mine", texts=("w1 w2", "w3 " * 7), queries=("w1",), relevant=({0},)
+    )
+    text, head = long.texts[1], Design.parse("M3")
+    for call in (
+        lambda: lab.embedded(long, Design()),
+        lambda: inside.token_view(lab, text, Design()),
+        lambda: inside.mask_proof(lab, "w1", text, "causal"),
+        lambda: inside.layer_curves(lab, long, Design()),
+        lambda: inside.head_attention(lab, long, head),
+        lambda: inside.head_attention(lab, long, head, only=1),
+    ):
+        with pytest.raises(EmbedLabError, match=r"characters; the limit is 20\. Split it"):
+            call()
+    assert inside.head_attention(lab, long, head, only=0).per_text.shape == (1, 4)
+
+
+def test_a_text_and_its_proof_are_computed_once_for_a_design():
+    lab = tiny_lab()
+    view = inside.token_view(lab, "w1 w2 w3", Design.parse("causal/mean"))
+    assert inside.token_view(lab, "w1 w2 w3", Design.parse("causal/mean")) is view
+    assert inside.token_view(lab, "w1 w2 w3", Design.parse("causal/eos")) is not view
+    proof = inside.mask_proof(lab, "w1 w2", "w1 w3", "causal")
+    assert proof.holds and inside.mask_proof(lab, "w1 w2", "w1 w3", "causal") is proof
+    assert inside.mask_proof(lab, "w1 w3", "w1 w2", "causal") is not proof

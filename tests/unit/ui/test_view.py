@@ -182,6 +182,12 @@ def test_the_inside_panels_read_each_sides_model(pair, tabs):
     assert "centre" in inside(tabs, pair, "shape")["shape-effect"]
 
 
+@pytest.mark.parametrize(("panel", "control"), [("tokens", "token_text"), ("mask", "proof_b")])
+def test_the_panels_obey_the_limits_of_the_endpoints(pair, tabs, panel, control):
+    with pytest.raises(EmbedLabError, match=r"Text \d has 2,000,001 characters"):
+        inside(tabs, pair, panel, **{control: "a" * 2_000_001})
+
+
 @pytest.mark.parametrize("side", ["A", "B"])
 def test_the_layer_lines_are_those_of_the_chosen_model(pair, tabs, side):
     view = inside(tabs, pair, "layers", layer_model=side)

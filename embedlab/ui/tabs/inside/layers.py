@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,7 +99,7 @@ class LayersPanel(View):
             Action(
                 trigger=self.elsewhere.click,
                 run=lambda values, *_: {
-                    bench.sidebar.corpus: next(self._scored_by(values[self.measure])),
+                    bench.sidebar.corpus: self._scored_by(values[self.measure]),
                     self.measure: "auto",
                 },
                 sets=[bench.sidebar.corpus, self.measure],
@@ -141,20 +141,20 @@ class LayersPanel(View):
 
     def _nothing_to_score(self, sentence: str, measure: str) -> Updates:
         """What is missing, and a button that leads to a corpus that has it."""
-        other = next(self._scored_by(measure), None)
+        other = self._scored_by(measure)
         return {
             self.figure: None,
             self.curves: [],
             self.notes: html.note([sentence]),
-            self.elsewhere: gr.update(visible=False)
-            if other is None
-            else gr.update(value=f"Switch to {CORPORA[other].title}", visible=True),
+            self.elsewhere: gr.update(value=f"Switch to {CORPORA[other].title}", visible=True)
+            if other
+            else gr.update(visible=False),
         }
 
-    def _scored_by(self, measure: str) -> Iterator[str]:
-        """The corpora on offer that a measure can score, the quickest first."""
-        offered = self.lab.config.corpora
-        return (corpus for corpus in SCORED_BY.get(measure, ()) if corpus in offered)
+    def _scored_by(self, measure: str) -> str | None:
+        """The quickest corpus on offer that a measure can score, if there is one."""
+        corpora = SCORED_BY.get(measure, ())
+        return next((corpus for corpus in corpora if corpus in self.lab.config.corpora), None)
 
     def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
         """The design of the clicked point, for A or B; its prompts stay."""
@@ -208,12 +208,12 @@ def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int,
     return marks
 
 
-def _notes(sides: Sequence[Side], there: set[str]) -> list[str]:
+def _notes(sides: Sequence[Side], marked: set[str]) -> list[str]:
     return [
-        f"{side.letter} ({side.design.name}) reads all layers or tokens by its own head, so no "
-        "line goes through it."
+        f"{side.letter} ({side.design.name}) reads all layers or tokens with a trainable head, so "
+        "no line goes through it."
         for side in sides
-        if side.letter not in there
+        if side.letter not in marked
     ] + [
         "The bootstrap resamples the corpus's items; it says how sure a point is for texts like "
         "these, not for other backbones or corpora."

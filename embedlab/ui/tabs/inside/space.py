@@ -20,7 +20,7 @@ HUBS = 5
 
 
 class ShapePanel(View):
-    """See the module's text."""
+    """Spread, rank and hubs of both spaces, as they are, centred or whitened."""
 
     id = "shape"
     title = "Shape of the space"
@@ -57,44 +57,41 @@ class ShapePanel(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Figures of both spaces, transformed as chosen."""
         how = values[self.how] or "none"
-        a, b = shapes = [
+        a, b = (
             inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
             for side in pair.sides
-        ]
-        name_a, name_b = pair.names
-        about = pair.caption(f"space: {how}")
-        bins = similarity_histogram(a.cosines.similarities, b.cosines.similarities, name_a, name_b)
+        )
+        sides = list(zip("AB", pair.names, (a, b), strict=True))
+        caption = pair.caption(f"space: {how}")
+        cosines = similarity_histogram(a.cosines.similarities, b.cosines.similarities, *pair.names)
+        k = a.hubness.k
         return {
-            self.table: inside_html.shape_table(a, b, about),
+            self.table: inside_html.shape_table(a, b, caption),
             self.effect: self._effect(pair, report),
             self.cosines: figure_value(
-                bins,
-                HISTOGRAM_HEADER,
-                histogram_rows(bins),
-                name="cosines",
-                caption=about,
+                cosines, HISTOGRAM_HEADER, histogram_rows(cosines), name="cosines", caption=caption
             ),
             self.explained: figure_value(
-                explained_variance([(name_a, a.explained), (name_b, b.explained)], a.n),
+                explained_variance([(name, shape.explained) for _, name, shape in sides], a.n),
                 ("design", "component", "share of variance"),
                 [
-                    (letter, i + 1, float(share))
-                    for letter, found in zip("AB", shapes, strict=True)
-                    for i, share in enumerate(found.explained)
+                    (letter, component, float(share))
+                    for letter, _, shape in sides
+                    for component, share in enumerate(shape.explained, start=1)
                 ],
                 name="variance",
-                caption=about,
+                caption=caption,
             ),
             self.occurrences: figure_value(
-                occurrences([(name_a, a.hubness.counts), (name_b, b.hubness.counts)], a.hubness.k),
-                ("design", "text", f"{a.hubness.k}-occurrence"),
+                occurrences([(name, shape.hubness.counts) for _, name, shape in sides], k),
+                ("design", "text", f"{k}-occurrence"),
                 [
-                    (letter, pair.corpus.texts[i][:200], int(count))
-                    for letter, found in zip("AB", shapes, strict=True)
-                    for i, count in enumerate(found.hubness.counts)
+                    (letter, text[:200], int(count))
+                    for letter, _, shape in sides
+                    for text, count in zip(pair.corpus.texts, shape.hubness.counts, strict=True)
                 ],
                 name="occurrences",
-                caption=about,
+                caption=caption,
             ),
             self.hubs: html.side_by_side(
                 *(
@@ -102,10 +99,10 @@ class ShapePanel(View):
                         letter,
                         name,
                         pair.corpus,
-                        found.hubness.hub_ids[:HUBS].tolist(),
-                        found.hubness.hub_counts[:HUBS].tolist(),
+                        shape.hubness.hub_ids[:HUBS].tolist(),
+                        shape.hubness.hub_counts[:HUBS].tolist(),
                     )
-                    for letter, name, found in zip("AB", pair.names, shapes, strict=True)
+                    for letter, name, shape in sides
                 )
             ),
         }

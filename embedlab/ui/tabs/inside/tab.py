@@ -1,4 +1,4 @@
-"""The inside tab: why two designs differ. A panel for each question, one file a few panels."""
+"""The inside tab: why two designs differ, with one panel for each question."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PANELS: tuple[type[Any], ...] = (LayersPanel, MaskPanel, TokensPanel, HeadsPanel
 
 
 class InsideTab(View):
-    """See the module's text."""
+    """The panels side by side; only the open one is computed."""
 
     id = "inside"
     title = "Inside"

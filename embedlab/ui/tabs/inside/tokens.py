@@ -1,24 +1,28 @@
-"""What a token sees and gives: the mask proof, the token view, and what trainable heads read."""
+"""Tokens: the mask proof, each token's share in the vector, and what trainable heads read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import gradio as gr
 
-from embedlab.analysis.tokens import MaskProof, TokenView
+from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 from embedlab.lab import inside
+from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Updates, Values
-from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.shared.view import Pair, Side, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
 
 EXAMPLE_A = "They walked along the bank of the river"
 EXAMPLE_B = "They walked along the bank of the country"
+#: The columns of a token's row.
+HEADER = ("design", "position", "token", "weight", "norm", "cosine")
 #: Lines of single heads drawn at once.
 HEADS_SHOWN = 8
 
@@ -50,37 +54,19 @@ class MaskPanel(View):
         backbone = pair.backbones[0]
         text_a, text_b = values[self.text_a] or "", values[self.text_b] or ""
         update: Updates = {}
-        sentences = []
+        sentences, notes = [], []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
             proof = inside.mask_proof(
                 self.lab, text_a, text_b, attention, pair.backbone_ids[0], report
             )
             sentences.append((proof.holds, _verdict(proof)))
-            tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
-            figure = movement_heatmap(
-                proof.moved,
-                [a for a, _ in tokens],
-                [b for _, b in tokens],
-                proof.first_changed - proof.start,
-                f"{attention} attention",
+            notes = [proof.note] if proof.note else []
+            caption = pair.source(
+                f"Relative movement of hidden states, {attention} attention, {proof.precision}; "
+                f"{text_a!r} against {text_b!r}",
+                backbone,
             )
-            rows = [
-                (layer, proof.start + t, a, b, float(proof.moved[layer, t]))
-                for layer in range(len(proof.moved))
-                for t, (a, b) in enumerate(tokens)
-            ]
-            update[place] = figure_value(
-                figure,
-                ("layer", "token", "text a", "text b", "relative movement"),
-                rows,
-                name=f"mask-{attention}",
-                caption=pair.source(
-                    f"Relative movement of hidden states, {attention} attention, "
-                    f"{proof.precision}; {text_a!r} against {text_b!r}",
-                    backbone,
-                ),
-            )
-        notes = [proof.note] if proof.note else []
+            update[place] = _movement_figure(proof, caption)
         if not pair.one_backbone:
             notes.append(f"Shown on A's model, {backbone.name}.")
         update[self.verdict] = inside_html.verdicts(sentences) + html.note(notes)
@@ -88,7 +74,7 @@ class MaskPanel(View):
 
 
 class TokensPanel(View):
-    """Tokens as the backbone sees them, and what each gives to the vector under A and B."""
+    """A text's tokens, and what each contributes to the vector under A and B."""
 
     id = "tokens"
     title = "Tokens"
@@ -113,45 +99,32 @@ class TokensPanel(View):
             inside.token_view(self.lab, text, side.design, side.backbone_id, report)
             for side in pair.sides
         ]
-        header = ("design", "position", "token", "weight", "norm", "cosine")
+        named = list(zip(pair.names, views, strict=True))
         rows = [
             (name, int(p), token, float(w), float(norm), float(cosine))
-            for name, view in zip(pair.names, views, strict=True)
+            for name, view in named
             for p, token, w, norm, cosine in zip(
                 view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
             )
         ]
         caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
-        figures = {}
-        for place, title, unit, numbers in (
-            (self.norms, "Norm of each token", "Norm", [v.norms for v in views]),
-            (
-                self.cosines,
-                "Cosine with the pooled vector",
-                "Cosine",
-                [v.cosines for v in views],
-            ),
-        ):
-            sides = [
-                (name, view.tokens, n)
-                for name, view, n in zip(pair.names, views, numbers, strict=True)
-            ]
-            figures[place] = figure_value(
-                token_bars(sides, title=title, unit=unit),
-                header,
-                rows,
-                name="tokens",
-                caption=caption,
-            )
-        notes = [view.note for view in views if view.note]
-        notes += _sinks(views)
+
+        def figure(title: str, unit: str, numbers: Callable[[TokenView], Any]) -> dict[str, Any]:
+            sides = [(name, view.tokens, numbers(view)) for name, view in named]
+            bars = token_bars(sides, title=title, unit=unit)
+            return figure_value(bars, HEADER, rows, name="tokens", caption=caption)
+
+        strips = [
+            inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
+            for letter, (name, view) in zip("AB", named, strict=True)
+        ]
+        notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
-            self.strip: html.joined(
-                inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
-                for letter, name, view in zip("AB", pair.names, views, strict=True)
-            )
-            + html.note(dict.fromkeys(notes)),
-            **figures,
+            self.strip: html.joined(strips) + html.note(notes),
+            self.norms: figure("Norm of each token", "Norm", lambda view: view.norms),
+            self.cosines: figure(
+                "Cosine with the pooled vector", "Cosine", lambda view: view.cosines
+            ),
             self.skip: self._first_token(pair, report),
         }
 
@@ -212,9 +185,8 @@ class HeadsPanel(View):
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Attention over layers or tokens; an untrained head says so."""
-        chosen = whole_number(values[self.number], "The text's number")
         texts = pair.corpus.texts
-        index = min(chosen, len(texts)) - 1
+        number = min(whole_number(values[self.number], "The text's number"), len(texts))
         update: Updates = {}
         strips, notes = [], []
         for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
@@ -222,55 +194,75 @@ class HeadsPanel(View):
             if not design.trainable:
                 update[place] = None
                 continue
-            # Over tokens an average says little: there the first text stands for all.
-            tokens = design.pooling == "last_layer_trainable"
-            single = index >= 0 or tokens
-            found = inside.head_attention(
-                self.lab,
-                pair.corpus,
-                design,
-                side.backbone_id,
-                only=max(index, 0) if single else None,
-                progress=report,
+            # Averaged over texts, weights of tokens say little: show the first text instead.
+            over_tokens = POOLINGS[design.pooling].attends_over == "tokens"
+            only = max(number, 1) - 1 if number or over_tokens else None
+            attention = inside.head_attention(
+                self.lab, pair.corpus, design, side.backbone_id, only=only, progress=report
             )
-            what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
-            lines = [("mean", found.mean)]
-            if values[self.per_head]:
-                lines += [
-                    (f"head {i + 1}", row) for i, row in enumerate(found.per_head[:HEADS_SHOWN])
-                ]
-            trained = "trained" if found.trained else "untrained (random)"
-            axis = "Layer" if found.over == "layers" else "Token"
-            update[place] = figure_value(
-                head_lines(
-                    letter,
-                    lines,
-                    first=1,
-                    axis=axis,
-                    title=f"{letter}: attention over {found.over}",
-                    caption=f"{what}, {trained}",
-                ),
-                ("line", axis.lower(), "weight"),
-                [(line, i + 1, float(w)) for line, ws in lines for i, w in enumerate(ws)],
-                name=f"head-{letter.lower()}",
-                caption=pair.caption(f"{design.name}, {trained}, {what}"),
-            )
-            if tokens:
-                view = inside.token_view(
-                    self.lab, texts[max(index, 0)], design, side.backbone_id, report
-                )
+            what = f"mean over {len(texts):,} texts" if only is None else f"text {only + 1}"
+            heads = attention.per_head[: HEADS_SHOWN if values[self.per_head] else 0]
+            update[place] = _head_figure(pair, side, attention, heads, what)
+            if only is not None and over_tokens:
+                view = inside.token_view(self.lab, texts[only], design, side.backbone_id, report)
                 strips.append(
                     inside_html.token_strip(letter, side.name, view.tokens, view.weights.tolist())
                 )
-            if not found.trained:
+            if not attention.trained:
                 notes.append(
                     f"{letter}: untrained (random). An even line means that it prefers nothing yet."
                 )
-        if not update or all(value is None for value in update.values()):
+        if not any(design.trainable for design in pair.designs):
             notes.append(
                 "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
             )
         return {self.notes: html.note(notes), self.strip: html.joined(strips), **update}
+
+
+def _movement_figure(proof: MaskProof, caption: str) -> dict[str, Any]:
+    """How far each hidden state moved, layer by token."""
+    # A text that is longer than the other is compared as far as both have tokens.
+    pairs = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
+    tokens_a, tokens_b = map(list, zip(*pairs, strict=True))
+    figure = movement_heatmap(
+        proof.moved,
+        tokens_a,
+        tokens_b,
+        proof.first_changed - proof.start,
+        f"{proof.attention} attention",
+    )
+    rows = [
+        (layer, proof.start + t, a, b, float(proof.moved[layer, t]))
+        for layer in range(len(proof.moved))
+        for t, (a, b) in enumerate(pairs)
+    ]
+    header = ("layer", "token", "text a", "text b", "relative movement")
+    return figure_value(figure, header, rows, name=f"mask-{proof.attention}", caption=caption)
+
+
+def _head_figure(
+    pair: Pair, side: Side, attention: HeadAttention, heads: Any, what: str
+) -> dict[str, Any]:
+    """A head's attention over layers or tokens: its mean, and ``heads`` (h, s) of single ones."""
+    lines = [("mean", attention.mean)]
+    lines += [(f"head {i}", weights) for i, weights in enumerate(heads, start=1)]
+    trained = "trained" if attention.trained else "untrained (random)"
+    axis = "Layer" if attention.over == "layers" else "Token"
+    figure = head_lines(
+        side.letter,
+        lines,
+        first=1,
+        axis=axis,
+        title=f"{side.letter}: attention over {attention.over}",
+        caption=f"{what}, {trained}",
+    )
+    return figure_value(
+        figure,
+        ("line", axis.lower(), "weight"),
+        [(line, i, float(w)) for line, ws in lines for i, w in enumerate(ws, start=1)],
+        name=f"head-{side.letter.lower()}",
+        caption=pair.caption(f"{side.design.name}, {trained}, {what}"),
+    )
 
 
 def _verdict(proof: MaskProof) -> str:
