@@ -97,51 +97,52 @@ def assets(
     """Fetch weights and corpora for a room without network."""
     from embedlab import assets as store
 
-    wanted = [store.status(name) for name in dict.fromkeys(names or [])]
+    chosen = [store.status(name) for name in dict.fromkeys(names or [])]
     if everything:
-        free = [asset for asset in store.listing() if not asset.terms]
-        for asset in store.listing():
-            if asset.terms and asset not in wanted:
-                say(f"{asset.id} is left out: {asset.terms} Name it to fetch it.")
-        wanted += [asset for asset in free if asset not in wanted]
-    if only_list or not wanted:
+        others = [status for status in store.listing() if status not in chosen]
+        for status in others:
+            if status.asset.terms:
+                say(f"{status.asset.id} is left out: {status.asset.terms} Name it to fetch it.")
+        chosen += [status for status in others if not status.asset.terms]
+    if only_list or not chosen:
         typer.echo(_asset_table(store.listing()))
         return
-    for asset in wanted:
-        if asset.terms:
-            say(asset.terms)
+    for status in chosen:
+        if status.asset.terms:
+            say(status.asset.terms)
         with progress_bar() as progress:
-            _make_ready(asset, progress)
-        now = store.status(asset.id)
-        typer.echo(f"{asset.id}: ready, {_megabytes(now.on_disk)} in {now.path}")
+            _make_ready(status, progress)
+        now = store.status(status.asset.id)
+        typer.echo(f"{now.asset.id}: ready, {_megabytes(now.on_disk)} in {now.path}")
 
 
-def _make_ready(asset: AssetStatus, progress: Progress) -> None:
+def _make_ready(status: AssetStatus, progress: Progress) -> None:
     from embedlab import assets as store
 
-    if asset.present:
+    asset_id = status.asset.id
+    if status.present:
         try:
-            store.verify(asset.id, progress)
+            store.verify(asset_id, progress)
         except EmbedLabError as error:
             say(f"{error} Fetching it now.")
-    folder = store.fetch(asset.id, progress)
+    folder = store.fetch(asset_id, progress)
     if any(folder.rglob("*.gguf")):
         from embedlab.models.loading import load_backbone
 
-        load_backbone(asset.id, progress=progress)  # converts it, and shows that it works
+        load_backbone(asset_id, progress=progress)  # converts it, and shows that it works
 
 
 def _asset_table(rows: list[AssetStatus]) -> str:
     header = ("id", "kind", "present", "on disk", "download", "licence", "source")
     cells = [
         (
-            row.id,
-            row.kind,
+            row.asset.id,
+            row.asset.kind,
             "yes" if row.present else "no",
             _megabytes(row.on_disk) if row.present else "",
-            _megabytes(row.size),
-            row.licence,
-            row.source,
+            _megabytes(row.asset.size),
+            row.asset.licence,
+            row.asset.source,
         )
         for row in rows
     ]

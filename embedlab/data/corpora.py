@@ -19,7 +19,7 @@ from embedlab.data.readers import read_table
 from embedlab.data.tables import own_texts, table_to_corpus
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
-from embedlab.resources import sample_folder
+from embedlab.resources import ASSETS
 from embedlab.text import clean_text
 
 __all__ = [
@@ -31,7 +31,6 @@ __all__ = [
     "load_hub_dataset",
     "own_texts",
     "read_table",
-    "sample_folder",
     "table_to_corpus",
 ]
 #: The arguments of a Corpus that its reader knows.
@@ -238,7 +237,7 @@ def load_corpus(corpus_id: str, progress: Progress = no_progress) -> Corpus:
 
 def _load(entry: Entry, progress: Progress) -> Corpus:
     if entry.asset is None:
-        parts = entry.read(sample_folder())
+        parts = entry.read(ASSETS)
         source, licence = "written for EmbedLab", "Apache-2.0"
     else:
         pinned = assets.CATALOGUE[entry.asset]

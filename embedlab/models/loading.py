@@ -13,7 +13,7 @@ import torch
 
 from embedlab import assets, gpu
 from embedlab.errors import EmbedLabError
-from embedlab.files import safetensors_trouble
+from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.probe import leak_probe
@@ -148,7 +148,7 @@ def _convert(gguf: Path, into: Path) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    with safetensors_trouble():
+    with safetensors_errors():
         model.save_pretrained(into)
         tokenizer.save_pretrained(into)
 

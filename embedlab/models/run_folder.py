@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, write_whole
+from embedlab.files import disk_errors, write_text
 from embedlab.models.adapter import load_adapter, with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
@@ -48,7 +48,7 @@ def add_facts(folder: Path, **more: Any) -> dict[str, Any]:
     """
     about = read_facts(folder) | more
     with disk_errors(folder.name):
-        write_whole(folder / FACTS, _json(about))
+        write_text(folder / FACTS, _json(about))
     return about
 
 

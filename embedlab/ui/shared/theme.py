@@ -7,8 +7,8 @@ from pathlib import Path
 import gradio as gr
 
 from embedlab.render.style import DESIGN_A, DESIGN_B
+from embedlab.resources import STATIC
 
-STATIC = Path(__file__).resolve().parents[1] / "static"
 STYLES = (STATIC / "style.css", STATIC / "page.css")
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono")

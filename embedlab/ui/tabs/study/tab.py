@@ -13,7 +13,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.render import study_tables
 from embedlab.render.study_page import FILES
-from embedlab.resources import sample_folder
+from embedlab.resources import ASSETS
 from embedlab.study.report import (
     Report,
     design_title,
@@ -265,7 +265,7 @@ class _Shipped:
         """None where there is none."""
         with self._lock:
             if self._report is None:
-                path = self._path or sample_folder() / "study" / "report.json"
+                path = self._path or ASSETS / "study" / "report.json"
                 self._report = read_report(path) if path.is_file() else None
             return self._report
 
