@@ -10,29 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from embedlab.data.hub_dataset import load_hub_dataset
 from embedlab.data.parquet import read_columns
-from embedlab.data.tables import (
-    MAX_TEXTS,
-    Table,
-    counted,
-    limit_note,
-    own_texts,
-    table_to_corpus,
-    text_lines,
-)
+from embedlab.data.tables import MAX_TEXTS, Table, counted, limit_note, text_lines
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
-
-__all__ = [
-    "MAX_BYTES",
-    "MAX_TEXTS",
-    "Table",
-    "load_hub_dataset",
-    "own_texts",
-    "read_table",
-    "table_to_corpus",
-]
 
 MAX_BYTES = 50_000_000
 

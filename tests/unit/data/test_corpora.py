@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from embedlab import resources
+from embedlab import assets
 from embedlab.data import corpora
 from embedlab.data.corpora import CORPORA, load_corpus
 from embedlab.data.corpus import Corpus
@@ -127,7 +127,7 @@ def test_an_unknown_corpus_lists_the_known():
 
 
 def test_threads_share_one_reading(monkeypatch):
-    monkeypatch.setattr(corpora, "_loaded", {})
+    monkeypatch.setattr(corpora.BUILT_IN, "loaded", {})
     found = []
     threads = [threading.Thread(target=lambda: found.append(load_corpus("trec"))) for _ in range(4)]
     for thread in threads:
@@ -139,8 +139,8 @@ def test_threads_share_one_reading(monkeypatch):
 
 
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
-    source = corpora.assets.fetch("sms-spam")
-    monkeypatch.setattr(corpora, "_loaded", {})
+    source = assets.fetch("sms-spam")
+    monkeypatch.setattr(corpora.BUILT_IN, "loaded", {})
     monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path))
     copy = tmp_path / "assets" / "sms-spam"
     copy.mkdir(parents=True)
@@ -150,12 +150,6 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
         (copy / path.name).write_bytes(damaged)
     with pytest.raises(EmbedLabError, match=r"sms-spam.csv of sms-spam was damaged"):
         load_corpus("sms-spam")
-
-
-def test_without_the_repository_the_sample_corpus_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(corpora, "__file__", str(tmp_path / "embedlab" / "corpora.py"))
-    with pytest.raises(EmbedLabError, match="from a clone"):
-        resources.sample_folder()
 
 
 def test_cleaning_replaces_only_what_cannot_be_written():

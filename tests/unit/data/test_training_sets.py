@@ -162,7 +162,7 @@ def test_an_unknown_set_lists_the_known():
 
 
 def test_threads_share_one_reading(monkeypatch):
-    monkeypatch.setattr(training_sets, "_loaded", {})
+    monkeypatch.setattr(training_sets.BUILT_IN, "loaded", {})
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(load_pairs("stsb-train"))) for _ in range(4)
@@ -181,7 +181,7 @@ def test_threads_share_one_reading(monkeypatch):
 def test_a_damaged_file_is_named(set_id, damage, tmp_path, monkeypatch):
     asset = TRAINING_SETS[set_id].asset
     source = assets.fetch(asset)
-    monkeypatch.setattr(training_sets, "_loaded", {})
+    monkeypatch.setattr(training_sets.BUILT_IN, "loaded", {})
     monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path))
     for path in filter(lambda path: path.is_file(), source.rglob("*")):
         copy = tmp_path / "assets" / asset / path.relative_to(source)
