@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedlab.errors import EmbedLabError
-from embedlab.terminal import guarded, one_line, progress_bar, say, table
-from embedlab.training import checkpoints
+from embedlab.terminal import guarded, progress_bar, say, table
+from embedlab.text import printable
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _train(
     from embedlab.models.design import Design
     from embedlab.models.loading import load_backbone
     from embedlab.models.state_cache import StateCache
-    from embedlab.training import history
+    from embedlab.training import checkpoints, history
     from embedlab.training.training import Training
 
     parsed = Design.parse(design)
@@ -116,6 +116,7 @@ def _train(
 
 def _run(training: Training, out: Path, progress: Progress) -> None:
     """All steps, with a checkpoint at every held-out score and when interrupted."""
+    from embedlab.training import checkpoints
 
     try:
         for step in training.run(progress):
@@ -226,4 +227,4 @@ def export(
         f"(tolerance {check.tolerance:.0e})"
     )
     if push:
-        typer.echo(one_line(push_archive(path, push, token, not public)))
+        typer.echo(printable(push_archive(path, push, token, not public)))

@@ -21,6 +21,7 @@ from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.progress import Progress, no_progress
+from embedlab.text import without_surrogates
 
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
 #: query waits for seconds at most.
@@ -172,7 +173,7 @@ class Backbone:
         limit = 32 * self.max_length
         if not texts:
             return []
-        whole = [_sound(prompt + text) for text in texts]
+        whole = [without_surrogates(prompt + text) for text in texts]
         ids: list[list[int]] = []
         for start in range(0, len(whole), AT_ONCE):  # others tokenise between
             some = [text[:limit] for text in whole[start : start + AT_ONCE]]
@@ -324,11 +325,6 @@ def _forward_tokens(
             torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
         )
         return torch.stack(hidden).cpu()
-
-
-def _sound(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _check_texts(texts: Sequence[str]) -> None:

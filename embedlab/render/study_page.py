@@ -20,10 +20,8 @@ from embedlab.study.report import (
     why_no_p,
     within_task,
 )
-from embedlab.text import clean, escape
+from embedlab.text import clean, escape, spreadsheet_cell
 
-#: What a spreadsheet would run as a formula begins like this.
-_FORMULA = ("=", "+", "-", "@")
 _FIGURE = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 _SCORES = (
@@ -268,7 +266,4 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    text = clean(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return spreadsheet_cell(value) if isinstance(value, str) else value

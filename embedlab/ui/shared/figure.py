@@ -19,11 +19,8 @@ from urllib.parse import quote
 import gradio as gr
 
 from embedlab.render.style import escape
-from embedlab.text import clean
+from embedlab.text import clean, spreadsheet_cell
 from embedlab.ui.shared.theme import script
-
-#: A cell that starts like this would run as a formula in a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HTML:
@@ -114,7 +111,4 @@ def plotly_js() -> Path:
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.6g}"
-    if isinstance(value, str):
-        text = clean(value)
-        return f"'{text}" if text.startswith(_FORMULA) else text
-    return value
+    return spreadsheet_cell(value) if isinstance(value, str) else value

@@ -80,7 +80,7 @@ def test_embed_writes_the_vectors_of_every_text(smollm2, own, tmp_path):
     assert table.column_names == ["text", "label", "vector"]
     assert table["label"].to_pylist() == ["river", "money"]
     assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[576]"
-    assert table.schema.metadata[b"embedlab.models.design"] == b"causal/mean"
+    assert table.schema.metadata[b"embedlab.design"] == b"causal/mean"
     texts = table["text"].to_pylist()
     np.testing.assert_allclose(
         np.array(table["vector"].to_pylist()),
@@ -136,8 +136,8 @@ def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
     target = tmp_path / "vectors.npy"
     target.write_bytes(b"before")
 
-    def full(path, vectors):
-        path.write_bytes(b"half")
+    def full(file, vectors):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("embedlab.cli.vector_files.np.save", full)

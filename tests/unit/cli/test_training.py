@@ -82,7 +82,7 @@ def test_a_stopped_training_goes_on_with_the_same_command(tmp_path, pairs):
     seen = ""
     while "going on after step" not in seen:
         line = again.stderr.readline()
-        assert line or again.poll() is None
+        assert line or again.poll() is None, seen
         seen += line
     again.kill()
     again.communicate()
