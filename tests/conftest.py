@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One core a worker: two that multiply with two threads each cost more than twice the time.
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from support.models import tiny_backbone, tiny_model
@@ -21,6 +26,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folder sets the marker: ``-m browser`` is everything under ``tests/browser``."""
     for item in items:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
+
+
+@pytest.fixture(autouse=True)
+def _machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    """Tests of several workers share the machine; one marked ``alone`` waits to have it whole."""
+    # The folder that all workers share. The gate keeps new tests back while one waits to be alone.
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    alone = request.node.get_closest_marker("alone") is not None
+    with (folder / "gate.lock").open("w") as gate, (folder / "machine.lock").open("w") as machine:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        fcntl.flock(machine, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def test_a_head_learns_on_kept_states(smollm2):
     assert history[-1].loss < 0.7 * history[1].loss
 
 
+@pytest.mark.alone
 def test_a_query_is_answered_while_another_trains(smollm2):
     """Within 2 s, and with the vectors it has when nothing trains."""
     lab = Lab(Config(limits=Limits(state_disk_mb=0)))

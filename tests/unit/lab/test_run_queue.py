@@ -153,12 +153,12 @@ def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
     def full(*args, **kwargs):
         raise EmbedLabError("version-1 could not be stored: the disk is full.")
 
-    monkeypatch.setattr(run_folder, "save_run", full)
+    monkeypatch.setattr(checkpoints, "save_run", full)
     run = live.submit(request())
     until(lambda: run.over)
     assert run.state == FAILED and "the disk is full" in run.message
     assert run.backbone is None and run.can_go_on
-    monkeypatch.setattr(run_folder, "save_run", saved)
+    monkeypatch.setattr(checkpoints, "save_run", saved)
     live.go_on(run.id)
     until(lambda: run.state == DONE)
     assert run.about["steps"] == 4 and run_folder.read_facts(run.saved)["steps"] == 4

@@ -99,7 +99,7 @@ def test_the_folder_keeps_its_budget_while_it_is_filled(tmp_path):
 
 def test_what_cannot_be_touched_is_read_all_the_same(tmp_path, monkeypatch):
     StateCache(10**6, tmp_path).put("abc", entry(), persist=True)
-    monkeypatch.setattr("embedlab.models.states.os.utime", _refuse)
+    monkeypatch.setattr("embedlab.models.state_cache.os.utime", _refuse)
     monkeypatch.setattr("pathlib.Path.unlink", _refuse)
     assert StateCache(10**6, tmp_path).get("abc") is not None
 
