@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,40 +18,25 @@ NEAREST = 10
 DEPTH = 1000
 
 
+@dataclass(frozen=True, eq=False)
 class Embedded:
-    """Texts under one design: their vectors, and what follows from them, computed when asked.
+    """Texts under one design: ``vectors`` (n, d), unit rows, and which texts were cut, (n,) bool.
 
-    ``key`` names backbone, design and texts; ``truncated`` counts the texts that were cut.
+    ``key`` names backbone, design and texts.
     """
 
-    def __init__(self, key: str, design: Design, vectors: Vectors, truncated: int) -> None:
-        self.key, self.design, self.vectors = key, design, vectors
-        self.truncated = truncated
-        self._neighbours: retrieval.Neighbours | None = None
-        self._guard = threading.Lock()
+    key: str
+    design: Design
+    vectors: Vectors
+    cut: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes held: the vectors, and what was computed from them so far."""
-        copies = 2 if "index" in self.__dict__ else 1
-        near = self._neighbours
-        return copies * self.vectors.nbytes + (0 if near is None else near.nbytes)
-
-    @cached_property
-    def index(self) -> retrieval.Index:
-        """The FAISS index, exact inner product."""
-        return retrieval.build_index(self.vectors)
-
-    def neighbours(self, k: int = NEAREST) -> retrieval.Neighbours:
-        """At least k neighbours of every text: one graph for map, lists and figures."""
-        with self._guard:
-            enough = min(k, len(self) - 1)
-            if self._neighbours is None or self._neighbours.k < enough:
-                self._neighbours = retrieval.neighbours(self.vectors, max(k, 15))
-            return self._neighbours
+    def truncated(self) -> int:
+        """How many texts were cut to the backbone's longest length."""
+        return int(self.cut.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +46,6 @@ class Maps:
     a: NDArray[np.float32]
     b: NDArray[np.float32]
     method: str
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self.a.nbytes + self.b.nbytes
 
 
 @dataclass(frozen=True)
@@ -99,12 +77,18 @@ class Hit:
     move: int | None
 
 
-def quality(corpus: Corpus, embedded: Embedded, field: str = "") -> Quality:
+def quality(
+    corpus: Corpus,
+    embedded: Embedded,
+    field: str = "",
+    near: retrieval.Neighbours | None = None,
+) -> Quality:
     """Figures over the texts' own space, never over the map.
 
     Args:
         corpus: what is known about the texts.
         embedded: its texts under a design.
+        near: the texts' neighbours, at least 10 of each; by default they are searched here.
         field: the field whose values are the labels; by default the corpus's first.
     """
     vectors = embedded.vectors
@@ -114,7 +98,10 @@ def quality(corpus: Corpus, embedded: Embedded, field: str = "") -> Quality:
     if len(corpus.pairs) > 2:
         sims = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
         spearman = metrics.spearman(sims, [score for *_, score in corpus.pairs])
-    accuracy = metrics.knn_accuracy(embedded.neighbours(), labels, NEAREST) if several else None
+    accuracy = None
+    if several:
+        near = near or retrieval.neighbours(vectors, NEAREST)
+        accuracy = metrics.knn_accuracy(near, labels, NEAREST)
     return Quality(
         n=len(embedded),
         knn_accuracy=accuracy,
@@ -135,7 +122,7 @@ def ranked_lists(
     known = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
     deep = max(k, min(DEPTH, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (
-        retrieval.search(side.index, vector, deep)
+        retrieval.search(retrieval.build_index(side.vectors), vector, deep)
         for side, vector in zip((a, b), queries, strict=True)
     )
     return (

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from embedlab.analysis import metrics, retrieval
 from embedlab.analysis.retrieval import Floats
@@ -18,7 +17,8 @@ from embedlab.analysis.space import TRANSFORMS, Reals, fit, unit
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
-from embedlab.models.states import FIRST, LAST, REST_MEAN, REST_WEIGHTED, HiddenStates
+from embedlab.models.pooling import POOLINGS
+from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress
 
 #: The measures, with what each is taken over; ``auto`` takes the first that a corpus allows.
@@ -28,9 +28,6 @@ MEASURES = {
     "knn_accuracy": "texts",
     "v_measure": "texts",
 }
-#: Numbers of hidden states gathered at once (32 MB): many layers of few texts, and few enough
-#: for the allocator to hand out the same memory again.
-BLOCK = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +158,20 @@ def layer_quality(
     _check_states(corpus, states, asked if chosen == "ndcg_10" else None)
     field = field if field in corpus.fields else next(iter(corpus.fields), "")
     scorer, n = scorer_of(corpus, chosen, field, bootstrap, seed)
-    kinds = [("eos", False), ("mean", False), ("weighted_mean", False)]
-    kinds += [("mean", True)] if skip_first else []
+    poolings = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
+    if skip_first:
+        poolings += [
+            (name, True) for name, pooling in POOLINGS.items() if pooling.curve_without_first
+        ]
     curves: list[Curve] = []
     for attention, documents in states.items():
         points = np.array(
-            list(_points(documents, asked.get(attention), kinds, transform, scorer, progress))
+            list(_points(documents, asked.get(attention), poolings, transform, scorer, progress))
         )
-        curves += [Curve(attention, *kind, *points[:, i].T.copy()) for i, kind in enumerate(kinds)]
+        curves += [
+            Curve(attention, name, without, *points[:, i].T.copy())
+            for i, (name, without) in enumerate(poolings)
+        ]
     return LayerQuality(
         measure=chosen,
         unit=MEASURES[chosen],
@@ -184,17 +187,17 @@ def layer_quality(
 def _points(
     documents: HiddenStates,
     queries: HiddenStates | None,
-    kinds: Sequence[tuple[str, bool]],
+    poolings: Sequence[tuple[str, bool]],
     transform: str,
     scorer: Scorer,
     progress: Progress,
 ) -> Iterator[list[Score]]:
     """Per layer, a score and its band for every kind of pooling."""
     last = documents.num_layers
-    asked = _by_layer(queries, kinds) if queries else None
-    for layer, pooled in enumerate(_by_layer(documents, kinds)):
+    asked = _by_layer(queries, poolings) if queries else None
+    for layer, pooled in enumerate(_by_layer(documents, poolings)):
         progress(layer, last + 1, f"layers, {documents.attention}")
-        pooled_queries = next(asked) if asked else [None] * len(kinds)
+        pooled_queries = next(asked) if asked else [None] * len(poolings)
         yield [
             _point(rows, others, transform, scorer)
             for rows, others in zip(pooled, pooled_queries, strict=True)
@@ -211,30 +214,13 @@ def _point(rows: Floats, queries: Floats | None, transform: str, scorer: Scorer)
     return scorer(rows, queries)
 
 
-def _by_layer(states: HiddenStates, kinds: Sequence[tuple[str, bool]]) -> Iterator[list[Floats]]:
-    """Layer by layer the unit vectors (n, d) of every kind; many layers are gathered at once.
-
-    One gather of whole banks is several times faster than one a layer and pooling.
-    """
-    counts = states.token_counts[:, None].float()
-    step = max(1, BLOCK // (len(states) * states.rows[0].bank[:, 0].numel()))
-    for start in range(0, states.num_layers + 1, step):
-        block = torch.stack([row.bank[:, start : start + step] for row in states.rows]).float()
-        for layer in range(block.shape[2]):
-            bank = block[:, :, layer]  # (n, 4, d)
-            yield [unit(_pool(bank, counts, *kind).cpu().numpy()) for kind in kinds]
-
-
-def _pool(bank: torch.Tensor, counts: torch.Tensor, pooling: str, skip_first: bool) -> torch.Tensor:
-    """What the pooling of this name gives at one layer, from the layer's bank (n, 4, d)."""
-    if pooling == "eos":
-        return bank[:, LAST]
-    weighted = pooling == "weighted_mean"
-    share = 2 / (counts * (counts + 1)) if weighted else 1 / counts  # the first token's weight
-    if skip_first:
-        share = (counts == 1).float()
-    rest = bank[:, REST_WEIGHTED if weighted else REST_MEAN]
-    return torch.lerp(rest, bank[:, FIRST], share.to(bank.device))
+def _by_layer(states: HiddenStates, poolings: Sequence[tuple[str, bool]]) -> Iterator[list[Floats]]:
+    """The unit vectors (n, d) of every pooling, layer by layer."""
+    for bank in states.layer_banks():
+        yield [
+            unit(POOLINGS[name].from_bank(bank, skip_first).cpu().numpy())
+            for name, skip_first in poolings
+        ]
 
 
 def _check_states(

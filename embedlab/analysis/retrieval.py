@@ -50,11 +50,6 @@ class Neighbours:
         """How many neighbours each point has."""
         return int(self.ids.shape[1])
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        return self.ids.nbytes + self.similarities.nbytes
-
 
 def check_vectors(vectors: npt.ArrayLike, what: str = "vectors") -> Floats:
     """Return ``vectors`` as a contiguous float32 (n, d) array with n, d ≥ 1.

@@ -16,8 +16,9 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
 from embedlab.models.embedding import pool
-from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable, TrainableHead
-from embedlab.models.states import HiddenStates, TextStates, summarise
+from embedlab.models.head import TrainableHead
+from embedlab.models.pooling import POOLINGS
+from embedlab.models.states import HiddenStates
 
 Reals = npt.NDArray[np.float32]
 
@@ -25,8 +26,6 @@ Reals = npt.NDArray[np.float32]
 PROOF_TOKENS, VIEW_TOKENS = 64, 128
 #: Parameters up to which a backbone of lower precision is copied in float32 for the proof.
 COPIED = 500_000_000
-#: Texts whose attention is computed at once.
-HEAD_BATCH = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,9 +144,8 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
 def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     """Show a text as the backbone sees it under a design, its document prompt included.
 
-    A trainable head is shown at the last layer; the weights are then the attention of
-    ``last_layer_trainable`` under bidirectional attention, and for the others how the head's input
-    was pooled.
+    A trainable head is shown at the last layer. Its weights are its attention where it attends over
+    tokens, and where it attends over layers those with which each layer's tokens were pooled.
 
     Raises:
         EmbedLabError: an empty text, or a layer the backbone does not have.
@@ -158,13 +156,11 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     count = len(encoded.ids)
     ones = [[1] * count]
     hidden = backbone.token_states([list(encoded.ids)], ones, design.attention)
-    bank = summarise(list(hidden), torch.tensor(ones))[0]
     tokens = hidden[:, 0]  # (L + 1, T, d)
-    states = HiddenStates(
-        (TextStates(bank, tokens[-1], count, encoded.truncated),), design.attention
-    )
+    states = HiddenStates.of_text(tokens, design.attention, truncated=encoded.truncated)
     layer = design.layer % (backbone.num_layers + 1)
     pooled = torch.from_numpy(pool(states, design, backbone))[0]
+    weights = POOLINGS[design.pooling].token_weights(states, design, backbone)
     norms = tokens.float().norm(dim=-1)  # (L + 1, T)
     cosines = torch.cosine_similarity(tokens[layer].float(), pooled[None], dim=-1)
     here = norms[layer]
@@ -180,14 +176,13 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         tokens=_readable(backbone, [encoded.ids[i] for i in shown.tolist()]),
         cosines=cosines[shown].numpy(),
         norms=here[shown].numpy(),
-        weights=_weights(backbone, design, states)[shown].numpy(),
+        weights=weights[shown].numpy(),
         layer_norms=norms[:, shown].numpy(),
         norm_ratio=float(here[0] / here[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
         note=_view_note(encoded, count),
     )
 
 
-@torch.no_grad()
 def head_attention(head: TrainableHead, states: HiddenStates) -> HeadAttention:
     """Where a trainable head looks on n texts.
 
@@ -195,18 +190,9 @@ def head_attention(head: TrainableHead, states: HiddenStates) -> HeadAttention:
         EmbedLabError: the head was made for another backbone.
     """
     _check_head(head, states)
-    over_tokens = isinstance(head, LastLayerTrainable)
-    longest = 1 if states.attention == "causal" else int(states.token_counts.max())
-    width = longest if over_tokens else states.num_layers
-    device = head.latents.device
-    weights = torch.zeros(len(states), head.size.heads, width)
-    for start in range(0, len(states), HEAD_BATCH):
-        batch = states.take(range(start, min(start + HEAD_BATCH, len(states))))
-        x, mask = head.inputs(batch)
-        found = head.attention(x.to(device), None if mask is None else mask.to(device))
-        weights[start : start + len(batch), :, : found.shape[-1]] = found.mean(dim=2).cpu()
+    weights = head.mean_attention(states)  # (n, heads, s)
     return HeadAttention(
-        over="tokens" if over_tokens else "layers",
+        over=head.pooling.attends_over,
         trained=head.trained,
         per_text=weights.mean(dim=1).numpy(),
         per_head=weights.mean(dim=0).numpy(),
@@ -232,22 +218,6 @@ def _float32_pass(
             torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
         )
         return torch.stack(hidden).cpu(), torch.float32
-
-
-def _weights(backbone: Backbone, design: Design, states: HiddenStates) -> Tensor:
-    """The weight of each token of one text, (T,); they sum to 1."""
-    count = states.rows[0].token_count
-    causal = design.attention == "causal"
-    if design.pooling == "last_layer_trainable" and not causal:
-        return torch.from_numpy(head_attention(backbone.head(design), states).per_text[0])
-    if design.pooling == "eos" or (design.trainable and causal):
-        return torch.nn.functional.one_hot(torch.tensor(count - 1), count).float()
-    weights = torch.ones(count)
-    if design.pooling == "weighted_mean":
-        weights = torch.arange(1, count + 1).float()
-    if design.skip_first and count > 1:
-        weights[0] = 0
-    return weights / weights.sum()
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
@@ -277,7 +247,7 @@ def _check_head(head: TrainableHead, states: HiddenStates) -> None:
     dim = states.rows[0].bank.shape[-1]
     width = head.latents.shape[1]
     layers = states.num_layers
-    if isinstance(head, MultiLayerTrainable):
+    if head.layer_embedding is not None:
         layers = head.layer_embedding.shape[0]
     if (width, layers) != (dim, states.num_layers):
         raise EmbedLabError(

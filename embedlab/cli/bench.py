@@ -1,6 +1,8 @@
-"""What this machine does with EmbedLab, in one run: the figures behind ``embedlab bench``.
+"""``embedlab bench``: the speed of this machine, part by part.
 
-Texts are made of the words of the hand-written corpus, so nothing has to be downloaded.
+A part is a function from a :class:`Bench` to its figures; two of them also run
+sentence-transformers on the same weights. Texts are made of the words of the hand-written corpus,
+so nothing has to be downloaded.
 """
 
 from __future__ import annotations
@@ -37,20 +39,21 @@ from embedlab.training.recipe import Recipe, recipe_from
 from embedlab.training.training import Training
 
 MEAN = PRESETS["causal/mean"]
-LONG = 90
+#: Words of a long text, on average.
+LONG_WORDS = 90
+#: Repetitions: the best product, the medians of everything that alternates.
 ROUNDS = 3
 #: Rows of a product: a batch of the CPU's token budget.
-TOKENS = 1024
+PRODUCT_ROWS = 1024
 #: Bytes of hidden states: nothing may be evicted while the bench runs.
-ROOM = 16 * 10**9
-STEPS = 6
-#: The first steps fill the processor's pools.
-WARM = 1
+CACHE_BYTES = 16 * 10**9
+#: Measured steps of a training, after those that only fill the processor's memory pools.
+STEPS, WARM_UP_STEPS = 6, 1
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the bench: a number with its unit, and what is aimed at."""
+    """One row of the bench: a number with its unit, and the aim."""
 
     what: str
     value: float
@@ -59,9 +62,19 @@ class Figure:
 
     @property
     def shown(self) -> str:
-        """The number as people read it."""
+        """The number as the table shows it."""
         digits = 0 if self.unit in ("ms", "tokens/s") else 2
         return f"{self.value:,.{digits}f} {self.unit}"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every part measures with: a Lab, its one backbone, and short texts."""
+
+    lab: Lab
+    backbone: Backbone
+    texts: list[str]
+    progress: Progress
 
 
 def measure(
@@ -74,38 +87,37 @@ def measure(
     """Run one part of the bench, or ``all``.
 
     Returns:
-        A line that says what was measured on, and the figures.
+        A line about the machine, the backbone and the texts, and the figures.
 
     Raises:
         EmbedLabError: there is no such part, or it needs a package that is not installed.
     """
     if what != "all" and what not in PARTS:
         raise EmbedLabError(f"{what[:60]!r} is not measured; use all, {', '.join(PARTS)}.")
-    limits = Limits(max_texts=max(texts, 1), state_cache_mb=ROOM // 10**6, state_disk_mb=0)
+    limits = Limits(max_texts=max(texts, 1), state_cache_mb=CACHE_BYTES // 10**6, state_disk_mb=0)
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     loaded = lab.backbone(progress=progress)
-    short = made_up_texts(texts, words)
+    bench = Bench(lab, loaded, made_up_texts(texts, words), progress)
     figures: list[Figure] = []
-    for name, part in PARTS.items():
-        if what in ("all", name):
-            progress(0, 0, f"measuring {name}")
-            figures += part(lab, loaded, short, progress)
-    about = (
+    for name in PARTS if what == "all" else [what]:
+        progress(0, 0, f"measuring {name}")
+        figures += PARTS[name](bench)
+    headline = (
         f"{loaded.name}, {str(loaded.dtype).removeprefix('torch.')}, {loaded.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}; "
         f"{texts:,} texts of {words} words on average, heads with {loaded.head_size.latents} "
         "latents"
     )
-    return about, figures
+    return headline, figures
 
 
 def made_up_texts(n: int, words: int, seed: int = 0) -> list[str]:
     """n texts of ``words`` words on average, between half and one and a half times as many."""
     lines = (ASSETS / "senses.jsonl").read_text(encoding="utf-8").splitlines()
-    known = sorted({w for line in lines for w in re.findall(r"\w+", json.loads(line)["text"])})
+    vocabulary = sorted({w for line in lines for w in re.findall(r"\w+", json.loads(line)["text"])})
     draw = random.Random(seed)
     lengths = [draw.randint(max(1, words // 2), words + (words + 1) // 2) for _ in range(n)]
-    return [" ".join(draw.choices(known, k=length)) for length in lengths]
+    return [" ".join(draw.choices(vocabulary, k=length)) for length in lengths]
 
 
 def seconds(work: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
@@ -115,31 +127,31 @@ def seconds(work: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
     return time.perf_counter() - start
 
 
-def products(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
-) -> list[Figure]:
+# EmbedLab alone
+
+
+def products(bench: Bench) -> list[Figure]:
     """Matrix products of the backbone's shape: the limit of every pass on this machine."""
-    d, wide = backbone.hidden_size, backbone.config.intermediate_size
+    d, wide = bench.backbone.hidden_size, bench.backbone.config.intermediate_size
     figures = []
     for name, dtype in DTYPES.items():
-        a = torch.ones(TOKENS, d, dtype=dtype, device=backbone.device)
-        b = torch.ones(d, wide, dtype=dtype, device=backbone.device)
+        a = torch.ones(PRODUCT_ROWS, d, dtype=dtype, device=bench.backbone.device)
+        b = torch.ones(d, wide, dtype=dtype, device=bench.backbone.device)
         best = min(seconds(lambda a=a, b=b: (a @ b).sum().item()) for _ in range(ROUNDS))
-        what = f"{TOKENS} × {d} × {wide} products, {name}"
-        figures.append(Figure(what, 2e-9 * TOKENS * d * wide / best, "GFLOP/s"))
+        what = f"{PRODUCT_ROWS} × {d} × {wide} products, {name}"
+        figures.append(Figure(what, 2e-9 * PRODUCT_ROWS * d * wide / best, "GFLOP/s"))
     return figures
 
 
-def presets(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
-) -> list[Figure]:
+def presets(bench: Bench) -> list[Figure]:
     """All seven presets against causal/mean alone, each on an empty cache."""
+    backbone, texts = bench.backbone, bench.texts
 
     def under(designs: list[Design]) -> float:
-        backbone.cache = StateCache(ROOM)
-        return sum(seconds(embed, texts, each, backbone, progress=progress) for each in designs)
+        backbone.cache = StateCache(CACHE_BYTES)
+        return sum(seconds(embed, texts, d, backbone, progress=bench.progress) for d in designs)
 
-    embed(texts[:64], MEAN, backbone)  # the first batches also fill the processor's pools
+    embed(texts[:64], MEAN, backbone)  # the first batches also fill the processor's memory pools
     alone = under([MEAN])
     seven = under(list(PRESETS.values()))
     tokens = int(backbone.states(texts).token_counts.sum())
@@ -151,91 +163,90 @@ def presets(
     ]
 
 
-def switch(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
-) -> list[Figure]:
+def switch(bench: Bench) -> list[Figure]:
     """From embedded texts to vectors under another pooling or layer, the Lab's checks included."""
+    lab, backbone = bench.lab, bench.backbone
     backbone.cache = lab.states
-    corpus = Corpus(id="bench", title="bench", texts=tuple(texts))
+    corpus = Corpus(id="bench", title="bench", texts=tuple(bench.texts))
     for attention in ("causal", "bidirectional"):
-        backbone.states(texts, attention, progress=progress)
-    depth = backbone.num_layers
-    plain = [
+        backbone.states(bench.texts, attention, progress=bench.progress)
+    without_weights = [
         Design(attention=attention, pooling=pooling, layer=layer)
         for attention in ("causal", "bidirectional")
         for pooling, kind in POOLINGS.items()
         if not kind.trainable
-        for layer in (1, depth // 2, -1)
+        for layer in (1, backbone.num_layers // 2, -1)
     ]
-    milliseconds = [1000 * seconds(lab.embedded, corpus, design) for design in plain]
+    milliseconds = [1000 * seconds(lab.embedded, corpus, design) for design in without_weights]
     figures = [
         Figure("switch, no parameters: median", statistics.median(milliseconds), "ms"),
         Figure("switch, no parameters: slowest", max(milliseconds), "ms", "under 150"),
     ]
     again = []
     for design in (design for design in PRESETS.values() if design.trainable):
-        first = seconds(lab.embedded, corpus, design, progress=progress)
+        first = seconds(lab.embedded, corpus, design, progress=bench.progress)
         figures.append(Figure(f"switch to {design}, first time", first, "s", "under 4"))
         again.append(1000 * seconds(lab.embedded, corpus, design))
     return [*figures, Figure("switch to a trainable head, again", max(again), "ms", "under 150")]
 
 
-def sentence_transformers(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
-) -> list[Figure]:
+# Beside sentence-transformers
+
+
+def sentence_transformers(bench: Bench) -> list[Figure]:
     """Throughput against sentence-transformers' encode: batch 32, mean pooling, causal.
 
     Runs alternate, and the medians are compared. The same texts count on both sides; EmbedLab
     also reads the EOS that it appends to each.
     """
-    other = same_weights(backbone)
-    short = texts[: max(8, len(texts) // 4)]
-    long = made_up_texts(max(8, len(texts) // 32), LONG)
+    backbone, n = bench.backbone, len(bench.texts)
+    model = same_weights(backbone)
+    short = bench.texts[: max(8, n // 4)]
+    long = made_up_texts(max(8, n // 32), LONG_WORDS)
     figures = []
-    for name, some, aim in (("short", short, "3"), (f"{LONG}-word", long, "1.2")):
+    for name, texts, aim in (("short", short, "3"), (f"{LONG_WORDS}-word", long, "1.2")):
         ours, theirs = [], []
         for turn in range(ROUNDS):
-            progress(turn, ROUNDS, f"sentence-transformers, {name} texts")
-            backbone.cache = StateCache(ROOM)
-            ours.append(seconds(embed, some, MEAN, backbone))
-            theirs.append(seconds(other.encode, some, batch_size=32, show_progress_bar=False))
-        mine, yours = statistics.median(ours), statistics.median(theirs)
-        what = f"{len(some):,} {name} texts"
+            bench.progress(turn, ROUNDS, f"sentence-transformers, {name} texts")
+            backbone.cache = StateCache(CACHE_BYTES)
+            ours.append(seconds(embed, texts, MEAN, backbone))
+            theirs.append(seconds(model.encode, texts, batch_size=32, show_progress_bar=False))
+        our_median, their_median = statistics.median(ours), statistics.median(theirs)
+        ratio, what = their_median / our_median, f"{len(texts):,} {name} texts"
         figures += [
-            Figure(f"{what}, EmbedLab", mine, "s"),
-            Figure(f"{what}, sentence-transformers", yours, "s"),
-            Figure(f"{what}, sentence-transformers / EmbedLab", yours / mine, "times", aim),
+            Figure(f"{what}, EmbedLab", our_median, "s"),
+            Figure(f"{what}, sentence-transformers", their_median, "s"),
+            Figure(f"{what}, sentence-transformers / EmbedLab", ratio, "times", aim),
         ]
     return figures
 
 
-def training(
-    lab: Lab, backbone: Backbone, texts: list[str], progress: Progress = no_progress
-) -> list[Figure]:
+def training(bench: Bench) -> list[Figure]:
     """Seconds a step of 16 STS-B pairs under causal/mean with LoRA on every layer, both sides."""
-    recipe = recipe_from("cpu", steps=STEPS + WARM, held_out=0)
+    recipe = recipe_from("cpu", steps=STEPS + WARM_UP_STEPS, held_out=0)
+    data, backbone = load_pairs("stsb-train"), bench.backbone
+    # Their trainer gets the pairs of our batches, in that order, so that the tokens are the same.
+    plan = Training(backbone, MEAN, data, recipe)
+    pairs = plan.train_pairs.take(i for step in range(recipe.steps) for i in plan.batch(step))
+    encoded = backbone.encode(pairs.anchors + pairs.positives)
+    tokens_per_step = sum(len(one.ids) for one in encoded) / recipe.steps
     ours, theirs = [], []
-    live = Training(backbone, PRESETS["causal/mean"], load_pairs("stsb-train"), recipe)
-    order = [i for step in range(recipe.steps) for i in live.batch(step)]
-    pairs = live.train_pairs.take(order)
-    tokens = sum(len(e.ids) for e in backbone.encode(pairs.anchors + pairs.positives))
     for turn in range(ROUNDS):
-        progress(turn, ROUNDS, "training, both sides")
-        live = Training(backbone, PRESETS["causal/mean"], load_pairs("stsb-train"), recipe)
-        steps = [step.seconds for step in live.run() if step.number > WARM]
-        ours.append(statistics.mean(steps))
+        bench.progress(turn, ROUNDS, "training, both sides")
+        steps = Training(backbone, MEAN, data, recipe).run()
+        ours.append(statistics.mean(s.seconds for s in steps if s.number > WARM_UP_STEPS))
         theirs.append(_their_step(backbone, pairs, recipe))
-    mine, yours = statistics.median(ours), statistics.median(theirs)
-    a_step = tokens / recipe.steps
+    our_median, their_median = statistics.median(ours), statistics.median(theirs)
+    ratio = their_median / our_median
     return [
-        Figure("training, EmbedLab", a_step / mine, "tokens/s"),
-        Figure("training, sentence-transformers", a_step / yours, "tokens/s"),
-        Figure("training, EmbedLab / sentence-transformers", yours / mine, "times", "2"),
+        Figure("training, EmbedLab", tokens_per_step / our_median, "tokens/s"),
+        Figure("training, sentence-transformers", tokens_per_step / their_median, "tokens/s"),
+        Figure("training, EmbedLab / sentence-transformers", ratio, "times", "2"),
     ]
 
 
 def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
-    """The mean seconds of a step of sentence-transformers' trainer, the first left out."""
+    """The mean seconds of a step of sentence-transformers' trainer, without the warm-up."""
     from datasets import Dataset
     from peft import LoraConfig
     from sentence_transformers import (
@@ -246,7 +257,7 @@ def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
-        """Notes when every step ended."""
+        """Records when every step ended."""
 
         def __init__(self) -> None:
             self.ends: list[float] = []
@@ -254,8 +265,8 @@ def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
         def on_step_end(self, *_: Any, **__: Any) -> None:
             self.ends.append(time.perf_counter())
 
-    other = same_weights(backbone)
-    other.add_adapter(
+    model = same_weights(backbone)
+    model.add_adapter(
         LoraConfig(
             r=recipe.lora_rank,
             lora_alpha=recipe.lora_alpha,
@@ -266,11 +277,11 @@ def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         trainer = SentenceTransformerTrainer(
-            model=other,
+            model=model,
             args=SentenceTransformerTrainingArguments(
                 output_dir=folder,
                 per_device_train_batch_size=recipe.batch,
-                max_steps=STEPS + WARM,
+                max_steps=recipe.steps,
                 learning_rate=recipe.lr,
                 save_strategy="no",
                 report_to="none",
@@ -282,12 +293,12 @@ def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
             train_dataset=Dataset.from_dict(
                 {"anchor": list(pairs.anchors), "positive": list(pairs.positives)}
             ),
-            loss=MultipleNegativesRankingLoss(other, scale=recipe.scale),
+            loss=MultipleNegativesRankingLoss(model, scale=recipe.scale),
             callbacks=[clock],
         )
         trainer.train()
-    gaps = [b - a for a, b in zip(clock.ends[WARM - 1 :], clock.ends[WARM:], strict=False)]
-    return statistics.mean(gaps)
+    # The warm-up ends with the step before the first that counts.
+    return (clock.ends[-1] - clock.ends[WARM_UP_STEPS - 1]) / STEPS
 
 
 def same_weights(backbone: Backbone) -> Any:
@@ -308,7 +319,7 @@ def same_weights(backbone: Backbone) -> Any:
     return SentenceTransformer(modules=[body, pooling], device=str(backbone.device))
 
 
-PARTS: dict[str, Callable[[Lab, Backbone, list[str], Progress], list[Figure]]] = {
+PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "products": products,
     "presets": presets,
     "switch": switch,

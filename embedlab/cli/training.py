@@ -43,7 +43,6 @@ def train(
     head_lr: Annotated[float | None, typer.Option(help="learning rate of a trainable head")] = None,
     schedule: Annotated[str | None, typer.Option(help=f"one of {', '.join(SCHEDULES)}")] = None,
     warmup: Annotated[int | None, typer.Option(help="steps until the full learning rate")] = None,
-    top_layers: Annotated[int | None, typer.Option(help="layers of mode top_layers")] = None,
     mntp_steps: Annotated[
         int | None, typer.Option(help="masked next-token prediction first, for bidirectional")
     ] = None,
@@ -91,7 +90,7 @@ def _train(
 
     parsed = Design.parse(design)
     recipe.check(parsed)
-    if (out / run_folder.FACTS).exists():
+    if (out / run_folder.RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
     pairs = _pairs(data, columns, progress)
     say(describe(pairs))
@@ -162,7 +161,7 @@ def _scored(training: Training, out: Path, progress: Progress) -> str:
     changes = evaluation.before_and_after(
         training.base, training.result(), training.design, progress
     )
-    run_folder.add_facts(out, before_after=evaluation.to_json(changes))
+    run_folder.add_scores(out, evaluation.to_json(changes))
     return _change_table(changes)
 
 
@@ -207,7 +206,7 @@ def export(
 
     if kind not in away.EXPORT_KINDS:
         raise EmbedLabError(f"{kind[:60]!r} is no format; use {', '.join(away.EXPORT_KINDS)}.")
-    about = run_folder.read_facts(run)
+    run_info = run_folder.read_run_info(run)
     token = os.environ.get("HF_TOKEN", "")
     if push and not token:
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
@@ -215,8 +214,8 @@ def export(
         backbone = load_backbone(run, device, dtype, progress=progress)
         path, check = away.export_model(
             backbone,
-            run_folder.design_of(about),
-            about,
+            run_info.trained_design,
+            run_info,
             run,
             out or run.resolve().parent,
             kind,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from embedlab import assets
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 from embedlab.resources import ASSETS
@@ -40,7 +41,7 @@ class Entry:
         if self.asset is None:
             named |= {"source": "written for EmbedLab", "licence": "Apache-2.0"}
             return named | self.read(ASSETS)
-        pinned = assets.CATALOGUE[self.asset]
+        pinned = CATALOGUE[self.asset]
         named |= {"source": pinned.source, "licence": pinned.licence}
         return named | assets.read(self.asset, self.read, progress)
 

@@ -85,6 +85,13 @@ class Corpus:
             digest.update(len(data).to_bytes(8, "big") + data)
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def annotations_hash(self) -> str:
+        """A hash of what the corpus says about its texts: fields, scored pairs, queries."""
+        relevant = [sorted(texts) for texts in self.relevant]
+        annotations = repr((dict(self.fields), self.pairs, self.queries, relevant))
+        return hashlib.sha256(annotations.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
     def sample(self, n: int, seed: int) -> Corpus:
         """At most ``n`` of the texts, drawn by ``seed``, in their order of appearance.
 

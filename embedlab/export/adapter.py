@@ -5,25 +5,24 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 from embedlab.errors import EmbedLabError
-from embedlab.export.model_card import model_card, public_name, without_places
+from embedlab.export.model_card import model_card, public_name, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, write_json
-from embedlab.models.run_folder import design_of
+from embedlab.models.run_folder import RunInfo, write_run_info
 
 #: What a run may have learned.
 _WEIGHTS = ("adapter/adapter_model.safetensors", "head.safetensors")
 
 
-def export_adapter(run_folder: Path, about: dict[str, Any], out: Path) -> Path:
-    """Write the small part of a run: its facts, the adapter, the head, and a model card.
+def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
+    """Write the small part of a run: ``run.json``, the adapter, the head, and a model card.
 
     Raises:
         EmbedLabError: nothing was trained, the backbone is a folder of this machine, ``out``
             exists, or the disk is full.
     """
-    backbone_id = str(about["backbone"]["id"])
+    backbone_id = run_info.backbone.id
     if public_name(backbone_id) != backbone_id:
         raise EmbedLabError(
             f"An adapter needs its backbone, and {public_name(backbone_id)!r} is a folder on this "
@@ -43,7 +42,8 @@ def export_adapter(run_folder: Path, about: dict[str, Any], out: Path) -> Path:
                 folder / "adapter" / settings.name,
                 config | {"base_model_name_or_path": backbone_id},
             )
-        write_json(folder / "run.json", without_places(about))
-        card = model_card(without_places(about), design_of(about), "adapter", own_code=False)
+        public = without_local_paths(run_info)
+        write_run_info(folder, public)
+        card = model_card(public, "adapter", own_code=False)
         (folder / "README.md").write_text(card, encoding="utf-8")
     return out

@@ -14,7 +14,7 @@ from pathlib import Path
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import public_name
 from embedlab.files import atomic_file, atomic_folder, disk_errors
-from embedlab.models.run_folder import read_facts
+from embedlab.models.run_folder import read_run_info
 
 _MEGABYTE = 10**6
 #: Everything an adapter's archive may hold, and the most bytes of each.
@@ -150,7 +150,7 @@ def _check_contents(folder: Path, archive: Path) -> None:
             with safe_open(path, framework="pt"):
                 pass
         path = folder / "run.json"
-        backbone_id = read_facts(folder)["backbone"]["id"]
+        backbone_id = read_run_info(folder).backbone.id
     except (ValueError, RecursionError, SafetensorError) as error:
         raise _refused(archive, f"{path.name!r} in it is damaged") from error
     if public_name(backbone_id) != backbone_id:

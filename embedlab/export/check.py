@@ -1,4 +1,4 @@
-"""Does an exported model give the vectors it should? Asked in a fresh process."""
+"""Does an exported model give the vectors it should? Checked in a fresh process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from embedlab.errors import EmbedLabError
+from embedlab.export import fresh_process
 from embedlab.files import write_json
-from embedlab.models.embedding import Vectors, embed
-from embedlab.models.run_folder import design_of, read_facts
+from embedlab.models.embedding import Vectors
+from embedlab.models.run_folder import read_run_info
 from embedlab.progress import Progress, no_progress
 
 #: Largest difference of a coordinate of unit vectors; bfloat16 keeps eight bits of every step.
@@ -80,60 +81,19 @@ def verify(
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         write_json(work / "texts.json", list(texts))
-        runner = _RUN_MERGED if merged else _RUN_ADAPTER
-        _run_fresh(runner, out.resolve(), work, progress, timeout)
-        found = np.load(work / "vectors.npy", allow_pickle=False)
+        kind = "sentence-transformers" if merged else "adapter"
+        _run_fresh(kind, out.resolve(), work, progress, timeout)
+        vectors = np.load(work / "vectors.npy", allow_pickle=False)
     precision = _precision(out, merged)
-    return Check(_largest_difference(found, expected), TOLERANCES[precision], len(texts))
+    return Check(_largest_difference(vectors, expected), TOLERANCES[precision], len(texts))
 
 
-_READ = """
-import json, pathlib, sys
-folder, work, paths = sys.argv[1:]
-sys.path[:] = json.loads(paths)
-work = pathlib.Path(work)
-texts = json.loads((work / "texts.json").read_text(encoding="utf-8"))
-"""
-_RUN_MERGED = f"""{_READ}
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "embedlab":
-            raise ModuleNotFoundError("the export needs embedlab, which its user does not have")
-
-sys.meta_path.insert(0, Absent())
-import numpy as np
-from sentence_transformers import SentenceTransformer
-
-own_code = pathlib.Path(folder, "export_pooling.py").exists()
-model = SentenceTransformer(
-    folder, device="cpu", trust_remote_code=own_code, local_files_only=True
-)
-vectors = model.encode_document(texts, batch_size=2, show_progress_bar=False)
-np.save(work / "vectors.npy", np.asarray(vectors, dtype=np.float32), allow_pickle=False)
-"""
-_RUN_ADAPTER = f"""{_READ}
-import numpy as np
-from embedlab.export.check import vectors_of_run
-
-np.save(work / "vectors.npy", vectors_of_run(folder, texts), allow_pickle=False)
-"""
-
-
-def vectors_of_run(folder: str | Path, texts: Sequence[str]) -> Vectors:
-    """Load a run's folder on the CPU in its precision and embed documents: (n, d)."""
-    from embedlab.models.loading import load_backbone
-
-    about = read_facts(Path(folder))
-    backbone = load_backbone(folder, device="cpu", dtype=about["backbone"]["dtype"])
-    return embed(texts, design_of(about), backbone)
-
-
-def _run_fresh(runner: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
-    secret = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
-    environment = {key: value for key, value in os.environ.items() if key not in secret}
+def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
+    secrets = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
+    environment = {key: value for key, value in os.environ.items() if key not in secrets}
     environment |= {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(work / "modules")}
     paths = json.dumps([str(Path(path).resolve()) for path in sys.path if path])
-    command = [sys.executable, "-I", "-c", runner, str(folder), str(work), paths]
+    command = [sys.executable, "-I", fresh_process.__file__, kind, str(folder), str(work), paths]
     log = work / "log.txt"
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -161,20 +121,20 @@ def _run_fresh(runner: str, folder: Path, work: Path, progress: Progress, timeou
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         reason = lines[-1] if lines else "no reason given"
-        last = re.sub(r"\S*[/\\]\S*", "…", reason)[:200]  # paths are nobody's business
+        last = re.sub(r"\S*[/\\]\S*", "…", reason)[:200]  # without the paths of this machine
         raise EmbedLabError(
             f"The export could not be loaded in a fresh process ({last}), so there is no download; "
             "try the other kind of export."
         )
 
 
-def _largest_difference(found: Vectors, expected: Vectors) -> float:
-    if found.shape != expected.shape or not np.isfinite(found).all():
+def _largest_difference(vectors: Vectors, expected: Vectors) -> float:
+    if vectors.shape != expected.shape or not np.isfinite(vectors).all():
         return float("inf")
-    return float(np.abs(found - expected).max())
+    return float(np.abs(vectors - expected).max())
 
 
 def _precision(out: Path, merged: bool) -> str:
     if not merged:
-        return str(read_facts(out)["backbone"]["dtype"])
+        return read_run_info(out).backbone.dtype
     return str(json.loads((out / "config.json").read_text(encoding="utf-8"))["dtype"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.adapter import export_adapter
@@ -16,6 +15,7 @@ from embedlab.files import disk_errors
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.embedding import embed
+from embedlab.models.run_folder import RunInfo
 from embedlab.progress import Progress, no_progress
 
 #: What can be taken away, and what each is.
@@ -28,7 +28,7 @@ EXPORT_KINDS = {
 def export_model(
     backbone: Backbone,
     design: Design,
-    about: dict[str, Any],
+    run_info: RunInfo,
     run_folder: Path,
     out: Path,
     kind: str,
@@ -39,7 +39,7 @@ def export_model(
     Args:
         backbone: the trained model.
         design: what it was trained for.
-        about: the run's facts.
+        run_info: what the run's ``run.json`` says.
         run_folder: where the run is kept.
         out: the folder in which the archive appears, named after the run and the kind.
         kind: one of :data:`EXPORT_KINDS`.
@@ -50,7 +50,7 @@ def export_model(
     """
     if kind not in EXPORT_KINDS:
         raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
-    target = out / f"{_file_name(str(about.get('name', '')))}-{kind}.zip"
+    target = out / f"{_file_name(run_info.name)}-{kind}.zip"
     with disk_errors(target.name):
         out.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
@@ -58,9 +58,9 @@ def export_model(
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as work:
         folder = Path(work) / "model"
         if kind == "adapter":
-            export_adapter(run_folder, about, folder)
+            export_adapter(run_folder, run_info, folder)
         else:
-            export_sentence_transformers(backbone, design, about, folder, progress)
+            export_sentence_transformers(backbone, design, run_info, folder, progress)
         check = verify(folder, expected, CHECK_TEXTS, progress)
         if not check.ok:
             raise EmbedLabError(

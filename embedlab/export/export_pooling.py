@@ -1,8 +1,8 @@
 """Poolings that sentence-transformers has no module for; this file travels beside the weights.
 
 It needs torch and sentence-transformers alone. ``TrainedHead`` is a trained cross-attention head
-over hidden states (arXiv 2409.02727); ``MeanWithoutFirst`` is a mean that leaves the first token,
-an attention sink, out. Padding may stand on either side.
+over hidden states (arXiv 2409.02727); ``WeightedTokens`` is a weighted sum of tokens, such as a
+mean that leaves the first token, an attention sink, out. Padding may stand on either side.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 
 class ExportedPooling(Module):
-    """What both poolings share: where the features are, and how they are stored."""
+    """The part that both poolings share: their size, and how they are stored."""
 
     hidden_size: int
 
@@ -27,32 +27,66 @@ class ExportedPooling(Module):
         """d, the length of a vector."""
         return self.hidden_size
 
+    @classmethod
+    def load(
+        cls,
+        model_name_or_path: str,
+        subfolder: str = "",
+        token: bool | str | None = None,
+        cache_folder: str | None = None,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        init_defaults: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> ExportedPooling:
+        """Read the settings and the weights from a folder or a Hub repository."""
+        where: dict[str, Any] = {
+            "subfolder": subfolder,
+            "token": token,
+            "cache_folder": cache_folder,
+            "revision": revision,
+            "local_files_only": local_files_only,
+        }
+        pooling = cls(**cls.load_config(model_name_or_path, **where))
+        cls.load_torch_weights(model_name_or_path, model=pooling, **where)
+        return pooling
+
     def save(self, output_path: str, *args: Any, **options: Any) -> None:
-        """Write the settings, the weights where there are any, and this file beside the model."""
+        """Write the settings, the weights, and this file beside the model."""
         self.save_config(output_path)
-        if next(self.parameters(), None) is not None:
-            self.save_torch_weights(output_path)
+        self.save_torch_weights(output_path)
         # The library keeps code in the module's folder but looks for it beside modules.json.
         shutil.copy(__file__, Path(output_path).resolve().parent)
 
 
-class MeanWithoutFirst(ExportedPooling):
-    """Σ w_t h_t / Σ w_t over the tokens after the first; w_t is 1, or t where ``weighted``."""
+class WeightedTokens(ExportedPooling):
+    """Σ w_t h_t, where the weights depend on a token's position t and the number of tokens T alone.
 
-    config_keys = ["hidden_size", "weighted"]  # noqa: RUF012
+    Row T of the table ``shares`` (``longest``, 4) says how much of the vector is the last token,
+    the first token, the mean of the tokens after the first, and their mean weighted by t.
+    """
 
-    def __init__(self, hidden_size: int, weighted: bool = False) -> None:
+    config_keys = ["hidden_size", "longest"]  # noqa: RUF012
+    shares: Tensor
+
+    def __init__(self, hidden_size: int, longest: int) -> None:
         super().__init__()
-        self.hidden_size, self.weighted = hidden_size, weighted
+        self.hidden_size, self.longest = hidden_size, longest
+        self.register_buffer("shares", torch.zeros(longest, 4))
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """``token_embeddings`` (n, T, d) to ``sentence_embedding`` (n, d)."""
-        h, mask = features["token_embeddings"].float(), features["attention_mask"]
+        h, mask = features["token_embeddings"].float(), features["attention_mask"].long()
+        counts = mask.sum(dim=1, keepdim=True)
+        if int(counts.max()) > self.longest:
+            raise ValueError(f"This pooling is for texts of at most {self.longest} tokens.")
         position = mask.cumsum(dim=1) * mask
-        # A text of one token has no other to offer.
-        kept = (position > 1) | ((position == 1) & (mask.sum(dim=1, keepdim=True) == 1))
-        weights = (position * kept if self.weighted else kept).to(h.dtype)
-        features["sentence_embedding"] = _mean(h, weights)
+        last, first, rest, weighted = self.shares[counts - 1].float().unbind(dim=-1)
+        after = (position > 1).float()
+        weights = last * (position == counts) + first * (position == 1)
+        for share, part in ((rest, after), (weighted, after * position)):
+            weights = weights + share * part / part.sum(dim=1, keepdim=True).clamp(min=1)
+        features["sentence_embedding"] = (h * weights[..., None]).sum(dim=1)
         return features
 
 
@@ -101,30 +135,6 @@ class TrainedHead(ExportedPooling):
         self.contract = nn.Linear(4 * hidden_size, hidden_size)
         if every_layer:
             self.layer_embedding = nn.Parameter(torch.zeros(num_layers, hidden_size))
-
-    @classmethod
-    def load(
-        cls,
-        model_name_or_path: str,
-        subfolder: str = "",
-        token: bool | str | None = None,
-        cache_folder: str | None = None,
-        revision: str | None = None,
-        local_files_only: bool = False,
-        init_defaults: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> TrainedHead:
-        """Read the settings and the weights from a folder or a Hub repository."""
-        where: dict[str, Any] = {
-            "subfolder": subfolder,
-            "token": token,
-            "cache_folder": cache_folder,
-            "revision": revision,
-            "local_files_only": local_files_only,
-        }
-        head = cls(**cls.load_config(model_name_or_path, **where))
-        cls.load_torch_weights(model_name_or_path, model=head, **where)
-        return head
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Hidden states to ``sentence_embedding`` (n, d)."""

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from embedlab.errors import EmbedLabError
-from embedlab.export.model_card import model_card, without_places
+from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import TrainableHead
+from embedlab.models.pooling import POOLINGS, ExportedModule
+from embedlab.models.run_folder import RunInfo
 from embedlab.progress import Progress, no_progress
 
-_PLAIN = {"eos": "lasttoken", "mean": "mean", "weighted_mean": "weightedmean"}
 _MODULES = "sentence_transformers."
 
 
 def export_sentence_transformers(
     backbone: Backbone,
     design: Design,
-    about: dict[str, Any],
+    run_info: RunInfo,
     out: Path,
     progress: Progress = no_progress,
 ) -> Path:
@@ -35,7 +35,7 @@ def export_sentence_transformers(
     Args:
         backbone: the trained model.
         design: what it was trained for.
-        about: the run's facts, for the model card.
+        run_info: for the model card.
         out: the folder to make; it must not exist.
         progress: called between the steps; may raise to stop.
 
@@ -45,18 +45,20 @@ def export_sentence_transformers(
     backbone.check(design)
     with disk_errors(out.name), atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
-        _save_model(backbone, design, folder)
+        pooling = POOLINGS[design.pooling].export(design, backbone)
+        _save_model(backbone, design, pooling, folder)
         progress(1, 3, "writing the tokenizer")
         _save_tokenizer(backbone, folder)
         progress(2, 3, "writing the modules")
-        own_code = _save_modules(backbone, design, folder)
-        card = model_card(without_places(about), design, "sentence-transformers", own_code=own_code)
+        own_code = _save_modules(pooling, design, folder)
+        public = without_local_paths(run_info)
+        card = model_card(public, "sentence-transformers", own_code=own_code)
         (folder / "README.md").write_text(card, encoding="utf-8")
         progress(3, 3, "exported")
     return out
 
 
-def _save_model(backbone: Backbone, design: Design, folder: Path) -> None:
+def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, folder: Path) -> None:
     model = backbone.model
     if backbone.adapter is not None:
         with backbone.lock:
@@ -70,7 +72,7 @@ def _save_model(backbone: Backbone, design: Design, folder: Path) -> None:
     for part in (config, config.get("text_config")):
         if isinstance(part, dict):
             part["is_causal"] = design.attention == "causal"
-    if design.pooling == "multi_layer_trainable":
+    if pooling.every_layer:
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 
@@ -130,29 +132,31 @@ def _with_eos(tokenizer: Any) -> dict[str, Any]:
     }
 
 
-def _save_modules(backbone: Backbone, design: Design, folder: Path) -> bool:
+def _save_modules(pooling: ExportedModule, design: Design, folder: Path) -> bool:
     """The files that tell sentence-transformers what to do; whether one of them is code."""
-    kind, settings = _pooling_module(backbone, design)
-    own_code = not kind.startswith(_MODULES)
-    pooling = folder / f"1_{kind.rpartition('.')[2]}"
+    from safetensors.torch import save_file
+
+    own_code = not pooling.kind.startswith(_MODULES)
+    home = folder / f"1_{pooling.kind.rpartition('.')[2]}"
     parts = [
         ("", f"{_MODULES}base.modules.transformer.Transformer"),
-        (pooling.name, kind),
+        (home.name, pooling.kind),
         ("2_Normalize", f"{_MODULES}base.modules.normalize.Normalize"),
     ]
     modules = [
-        {"idx": i, "name": str(i), "path": place, "type": module}
-        for i, (place, module) in enumerate(parts)
+        {"idx": i, "name": str(i), "path": path, "type": module}
+        for i, (path, module) in enumerate(parts)
     ]
     write_json(folder / "modules.json", modules)
-    for place, content in ((pooling, settings), (folder / "2_Normalize", {})):
-        place.mkdir()
-        write_json(place / "config.json", content)
+    for module_folder, settings in ((home, pooling.settings), (folder / "2_Normalize", {})):
+        module_folder.mkdir()
+        write_json(module_folder / "config.json", settings)
     _save_settings(design, folder)
     if own_code:
         shutil.copyfile(Path(__file__).with_name("export_pooling.py"), folder / "export_pooling.py")
-    if design.trainable:
-        _save_head(backbone.head(design), pooling)
+    if pooling.weights:
+        weights = {name: t.detach().cpu().contiguous() for name, t in pooling.weights.items()}
+        save_file(weights, home / "model.safetensors", metadata={"format": "pt"})
     return own_code
 
 
@@ -181,35 +185,3 @@ def _save_settings(design: Design, folder: Path) -> None:
         "similarity_fn_name": "cosine",
     }
     write_json(folder / "config_sentence_transformers.json", whole)
-
-
-def _pooling_module(backbone: Backbone, design: Design) -> tuple[str, dict[str, Any]]:
-    """The module's class and its settings."""
-    width = backbone.hidden_size
-    if design.trainable:
-        size = backbone.head(design).size
-        return "export_pooling.TrainedHead", {
-            "hidden_size": width,
-            "num_layers": backbone.num_layers,
-            "causal": design.attention == "causal",
-            "every_layer": design.pooling == "multi_layer_trainable",
-            "latent_count": size.latents,
-            "heads": size.heads,
-            "head_dim": size.dim_for(width),
-        }
-    if design.skip_first:
-        weighted = design.pooling == "weighted_mean"
-        settings = {"hidden_size": width, "weighted": weighted}
-        return "export_pooling.MeanWithoutFirst", settings
-    return f"{_MODULES}sentence_transformer.modules.pooling.Pooling", {
-        "embedding_dimension": width,
-        "pooling_mode": _PLAIN[design.pooling],
-        "include_prompt": True,
-    }
-
-
-def _save_head(head: TrainableHead, folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    weights = {name: t.detach().cpu().contiguous() for name, t in head.state_dict().items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

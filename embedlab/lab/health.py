@@ -1,6 +1,6 @@
-"""How a running deployment is: how much waits, what is loaded, what memory it takes.
+"""The health of a running deployment: its queues, loaded backbones, memory and caches.
 
-Nothing in it is of any user: no text, no name of a run, no session.
+It holds nothing about any user: no text, no name of a run, no session.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ MB = 10**6
 def health(lab: Lab) -> dict[str, Any]:
     """Queue, memory, cache and what is loaded; all plain values, memory in MB (10⁶ bytes)."""
     limits, states = lab.config.limits, lab.states
-    loaded = lab.loaded
     trainings = Counter(lab.runs.states)
-    asked = states.hits + states.misses
+    requests = states.hits + states.misses
     return {
         "status": "ok",
         "loaded": [
@@ -30,20 +29,20 @@ def health(lab: Lab) -> dict[str, Any]:
                 "precision": str(backbone.dtype).removeprefix("torch."),
                 "waiting": len(backbone.sharing),
             }
-            for backbone_id, backbone in loaded.items()
+            for backbone_id, backbone in lab.models.items()
         ],
         "trainings": dict(sorted(trainings.items())),
         "memory_mb": {
             "process": psutil.Process().memory_info().rss // MB,
             "states": states.nbytes // MB,
             "states_budget": limits.state_cache_mb,
-            "vectors": lab.vector_bytes // MB,
+            "vectors": lab.results.used // MB,
             "vectors_budget": limits.vectors_mb,
         },
         "state_cache": {
             "texts": len(states),
             "hits": states.hits,
             "misses": states.misses,
-            "hit_rate": round(states.hits / asked, 3) if asked else None,
+            "hit_rate": round(states.hits / requests, 3) if requests else None,
         },
     }

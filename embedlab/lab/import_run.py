@@ -1,4 +1,4 @@
-"""A model that somebody took home and brings back: one more run, ready to be compared."""
+"""A trained model from elsewhere becomes one more run, ready to be compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from embedlab.data.pairs import PairSet
 from embedlab.export.archive import open_archive
-from embedlab.export.uploaded_run import _check
+from embedlab.export.uploaded_run import check_sizes
 from embedlab.lab.lab import Lab
 from embedlab.lab.run import LiveRun, Request
 from embedlab.models import run_folder
@@ -23,44 +23,44 @@ _TRIAL = "A short text."
 
 
 def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) -> LiveRun:
-    """Take in the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
+    """Import the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
 
     Raises:
         EmbedLabError: it is no such archive, is damaged, or belongs to a backbone that is not
             offered here.
     """
-    with tempfile.TemporaryDirectory() as place:
-        folder = open_archive(archive, Path(place) / "run")
-        about = run_folder.read_facts(folder)
-        backbone_id = lab.config.backbone(about["backbone"]["id"]).id
-        design = run_folder.design_of(about)
-        _check(folder, about, design)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = open_archive(archive, Path(temporary) / "run")
+        run_info = run_folder.read_run_info(folder)
+        backbone_id = lab.config.backbone(run_info.backbone.id).id
+        design = run_info.trained_design
+        check_sizes(folder, run_info)
         lab.check((), design)
         base = lab.backbone(backbone_id, progress)
         request = Request(
             backbone_id=backbone_id,
             design=design,
-            # Its pairs stayed where it was trained.
+            # The pairs it was trained on are not part of the archive.
             pairs=PairSet(
                 id="elsewhere", title="pairs of elsewhere", anchors=(), positives=(), part=True
             ),
             recipe=Recipe(),
-            name=_run_name(about["name"]),
+            name=_run_name(run_info.name),
             score=False,
         )
 
-        def bring(saved: Path) -> Backbone:
+        def install(saved: Path) -> Backbone:
             saved.parent.mkdir(parents=True)
             shutil.move(folder, saved)
-            trained, _ = run_folder.load_run(saved, base)
+            trained = run_folder.load_run(saved, base)
             trained.name = f"{base.name} + {request.name}"
             embed([_TRIAL], design, trained)
             return trained
 
-        return lab.runs.adopt(request, bring)
+        return lab.runs.adopt(request, install)
 
 
 def _run_name(name: str) -> str:
     """``smollm2-135m + my-run`` is called ``my-run`` again."""
     plain = re.sub(r"[^A-Za-z0-9 ._-]+", "-", name.rpartition(" + ")[2])[:40]
-    return plain.lstrip(" ._-") or "brought-back"
+    return plain.lstrip(" ._-") or "imported"

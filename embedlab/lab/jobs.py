@@ -1,4 +1,4 @@
-"""Work that several people may ask for at once is done once, and stops when nobody waits for it."""
+"""Shared work: calls for one key at the same time run once, and stop when no caller is left."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from embedlab.progress import Progress
 
 T = TypeVar("T")
 
-#: Seconds between two looks at a job's progress: quick enough for a cancel to feel immediate.
-POLL = 0.1
+#: Seconds between two reads of a job's progress: short enough for Stop to feel immediate.
+POLL_SECONDS = 0.1
 
 
 class _Job:
-    """One piece of work under way."""
+    """One piece of work that is running."""
 
     def __init__(self) -> None:
         self.finished = threading.Event()
@@ -27,7 +27,7 @@ class _Job:
         self.error: BaseException | None = None
 
     def report(self, done: int, total: int, what: str) -> None:
-        """The work's own progress callback; stops the work once everyone has left."""
+        """The work's own progress callback; stops the work once every caller has left."""
         self.status = (done, total, what)
         if self.waiting == 0:
             raise Cancelled
@@ -42,21 +42,21 @@ class _Job:
 
 
 class Jobs:
-    """Runs work in threads of its own, one for each key at a time."""
+    """Runs each piece of work in a separate thread, at most one for each key at a time."""
 
     def __init__(self) -> None:
         self._jobs: dict[Hashable, _Job] = {}
         self._lock = threading.Lock()
 
     def run(self, key: Hashable, work: Callable[[Progress], T], progress: Progress) -> T:
-        """The result of ``work``, shared with everyone who asks for the same key meanwhile.
+        """The result of ``work``, shared by all calls for the same key while it runs.
 
-        ``progress`` sees the work's progress and may raise to leave; the others are served on.
-        Errors of the work reach everyone who waits.
+        ``progress`` receives the work's progress and may raise to leave; the other callers still
+        get the result. An error of the work is raised in every waiting caller.
         """
         job = self._join(key, work)
         try:
-            while not job.finished.wait(POLL):
+            while not job.finished.wait(POLL_SECONDS):
                 progress(*job.status)
         finally:
             self._leave(key, job)
@@ -72,9 +72,9 @@ class Jobs:
                 job.waiting += 1
                 return job
             job = self._jobs[key] = _Job()
-            # Before it starts: work that nobody waits for stops at its first report.
+            # Set before the thread starts: work without a caller stops at its first report.
             job.waiting = 1
-            # The context carries whose request this is, which a lent GPU is charged to.
+            # The context carries the request, whose user is charged for a GPU by the call.
             context = contextvars.copy_context()
             threading.Thread(target=context.run, args=(job.run, work), daemon=True).start()
             return job
@@ -82,6 +82,6 @@ class Jobs:
     def _leave(self, key: Hashable, job: _Job) -> None:
         with self._lock:
             job.waiting -= 1
-            # Whoever asks from now on starts anew: this one is finished, or about to be stopped.
+            # Finished or about to be stopped: a later call for this key starts a new job.
             if (job.finished.is_set() or job.waiting == 0) and self._jobs.get(key) is job:
                 del self._jobs[key]

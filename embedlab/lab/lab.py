@@ -1,25 +1,23 @@
-"""The Lab: one object that holds the config, the loaded backbones and the caches.
+"""The Lab: the config, the loaded backbones and the cached results of one deployment.
 
-Everything the interface, the endpoints and the command line do goes through here. Nothing in it
-belongs to one user: a request names its backbone, corpus and designs, and gets what it would get
-alone.
+The interface, the endpoints and the command line all go through it. No state in it belongs to one
+user: a request names its backbone, corpus and designs, and its result does not depend on others.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 from embedlab import assets
 from embedlab.analysis import metrics, projection, retrieval
-from embedlab.analysis.comparison import Embedded, Hit, Maps, ranked_lists
+from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.lab.config import BackboneEntry, Config
+from embedlab.lab.cache import LruCache, size_in_bytes
+from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
-from embedlab.lab.lru import Recent
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
 from embedlab.models.backbone import Backbone
@@ -29,12 +27,14 @@ from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress, with_time_limit
 
+T = TypeVar("T")
+
 
 class Lab:
-    """See the module's text.
+    """One deployment: its config, the loaded backbones, the trainings and the cached results.
 
     Args:
-        config: what this deployment offers.
+        config: the backbones, corpora and limits of this deployment.
     """
 
     def __init__(self, config: Config | None = None) -> None:
@@ -43,53 +43,62 @@ class Lab:
         disk = assets.cache_folder() / "states" if limits.state_disk_mb else None
         self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
         self.jobs = Jobs()
-        self._backbones: Recent[Backbone] = Recent(limits.max_backbones)
-        # A quarter of the budget is plenty for maps: two numbers a text.
-        room = limits.vectors_mb * 10**6
-        self._embedded: Recent[Embedded] = Recent(room * 3 // 4, lambda kept: kept.nbytes)
-        self._maps: Recent[Maps] = Recent(room // 4, lambda kept: kept.nbytes)
-        self.runs = RunQueue(self.backbone, limits)
+        #: The untrained backbones in memory, by id.
+        self.models: LruCache[Backbone] = LruCache(limits.max_backbones)
+        self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
+        self.runs = RunQueue(self.untrained, limits)
+        #: The backbone the config names, or the one that ``auto`` means on this machine.
+        self.default_backbone = _default_backbone(self.config)
+
+    def compute(
+        self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
+    ) -> T:
+        """The result of ``work``, from the cache, or computed once for all callers.
+
+        The work runs in a separate thread. Calls with the same key share it while it runs, and it
+        stops at its next report of progress once every caller has left.
+
+        Args:
+            key: names the result; the same key must always mean the same result.
+            work: computes it from scratch. Its result must not be None nor change afterwards.
+            progress: receives the work's progress; may raise to leave without stopping the others.
+
+        Raises:
+            EmbedLabError: it took longer than ``limits.max_work_minutes``.
+            Exception: whatever ``work`` raised; errors are not cached.
+        """
+
+        def once(report: Progress) -> T:
+            # Another job may have finished after this caller read the cache.
+            result: T | None = self.results.get(key)
+            return self.results.put(key, work(report)) if result is None else result
+
+        cached: T | None = self.results.get(key)
+        return self.jobs.run(key, once, self.in_time(progress)) if cached is None else cached
+
+    def in_time(self, progress: Progress) -> Progress:
+        """``progress`` with this deployment's time limit for one piece of work."""
+        return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
 
     # Backbones and corpora
 
-    @cached_property
-    def default_backbone(self) -> str:
-        """The id the config names, or the one that ``auto`` means on this machine."""
-        if self.config.default_backbone != "auto":
-            return self.config.default_backbone
-        fit = [e for e in self.config.backbones if not e.opt_in]
-        large = [e for e in fit if e.hardware == "gpu"]
-        if large and _has_gpu() and _hub_reachable():
-            return large[0].id
-        return next(e.id for e in fit if e.hardware == "cpu")
-
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """A loaded backbone; the first caller loads it, the others wait for the same one.
-
-        The id may also be that of a run: then it is the trained backbone.
-        """
+        """The default backbone, one of the config by its id, or the trained one of a run."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.backbone(backbone_id)
-        entry = self.config.backbone(backbone_id or self.default_backbone)
-        return self._backbones.get(entry.id) or self.jobs.run(
-            ("backbone", entry.id), lambda report: self._load(entry, report), progress
-        )
+        return self.untrained(backbone_id or self.default_backbone, progress)
 
-    @property
-    def loaded(self) -> dict[str, Backbone]:
-        """The untrained backbones in memory, by id."""
-        return {str(backbone_id): backbone for backbone_id, backbone in self._backbones.items()}
+    def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
+        """A backbone of the config, loaded once for all callers."""
+        entry = self.config.backbone(backbone_id)
 
-    @property
-    def vector_bytes(self) -> int:
-        """Bytes of embedded corpora and maps in memory."""
-        return self._embedded.weight + self._maps.weight
+        def load(report: Progress) -> Backbone:
+            backbone = load_backbone(
+                entry.id, max_length=entry.max_length, cache=self.states, progress=report
+            )
+            return self.models.put(entry.id, backbone)
 
-    def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
-        loaded = load_backbone(
-            entry.id, max_length=entry.max_length, cache=self.states, progress=progress
-        )
-        return self._backbones.put(entry.id, loaded)
+        return self.models.get(entry.id) or self.jobs.run(("backbone", entry.id), load, progress)
 
     def corpus(
         self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = no_progress
@@ -113,21 +122,21 @@ class Lab:
         )
 
     def sample(self, corpus: Corpus, n: int | None, seed: int) -> Corpus:
-        """n texts of a corpus; by default as many as the first view of it shows.
+        """n texts of a corpus; by default as many as its first view shows.
 
         Raises:
             EmbedLabError: n is out of range.
         """
-        wanted = self.first_sample(corpus) if n is None else int(n)
+        size = self.first_sample(corpus) if n is None else int(n)
         most = self.config.limits.max_texts
-        if wanted < 1:
-            raise EmbedLabError(f"A sample of {wanted} shows nothing; ask for at least 1 text.")
-        if min(wanted, len(corpus.texts)) > most:
+        if size < 1:
+            raise EmbedLabError(f"A sample of {size} shows nothing; ask for at least 1 text.")
+        if min(size, len(corpus.texts)) > most:
             raise EmbedLabError(
-                f"{wanted:,} texts were asked for; this deployment embeds up to {most:,} at once "
+                f"{size:,} texts were asked for; this deployment embeds up to {most:,} at once "
                 "(limits.max_texts in spaces_config.yaml)."
             )
-        return corpus if wanted >= len(corpus.texts) else corpus.sample(wanted, seed)
+        return corpus if size >= len(corpus.texts) else corpus.sample(size, seed)
 
     def first_sample(self, corpus: Corpus) -> int:
         """How many texts of a corpus to start with: few where they are long."""
@@ -148,18 +157,22 @@ class Lab:
         query: bool = False,
         progress: Progress = no_progress,
     ) -> Vectors:
-        """(n, d) unit rows for any texts.
+        """Embed any texts: (n, d), rows of length 1.
 
         Raises:
-            EmbedLabError: too many texts, one that is too long or empty, or a design that this
-                backbone cannot carry.
+            EmbedLabError: too many texts, a text that is too long or empty, or a design that does
+                not fit this backbone.
         """
         self.check(texts, design)
         backbone = self.backbone(backbone_id, progress)
         return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
 
     def check(self, texts: Sequence[str], design: Design) -> None:
-        """Refuse what is beyond the limits of this deployment."""
+        """Check texts and prompts against the limits of this deployment.
+
+        Raises:
+            EmbedLabError: too many texts, or a text or a prompt that is too long.
+        """
         limits = self.config.limits
         if len(texts) > limits.max_texts:
             raise EmbedLabError(
@@ -179,6 +192,13 @@ class Lab:
                     f"{limits.max_prompt_chars}. Shorten it."
                 )
 
+    def may_persist(self, corpus: Corpus, backbone: Backbone) -> bool:
+        """Whether hidden states of a corpus's texts may be written to the disk.
+
+        Never those of a user's own texts, nor those of a trained model.
+        """
+        return corpus.id in self.config.corpora and backbone.adapter is None
+
     def embedded(
         self,
         corpus: Corpus,
@@ -186,33 +206,56 @@ class Lab:
         backbone_id: str = "",
         progress: Progress = no_progress,
     ) -> Embedded:
-        """A corpus under a design; computed once for everyone who asks meanwhile."""
+        """A corpus under a design.
+
+        Raises:
+            EmbedLabError: as :meth:`embed`.
+        """
         self.check(corpus.texts, design)
         backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
         key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
         def work(report: Progress) -> Embedded:
-            # A user's own texts never touch the disk, nor what a visitor's trained model makes.
-            persist = corpus.id in self.config.corpora and backbone.adapter is None
             states = backbone.states(
                 corpus.texts,
                 design.attention,
                 design.document_prompt,
                 progress=report,
-                persist=persist,
+                persist=self.may_persist(corpus, backbone),
             )
             vectors = pool(states, design, backbone, report)
-            truncated = int(states.truncated.sum())
-            return self._embedded.put(key, Embedded(key, design, vectors, truncated))
+            return Embedded(key, design, vectors, states.truncated.numpy())
 
-        return self._embedded.get(key) or self.jobs.run(key, work, self.in_time(progress))
+        return self.compute(key, work, progress)
 
-    def in_time(self, progress: Progress) -> Progress:
-        """``progress`` that ends work which takes longer than one piece of work may here."""
-        return with_time_limit(60 * self.config.limits.max_work_minutes, progress)
+    def query_vectors(
+        self, corpus: Corpus, design: Design, backbone_id: str, progress: Progress = no_progress
+    ) -> Vectors:
+        """The vectors (q, d) of a corpus's own queries, under a design's query prompt."""
+        version = self.backbone(backbone_id, progress).version(design)
+        return self.compute(
+            ("queries", version, str(design), corpus.annotations_hash),
+            lambda report: self.embed(
+                corpus.queries, design, backbone_id, query=True, progress=report
+            ),
+            progress,
+        )
 
     # What follows from vectors
+
+    def neighbours(
+        self, embedded: Embedded, k: int = NEAREST, progress: Progress = no_progress
+    ) -> retrieval.Neighbours:
+        """The k nearest neighbours of every text, or more: at least 15, so that most views share
+        one graph; fewer only in a corpus that has no more texts.
+        """
+        k = max(k, 15)
+        return self.compute(
+            ("neighbours", embedded.key, k),
+            lambda report: retrieval.neighbours(embedded.vectors, k),
+            progress,
+        )
 
     def maps(
         self,
@@ -222,28 +265,27 @@ class Lab:
         n_neighbors: int = 15,
         min_dist: float = 0.1,
         seed: int = 0,
+        compile_umap: bool = False,
         progress: Progress = no_progress,
     ) -> Maps:
-        """Two comparable maps: UMAP once it is compiled, until then PCA, named as such."""
-        umap = projection.is_warm() and projection.umap_possible(a.vectors, b.vectors)
-        key = (a.key, b.key, n_neighbors, min_dist, seed)
-        if not umap:
-            return Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA")
+        """Two comparable maps: by UMAP once it is compiled, else by PCA.
+
+        With ``compile_umap`` the first map waits until it is compiled, about 20 s.
+        """
+        ready = compile_umap or projection.is_warm()
+        umap = ready and projection.umap_possible(a.vectors, b.vectors)
 
         def work(report: Progress) -> Maps:
+            if not umap:
+                return Maps(*projection.pca_pair(a.vectors, b.vectors, seed), "PCA")
+            near_a, near_b = (self.neighbours(side, n_neighbors, report) for side in (a, b))
             xy = projection.umap_pair(
-                a.vectors,
-                b.vectors,
-                a.neighbours(n_neighbors),
-                b.neighbours(n_neighbors),
-                n_neighbors=n_neighbors,
-                min_dist=min_dist,
-                seed=seed,
-                progress=report,
+                a.vectors, b.vectors, near_a, near_b, n_neighbors, min_dist, seed, report
             )
-            return self._maps.put(key, Maps(*xy, "UMAP"))
+            return Maps(*xy, "UMAP")
 
-        return self._maps.get(key) or self.jobs.run(key, work, self.in_time(progress))
+        key = ("maps", a.key, b.key, umap, n_neighbors, min_dist, seed)
+        return self.compute(key, work, progress)
 
     def retrieve(
         self,
@@ -257,8 +299,8 @@ class Lab:
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists for one query, with rank moves between them.
 
-        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Relevance is known for
-        the corpus's own queries.
+        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Only the corpus's own
+        queries have relevant texts.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -284,20 +326,32 @@ class Lab:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
         if not corpus.queries:
             return None
-        vectors = self.embed(
-            corpus.queries, embedded.design, backbone_id, query=True, progress=progress
-        )
-        ids, scores = retrieval.search(embedded.index, vectors, 10)
-        return metrics.retrieval_scores(ids, scores, corpus.relevant)
+
+        def work(report: Progress) -> metrics.RetrievalScores:
+            vectors = self.query_vectors(corpus, embedded.design, backbone_id, report)
+            index = retrieval.build_index(embedded.vectors)
+            return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
+
+        return self.compute(("retrieval", embedded.key, corpus.annotations_hash), work, progress)
 
     # Start-up
 
     def warm_up(self, progress: Progress = no_progress) -> None:
-        """Get the first view ready; meant for a background thread."""
+        """Embed the corpus of the first view; meant for a background thread."""
         defaults = self.config.defaults
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
             self.embedded(corpus, Design.parse(design), progress=progress)
+
+
+def _default_backbone(config: Config) -> str:
+    if config.default_backbone != "auto":
+        return config.default_backbone
+    offered = [entry for entry in config.backbones if not entry.opt_in]
+    large = [entry for entry in offered if entry.hardware == "gpu"]
+    if large and _has_gpu() and _hub_reachable():
+        return large[0].id
+    return next(entry.id for entry in offered if entry.hardware == "cpu")
 
 
 def _has_gpu() -> bool:
@@ -309,12 +363,12 @@ def _has_gpu() -> bool:
 
 
 def _hub_reachable() -> bool:
-    """Whether the model hub answers; asked only on machines with a GPU."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
-        return False
+    """Whether the model hub answers; only checked on machines with a GPU."""
     import httpx
     from huggingface_hub import constants
 
+    if constants.HF_HUB_OFFLINE:
+        return False
     try:
         httpx.head(constants.ENDPOINT, timeout=3)
     except httpx.HTTPError:

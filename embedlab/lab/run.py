@@ -1,4 +1,4 @@
-"""One training in a running app: what was asked for, where it stands, and what came out."""
+"""One training in a running app: what was requested, where it stands, and what came out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from embedlab.analysis.evaluation import Change
 from embedlab.data.pairs import PairSet
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.training import history
+from embedlab.models.run_folder import RunInfo, TaskChange
+from embedlab.training.history import Step, seconds_left
 from embedlab.training.recipe import Recipe
 from embedlab.training.training import Training
 
@@ -35,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """What to train. ``score`` asks for the before/after table, which takes about a minute."""
+    """What to train; with ``score``, also the scores before and after, about a minute more."""
 
     backbone_id: str
     design: Design
@@ -52,9 +51,41 @@ class Request:
             )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SavedModel:
+    """What a run has learned, as it was saved; ``version`` counts a run's models from 1.
+
+    Frozen and replaced as a whole, so that a page never sees the weights of one version with the
+    scores or the files of another.
+    """
+
+    version: int
+    folder: Path
+    backbone: Backbone
+    run_info: RunInfo
+
+
 @dataclass(eq=False)
 class LiveRun:
-    """One training: what was asked for, where it stands, and what came out."""
+    """One training: what was requested, where it stands, and what came out.
+
+    The worker writes, and pages read without a lock: every field is replaced as a whole.
+
+    Args:
+        id: also the key of the trained backbone; whoever knows it may use the run.
+        request: what to train.
+        folder: of the run's files, a subfolder a version.
+        state: where it stands.
+        message: what to say of it: a warning, or why it ended.
+        progress: of the work under way: done, total, what.
+        history: the steps so far.
+        total: steps of both phases; 0 for a run that was imported.
+        held: held-out pairs.
+        model: None while nothing is learned.
+        last_used: on the monotonic clock.
+        stop: set to end the training or the scoring.
+        training: what can go on; None once it is at its end.
+    """
 
     id: str
     request: Request
@@ -62,14 +93,11 @@ class LiveRun:
     state: str = WAITING
     message: str = ""
     progress: tuple[int, int, str] = (0, 0, "")
-    history: tuple[history.Step, ...] = ()
+    history: tuple[Step, ...] = ()
     total: int = 0
     held: int = 0
-    backbone: Backbone | None = None
-    about: dict[str, Any] = field(default_factory=dict)
-    changes: tuple[Change, ...] = ()
-    version: int = 0
-    touched: float = field(default_factory=time.monotonic)
+    model: SavedModel | None = None
+    last_used: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     training: Training | None = None
 
@@ -79,19 +107,33 @@ class LiveRun:
         return self.state in OVER
 
     @property
-    def saved(self) -> Path:
-        """The folder of the model as it was saved last."""
-        return self.folder / f"version-{self.version}"
+    def backbone(self) -> Backbone | None:
+        """The trained backbone."""
+        model = self.model
+        return model.backbone if model else None
+
+    @property
+    def version(self) -> int:
+        """Of the model; 0 where there is none."""
+        model = self.model
+        return model.version if model else 0
+
+    @property
+    def changes(self) -> tuple[TaskChange, ...]:
+        """The model's scores before and after, where it was scored."""
+        model = self.model
+        return model.run_info.before_after if model else ()
 
     @property
     def can_go_on(self) -> bool:
         """Whether something is left to train or to save, and the loss still is a number."""
-        training = self.training
+        training, model = self.training, self.model
         if not self.over or training is None or training.failed:
             return False
-        return training.done < training.total or self.about.get("steps") != training.done
+        saved_steps = model.run_info.steps if model else 0
+        return training.done < training.total or saved_steps != training.done
 
     @property
     def seconds_left(self) -> float | None:
-        """Of the training itself; None while nobody can know."""
-        return history.seconds_left(self.history, self.total)
+        """Of the training itself; None before the first step."""
+        return seconds_left(self.history, self.total)

@@ -17,6 +17,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -35,6 +36,7 @@ from embedlab.lab.run import (
     WAITING,
     LiveRun,
     Request,
+    SavedModel,
 )
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
@@ -87,23 +89,24 @@ class RunQueue:
             self._enqueue(run)
         return run
 
-    def adopt(self, request: Request, bring: Callable[[Path], Backbone]) -> LiveRun:
+    def adopt(self, request: Request, install: Callable[[Path], Backbone]) -> LiveRun:
         """Keep a model that was trained elsewhere, as a run that is done.
 
         Args:
-            request: what it was once asked for.
-            bring: puts the run's files into the folder given, and loads it.
+            request: what was trained.
+            install: puts the run's files into the folder given, and loads it.
 
         Raises:
-            EmbedLabError: what ``bring`` raises; then nothing is kept.
+            EmbedLabError: what ``install`` raises; then nothing is kept.
         """
         with self._changed:
             self._forget()
             run = self._new(request)
         try:
-            run.version = 1
-            run.backbone = bring(run.saved)
-            run.about = run_folder.read_facts(run.saved)
+            folder = _version_folder(run, 1)
+            backbone = install(folder)
+            run_info = run_folder.read_run_info(folder)
+            run.model = SavedModel(version=1, folder=folder, backbone=backbone, run_info=run_info)
             run.state = DONE
         except BaseException:
             with self._changed:
@@ -125,19 +128,24 @@ class RunQueue:
                     "This trained model is not here any more; models are kept for "
                     f"{self.limits.keep_runs_minutes} minutes after their last use. Train it again."
                 )
-            run.touched = time.monotonic()
+            run.last_used = time.monotonic()
             return run
 
-    def backbone(self, run_id: str) -> Backbone:
-        """The trained backbone of a run.
+    def model(self, run_id: str) -> SavedModel:
+        """What a run has learned.
 
         Raises:
-            EmbedLabError: there is none yet, or the run is gone.
+            EmbedLabError: nothing yet, or the run is gone.
         """
         run = self.get(run_id)
-        if run.backbone is None:
+        model = run.model
+        if model is None:
             raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
-        return run.backbone
+        return model
+
+    def backbone(self, run_id: str) -> Backbone:
+        """The trained backbone of a run; raises as :meth:`model`."""
+        return self.model(run_id).backbone
 
     @property
     def states(self) -> list[str]:
@@ -201,7 +209,7 @@ class RunQueue:
 
     def _enqueue(self, run: LiveRun) -> None:
         run.stop.clear()
-        run.state, run.message, run.changes = WAITING, "", ()
+        run.state, run.message = WAITING, ""
         self._queue.append(run)
         if self._worker is None:
             self._worker = threading.Thread(target=self._work, daemon=True)
@@ -229,8 +237,7 @@ class RunQueue:
                     self._current = None
 
     def _train(self, run: LiveRun) -> None:
-        began = time.monotonic()
-        most = 60 * self.limits.max_train_minutes
+        deadline = time.monotonic() + 60 * self.limits.max_train_minutes
 
         def report(done: int, total: int, what: str) -> None:
             run.progress = (done, total, what)
@@ -245,52 +252,52 @@ class RunQueue:
             run.training = Training(
                 base, request.design, request.pairs, request.recipe, name=name, progress=report
             )
-        run.held = len(run.training.held)
+        training = run.training
+        run.held = len(training.held)
         run.state = TRAINING
         late = ""
-        for step in run.training.run(report):
-            run.history = tuple(run.training.history)
+        for step in training.run(report):
+            run.history = tuple(training.history)
             run.message = history.warning(run.history)
-            if time.monotonic() - began > most and 0 < step.number < run.total:
+            if time.monotonic() > deadline and 0 < step.number < run.total:
                 late = f"Stopped after {self.limits.max_train_minutes} minutes, the longest here."
                 break
-        self._publish(run, base)
-        failed, ended = run.training.failed, run.training.done == run.training.total
-        said = [failed, late, history.warning(run.history)]
-        if run.backbone is not None and request.score and run.id in self._runs:
-            said.append(self._scored(run, base, report))
-        run.message = " ".join(filter(None, said))
-        run.state = DONE if ended else FAILED if failed else STOPPED
+        self._publish(run, training, base)
+        messages = [training.failed, late, history.warning(run.history)]
+        if run.model is not None and request.score and run.id in self._runs:
+            messages.append(self._score(run, run.model, base, report))
+        run.message = " ".join(filter(None, messages))
+        ended = training.done == training.total
+        run.state = DONE if ended else FAILED if training.failed else STOPPED
         if not run.can_go_on:
-            run.training = None  # it keeps the optimiser and what the frozen layers left behind
+            run.training = None  # it holds the optimiser and the states of a frozen backbone
 
-    def _publish(self, run: LiveRun, base: Backbone) -> None:
+    def _publish(self, run: LiveRun, training: Training, base: Backbone) -> None:
         """A model of its own for everyone who looks: the training may go on and change its own."""
-        assert run.training is not None
-        if run.training.learned == 0:
+        if training.learned == 0:
             return
-        folder = run.folder / f"version-{run.version + 1}"
+        version = run.version + 1
+        folder = _version_folder(run, version)
         shutil.rmtree(folder, ignore_errors=True)  # what a full disk left
-        about = checkpoints.save_run(run.training, folder, run.request.backbone_id)
-        run.backbone, _ = run_folder.load_run(folder, base)
-        run.about, run.version = about, run.version + 1
+        run_info = checkpoints.save_run(training, folder, run.request.backbone_id)
+        backbone = run_folder.load_run(folder, base)
+        run.model = SavedModel(version=version, folder=folder, backbone=backbone, run_info=run_info)
 
-    def _scored(self, run: LiveRun, base: Backbone, report: Progress) -> str:
+    def _score(self, run: LiveRun, model: SavedModel, base: Backbone, report: Progress) -> str:
         """Score before and after; why there are no scores, where there are none.
 
         What was stopped is scored too; to be stopped again ends the scoring.
         """
-        assert run.backbone is not None
         run.stop.clear()
         run.state = SCORING
         try:
-            found = evaluation.before_and_after(base, run.backbone, run.request.design, report)
-            run.about = run_folder.add_facts(run.saved, before_after=evaluation.to_json(found))
+            changes = evaluation.before_and_after(base, model.backbone, run.request.design, report)
+            run_info = run_folder.add_scores(model.folder, evaluation.to_json(changes))
         except Cancelled:
             return "Not scored before and after: stopped."
         except EmbedLabError as error:
             return f"Not scored before and after: {error}"
-        run.changes = found
+        run.model = replace(model, run_info=run_info)
         return ""
 
     # Files and forgetting
@@ -306,12 +313,16 @@ class RunQueue:
         """Drop the runs nobody asked for lately, and the oldest beyond the number kept."""
         limits, now = self.limits, time.monotonic()
         finished = [run for run in self._runs.values() if run.over]
-        finished.sort(key=lambda run: run.touched)
+        finished.sort(key=lambda run: run.last_used)
         surplus = len(self._runs) + 1 - limits.max_runs
         for i, run in enumerate(finished):
-            if i < surplus or now - run.touched > 60 * limits.keep_runs_minutes:
+            if i < surplus or now - run.last_used > 60 * limits.keep_runs_minutes:
                 del self._runs[run.id]
                 shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def _version_folder(run: LiveRun, version: int) -> Path:
+    return run.folder / f"version-{version}"
 
 
 def _sweep() -> None:

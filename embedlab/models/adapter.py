@@ -1,23 +1,55 @@
-"""LoRA on a backbone that others keep using: a twin that shares the weights, and its two parts."""
+"""LoRA on a backbone that others keep using: a twin that shares the weights; saved and loaded."""
 
 from __future__ import annotations
 
 import copy
-import json
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pydantic import BaseModel, Field, field_validator
 from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
 from embedlab.models.backbone import Backbone
-from embedlab.models.pooling import tensor_digest
+from embedlab.models.head import tensor_digest
 
-if TYPE_CHECKING:
-    pass
+#: The linear maps that carry LoRA, as the paper has it.
+LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+#: The maps of some layers alone, as runs of earlier versions name them.
+_LAYER_PATTERN = re.compile(
+    re.escape(r"(.*\.)?layers\.(")
+    + r"\d{1,3}(\|\d{1,3})*"
+    + re.escape(rf")\..*\.({'|'.join(LORA_TARGETS)})")
+)
+
+
+class AdapterConfig(BaseModel):
+    """The part of ``adapter_config.json`` that is read; peft writes many more keys beside it.
+
+    Raises:
+        ValidationError: a rank or a target that a training here does not have.
+    """
+
+    r: int = Field(ge=1, le=512)
+    lora_alpha: int = Field(ge=1, le=4096)
+    lora_dropout: float = Field(ge=0, lt=1)
+    target_modules: str | list[str]
+
+    @field_validator("target_modules")
+    @classmethod
+    def _are_ours(cls, targets: str | list[str]) -> str | list[str]:
+        # peft matches names with the pattern, so a stranger's could take for ever.
+        known = (
+            _LAYER_PATTERN.fullmatch(targets)
+            if isinstance(targets, str)
+            else set(targets) <= set(LORA_TARGETS)
+        )
+        if not known:
+            raise ValueError("the targets are not those of a training here")
+        return targets
 
 
 def twin(model: nn.Module) -> Any:
@@ -30,18 +62,21 @@ def twin(model: nn.Module) -> Any:
     return copy.deepcopy(model, shared)
 
 
-def _on_twin(backbone: Backbone, config: Any) -> Any:
-    from peft import get_peft_model
+def lora_on_twin(backbone: Backbone, **config: Any) -> Any:
+    """A peft model around a twin of the backbone's model, with fresh LoRA weights.
+
+    Args:
+        backbone: stays as it is.
+        config: of :class:`peft.LoraConfig`.
+
+    Raises:
+        ValueError: the model has none of the target modules.
+    """
+    from peft import LoraConfig, get_peft_model
 
     # peft asks transformers for a property by its old name, and nobody here can change that.
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-    return get_peft_model(twin(backbone.model), config)
-
-
-def _targets(layers: range) -> str:
-    """The linear maps of some layers, as the pattern peft matches names with."""
-    numbers, maps = "|".join(map(str, layers)), "|".join(LORA_TARGETS)
-    return rf"(.*\.)?layers\.({numbers})\..*\.({maps})"
+    return get_peft_model(twin(backbone.model), LoraConfig(**config))
 
 
 def with_adapter(backbone: Backbone, adapter: Any, name: str) -> Backbone:
@@ -83,9 +118,9 @@ def load_adapter(backbone: Backbone, folder: Path) -> Any:
     from safetensors.torch import load_file
 
     try:
-        config = _read_config(folder)
+        config = read_adapter_config(folder)
         weights = load_file(folder / "adapter_model.safetensors")
-        adapter = _on_twin(backbone, config)
+        adapter = lora_on_twin(backbone, **config.model_dump())
         expected = {name: tensor.shape for name, tensor in adapter_weights(adapter).items()}
         if expected != {name: tensor.shape for name, tensor in weights.items()}:
             raise ValueError("other shapes")
@@ -99,25 +134,11 @@ def load_adapter(backbone: Backbone, folder: Path) -> Any:
     return adapter
 
 
-def _read_config(folder: Path) -> Any:
-    """The few values we write ourselves; a stranger's file gets no say in anything else."""
-    from peft import LoraConfig
+def read_adapter_config(folder: Path) -> AdapterConfig:
+    """The saved configuration of an adapter.
 
-    values = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-    targets = values["target_modules"]
-    if isinstance(targets, str):
-        layers = [int(number) for number in re.findall(r"\d+", targets)]
-        if targets != _targets(range(layers[0], layers[-1] + 1)):
-            raise ValueError("other targets")
-    elif not set(targets) <= set(LORA_TARGETS):
-        raise ValueError("other targets")
-    return LoraConfig(
-        r=int(values["r"]),
-        lora_alpha=int(values["lora_alpha"]),
-        lora_dropout=float(values["lora_dropout"]),
-        target_modules=targets,
-    )
-
-
-#: The linear maps that carry LoRA, as the paper has it.
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    Raises:
+        OSError: there is no such file.
+        ValueError: it is damaged, or says what no training here does.
+    """
+    return AdapterConfig.model_validate_json((folder / "adapter_config.json").read_bytes())

@@ -16,7 +16,8 @@ from embedlab import gpu
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
-from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.models.head import TrainableHead
+from embedlab.models.pooling import POOLINGS, HeadSize
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import HiddenStates, TextStates, summarise
@@ -134,11 +135,16 @@ class Backbone:
         place = (design.attention, design.pooling)
         with self._guard:
             if place not in self._heads:
-                kind = POOLINGS[design.pooling]
-                assert issubclass(kind, TrainableHead)
-                head = kind(self.hidden_size, self.num_layers, size=self.head_size)
-                self._heads[place] = head.eval().requires_grad_(False)
+                self._heads[place] = self.new_head(design).eval().requires_grad_(False)
             return self._heads[place]
+
+    def new_head(
+        self, design: Design, size: HeadSize | None = None, seed: int = 0
+    ) -> TrainableHead:
+        """An untrained head for a design on this backbone, by default of :attr:`head_size`."""
+        return POOLINGS[design.pooling].new_head(
+            self.hidden_size, self.num_layers, size=size or self.head_size, seed=seed
+        )
 
     def install(self, design: Design, head: TrainableHead) -> None:
         """Make a trained head the one that a design uses on this backbone."""

@@ -36,7 +36,7 @@ def pool(
     if design.trainable:
         pooled = _through_head(states, design, backbone, progress)
     else:
-        pooled = POOLINGS[design.pooling]()(states, design.layer, design.skip_first)
+        pooled = POOLINGS[design.pooling](states, design.layer, design.skip_first)
     norms = pooled.norm(dim=1, keepdim=True)
     if not bool(torch.isfinite(norms).all()) or not bool((norms > 0).all()):
         raise EmbedLabError(

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from embedlab import assets, gpu
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
 from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
@@ -54,12 +55,12 @@ def load_backbone(
     """
     _quiet_transformers()
     name = str(name_or_path)
-    if (Path(name) / run_folder.FACTS).is_file():
+    if (Path(name) / run_folder.RUN_FILE).is_file():
         return _trained(Path(name), device, dtype, max_length, cache, progress)
     where = _device(device)
     precision = _dtype(dtype, where)
     progress(0, 0, f"loading {name}")
-    if name in assets.CATALOGUE:
+    if name in CATALOGUE:
         folder, source, note = _pinned(name, progress)
         key = f"{name}:{source}:{CONVERSION}"
     elif Path(name).is_dir():
@@ -70,7 +71,7 @@ def load_backbone(
     try:
         model, tokenizer = _from_pretrained(name, folder, precision)
     except EmbedLabError:
-        if name not in assets.CATALOGUE:
+        if name not in CATALOGUE:
             raise
         # What we converted ourselves we can convert again: a damaged cache heals.
         shutil.rmtree(_converted(name), ignore_errors=True)
@@ -79,7 +80,7 @@ def load_backbone(
     backbone = Backbone(
         model.to(where),
         tokenizer,
-        name=name if folder is None or name in assets.CATALOGUE else Path(name).resolve().name,
+        name=name if folder is None or name in CATALOGUE else Path(name).resolve().name,
         key=key or f"{name}@{getattr(model.config, '_commit_hash', None)}",
         source=source,
         note=note,
@@ -99,13 +100,12 @@ def _trained(
     progress: Progress,
 ) -> Backbone:
     """What ``embedlab train`` left in a folder, on the backbone that it names."""
-    of = run_folder.read_facts(folder)["backbone"]
-    base_id, longest = of["id"], max_length or of.get("max_length")
-    if (Path(base_id) / run_folder.FACTS).is_file():
+    of = run_folder.read_run_info(folder).backbone
+    base_id, longest = of.id, max_length or of.max_length
+    if (Path(base_id) / run_folder.RUN_FILE).is_file():
         raise EmbedLabError(f"The run in {folder.name!r} names another run as its backbone.")
     base = load_backbone(base_id, device, dtype, max_length=longest, cache=cache, progress=progress)
-    trained, _ = run_folder.load_run(folder, base)
-    return trained
+    return run_folder.load_run(folder, base)
 
 
 def _quiet_transformers() -> None:
@@ -116,7 +116,7 @@ def _quiet_transformers() -> None:
 
 
 def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
-    asset = assets.CATALOGUE[name]
+    asset = CATALOGUE[name]
     if asset.kind != "weights":
         raise EmbedLabError(f"{name!r} is a corpus, not a backbone; try 'smollm2-135m'.")
     folder = assets.fetch(name, progress)
@@ -175,7 +175,7 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tupl
 
 
 def _explain(name: str, folder: Path | None) -> str:
-    known = ", ".join(a.id for a in assets.CATALOGUE.values() if a.kind == "weights")
+    known = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
     if folder is not None:
         return (
             f"The folder {folder.name!r} could not be loaded as a backbone; it needs config.json, "

@@ -1,22 +1,166 @@
-"""Pooling: how hidden states become one vector, and the one dict that names the ways.
+"""Poolings: how hidden states become one vector, and the one dict that names them.
 
-Formulas: arXiv 2409.02727; ``weighted_mean``: SGPT, arXiv 2202.08904. Every pooling is called with
-:class:`~embedlab.models.states.HiddenStates` and returns (n, d) float32, not yet normalised.
+A pooling is one class and one entry in :data:`POOLINGS`. It says everything about itself: how it
+reads the hidden states, the weight it gives to each token, how it is exported, and what to warn of.
+Formulas: arXiv 2409.02727; ``weighted_mean``: SGPT, arXiv 2202.08904.
+
+Designs are read and checked long before anything is computed, so this module imports no torch: the
+formulas are arithmetic on the tensors that they are given.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from embedlab.errors import EmbedLabError
-from embedlab.models.states import HiddenStates
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.design import Design
+    from embedlab.models.head import TrainableHead
+    from embedlab.models.states import Bank, HiddenStates
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedModule:
+    """The sentence-transformers module that computes a pooling in an exported folder.
+
+    ``kind`` is the path of its class: the library's own, or one of ``export_pooling.py``, the file
+    that then travels with the weights. ``settings`` become its JSON file and ``weights`` its
+    safetensors. ``every_layer`` says whether it reads all layers instead of the design's.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
+    every_layer: bool = False
+
+
+class Pooling:
+    """One way to turn hidden states into vectors; the base class of them all.
+
+    A pooling without parameters overrides :meth:`from_bank` alone. The rest follows from it as long
+    as the vector is a weighted sum of the tokens, linear in the four vectors of the bank.
+    """
+
+    #: Whether it has parameters to learn.
+    trainable = False
+    #: Whether it reads the layer that a design names; if so, the layer plot shows a curve of it.
+    reads_layer = True
+    #: Whether it takes a mean, from which ``+skip_first`` can leave the first token out.
+    takes_mean = False
+    #: Whether the layer plot can add a curve of it without the first token.
+    curve_without_first = False
+    #: What the attention of its head runs over, ``tokens`` or ``layers``; empty without a head.
+    attends_over = ""
+    #: The ``pooling_mode`` of sentence-transformers that computes the same; empty where none does.
+    sentence_transformers_mode = ""
+
+    def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
+        """Pool n texts at one layer into (n, d), or at several layers at once into (n, layers, d).
+
+        The vectors are not normalised yet.
+        """
+        raise NotImplementedError
+
+    def __call__(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
+        """Pool n texts at a layer into (n, d), not normalised yet."""
+        return self.from_bank(states.bank(layer), skip_first)
+
+    def new_head(
+        self, hidden_size: int, num_layers: int, *, size: HeadSize | None = None, seed: int = 0
+    ) -> TrainableHead:
+        """An untrained head, for a pooling that is trainable."""
+        raise NotImplementedError
+
+    def caveat(self, attention: str) -> str:
+        """A sentence for readers of its numbers under this attention mode, or nothing."""
+        return ""
+
+    def token_weights(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
+        """The weight of each token of a single text, (T,); they sum to 1."""
+        return self(states.of_unit_tokens(), skip_first=design.skip_first)[0]
+
+    def export(self, design: Design, backbone: Backbone) -> ExportedModule:
+        """The module that computes this pooling in an exported folder."""
+        if self.sentence_transformers_mode and not design.skip_first:
+            return ExportedModule(
+                kind="sentence_transformers.sentence_transformer.modules.pooling.Pooling",
+                settings={
+                    "embedding_dimension": backbone.hidden_size,
+                    "pooling_mode": self.sentence_transformers_mode,
+                    "include_prompt": True,
+                },
+            )
+        # Users of the folder may raise its longest length up to what the model can position.
+        longest = getattr(backbone.config, "max_position_embeddings", 0) or backbone.max_length
+        return ExportedModule(
+            kind="export_pooling.WeightedTokens",
+            settings={"hidden_size": backbone.hidden_size, "longest": longest},
+            weights={"shares": self._shares(longest, design.skip_first)},
+        )
+
+    def _shares(self, longest: int, skip_first: bool) -> Tensor:
+        """The share of each of the bank's four vectors in texts of 1 … ``longest`` tokens.
+
+        Returns:
+            (longest, 4), found by pooling a bank of unit vectors.
+        """
+        import torch
+
+        from embedlab.models.states import Bank
+
+        counts = torch.arange(1.0, longest + 1)[:, None]
+        bank = Bank(counts, lambda which: torch.eye(4)[which].expand(longest, 4))
+        return self.from_bank(bank, skip_first)
+
+
+class Eos(Pooling):
+    """e = h^l at the last unmasked token."""
+
+    sentence_transformers_mode = "lasttoken"
+
+    def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
+        """(n, d) or (n, layers, d)."""
+        return bank.last
+
+
+class Mean(Pooling):
+    """e = Σ m_t h_t / Σ m_t."""
+
+    takes_mean = True
+    curve_without_first = True
+    sentence_transformers_mode = "mean"
+
+    def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
+        """(n, d) or (n, layers, d)."""
+        return _add_first(bank, bank.rest_mean, 1 / bank.counts, skip_first)
+
+
+class WeightedMean(Pooling):
+    """e = Σ w_t h_t / Σ w_t, with w_t = m_t · cumsum(m)_t, the token's position.
+
+    Without the first token the others keep their weights.
+    """
+
+    takes_mean = True
+    sentence_transformers_mode = "weightedmean"
+
+    def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
+        """(n, d) or (n, layers, d)."""
+        first = 2 / (bank.counts * (bank.counts + 1))
+        return _add_first(bank, bank.rest_weighted_mean, first, skip_first)
+
+
+def _add_first(bank: Bank, rest: Tensor, share: Tensor, skip_first: bool) -> Tensor:
+    """Complete a mean over the tokens after the first by the first token's ``share``."""
+    if skip_first:  # a text of one token has no other to offer
+        share = (bank.counts == 1).float()
+    return share * bank.first + (1 - share) * rest
 
 
 @dataclass(frozen=True)
@@ -30,6 +174,7 @@ class HeadSize:
     latents: int = 16
     heads: int = 8
     head_dim: int = 0
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a run's file holds these sizes
 
     def __post_init__(self) -> None:
         if self.latents < 1 or self.heads < 1 or self.head_dim < 0:
@@ -40,194 +185,101 @@ class HeadSize:
         return self.head_dim or max(1, hidden_size // self.heads)
 
 
-def tensor_digest(tensors: Mapping[str, Tensor]) -> str:
-    """The first 16 hex digits of the sha256 over names and values, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
 #: The authors' sizes, made for d = 4096.
 PAPER_HEAD = HeadSize(latents=768, heads=32, head_dim=2048)
 
 
-class Pooling(nn.Module):
-    """What a design may ask of a pooling; the base of them all."""
+class TrainablePooling(Pooling):
+    """A pooling with a :class:`~embedlab.models.head.TrainableHead`, which attends over X.
 
-    trainable = False
-    reads_layer = True
-    takes_mean = False
-
-    def forward(self, states: HiddenStates, layer: int, skip_first: bool) -> Tensor:
-        """Pool n texts into (n, d)."""
-        raise NotImplementedError
-
-
-class Eos(Pooling):
-    """e = h^l at the last unmasked token."""
-
-    def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
-        """(n, d)."""
-        return states.last(layer)
-
-
-class Mean(Pooling):
-    """e = Σ m_t h_t / Σ m_t."""
-
-    takes_mean = True
-
-    def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
-        """(n, d)."""
-        return states.mean(layer, skip_first=skip_first)
-
-
-class WeightedMean(Pooling):
-    """e = Σ w_t h_t / Σ w_t, w_t the token's position."""
-
-    takes_mean = True
-
-    def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
-        """(n, d)."""
-        return states.weighted_mean(layer, skip_first=skip_first)
-
-
-class TrainableHead(Pooling):
-    """Cross-attention of r learned latents over X, then a gated feed-forward, then their mean.
-
-    With X of shape (n, s, d)::
-
-        Q = LN_z(Z) W_q,  K = LN_x(X) W_k,  V = LN_x(X) W_v
-        Z1 = Z + concat_h[softmax(Q_h K_hᵀ / √d_h) V_h] W_o
-        [a, g] = LN_f(Z1) W_1 + b_1,  Z2 = Z1 + (a ⊙ gelu(g)) W_2 + b_2
-        e = mean of Z2 over the latents
-
-    Weights are drawn from ``seed`` alone. Latents start small (σ = 0.02), so that an untrained head
-    is a random projection of what it reads rather than a constant. ``trained`` says whether
-    anything was learned.
+    A subclass says what X is in :meth:`inputs`. The parameters belong to a backbone and a design:
+    :meth:`~embedlab.models.backbone.Backbone.head` has them.
     """
 
     trainable = True
     reads_layer = False
 
-    def __init__(
-        self,
-        hidden_size: int,
-        num_layers: int,
-        *,
-        size: HeadSize = HeadSize(),
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.size, self.seed, self.trained = size, seed, False
-        inner = size.heads * size.dim_for(hidden_size)
-        self.latents = nn.Parameter(torch.empty(size.latents, hidden_size))
-        self.norm_latents = nn.LayerNorm(hidden_size)
-        self.norm_inputs = nn.LayerNorm(hidden_size)
-        self.norm_feed_forward = nn.LayerNorm(hidden_size)
-        self.query = nn.Linear(hidden_size, inner, bias=False)
-        self.key = nn.Linear(hidden_size, inner, bias=False)
-        self.value = nn.Linear(hidden_size, inner, bias=False)
-        self.out = nn.Linear(inner, hidden_size, bias=False)
-        self.expand = nn.Linear(hidden_size, 8 * hidden_size)
-        self.contract = nn.Linear(4 * hidden_size, hidden_size)
-        self._add_parameters(hidden_size, num_layers)
-        self._draw(seed)
-
     def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
-        """What the head reads: X (n, s, d), and its mask (n, s) or None."""
+        """X, what the head reads of n texts, (n, s, d), and its mask (n, s) or None."""
         raise NotImplementedError
 
-    def attention(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """softmax(Q_h K_hᵀ / √d_h): (n, heads, r, s), rows sum to 1; masked entries are 0."""
-        q = self._split(self.query(self.norm_latents(self.latents))[None])
-        k = self._split(self.key(self.norm_inputs(x)))
-        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask[:, None, None, :].bool(), float("-inf"))
-        return scores.softmax(dim=-1)
+    def new_head(
+        self, hidden_size: int, num_layers: int, *, size: HeadSize | None = None, seed: int = 0
+    ) -> TrainableHead:
+        """An untrained head for a backbone of this width and depth, with weights from ``seed``."""
+        from embedlab.models.head import TrainableHead
 
-    def pool(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(n, s, d) to (n, d)."""
-        v = self._split(self.value(self.norm_inputs(x)))
-        read = (self.attention(x, mask) @ v).transpose(1, 2).flatten(2)  # (n, r, inner)
-        z1 = self.latents + self.out(read)
-        a, g = self.expand(self.norm_feed_forward(z1)).chunk(2, dim=-1)
-        # W_2 is linear, so the mean over the latents can come before it: r times fewer products.
-        return z1.mean(dim=1) + self.contract((a * F.gelu(g)).mean(dim=1))
+        return TrainableHead(self, hidden_size, num_layers, size=size or HeadSize(), seed=seed)
 
-    def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
-        """(n, d); a trainable head chooses its own layers."""
-        x, mask = self.inputs(states)
-        device = self.latents.device
-        return self.pool(x.to(device), None if mask is None else mask.to(device))
+    def token_weights(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
+        """(T,): the head's mean attention over the rows of X, times each token's part in a row."""
+        attention = backbone.head(design).mean_attention(states)[0].mean(dim=0)
+        rows, _ = self.inputs(states.of_unit_tokens())
+        return attention @ rows[0]
 
-    def layer_attention(self, states: HiddenStates) -> Tensor:
-        """The attention weights on these texts: (n, heads, r, s)."""
-        return self.attention(*self.inputs(states))
-
-    @property
-    def digest(self) -> str:
-        """Names these weights."""
-        return tensor_digest(self.state_dict())
-
-    def _add_parameters(self, hidden_size: int, num_layers: int) -> None:
-        """What a subclass learns beyond the shared parameters."""
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.size.heads, -1)).transpose(-2, -3)
-
-    @torch.no_grad()
-    def _draw(self, seed: int) -> None:
-        # A generator of its own: the process-wide one is shared by every user's thread.
-        generator = torch.Generator().manual_seed(seed)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                bound = 1 / math.sqrt(module.in_features)
-                module.weight.uniform_(-bound, bound, generator=generator)
-                if module.bias is not None:
-                    module.bias.zero_()
-        for parameter in self.parameters(recurse=False):
-            parameter.normal_(0, 0.02, generator=generator)
+    def export(self, design: Design, backbone: Backbone) -> ExportedModule:
+        """The head with its weights, as ``export_pooling.py`` has it."""
+        head = backbone.head(design)
+        every_layer = self.attends_over == "layers"
+        return ExportedModule(
+            kind="export_pooling.TrainedHead",
+            settings={
+                "hidden_size": backbone.hidden_size,
+                "num_layers": backbone.num_layers,
+                "causal": design.attention == "causal",
+                "every_layer": every_layer,
+                "latent_count": head.size.latents,
+                "heads": head.size.heads,
+                "head_dim": head.size.dim_for(backbone.hidden_size),
+            },
+            weights=head.state_dict(),
+            every_layer=every_layer,
+        )
 
 
-class LastLayerTrainable(TrainableHead):
-    """Reads the last layer: the EOS token under causal attention, every token under bidirectional.
+class LastLayerTrainable(TrainablePooling):
+    """X is the last layer: the EOS token under causal attention, every token under bidirectional.
 
     Under causal attention (M2) there is one key, the softmax is 1, and neither W_q nor W_k gets a
     gradient: a degenerate design, kept because the paper has it.
     """
 
+    attends_over = "tokens"
+
     def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
         """(n, 1, d) under causal attention, (n, T, d) with its mask under bidirectional."""
         if states.attention == "causal":
-            return states.last()[:, None], None
+            return states.bank().last[:, None], None
         return states.tokens()
 
+    def caveat(self, attention: str) -> str:
+        """M2 is degenerate."""
+        if attention != "causal":
+            return ""
+        return (
+            "M2 is degenerate. With a single key the softmax is 1, so its query and key weights do "
+            "nothing; the paper has it, and so do we."
+        )
 
-class MultiLayerTrainable(TrainableHead):
-    """Reads one vector a layer, 1 … L, with a learned layer embedding W added.
+
+class MultiLayerTrainable(TrainablePooling):
+    """X has one vector for each layer 1 … L, to which the head adds a learned layer embedding.
 
     The vector is the EOS token under causal attention, the masked mean under bidirectional.
     """
 
-    layer_embedding: nn.Parameter
+    attends_over = "layers"
 
     def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
         """(n, L, d)."""
-        causal = states.attention == "causal"
-        x = states.last_of_layers() if causal else states.mean_of_layers()
-        return x.to(self.layer_embedding.device) + self.layer_embedding, None
-
-    def _add_parameters(self, hidden_size: int, num_layers: int) -> None:
-        self.layer_embedding = nn.Parameter(torch.empty(num_layers, hidden_size))
+        pooling = Eos() if states.attention == "causal" else Mean()
+        return pooling.from_bank(states.bank(slice(1, None))), None
 
 
-POOLINGS: dict[str, type[Pooling]] = {
-    "eos": Eos,
-    "mean": Mean,
-    "weighted_mean": WeightedMean,
-    "last_layer_trainable": LastLayerTrainable,
-    "multi_layer_trainable": MultiLayerTrainable,
+POOLINGS: dict[str, Pooling] = {
+    "eos": Eos(),
+    "mean": Mean(),
+    "weighted_mean": WeightedMean(),
+    "last_layer_trainable": LastLayerTrainable(),
+    "multi_layer_trainable": MultiLayerTrainable(),
 }

@@ -2,7 +2,7 @@
 
 ``run.json`` is written last, so a folder that has it is whole::
 
-    run.json         the facts: backbone, design, recipe, data, versions
+    run.json         the run's information: backbone, design, recipe, data, versions
     adapter/         LoRA as peft saves it, where the backbone was trained
     head.safetensors the trainable head, where the design has one
     history.jsonl    a line a step
@@ -12,10 +12,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -24,96 +26,184 @@ from embedlab.files import disk_errors, write_text
 from embedlab.models.adapter import load_adapter, with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, HeadSize, TrainableHead
+from embedlab.models.pooling import HeadSize
+from embedlab.validation import validated
 
-FORMAT = 1
-FACTS = "run.json"
+RUN_FILE = "run.json"
+Dtype = Literal["float32", "bfloat16"]
+
+#: A run that somebody uploads may say anything: no number is larger than can be shown and added.
+_Whole = Annotated[int, Field(ge=-(10**18), le=10**18)]
+_Count = Annotated[int, Field(ge=0, le=10**18)]
+_Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
+#: A score and the ends of its 95 % interval, None where it is undefined.
+_Interval = tuple[_Number | None, _Number | None, _Number | None]
+_UNDEFINED: _Interval = (None, None, None)
 
 
-def design_of(about: dict[str, Any]) -> Design:
-    """The design a run trained, prompts included."""
-    prompts = about.get("prompts", {})
-    return replace(
-        Design.parse(about["design"]),
-        query_prompt=prompts.get("query", ""),
-        document_prompt=prompts.get("document", ""),
-    )
+class _Part(BaseModel):
+    """A part of ``run.json``; what older versions did not record has a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def add_facts(folder: Path, **more: Any) -> dict[str, Any]:
-    """Write more into a run's facts, such as its scores.
+class BackboneInfo(_Part):
+    """The backbone a run was trained from; ``id`` is what :func:`load_backbone` takes."""
 
-    Returns:
-        What ``run.json`` says now.
+    id: str
+    key: str = ""
+    source: str = ""
+    note: str = ""
+    dtype: Dtype = "float32"
+    max_length: Annotated[int, Field(ge=1, le=10**9)] | None = None
+
+
+class PromptInfo(_Part):
+    """The prompts a run was trained with."""
+
+    query: str = ""
+    document: str = ""
+
+
+class DataInfo(_Part):
+    """The pairs a run was trained on, as :attr:`embedlab.data.pairs.PairSet.facts` has them.
+
+    ``removed`` are the pairs left out because an evaluation corpus has them; ``in_domain`` names
+    the evaluation corpora of the same source.
     """
-    about = read_facts(folder) | more
-    with disk_errors(folder.name):
-        write_text(folder / FACTS, _json(about))
-    return about
+
+    id: str = ""
+    title: str = ""
+    source: str = ""
+    licence: str = ""
+    pairs: _Count | None = None
+    sha256: str = ""
+    removed: _Count = 0
+    in_domain: tuple[str, ...] = ()
 
 
-def load_run(folder: Path, backbone: Backbone) -> tuple[Backbone, dict[str, Any]]:
-    """The trained backbone that a folder describes, and its facts.
+class TaskChange(_Part):
+    """A task's score before and after the training."""
 
-    Args:
-        folder: as :func:`save_run` left it.
-        backbone: what it was trained from.
+    task: str
+    measure: str
+    n: _Count
+    before: _Interval
+    after: _Interval
+    difference: _Interval = _UNDEFINED
+    separable: bool | None = None
+
+
+class RunInfo(_Part):
+    """What ``run.json`` says: everything needed to train the run again.
+
+    ``recipe`` holds plain values and is no :class:`embedlab.training.recipe.Recipe`: it may be of
+    an older version, and is shown, not run. ``failed`` is why the training ended early, if it did.
+    """
+
+    format: Literal[1]
+    name: str
+    backbone: BackboneInfo
+    design: str
+    prompts: PromptInfo = PromptInfo()
+    head: HeadSize | None
+    mode: str = ""
+    recipe: dict[str, str | bool | _Whole | _Number | None] = {}
+    data: DataInfo = DataInfo()
+    seed: _Whole | None = None
+    steps: _Count | None = None
+    failed: str = ""
+    seconds: _Number | None = None
+    versions: dict[str, str] = {}
+    before_after: tuple[TaskChange, ...] = ()
+
+    @field_validator("design")
+    @classmethod
+    def _is_a_design(cls, design: str) -> str:
+        Design.parse(design)
+        return design
+
+    @property
+    def trained_design(self) -> Design:
+        """The design that was trained, prompts included."""
+        return replace(
+            Design.parse(self.design),
+            query_prompt=self.prompts.query,
+            document_prompt=self.prompts.document,
+        )
+
+
+def write_run_info(folder: Path, run_info: RunInfo) -> None:
+    """Write ``run.json``.
 
     Raises:
-        EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.
+        EmbedLabError: the disk is full or the folder cannot be written.
     """
-    about = read_facts(folder)
-    design = design_of(about)
-    if (folder / "adapter").is_dir():
-        adapter = load_adapter(backbone, folder / "adapter")
-        trained = with_adapter(backbone, adapter, about["name"])
-    else:
-        trained = backbone.sibling(about["name"])
-    kind = POOLINGS[design.pooling]
-    if issubclass(kind, TrainableHead):
-        size = HeadSize(**about["head"])
-        head = kind(backbone.hidden_size, backbone.num_layers, size=size)
-        try:
-            head.load_state_dict(load_file(folder / "head.safetensors"))
-        except (OSError, SafetensorError, RuntimeError) as error:
-            raise EmbedLabError(
-                f"The head of {about['name'][:60]!r} does not fit {backbone.name}, or its file is "
-                "damaged; choose the backbone it was trained on."
-            ) from error
-        head.trained = True
-        trained.install(design, head.to(backbone.device))
-    return trained, about
+    content = json.dumps(run_info.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    with disk_errors(folder.name):
+        write_text(folder / RUN_FILE, content + "\n")
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """``run.json``, checked.
+def read_run_info(folder: Path) -> RunInfo:
+    """What ``run.json`` says, checked.
 
     Raises:
         EmbedLabError: it is missing, damaged, or of another format.
     """
     try:
-        about = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if about["format"] != FORMAT:
-            raise ValueError("another format")
-        design_of(about)
-        if not all(isinstance(text, str) for text in (about["name"], about["backbone"]["id"])):
-            raise ValueError("names that are none")
-        if about["head"] is not None:
-            HeadSize(**about["head"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return validated(RunInfo, json.loads((folder / RUN_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = f" ({str(error).rstrip('.')})" if isinstance(error, EmbedLabError) else ""
         raise EmbedLabError(
-            f"The folder {folder.name!r} holds no run of EmbedLab, or a damaged one; choose a "
-            "folder that `embedlab train` wrote."
+            f"The folder {folder.name!r} holds no run of EmbedLab, or a damaged one{reason}; "
+            "choose a folder that `embedlab train` wrote."
         ) from error
-    found: dict[str, Any] = about
-    return found
 
 
-# Checkpoints
+def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
+    """Write scores before and after the training into a run's folder.
+
+    Args:
+        folder: of a finished run.
+        rows: one a task, with the keys of :class:`TaskChange`.
+
+    Returns:
+        What ``run.json`` says now.
+    """
+    changes = tuple(TaskChange(**row) for row in rows)
+    run_info = read_run_info(folder).model_copy(update={"before_after": changes})
+    write_run_info(folder, run_info)
+    return run_info
 
 
-# Files
+def load_run(folder: Path, backbone: Backbone) -> Backbone:
+    """The trained backbone that a folder describes.
 
+    Args:
+        folder: as :func:`embedlab.training.checkpoints.save_run` left it.
+        backbone: what it was trained from.
 
-def _json(values: dict[str, Any]) -> str:
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    Raises:
+        EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.
+    """
+    run_info = read_run_info(folder)
+    design = run_info.trained_design
+    if (folder / "adapter").is_dir():
+        adapter = load_adapter(backbone, folder / "adapter")
+        trained = with_adapter(backbone, adapter, run_info.name)
+    else:
+        trained = backbone.sibling(run_info.name)
+    if design.trainable:
+        try:
+            if run_info.head is None:
+                raise ValueError("no size of the head")
+            head = backbone.new_head(design, run_info.head)
+            head.load_state_dict(load_file(folder / "head.safetensors"))
+        except (OSError, ValueError, SafetensorError, RuntimeError) as error:
+            raise EmbedLabError(
+                f"The head of {run_info.name[:60]!r} does not fit {backbone.name}, or its file is "
+                "damaged; choose the backbone it was trained on."
+            ) from error
+        head.trained = True
+        trained.install(design, head.to(backbone.device))
+    return trained

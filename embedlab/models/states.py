@@ -1,4 +1,4 @@
-"""Hidden states: what one pass of the backbone leaves behind, and the cache that keeps it.
+"""Hidden states: what one pass of the backbone leaves behind, and how poolings read it.
 
 Of every layer four vectors a text are enough for every pooling head: the last token, the first
 token, and the mean and the position-weighted mean of all tokens *but* the first. The full means
@@ -8,13 +8,17 @@ times larger than the rest (an attention sink) would swallow what is to be recov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-LAST, FIRST, REST_MEAN, REST_WEIGHTED = range(4)
+#: Where a text's bank holds which vector.
+LAST_TOKEN, FIRST_TOKEN, REST_MEAN, REST_WEIGHTED_MEAN = range(4)
+#: Numbers of hidden states gathered at once (32 MB): many layers of few texts, and few enough
+#: for the allocator to hand out the same memory again.
+BLOCK_NUMBERS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,39 @@ def summarise(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
     return torch.stack(layers, dim=2)
 
 
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """The banks of n texts at one layer, or at several at once: what a pooling reads, in float32.
+
+    Each vector is (n, d), or (n, layers, d). ``counts`` is the number of tokens of each text, as
+    floats and (n, 1) or (n, 1, 1), so that it multiplies vectors. ``read`` gathers the vectors at
+    one position of :class:`TextStates`' bank, so that only what is used is gathered.
+    """
+
+    counts: Tensor
+    read: Callable[[int], Tensor]
+
+    @property
+    def last(self) -> Tensor:
+        """The last unmasked token, the EOS."""
+        return self.read(LAST_TOKEN)
+
+    @property
+    def first(self) -> Tensor:
+        """The first unmasked token."""
+        return self.read(FIRST_TOKEN)
+
+    @property
+    def rest_mean(self) -> Tensor:
+        """The mean of the tokens after the first; zero for a text of one token."""
+        return self.read(REST_MEAN)
+
+    @property
+    def rest_weighted_mean(self) -> Tensor:
+        """The mean of the tokens after the first, each weighted by its position in the text."""
+        return self.read(REST_WEIGHTED_MEAN)
+
+
 @dataclass(frozen=True)
 class HiddenStates:
     """Hidden states of n texts under one attention mode: one pass, every head.
@@ -72,6 +109,22 @@ class HiddenStates:
 
     rows: tuple[TextStates, ...]
     attention: str
+
+    @classmethod
+    def of_text(cls, hidden: Tensor, attention: str, *, truncated: bool = False) -> HiddenStates:
+        """One text's states from its tokens at every layer, (L + 1, T, d)."""
+        count = hidden.shape[1]
+        bank = summarise([layer[None] for layer in hidden], torch.ones(1, count))[0]
+        return cls((TextStates(bank, hidden[-1], count, truncated),), attention)
+
+    def of_unit_tokens(self) -> HiddenStates:
+        """States of a text as long as the first, whose tokens are unit vectors, (T,) each.
+
+        What a pooling makes of them is the weight it gives to each token.
+        """
+        count = self.rows[0].token_count
+        tokens = torch.eye(count).expand(self.num_layers + 1, count, count)
+        return HiddenStates.of_text(tokens, self.attention)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,36 +148,27 @@ class HiddenStates:
         """(n,) bool: whether a text was cut to the longest length."""
         return torch.tensor([row.truncated for row in self.rows], dtype=torch.bool)
 
-    def last(self, layer: int = -1) -> Tensor:
-        """(n, d): h^l at the last unmasked token, the EOS."""
-        return self._gather(LAST, layer)
+    def bank(self, layers: int | slice = -1) -> Bank:
+        """What poolings read at a layer, or at a slice of layers."""
 
-    def first(self, layer: int = -1) -> Tensor:
-        """(n, d): h^l at the first token."""
-        return self._gather(FIRST, layer)
+        def read(which: int) -> Tensor:
+            return torch.stack([row.bank[which, layers] for row in self.rows]).float()
 
-    def mean(self, layer: int = -1, *, skip_first: bool = False) -> Tensor:
-        """(n, d): Σ m_t h_t / Σ m_t; with ``skip_first`` over the tokens after the first."""
-        n = self.token_counts[:, None].float()
-        return self._with_first(REST_MEAN, layer, 1 / n, skip_first)
+        counts = self._float_counts()
+        return Bank(counts if isinstance(layers, int) else counts[:, None], read)
 
-    def weighted_mean(self, layer: int = -1, *, skip_first: bool = False) -> Tensor:
-        """(n, d): Σ w_t h_t / Σ w_t with w_t = m_t · cumsum(m)_t (SGPT, arXiv 2202.08904).
+    def layer_banks(self) -> Iterator[Bank]:
+        """What poolings read at layer 0, 1, … L, one after the other.
 
-        With ``skip_first`` the first token's weight is zero and the others keep theirs.
+        Whole banks of many layers are gathered at once, several times faster than one gather for
+        each layer and pooling.
         """
-        n = self.token_counts[:, None].float()
-        return self._with_first(REST_WEIGHTED, layer, 2 / (n * (n + 1)), skip_first)
-
-    def last_of_layers(self) -> Tensor:
-        """(n, L, d): the last token of layers 1 … L."""
-        return torch.stack([row.bank[LAST, 1:] for row in self.rows]).float()
-
-    def mean_of_layers(self) -> Tensor:
-        """(n, L, d): the mean over all tokens of layers 1 … L."""
-        bank = torch.stack([row.bank[[FIRST, REST_MEAN], 1:] for row in self.rows]).float()
-        share = (1 / self.token_counts[:, None, None].float()).to(bank.device)
-        return share * bank[:, 0] + (1 - share) * bank[:, 1]
+        counts = self._float_counts()
+        step = max(1, BLOCK_NUMBERS // (len(self) * self.rows[0].bank[:, 0].numel()))
+        for start in range(0, self.num_layers + 1, step):
+            block = torch.stack([row.bank[:, start : start + step] for row in self.rows]).float()
+            for layer in block.unbind(dim=2):  # (n, 4, d)
+                yield Bank(counts, layer.transpose(0, 1).__getitem__)
 
     def tokens(self) -> tuple[Tensor, Tensor]:
         """The last layer's tokens, padded right: (n, T, d) and their mask (n, T) bool.
@@ -132,18 +176,13 @@ class HiddenStates:
         Raises:
             LookupError: the pass did not keep them; causal passes do not.
         """
-        kept = [row.tokens for row in self.rows if row.tokens is not None]
-        if len(kept) < len(self.rows):
+        tokens = [row.tokens for row in self.rows if row.tokens is not None]
+        if len(tokens) < len(self.rows):
             raise LookupError(f"a {self.attention} pass keeps no tokens")
-        padded = torch.nn.utils.rnn.pad_sequence([t.float() for t in kept], batch_first=True)
+        padded = torch.nn.utils.rnn.pad_sequence([t.float() for t in tokens], batch_first=True)
         mask = torch.arange(padded.shape[1])[None, :] < self.token_counts[:, None]
         return padded, mask.to(padded.device)
 
-    def _gather(self, what: int, layer: int) -> Tensor:
-        return torch.stack([row.bank[what, layer] for row in self.rows]).float()
-
-    def _with_first(self, what: int, layer: int, share: Tensor, skip_first: bool) -> Tensor:
-        if skip_first:  # a text of one token has no other to offer
-            share = (self.token_counts[:, None] == 1).float()
-        share = share.to(self.rows[0].bank.device)
-        return share * self._gather(FIRST, layer) + (1 - share) * self._gather(what, layer)
+    def _float_counts(self) -> Tensor:
+        """(n, 1): tokens a text, on the device of the banks."""
+        return self.token_counts[:, None].float().to(self.rows[0].bank.device)

@@ -1,43 +1,40 @@
-"""A study: designs × seeds under one training recipe, measured on the same tasks.
-
-This module says what a study is; :mod:`embedlab.study.run` runs it, :mod:`embedlab.study.findings`
-draws the conclusions.
-"""
+"""A study: designs × seeds under one training recipe, measured on the same tasks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from embedlab.analysis.tasks import MEASURES, STUDY_TASKS, Task
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.resources import ASSETS
 from embedlab.training.recipe import CUTS, Recipe, recipe_from
-from embedlab.yaml_files import list_of, mapping, read_yaml
+from embedlab.validation import validated
+from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
-PRESETS = ("minutes", "workshop", "paper")
-#: Models that are measured beside the designs and never trained.
-YARDSTICKS = ("minilm",)
+#: The studies that come with EmbedLab.
+STUDY_PRESETS = ("minutes", "workshop", "paper")
+
+CellKind = Literal["trained", "untrained", "yardstick"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One model to measure: a design as it was trained with one seed, untrained, or a yardstick.
+class Cell(BaseModel, extra="forbid", frozen=True):
+    """One model that a study measures: a design trained with one seed, untrained, or a yardstick.
 
-    ``label`` is the design's or the yardstick's name; ``kind`` is ``trained``, ``untrained`` or
-    ``yardstick``; the seed is None where nothing is drawn.
+    ``label`` is the name of the design or the yardstick; ``seed`` is None where nothing is trained.
     """
 
     label: str
-    kind: str
-    seed: int | None = None
+    kind: CellKind
+    seed: int | None
 
     @property
     def name(self) -> str:
@@ -52,10 +49,10 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is compared, how it is trained and what it is measured on.
+    """Which designs are compared, how they are trained and what they are measured on.
 
     Args:
-        name: what people call it.
+        name: the title of its report.
         backbone: a pinned id, a folder or a Hub name.
         designs: at least two different ones.
         seeds: of the training; one alone shows no seed variance.
@@ -63,7 +60,7 @@ class Study:
             without a head stays untrained.
         data: a training set's id, or a csv, jsonl or parquet file.
         untrained: whether every trained design is also measured before training.
-        yardsticks: of :data:`YARDSTICKS`.
+        yardsticks: models that are measured beside the designs and never trained.
         tasks: what is measured; mteb computes the scores.
         mteb: names of MTEB's own tasks, which need the Hub.
         alpha: the level of the tests, after Holm's correction.
@@ -73,16 +70,16 @@ class Study:
     """
 
     name: str
-    backbone: str = "smollm2-135m"
+    backbone: str
     designs: tuple[Design, ...]
-    seeds: tuple[int, ...] = (0,)
-    recipe: Recipe | None = None
-    data: str = ""
-    untrained: bool = False
-    yardsticks: tuple[str, ...] = ()
-    tasks: tuple[Task, ...] = ()
-    mteb: tuple[str, ...] = ()
-    alpha: float = 0.05
+    seeds: tuple[int, ...]
+    recipe: Recipe | None
+    data: str
+    untrained: bool
+    yardsticks: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    mteb: tuple[str, ...]
+    alpha: float
 
     def __post_init__(self) -> None:
         if len(self.designs) < 2:
@@ -90,29 +87,25 @@ class Study:
                 f"A study compares designs and {self.name!r} names {len(self.designs)}; give at "
                 "least two under 'designs', such as [M1, M5]."
             )
+        if not self.seeds:
+            raise EmbedLabError("'seeds' is empty; give at least one, such as [0, 1, 2].")
+        if not (self.tasks or self.mteb):
+            raise EmbedLabError("There is nothing to measure; name some 'tasks'.")
         for what, values in (
             ("design", list(map(str, self.designs))),
             ("seed", list(map(str, self.seeds))),
-            ("task", list(self.mteb)),
+            ("task", [*(task.id for task in self.tasks), *self.mteb]),
         ):
             for value in values:
                 if values.count(value) > 1:
                     raise EmbedLabError(f"The {what} {value!r} is given twice; leave one out.")
-        if not self.seeds:
-            raise EmbedLabError("'seeds' is empty; give at least one, such as [0, 1, 2].")
-        if not all(0 <= seed < 2**31 for seed in self.seeds):
-            raise EmbedLabError(f"The seeds are {list(self.seeds)}; use 0 to {2**31 - 1:,}.")
-        if not (self.tasks or self.mteb):
-            raise EmbedLabError("There is nothing to measure; name some 'tasks'.")
-        if not 0 < self.alpha < 1:
-            raise EmbedLabError(f"alpha is {self.alpha}; use a number between 0 and 1, as 0.05.")
         if self.recipe is not None:
             for design in self.designs:
                 if self.trains(design):
                     self.recipe.check(design)
 
     def trains(self, design: Design) -> bool:
-        """Whether this study trains a design at all."""
+        """Whether this study trains a design at all; if so, it is compared as trained."""
         return self.recipe is not None and (self.recipe.mode != "head" or design.trainable)
 
     @cached_property
@@ -120,8 +113,8 @@ class Study:
         """Everything to measure: all of one seed before the next, the untrained ones first."""
         untrained = [d for d in self.designs if self.untrained or not self.trains(d)]
         return (
-            *(Cell(label=name, kind="yardstick") for name in self.yardsticks),
-            *(Cell(label=str(d), kind="untrained") for d in untrained),
+            *(Cell(label=name, kind="yardstick", seed=None) for name in self.yardsticks),
+            *(Cell(label=str(d), kind="untrained", seed=None) for d in untrained),
             *(
                 Cell(label=str(d), kind="trained", seed=seed)
                 for seed in self.seeds
@@ -129,11 +122,6 @@ class Study:
                 if self.trains(d)
             ),
         )
-
-    def compared(self, design: Design) -> list[Cell]:
-        """The cells by which a design is compared: trained where it is trained."""
-        kind = "trained" if self.trains(design) else "untrained"
-        return [c for c in self.cells if c.label == str(design) and c.kind == kind]
 
     @property
     def asdict(self) -> dict[str, Any]:
@@ -144,108 +132,122 @@ class Study:
 
     @property
     def digest(self) -> str:
-        """Names the study: the same for the same content, whatever its file looked like.
+        """A hash of what the study says, whatever its file looked like, in 16 hex digits.
 
-        How a batch is cut for the machine is no part of it.
+        How a batch is cut for the machine does not enter it.
         """
-        said = self.asdict
-        said["recipe"] = said["recipe"] and {
-            name: value for name, value in said["recipe"].items() if name not in CUTS
-        }
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+        values = self.asdict
+        if values["recipe"] is not None:
+            recipe = {key: value for key, value in values["recipe"].items() if key not in CUTS}
+            # A key that recipes once had: the folders of that time are still continued.
+            values["recipe"] = {"top_layers": 6} | recipe
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_study(name_or_path: str, **changes: Any) -> Study:
-    """A preset by name, or a study file.
-
-    The file's keys are those of :class:`Study`, with ``training`` for the recipe and its data
-    (``{data: stsb-train, recipe: cpu, mode: lora, steps: 40}``), ``tasks`` by their ids, ``sizes``
-    by category (the pairs, queries or texts of a task; 0 for all) and ``words``, the opening words
-    that are kept of every text (0 for all).
+    """A preset by name, or a study file with the keys of :class:`StudyFile`.
 
     Args:
-        name_or_path: one of :data:`PRESETS`, or a path.
-        changes: keys of the file that are to be otherwise.
+        name_or_path: one of :data:`STUDY_PRESETS`, or a path.
+        changes: values that replace the file's.
 
     Raises:
-        EmbedLabError: no such file, an unknown key, or a value that means nothing.
+        EmbedLabError: no such file, an unknown key, or a value that is not accepted.
     """
     path = Path(name_or_path)
-    if name_or_path in PRESETS:
+    if name_or_path in STUDY_PRESETS:
         path = ASSETS / "studies" / f"{name_or_path}.yaml"
-    raw = mapping(read_yaml(path, f"a study file, or one of {', '.join(PRESETS)}"), path.name)
-    return study_from({**raw, **changes}, path.stem)
+    raw = read_yaml(path, f"a study file, or one of {', '.join(STUDY_PRESETS)}")
+    return study_from(raw | changes if isinstance(raw, dict) else raw, path.stem)
 
 
-def study_from(raw: Mapping[str, Any], name: str = "study") -> Study:
-    """A study out of a mapping as a study file holds it; raises as :func:`load_study`."""
-    known = {*Study.__dataclass_fields__, "training", "sizes", "words"} - {"recipe", "data"}
-    for key in raw:
-        if key not in known:
-            raise EmbedLabError(
-                f"{name}: unknown key {str(key)[:60]!r}; known are {', '.join(sorted(known))}."
-            )
-    values = {key: value for key, value in raw.items() if key not in ("training", "sizes", "words")}
-    values["name"] = str(raw.get("name", name))
-    values["designs"] = tuple(
-        Design.parse(str(design)) for design in list_of(raw.get("designs", []), "designs")
-    )
-    values["tasks"] = _tasks(raw)
-    lists: dict[str, type] = {"seeds": int, "yardsticks": str, "mteb": str}
-    for key, kind in lists.items():
-        if key in raw:
-            values[key] = tuple(_typed(v, kind, key) for v in list_of(raw[key], key))
-    for yardstick in values.get("yardsticks", ()):
-        if yardstick not in YARDSTICKS:
-            raise EmbedLabError(f"{yardstick[:60]!r} is no yardstick; use {', '.join(YARDSTICKS)}.")
-    single: dict[str, type] = {"backbone": str, "untrained": bool, "alpha": float}
-    for key, kind in single.items():
-        if key in raw:
-            values[key] = _typed(raw[key], kind, key)
-    if raw.get("training") is not None:
-        training = dict(mapping(raw["training"], "training"))
-        values["data"] = str(training.pop("data", ""))
-        if not values["data"]:
-            raise EmbedLabError("training: give its 'data', such as stsb-train or a file.")
-        try:
-            values["recipe"] = recipe_from(str(training.pop("recipe", "cpu")), **training)
-        except TypeError as error:
-            raise EmbedLabError(f"training: {error}.") from error
-    return Study(**values)
+def study_from(raw: Any, name: str = "study") -> Study:
+    """A study from the content of a study file; raises as :func:`load_study`.
+
+    Args:
+        raw: the file's keys and values.
+        name: of the study, where the file gives none.
+    """
+    named = {"name": name} | raw if isinstance(raw, dict) else raw
+    return validated(StudyFile, named, name).study()
 
 
-def _tasks(raw: Mapping[str, Any]) -> tuple[Task, ...]:
-    """The tasks named, at the sizes given; a name such as ``stsb`` stands for its twelve parts."""
-    sizes = mapping(raw.get("sizes", {}), "sizes")
-    for category, size in sizes.items():
-        if category not in MEASURES:
-            raise EmbedLabError(
-                f"sizes: {str(category)[:60]!r} is not a category; use {', '.join(MEASURES)}."
-            )
-        if _typed(size, int, f"sizes: {category}") < 0:
-            raise EmbedLabError(f"sizes: {category} is {size}; use 0 (all) or more.")
-    words = _typed(raw.get("words", 0), int, "words")
-    chosen: list[Task] = []
-    for name in list_of(raw.get("tasks", list(STUDY_TASKS)), "tasks"):
-        if not isinstance(name, str) or name not in STUDY_TASKS:
-            raise EmbedLabError(
-                f"tasks: {str(name)[:60]!r} is not known; use {', '.join(STUDY_TASKS)}."
-            )
-        for task in STUDY_TASKS[name]:
-            size = sizes.get(task.category, task.size)
-            queries = size if task.category == "Retrieval" else 0
-            size = 2 * size if task.category == "Retrieval" else size
-            chosen.append(replace(task, size=size, queries=queries, words=words))
-    if len({task.id for task in chosen}) < len(chosen):
-        raise EmbedLabError("tasks: a task is given twice; leave one out.")
-    return tuple(chosen)
+class TrainingKeys(YamlModel):
+    """``training`` in a study file: the data, a recipe's name, and changes to that recipe."""
+
+    model_config = ConfigDict(extra="allow")
+
+    data: str = Field(min_length=1)
+    recipe: str = "cpu"
 
 
-def _typed(value: Any, kind: type, where: str) -> Any:
-    right = isinstance(value, (int, float) if kind is float else kind)
-    if not right or (isinstance(value, bool) and kind is not bool):
-        raise EmbedLabError(f"{where} is {str(value)[:60]!r}; it must be a {_WORDS[kind]}.")
-    return value
+class StudyFile(YamlModel):
+    """A study as its file describes it; the keys are those of :class:`Study` but for a few.
 
+    ``training`` holds the recipe and its data: ``{data: stsb-train, recipe: cpu, steps: 40}``.
+    ``tasks`` are keys of :data:`~embedlab.analysis.tasks.STUDY_TASKS`. ``sizes`` gives, by
+    category, the number of pairs, queries or texts of a task (0: all), and ``words`` how many
+    opening words of every text are read (0: all).
+    """
 
-_WORDS = {int: "whole number", float: "number", str: "text", bool: "yes or no"}
+    # Earlier versions took ``name: 2024`` too.
+    name: str = Field(strict=False, coerce_numbers_to_str=True)
+    backbone: str = "smollm2-135m"
+    designs: ListOf[str] = ()
+    seeds: ListOf[Annotated[int, Field(ge=0, lt=2**31)]] = (0,)
+    training: TrainingKeys | None = None
+    untrained: bool = False
+    yardsticks: ListOf[Literal["minilm"]] = ()
+    tasks: ListOf[str] = tuple(STUDY_TASKS)
+    sizes: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    words: Annotated[int, Field(ge=0)] = 0
+    mteb: ListOf[str] = ()
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    @field_validator("sizes")
+    @classmethod
+    def _by_category(cls, sizes: dict[str, int]) -> dict[str, int]:
+        for category in sizes:
+            if category not in MEASURES:
+                raise EmbedLabError(
+                    f"{category[:60]!r} is not a category; use {', '.join(MEASURES)}."
+                )
+        return sizes
+
+    @field_validator("tasks")
+    @classmethod
+    def _are_tasks(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        for name in tasks:
+            if name not in STUDY_TASKS:
+                raise EmbedLabError(f"{name[:60]!r} is not known; use {', '.join(STUDY_TASKS)}.")
+        return tasks
+
+    def study(self) -> Study:
+        """The study itself: designs parsed, tasks at their sizes, the recipe complete.
+
+        Raises:
+            EmbedLabError: a design, recipe or combination that is not accepted.
+        """
+        recipe, training = None, self.training
+        if training is not None:
+            recipe = recipe_from(training.recipe, **(training.model_extra or {}))
+        return Study(
+            name=self.name,
+            backbone=self.backbone,
+            designs=tuple(map(Design.parse, self.designs)),
+            seeds=self.seeds,
+            recipe=recipe,
+            data=training.data if training is not None else "",
+            untrained=self.untrained,
+            yardsticks=self.yardsticks,
+            tasks=tuple(self._sized(task) for name in self.tasks for task in STUDY_TASKS[name]),
+            mteb=self.mteb,
+            alpha=self.alpha,
+        )
+
+    def _sized(self, task: Task) -> Task:
+        size = self.sizes.get(task.category, task.size)
+        if task.category != "Retrieval":
+            return replace(task, size=size, words=self.words)
+        # ``size`` counts queries there; twice as many texts make them distractors enough.
+        return replace(task, size=2 * size, queries=size, words=self.words)

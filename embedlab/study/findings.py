@@ -1,13 +1,12 @@
-"""From a study's cells to its report: means, intervals, tests and claims."""
+"""From a study's cells to its report: means, intervals, tests and the paper's claims."""
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
 from embedlab.study.comparisons import DatasetComparison, Items
-from embedlab.study.definition import Cell
+from embedlab.study.folder import CellResult, StudyRecord, TaskResult, read_results
 from embedlab.study.report import (
     CategoryDifference,
     Claim,
@@ -34,17 +33,14 @@ from embedlab.study.report import (
 
 
 def report_of(folder: Path) -> Report:
-    """What is known from a study's folder, finished or not.
+    """The report on a study's folder, finished or not.
 
     Raises:
         EmbedLabError: the folder holds no study, or one whose files are damaged.
     """
     try:
-        about = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-        paths = sorted((folder / "cells").glob("*.json"))
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-        return _Findings(about, [c for c in found if c.get("study") == about["digest"]]).report()
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        return _report(_Measurements(*read_results(folder)))
+    except (OSError, ValueError, LookupError) as error:
         if isinstance(error, EmbedLabError):
             raise
         raise EmbedLabError(
@@ -53,269 +49,271 @@ def report_of(folder: Path) -> Report:
         ) from error
 
 
-class _Findings:
-    """The cells of a study, gathered by model and task."""
+class _Measurements:
+    """The finished cells of a study, by model and task."""
 
-    def __init__(self, about: dict[str, Any], cells: list[dict[str, Any]]) -> None:
-        self.about, self.study = about, about["study"]
-        known = {(c["label"], c["kind"], c["seed"]): c for c in cells}
-        expected = [Cell(**{k: c[k] for k in ("label", "kind", "seed")}) for c in about["cells"]]
-        #: Every cell of the study, and what is written down of it.
-        self.expected = [(c, known.get((c.label, c.kind, c.seed), {})) for c in expected]
-        self.done = [cell for _, cell in self.expected if cell.get("status") == "done"]
-        self.tasks = [TaskFacts(**task) for task in about.get("tasks", [])]
-        present = {task.category for task in self.tasks}
+    def __init__(self, record: StudyRecord, results: Sequence[CellResult]) -> None:
+        self.record, self.tasks = record, record.tasks
+        present = {task.category for task in record.tasks}
         self.categories = tuple(category for category in MEASURES if category in present)
+        on_disk = {result.name: result for result in results}
+        #: Every cell of the study, and its result if it was run.
+        self.cells = [(cell, on_disk.get(cell.name)) for cell in record.cells]
+        self.done = [r for _, r in self.cells if r is not None and r.status == "done"]
+        self._results: dict[tuple[str, str], list[CellResult]] = defaultdict(list)
+        for result in sorted(self.done, key=lambda result: result.seed or 0):
+            self._results[result.label, result.kind].append(result)
         self.models = self._models()
-
-    def report(self) -> Report:
-        within = self._within_tasks()
-        over = self._over_datasets()
-        keys = ("backbone", "versions", "hardware", "data", "command")
-        return Report(
-            name=self.about["name"],
-            facts={key: self.about.get(key) for key in keys}
-            | {"recipe": self.study["recipe"], "digest": self.about["digest"]},
-            alpha=self.study["alpha"],
-            categories=self.categories,
-            tasks=tuple(self.tasks),
-            models=tuple(self.models),
-            scores=tuple(self._scores()),
-            summary=tuple(map(self._summary, self.models)),
-            over_datasets=tuple(over),
-            within_tasks=tuple(within),
-            claims=tuple(self._claims(over, within)),
-            curves=tuple(self._curves()),
-            ran=tuple(self._ran()),
-            notes=tuple(self._notes()),
-        )
-
-    # Scores
+        compared = [m for m in self.models if m.compared and m.kind != "yardstick"]
+        #: The designs between which differences are tested: the paper's first, in its order.
+        self.compared = sorted(compared, key=lambda m: Design.parse(m.label).alias or "others")
 
     def _models(self) -> list[Model]:
         """Yardsticks first, then the designs in the study's order: untrained, then trained."""
-        # What the study trains is compared trained, also while its cells are not done yet.
-        trained = {cell.label for cell, _ in self.expected if cell.kind == "trained"}
-        found = []
-        labels = [*self.study["yardsticks"], *self.study["designs"]]
-        for label in labels:
+        # A design that the study trains is compared as trained, even before its cells are done.
+        trained = {cell.label for cell, _ in self.cells if cell.kind == "trained"}
+        models = []
+        for label in (*self.record.study.yardsticks, *self.record.study.designs):
+            compared_kind = "trained" if label in trained else "untrained"
             for kind in ("yardstick", "untrained", "trained"):
-                cells = [c for c in self.done if (c["label"], c["kind"]) == (label, kind)]
-                if cells:
-                    seeds = tuple(sorted(c["seed"] for c in cells if c["seed"] is not None))
-                    meant = "trained" if label in trained else "untrained"
-                    found.append(Model(label, kind, seeds, kind == meant))
-        return found
+                if results := self._results.get((label, kind)):
+                    seeds = tuple(r.seed for r in results if r.seed is not None)
+                    models.append(Model(label, results[0].kind, seeds, kind == compared_kind))
+        return models
 
-    def _cells(self, model: Model) -> list[dict[str, Any]]:
-        cells = [c for c in self.done if (c["label"], c["kind"]) == (model.label, model.kind)]
-        return sorted(cells, key=lambda cell: cell["seed"] or 0)
+    def tasks_in(self, category: str) -> list[TaskFacts]:
+        """The tasks of a category."""
+        return [task for task in self.tasks if task.category == category]
 
-    def _entries(self, model: Model, task: TaskFacts) -> list[dict[str, Any]]:
-        """The task's entry in the cells of every seed."""
-        return [e for cell in self._cells(model) for e in cell["tasks"] if e["id"] == task.id]
+    def _task_results(self, model: Model, task: TaskFacts) -> list[TaskResult]:
+        """A task's results under every seed."""
+        results = self._results[model.label, model.kind]
+        return [one for result in results for one in result.tasks if one.id == task.id]
 
-    def _items(self, model: Model, task: TaskFacts) -> Items | None:
-        items = [entry["items"] for entry in self._entries(model, task)]
-        if not items or None in items:
+    def items(self, model: Model, task: TaskFacts) -> Items | None:
+        """The items of every seed; None for a task whose items are not written down."""
+        items = [one.items for one in self._task_results(model, task) if one.items is not None]
+        if not items or len(items) < len(self._results[model.label, model.kind]):
             return None
-        gold = items[0]["gold"]
-        values = np.array([one["values"] for one in items], np.float64)
-        return Items(items[0]["kind"], values, None if gold is None else np.array(gold, np.float64))
+        gold = items[0].gold
+        values = np.array([one.values for one in items], np.float64)
+        return Items(items[0].kind, values, None if gold is None else np.array(gold, np.float64))
 
-    def _seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Reals:
-        """Mean over the tasks, one a seed: (S,); NaN where a score is undefined."""
-        rows = [[entry["score"] for entry in self._entries(model, task)] for task in tasks]
-        table = np.array(rows, np.float64)
-        return np.asarray(table.mean(axis=0))
+    def seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Reals:
+        """Mean over the tasks for each of S seeds, (S,); NaN where a score is undefined."""
+        rows = [[one.score for one in self._task_results(model, task)] for task in tasks]
+        return np.asarray(np.array(rows, np.float64).mean(axis=0))
 
-    def _scores(self) -> list[Score]:
-        found = []
-        for number, model in enumerate(self.models):
-            for task in self.tasks:
-                of_seeds = self._seed_scores(model, [task])
-                items = self._items(model, task)
-                bounds = None if items is None else comparisons.score_interval(items)
-                low, high = bounds or (None, None)
-                found.append(
-                    Score(
-                        model=number,
-                        task=task.id,
-                        score=_number(of_seeds.mean()),
-                        low=low,
-                        high=high,
-                        seed_sd=comparisons.seed_sd(of_seeds),
-                        n=0 if items is None else items.n,
-                    )
-                )
-        return found
+    def mean_score(self, model: Model, task: TaskFacts) -> float:
+        """Mean over the seeds; NaN where it is undefined."""
+        return float(self.seed_scores(model, [task]).mean())
 
-    def _summary(self, model: Model) -> Summary:
-        of_category = [self._seed_scores(model, self._of(c)) for c in self.categories]
-        rivals = self._compared()
-        return Summary(
-            title=model.title,
-            kind=model.kind,
-            means=tuple(_number(scores.mean()) for scores in of_category),
-            seed_sds=tuple(comparisons.seed_sd(scores) for scores in of_category),
-            wins=tuple(self._wins(model, rivals, self._of(c)) for c in self.categories)
-            if model in rivals and len(rivals) > 1
-            else (),
-        )
-
-    def _wins(self, model: Model, rivals: Sequence[Model], tasks: Sequence[TaskFacts]) -> int:
-        """On how many tasks no rival's mean over its seeds is higher."""
-        table = np.array([[self._seed_scores(m, [t]).mean() for t in tasks] for m in rivals])
+    def wins(self, model: Model, rivals: Sequence[Model], tasks: Sequence[TaskFacts]) -> int:
+        """The number of tasks on which no rival's mean score is higher."""
+        table = np.array([[self.mean_score(m, task) for task in tasks] for m in rivals])
         best = np.nanmax(table, axis=0, initial=-np.inf)
         return int((table[rivals.index(model)] == best).sum())
 
-    def _of(self, category: str) -> list[TaskFacts]:
-        return [task for task in self.tasks if task.category == category]
 
-    # Differences
+def _report(measured: _Measurements) -> Report:
+    record = measured.record
+    within = _within_tasks(measured)
+    over = _over_datasets(measured)
+    return Report(
+        name=record.name,
+        facts={
+            "backbone": record.backbone,
+            "versions": record.versions,
+            "hardware": record.hardware,
+            "data": record.data,
+            "command": record.command,
+            "recipe": record.study.recipe,
+            "digest": record.digest,
+        },
+        alpha=record.study.alpha,
+        categories=measured.categories,
+        tasks=measured.tasks,
+        models=tuple(measured.models),
+        scores=tuple(_scores(measured)),
+        summary=tuple(_summary(measured, model) for model in measured.models),
+        over_datasets=tuple(over),
+        within_tasks=tuple(within),
+        claims=tuple(_claims(measured, over, within)),
+        curves=tuple(_curves(measured)),
+        ran=tuple(_ran(measured)),
+        notes=tuple(_notes(measured)),
+    )
 
-    def _compared(self) -> list[Model]:
-        """The designs whose differences are tested: the paper's in its order, then the others."""
-        found = [model for model in self.models if model.compared and model.kind != "yardstick"]
-        return sorted(found, key=lambda model: Design.parse(model.label).alias or "others")
 
-    def _over_datasets(self) -> list[CategoryDifference]:
-        models = self._compared()
-        found = []
-        for category in self.categories:
-            table = [
-                [float(self._seed_scores(model, [task]).mean()) for task in self._of(category)]
-                for model in models
-            ]
-            names = [model.label for model in models]
-            if len(names) > 1:
-                pairs = comparisons.compare_over_datasets(table, names, alpha=self.study["alpha"])
-                found += [CategoryDifference(category, pair) for pair in pairs]
-        return found
+# Scores
 
-    def _within_tasks(self) -> list[TaskDifference]:
-        found: list[TaskDifference] = []
-        for task in self.tasks:
-            items = {model.label: self._items(model, task) for model in self._compared()}
-            known = {label: one for label, one in items.items() if one is not None}
-            pairs = list(combinations(known, 2))
-            compared = [comparisons.compare_items(known[a], known[b]) for a, b in pairs]
-            corrected = comparisons.holm([one.p for one in compared])
-            found += [
-                TaskDifference(
+
+def _scores(measured: _Measurements) -> list[Score]:
+    scores = []
+    for number, model in enumerate(measured.models):
+        for task in measured.tasks:
+            of_seeds = measured.seed_scores(model, [task])
+            items = measured.items(model, task)
+            low, high = (items and comparisons.score_interval(items)) or (None, None)
+            scores.append(
+                Score(
+                    model=number,
                     task=task.id,
-                    a=a,
-                    b=b,
-                    corrected=p,
-                    separable=p is not None and p <= self.study["alpha"],
-                    **asdict(one),
+                    score=_defined(of_seeds.mean()),
+                    low=low,
+                    high=high,
+                    seed_sd=comparisons.seed_sd(of_seeds),
+                    n=0 if items is None else items.n,
                 )
-                for (a, b), one, p in zip(pairs, compared, corrected, strict=True)
-            ]
-        return found
+            )
+    return scores
 
-    # The paper
 
-    def _claims(self, over: list[CategoryDifference], within: list[TaskDifference]) -> list[Claim]:
-        """Of M4 and M5 against M1, in every category where both are measured."""
-        known = {Design.parse(model.label).alias: model for model in self._compared()}
-        pairs = [
-            (alias, known["M1"], known[alias])
-            for alias in ("M4", "M5")
-            if {"M1", alias} <= known.keys()
+def _summary(measured: _Measurements, model: Model) -> Summary:
+    by_category = [measured.tasks_in(category) for category in measured.categories]
+    seed_scores = [measured.seed_scores(model, tasks) for tasks in by_category]
+    rivals = measured.compared
+    in_contest = model in rivals and len(rivals) > 1
+    return Summary(
+        title=model.title,
+        kind=model.kind,
+        means=tuple(_defined(scores.mean()) for scores in seed_scores),
+        seed_sds=tuple(comparisons.seed_sd(scores) for scores in seed_scores),
+        wins=tuple(measured.wins(model, rivals, tasks) for tasks in by_category if in_contest),
+    )
+
+
+# Differences
+
+
+def _over_datasets(measured: _Measurements) -> list[CategoryDifference]:
+    models, alpha = measured.compared, measured.record.study.alpha
+    labels = [model.label for model in models]
+    differences: list[CategoryDifference] = []
+    for category in measured.categories if len(models) > 1 else ():
+        tasks = measured.tasks_in(category)
+        table = [[measured.mean_score(model, task) for task in tasks] for model in models]
+        pairs = comparisons.compare_over_datasets(table, labels, alpha=alpha)
+        differences += [CategoryDifference(category, pair) for pair in pairs]
+    return differences
+
+
+def _within_tasks(measured: _Measurements) -> list[TaskDifference]:
+    differences: list[TaskDifference] = []
+    for task in measured.tasks:
+        of_models = {model.label: measured.items(model, task) for model in measured.compared}
+        items = {label: one for label, one in of_models.items() if one is not None}
+        pairs = list(combinations(items, 2))
+        compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
+        corrected = comparisons.holm([one.p for one in compared])
+        differences += [
+            TaskDifference(
+                task=task.id,
+                a=a,
+                b=b,
+                corrected=p,
+                separable=p is not None and p <= measured.record.study.alpha,
+                **asdict(one),
+            )
+            for (a, b), one, p in zip(pairs, compared, corrected, strict=True)
         ]
-        return [
-            self._claim(category, alias, a, b, over, within)
-            for category in self.categories
-            for alias, a, b in pairs
-        ]
-
-    def _claim(
-        self,
-        category: str,
-        alias: str,
-        a: Model,
-        b: Model,
-        over: list[CategoryDifference],
-        within: list[TaskDifference],
-    ) -> Claim:
-        tasks = self._of(category)
-        ids, both = {task.id for task in tasks}, (a.label, b.label)
-        pair = next(d.over for d in over if (d.category, d.over.a, d.over.b) == (category, *both))
-        inside = [d for d in within if d.task in ids and (d.a, d.b) == both]
-        gains = PAPER[category]
-        found, why = judged(gains, pair, inside)
-        why += f" {alias} is ahead on {self._wins(b, [a, b], tasks)} of {len(tasks)} tasks."
-        said = "helps" if gains else "no reliable gain"
-        return Claim(category, "M1", alias, said, found, why)
-
-    # What was run
-
-    def _curves(self) -> list[Curve]:
-        return [
-            Curve(
-                cell["label"],
-                cell["seed"],
-                tuple(
-                    (number, loss if phase == "contrastive" else None, held_out)
-                    for number, phase, loss, _, held_out in cell["history"]
-                ),
-            )
-            for cell in self.done
-            if cell.get("history")
-        ]
-
-    def _ran(self) -> list[Ran]:
-        return [
-            Ran(
-                str(cell),
-                found.get("status", "not run"),
-                found.get("error", ""),
-                found.get("seconds"),
-            )
-            for cell, found in self.expected
-        ]
-
-    def _notes(self) -> list[str]:
-        study, notes = self.study, []
-        missing = len(self.expected) - len(self.done)
-        if missing:
-            notes.append(
-                f"{missing} of {len(self.expected)} cells are not done: this report is of a part."
-            )
-        if study["recipe"] and len(study["seeds"]) == 1:
-            notes.append("One seed: how far another would have led elsewhere is not known.")
-        if study["recipe"] and len(study["seeds"]) > 1:
-            notes.append(
-                f"Every verdict is of the {len(study['seeds'])} seeds that were run, averaged: "
-                "their spread stands beside the scores and enters no test."
-            )
-        data = self.about.get("data") or {}
-        if data.get("in_domain"):
-            notes.append(
-                f"Trained on {data['title']}: in-domain for {', '.join(data['in_domain'])}, which "
-                "training helps more there than elsewhere."
-            )
-        words = {task["words"] for task in study["tasks"] if task["words"]}
-        if words:
-            notes.append(f"Only the first {max(words)} words of every text were read.")
-        untrained = [m for m in self._compared() if not m.seeds and study["recipe"]]
-        if untrained:
-            names = ", ".join(design_title(model.label) for model in untrained)
-            notes.append(f"Not trained, having nothing that this recipe trains: {names}.")
-        notes += [f"{c['label']}: {c['warning']}" for c in self.done if c.get("warning")]
-        return notes
+    return differences
 
 
-def _number(value: Any) -> float | None:
+# What was run
+
+
+def _curves(measured: _Measurements) -> list[Curve]:
+    return [
+        Curve(
+            result.label,
+            result.seed,
+            tuple(
+                (step.number, step.loss if step.phase == "contrastive" else None, step.held_out)
+                for step in result.history
+            ),
+        )
+        for result in measured.done
+        if result.history and result.seed is not None
+    ]
+
+
+def _ran(measured: _Measurements) -> list[Ran]:
+    return [
+        Ran(str(cell), "not run", "", None)
+        if result is None
+        else Ran(str(cell), result.status, result.error, result.seconds)
+        for cell, result in measured.cells
+    ]
+
+
+def _notes(measured: _Measurements) -> list[str]:
+    study, notes = measured.record.study, []
+    missing = len(measured.cells) - len(measured.done)
+    if missing:
+        notes.append(
+            f"{missing} of {len(measured.cells)} cells are not done: this report covers a part."
+        )
+    if study.recipe and len(study.seeds) == 1:
+        notes.append("One seed: how much the results vary with the seed is not known.")
+    if study.recipe and len(study.seeds) > 1:
+        notes.append(
+            f"Every verdict is on the mean of the {len(study.seeds)} seeds that were run: their "
+            "spread is shown beside the scores and enters no test."
+        )
+    data = measured.record.data or {}
+    if data.get("in_domain"):
+        notes.append(
+            f"Trained on {data.get('title')}: in-domain for {', '.join(data['in_domain'])}, where "
+            "training helps more than elsewhere."
+        )
+    words = max((task.words for task in study.tasks), default=0)
+    if words:
+        notes.append(f"Only the first {words} words of every text were read.")
+    untrained = [model for model in measured.compared if not model.seeds and study.recipe]
+    if untrained:
+        names = ", ".join(design_title(model.label) for model in untrained)
+        notes.append(f"Not trained, because this recipe trains nothing in them: {names}.")
+    return [*notes, *(f"{r.label}: {r.warning}" for r in measured.done if r.warning)]
+
+
+def _defined(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
+
+# The paper's conclusions
 
 #: A difference smaller than this, two points, is called no gain where the interval excludes more.
 RELEVANT = 0.02
 #: What the paper concluded, in words, of M4 and M5 against M1: by category, whether it saw a gain.
-PAPER = {"STS": True, "Retrieval": True, "Classification": False, "Clustering": False}
+PAPER_SAW_GAIN = {"STS": True, "Retrieval": True, "Classification": False, "Clustering": False}
 AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
+
+
+def _claims(
+    measured: _Measurements, over: list[CategoryDifference], within: list[TaskDifference]
+) -> list[Claim]:
+    """On M4 and M5 against M1, in every category where both are measured."""
+    designs = {Design.parse(model.label).alias: model for model in measured.compared}
+    if "M1" not in designs:
+        return []
+    m1, claims = designs["M1"], []
+    for category, gains in PAPER_SAW_GAIN.items():
+        for alias in ("M4", "M5"):
+            if category not in measured.categories or alias not in designs:
+                continue
+            model, tasks = designs[alias], measured.tasks_in(category)
+            pair, ids = (m1.label, model.label), {task.id for task in tasks}
+            on_category = next(
+                d.over for d in over if d.category == category and (d.over.a, d.over.b) == pair
+            )
+            on_tasks = [d for d in within if d.task in ids and (d.a, d.b) == pair]
+            agreement, why = judged(gains, on_category, on_tasks)
+            ahead = measured.wins(model, [m1, model], tasks)
+            why += f" {alias} is ahead on {ahead} of {len(tasks)} tasks."
+            said = "helps" if gains else "no reliable gain"
+            claims.append(Claim(category, "M1", alias, said, agreement, why))
+    return claims
 
 
 def judged(

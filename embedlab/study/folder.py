@@ -1,124 +1,233 @@
-"""A study's folder: what is finished, written down so that nothing of it is lost::
+"""A study's folder: every finished step is on disk before the next begins::
 
-    study.json    what the study is, and what it was run with
-    cells/        a file for every finished cell, and for every one that failed
+    study.json    the study, and what it was run with
+    cells/        one file for every cell that finished or failed
     work/         the training under way, at its last checkpoint
 
-A file has its name only once it is whole.
+A file gets its name only when it is complete.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from embedlab.analysis.tasks import Task
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
 from embedlab.study.definition import Cell, Study
+from embedlab.study.report import BackboneFacts, DataFacts, TaskFacts
 
 FORMAT = 1
 
+M = TypeVar("M", bound=BaseModel)
+
+
+class RunFacts(BaseModel, extra="forbid", frozen=True):
+    """What a study is run with; ``versions`` are of Python and the packages that matter."""
+
+    backbone: BackboneFacts | None = None
+    versions: dict[str, str] | None = None
+    hardware: str | None = None
+    data: DataFacts | None = None
+    command: str | None = None
+
+
+class ItemScores(BaseModel, extra="forbid", frozen=True):
+    """The items (n,) of one task under one seed; see :class:`~embedlab.study.comparisons.Items`."""
+
+    kind: Literal["means", "pairs", "resamples"]
+    values: list[float]
+    gold: list[float] | None
+
+
+class TaskResult(BaseModel, extra="forbid", frozen=True):
+    """The score of one task, NaN where it is undefined, and its items if mteb writes them down."""
+
+    id: str
+    score: float
+    items: ItemScores | None
+
+
+class StepRecord(NamedTuple):
+    """One step of a training, as a cell's file holds it."""
+
+    number: int
+    phase: str
+    loss: float | None
+    lr: float
+    held_out: float | None
+
+
+class CellResult(Cell, RunFacts, frozen=True):
+    """A cell as it is written down: its results, or the ``error`` for which there are none.
+
+    ``study`` is the digest of the study it belongs to; ``seconds`` are of the whole cell. What
+    belongs to a training is empty for a cell without one.
+    """
+
+    study: str
+    status: Literal["done", "failed"]
+    error: str = ""
+    seconds: float | None = None
+    tasks: tuple[TaskResult, ...] = ()
+    recipe: dict[str, Any] | None = None
+    history: tuple[StepRecord, ...] = ()
+    warning: str | None = None
+    training_seconds: float | None = None
+
+
+class StudyValues(BaseModel, extra="forbid", frozen=True):
+    """:attr:`Study.asdict <embedlab.study.definition.Study.asdict>`, as ``study.json`` holds it.
+
+    A recipe stays plain: one of an earlier version may have keys that are gone.
+    """
+
+    name: str
+    backbone: str
+    designs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    recipe: dict[str, Any] | None
+    data: str
+    untrained: bool
+    yardsticks: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    mteb: tuple[str, ...]
+    alpha: float
+
+
+class StudyRecord(RunFacts, frozen=True):
+    """The content of ``study.json``; ``tasks`` and the run's facts are there once it began."""
+
+    format: int
+    digest: str
+    name: str
+    study: StudyValues
+    cells: tuple[Cell, ...]
+    tasks: tuple[TaskFacts, ...] = ()
+
 
 class StudyFolder:
-    """Where one study's results are.
+    """The folder with one study's results.
 
     Args:
-        study: whose.
+        study: the study.
         path: the folder; it need not exist yet.
     """
 
     def __init__(self, study: Study, path: Path) -> None:
         self.study, self.path = study, path
-        self._about = path / "study.json"
+        self._record = path / "study.json"
 
     def claim(self) -> None:
         """Make the folder this study's, unless it is another's.
 
         Raises:
-            EmbedLabError: it holds another study, or things that are no study.
+            EmbedLabError: it holds another study, or files that do not belong to a study.
         """
-        name, known = self.path.name, _read(self._about)
-        if known is None:
+        name, record = self.path.name, _read(self._record, StudyRecord)
+        if record is None:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise EmbedLabError(
                     f"{name!r} holds other things than a study; choose a new folder."
                 )
-            _write(self._about, self._identity)
-        elif known.get("digest") != self.study.digest:
+            _write(self._record, self._identity)
+        elif record.digest != self.study.digest:
             raise EmbedLabError(
-                f"{name!r} holds the results of another study ({str(known.get('name'))[:60]!r}, "
-                f"or this one before it was changed); choose a new folder."
+                f"{name!r} holds the results of another study ({record.name[:60]!r}, or this one "
+                "before it was changed); choose a new folder."
             )
 
-    def begin(self, facts: dict[str, Any]) -> None:
+    def begin(self, tasks: Sequence[TaskFacts], facts: RunFacts) -> None:
         """Write down what the study is run with.
 
-        Args:
-            facts: ``tasks`` and ``data`` among them, each with the ``sha256`` of what it reads.
-
         Raises:
-            EmbedLabError: a file of pairs or a corpus is another than when the study began.
+            EmbedLabError: the training pairs or a corpus changed since the study began.
         """
-        known = _read(self._about) or {}
+        record = _read(self._record, StudyRecord)
         began = f"when the study in {self.path.name!r} began; choose a new folder."
-        if "tasks" in known and _hashes(known["tasks"]) != _hashes(facts["tasks"]):
+        if record is not None and record.tasks and _hashes(record.tasks) != _hashes(tasks):
             raise EmbedLabError(f"The tasks are measured on other texts than {began}")
-        data, now = known.get("data"), facts["data"]
-        if data is not None and data["sha256"] != (now or {}).get("sha256"):
-            raise EmbedLabError(f"{data['title'][:60]!r} holds other pairs than {began}")
-        _write(self._about, self._identity | facts)
+        before = record.data if record is not None else None
+        if before is not None and before.get("sha256") != (facts.data or {}).get("sha256"):
+            raise EmbedLabError(f"{before.get('title', '')[:60]!r} holds other pairs than {began}")
+        values = {"tasks": tuple(tasks), **facts.model_dump(exclude_unset=True)}
+        _write(self._record, self._identity.model_copy(update=values))
 
     def is_done(self, cell: Cell) -> bool:
-        """Whether a cell need not be run again; one that failed is."""
-        return (_read(self._of(cell)) or {}).get("status") == "done"
+        """Whether a cell is finished; one that failed is run again."""
+        result = _read(self._file(cell), CellResult)
+        return result is not None and result.status == "done"
 
-    def keep(self, cell: Cell, found: dict[str, Any]) -> None:
-        """Write down what became of a cell.
+    def save(self, result: CellResult) -> None:
+        """Write a cell's result down.
 
         Raises:
             EmbedLabError: the disk is full or the folder cannot be written.
         """
-        _write(self._of(cell), found)
+        _write(self._file(result), result)
 
-    def cells(self) -> list[dict[str, Any]]:
-        """What is written down, in the study's order; cells not run are left out."""
-        found = (_read(self._of(cell)) for cell in self.study.cells)
-        return [cell for cell in found if cell is not None]
+    def results(self) -> list[CellResult]:
+        """The results on disk, in the study's order; cells that were not run are left out."""
+        results = (_read(self._file(cell), CellResult) for cell in self.study.cells)
+        return [result for result in results if result is not None]
 
     def work(self, cell: Cell) -> Path:
-        """Where a cell's training keeps its checkpoint."""
+        """The folder for the checkpoint of a cell's training."""
         return self.path / "work" / cell.name
 
-    def _of(self, cell: Cell) -> Path:
+    def _file(self, cell: Cell) -> Path:
         return self.path / "cells" / f"{cell.name}.json"
 
     @property
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "digest": self.study.digest,
-            "name": self.study.name,
-            "study": self.study.asdict,
-            "cells": [asdict(cell) for cell in self.study.cells],
-        }
+    def _identity(self) -> StudyRecord:
+        return StudyRecord.model_validate(
+            {
+                "format": FORMAT,
+                "digest": self.study.digest,
+                "name": self.study.name,
+                "study": self.study.asdict,
+                "cells": self.study.cells,
+            }
+        )
 
 
-def _hashes(tasks: list[dict[str, Any]]) -> dict[str, str]:
-    return {task["id"]: task["sha256"] for task in tasks}
+def read_results(folder: Path) -> tuple[StudyRecord, list[CellResult]]:
+    """A study's record and every result of this study in its folder.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError: a file is damaged or was not written by a study.
+    """
+    record = StudyRecord.model_validate_json((folder / "study.json").read_bytes())
+    results = []
+    for path in sorted((folder / "cells").glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        # Results of another study may have been copied here; they need not even be of our format.
+        if isinstance(content, dict) and content.get("study") == record.digest:
+            results.append(CellResult.model_validate(content))
+    return record, results
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """What a file holds; None where there is none, or one that a crash of the disk left damaged."""
+def _hashes(tasks: Sequence[TaskFacts]) -> dict[str, str]:
+    return {task.id: task.sha256 for task in tasks}
+
+
+def _read(path: Path, model: type[M]) -> M | None:
+    """The content of a file; None if it is missing, or damaged by a crash of the disk."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return model.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, ValidationError):
         return None
-    return found if isinstance(found, dict) else None
 
 
-def _write(path: Path, content: dict[str, Any]) -> None:
+def _write(path: Path, content: BaseModel) -> None:
     with disk_errors(path.name):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
+        # Not model_dump_json: an undefined score is written as NaN, which pydantic makes null.
+        values = content.model_dump(exclude_unset=True)
+        write_text(path, json.dumps(values, ensure_ascii=False) + "\n")

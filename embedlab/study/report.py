@@ -1,22 +1,69 @@
-"""What a study found, as it is kept and shown; pages, tables and plots only draw this."""
+"""What a study found; pages, tables and plots only draw this."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Container, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic.dataclasses import dataclass
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study.comparisons import DatasetComparison
+from embedlab.study.definition import CellKind
+from embedlab.text import shorten
+from embedlab.validation import sentence
+
+#: A report's parts come from files too: nothing unknown, and no number that is none.
+_CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-@dataclass(frozen=True)
+@with_config(_CHECKED)
+class BackboneFacts(TypedDict, total=False):
+    """The backbone that a study was run with; ``precision`` is a dtype such as ``float32``."""
+
+    id: str
+    name: str
+    source: str
+    note: str
+    precision: str
+    device: str
+
+
+@with_config(_CHECKED)
+class DataFacts(TypedDict, total=False):
+    """A study's training pairs: :attr:`embedlab.data.pairs.PairSet.facts`."""
+
+    id: str
+    title: str
+    source: str
+    licence: str
+    pairs: int
+    sha256: str
+    removed: int
+    in_domain: list[str]
+
+
+@with_config(_CHECKED)
+class StudyFacts(TypedDict, total=False):
+    """What a study was run with; None before its first cell."""
+
+    backbone: BackboneFacts | None
+    versions: dict[str, str] | None
+    hardware: str | None
+    data: DataFacts | None
+    command: str | None
+    recipe: dict[str, Any] | None
+    digest: str
+
+
+@dataclass(frozen=True, config=_CHECKED)
 class TaskFacts:
     """A task, its source and a hash of what it was measured on."""
 
@@ -29,7 +76,7 @@ class TaskFacts:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Model:
     """A design or a yardstick as it was measured; ``kind`` as in
     :class:`~embedlab.study.definition.Cell`.
@@ -38,7 +85,7 @@ class Model:
     """
 
     label: str
-    kind: str
+    kind: CellKind
     seeds: tuple[int, ...]
     compared: bool
 
@@ -51,14 +98,14 @@ class Model:
         return title if self.compared and self.seeds else f"{title}, untrained"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Score:
     """A model's score on a task: the mean over seeds, its interval over items, its seeds' spread.
 
     None stands for what is undefined: the interval of a task without items, the spread of one seed.
     """
 
-    model: int
+    model: Annotated[int, Field(ge=0)]
     task: str
     score: float | None
     low: float | None
@@ -67,7 +114,7 @@ class Score:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Summary:
     """A model's mean over the tasks of every category, and the spread of its seeds there.
 
@@ -76,13 +123,13 @@ class Summary:
     """
 
     title: str
-    kind: str
+    kind: CellKind
     means: tuple[float | None, ...]
     seed_sds: tuple[float | None, ...]
     wins: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class TaskDifference:
     """Two designs on one task, paired over its items; ``corrected`` over all pairs of designs."""
 
@@ -103,7 +150,7 @@ class TaskDifference:
         return verdict(self.separable)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class CategoryDifference:
     """Two designs over the datasets of a category."""
 
@@ -111,9 +158,9 @@ class CategoryDifference:
     over: DatasetComparison
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Claim:
-    """What the paper concluded of ``b`` against ``a``, and what this study says of it."""
+    """The paper's conclusion on ``b`` against ``a`` (``said``) beside this study's (``found``)."""
 
     category: str
     a: str
@@ -123,7 +170,7 @@ class Claim:
     why: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Curve:
     """One training: step, contrastive loss and held-out score (None where there is none)."""
 
@@ -132,7 +179,7 @@ class Curve:
     points: tuple[tuple[int, float | None, float | None], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Ran:
     """A cell that was run, or why it was not."""
 
@@ -142,16 +189,13 @@ class Ran:
     seconds: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_CHECKED)
 class Report:
-    """Everything a study found; scores are fractions, not ×100.
-
-    ``facts`` holds what the study was run with: backbone, data, versions, hardware, recipe.
-    """
+    """All results of a study; scores are fractions, not ×100."""
 
     name: str
-    facts: dict[str, Any]
-    alpha: float
+    facts: StudyFacts
+    alpha: Annotated[float, Field(gt=0, lt=1)]
     categories: tuple[str, ...]
     tasks: tuple[TaskFacts, ...]
     models: tuple[Model, ...]
@@ -176,15 +220,49 @@ def read_report(path: Path) -> Report:
     """A report as :meth:`Report.to_json` wrote it.
 
     Raises:
-        EmbedLabError: no such file, or it holds no report.
+        EmbedLabError: no such file, it holds no report, or one whose parts contradict each other.
     """
+    name = repr(shorten(path.name, 60))
+    write = "choose a report.json that `embedlab study` wrote"
     try:
-        return _REPORT.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise EmbedLabError(
-            f"{path.name[:60]!r} holds no study report; choose a report.json that `embedlab study` "
-            "wrote."
-        ) from error
+        report = _REPORT.validate_json(path.read_bytes())
+    except OSError as error:
+        raise EmbedLabError(f"{name} holds no study report; {write}.") from error
+    except ValidationError as error:
+        problem = sentence(error, Report).rstrip(".")
+        raise EmbedLabError(f"{name} holds no study report ({problem}); {write}.") from error
+    try:
+        _check_references(report)
+    except EmbedLabError as error:
+        problem = str(error).rstrip(".")
+        raise EmbedLabError(f"{name} contradicts itself ({problem}); {write}.") from error
+    return report
+
+
+def _check_references(report: Report) -> None:
+    """Raise ``EmbedLabError`` where a part names a task, category or model that is not listed."""
+    tasks = {task.id for task in report.tasks}
+    categories = [task.category for task in report.tasks]
+    categories += [one.category for one in report.over_datasets]
+    on_tasks = [score.task for score in report.scores] + [d.task for d in report.within_tasks]
+    references: tuple[tuple[str, Sequence[object], Container[object]], ...] = (
+        ("category", categories, report.categories),
+        ("task", on_tasks, tasks),
+        ("model", [score.model for score in report.scores], range(len(report.models))),
+    )
+    for what, named, listed in references:
+        for name in named:
+            if name not in listed:
+                raise EmbedLabError(f"the {what} {str(name)[:60]!r} is named but not listed")
+    n = len(set(report.categories))
+    sizes = {len(numbers) for row in report.summary for numbers in (row.means, row.seed_sds)}
+    if len(report.summary) != len(report.models) or sizes | {len(report.categories)} != {n}:
+        raise EmbedLabError("the summary needs one row for each model, one mean for each category")
+    labels = {model.label for model in report.models if model.kind != "yardstick"}
+    labels.update(designs_in([one.over for one in report.over_datasets]))
+    labels.update(designs_in(report.within_tasks), (curve.label for curve in report.curves))
+    for label in labels:
+        design_title(label)
 
 
 def design_title(label: str) -> str:

@@ -7,7 +7,7 @@ import platform
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +16,15 @@ from torch import Tensor
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
-from embedlab.models.run_folder import FACTS, FORMAT, _json
+from embedlab.models.run_folder import (
+    RUN_FILE,
+    BackboneInfo,
+    DataInfo,
+    Dtype,
+    PromptInfo,
+    RunInfo,
+    write_run_info,
+)
 from embedlab.training.history import Step
 from embedlab.training.recipe import CUTS
 from embedlab.training.training import Training
@@ -25,37 +33,35 @@ CHECKPOINT = "checkpoint.safetensors"
 PACKAGES = ("torch", "transformers", "peft")
 
 
-def facts(training: Training, backbone_id: str, **more: Any) -> dict[str, Any]:
-    """What ``run.json`` says: everything needed to train it again."""
-    base, design = training.base, training.design
-    size = None if training.head is None else asdict(training.head.size)
-    return {
-        "format": FORMAT,
-        "name": training.name,
-        "backbone": {
-            "id": backbone_id,
-            "key": base.key,
-            "source": base.source,
-            "note": base.note,
-            "dtype": str(base.dtype).removeprefix("torch."),
-            "max_length": base.max_length,
-        },
-        "design": design.name,
-        "prompts": {"query": design.query_prompt, "document": design.document_prompt},
-        "head": size,
-        "mode": training.recipe.mode,
-        "recipe": training.recipe.asdict(),
-        "data": training.pairs.facts,
-        "seed": training.recipe.seed,
-        "steps": training.learned,
-        "failed": training.failed,
-        "seconds": round(sum(step.seconds for step in training.history), 1),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-        **more,
-    }
+def run_info(training: Training, backbone_id: str) -> RunInfo:
+    """What ``run.json`` says of a training."""
+    base, design, recipe = training.base, training.design, training.recipe
+    return RunInfo(
+        format=1,
+        name=training.name,
+        backbone=BackboneInfo(
+            id=backbone_id,
+            key=base.key,
+            source=base.source,
+            note=base.note,
+            dtype=cast("Dtype", str(base.dtype).removeprefix("torch.")),
+            max_length=base.max_length,
+        ),
+        design=design.name,
+        prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
+        head=None if training.head is None else training.head.size,
+        mode=recipe.mode,
+        recipe=asdict(recipe),
+        data=DataInfo(**training.pairs.facts),
+        seed=recipe.seed,
+        steps=training.learned,
+        failed=training.failed,
+        seconds=round(sum(step.seconds for step in training.history), 1),
+        versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+    )
 
 
-def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) -> dict[str, Any]:
+def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
     """Write what was learned into a folder that holds no finished run yet.
 
     Returns:
@@ -64,11 +70,11 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
     Raises:
         EmbedLabError: a run is there already, the disk is full or the folder cannot be written.
     """
-    about = facts(training, backbone_id, **more)
-    if (folder / FACTS).exists():
+    if (folder / RUN_FILE).exists():
         raise EmbedLabError(
             f"{folder.name!r} holds a finished training already; choose another folder."
         )
+    saved = run_info(training, backbone_id)
     with disk_errors(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         if training.adapter is not None:
@@ -77,9 +83,9 @@ def save_run(training: Training, folder: Path, backbone_id: str, **more: Any) ->
             save_tensors(folder / "head.safetensors", training.head.state_dict())
         lines = [json.dumps(asdict(step)) for step in training.history]
         write_text(folder / "history.jsonl", "\n".join(lines) + "\n")
-        # Last: a folder with facts is whole.
-        write_text(folder / FACTS, _json(about))
-    return about
+    # Last: a folder with run.json is whole.
+    write_run_info(folder, saved)
+    return saved
 
 
 def save_checkpoint(training: Training, folder: Path) -> None:
@@ -121,7 +127,8 @@ def resume(training: Training, folder: Path) -> bool:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         history = [Step(**step) for step in about.pop("history")]
         done = int(about.pop("done"))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        about["recipe"].pop("top_layers", None)  # a setting that recipes had once
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise EmbedLabError(
             f"The checkpoint in {folder.name!r} is damaged; train into another folder."
         ) from error
@@ -163,7 +170,7 @@ def _identity(training: Training) -> dict[str, Any]:
     return {
         "design": training.design.name,
         "prompts": [training.design.query_prompt, training.design.document_prompt],
-        "recipe": {k: v for k, v in training.recipe.asdict().items() if k not in CUTS},
+        "recipe": {k: v for k, v in asdict(training.recipe).items() if k not in CUTS},
         "backbone": training.base.key,
         "data": training.pairs.digest,
     }

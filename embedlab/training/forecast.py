@@ -37,13 +37,12 @@ def tokens_per_pair(pairs: PairSet) -> float:
     return len(columns) + characters / _CHARACTERS_PER_TOKEN / looked
 
 
-def rough_seconds(recipe: Recipe, pairs: PairSet, layers: int, *, score: bool = False) -> float:
+def rough_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> float:
     """About how long a training takes on two CPU cores with the default backbone.
 
     Args:
         recipe: what will be done.
         pairs: what is trained on.
-        layers: of the backbone.
         score: whether the before/after table is made too.
     """
     size = tokens_per_pair(pairs)
@@ -55,8 +54,6 @@ def rough_seconds(recipe: Recipe, pairs: PairSet, layers: int, *, score: bool = 
     evaluation = 2 * SCORING if score else 0
     if recipe.mode == "head":
         return used * size / READ_TOKENS_PER_SECOND + seen * HEAD_SECONDS_PER_PAIR + evaluation
-    share = min(1.0, recipe.top_layers / layers) if recipe.mode == "top_layers" else 1.0
-    first_reads = (1 - share) * min(seen, used) * size / READ_TOKENS_PER_SECOND
-    trained = (seen * share + recipe.mntp_steps * batch) * size / TRAINED_TOKENS_PER_SECOND
-    scored = scorings * held * size * share / READ_TOKENS_PER_SECOND
-    return first_reads + trained + scored + evaluation
+    trained = (seen + recipe.mntp_steps * batch) * size / TRAINED_TOKENS_PER_SECOND
+    scored = scorings * held * size / READ_TOKENS_PER_SECOND
+    return trained + scored + evaluation

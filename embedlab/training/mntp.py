@@ -62,17 +62,17 @@ def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:
 
 
 def backward(
-    trained: Backbone, encoded: Sequence[Encoded], parts: Sequence[Sequence[int]], seed: int
+    packer: Packer, encoded: Sequence[Encoded], parts: Sequence[Sequence[int]], seed: int
 ) -> float:
     """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss.
 
     Args:
-        trained: a backbone with an adapter.
+        packer: of a backbone with an adapter, under bidirectional attention.
         encoded: the texts.
         parts: their indices in micro-batches.
         seed: of what is masked, and of the dropout.
     """
-    packer = Packer(trained, "bidirectional")
+    trained = packer.backbone
     chosen = masked([len(e.ids) for e in encoded], seed)
     total = sum(map(len, chosen))
     loss = 0.0

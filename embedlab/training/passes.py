@@ -1,16 +1,11 @@
-"""Differentiable passes for training: texts to pooled vectors, a micro-batch at a time.
-
-What is frozen is computed once: the whole backbone when only a head is trained, the lower layers
-when only the upper ones are.
-"""
+"""Differentiable passes for training: texts to pooled vectors, a micro-batch at a time."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,153 +13,103 @@ from torch import Tensor, nn
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
 from embedlab.models.forward import Apart, layer_states
-from embedlab.models.pooling import POOLINGS, Pooling
+from embedlab.models.head import TrainableHead
+from embedlab.models.pooling import POOLINGS
 from embedlab.models.scheduler import batches
 from embedlab.models.states import HiddenStates, TextStates, summarise
-from embedlab.training.lora import SplitModel, seeded
+from embedlab.training.lora import seeded
 from embedlab.training.recipe import Recipe
 
-#: Bytes of lower layers' states that are kept while the upper layers train.
-LOWER_BYTES = 2 * 10**9
-
-
-class Pass(Protocol):
-    """Hidden states of a micro-batch, with a gradient where something below is trained."""
-
-    packer: Packer
-
-    def states(self, batch: Sequence[Encoded]) -> HiddenStates:
-        """Of n texts; the caller holds the backbone's lock."""
-
-
-class WholePass:
-    """The whole adapted backbone."""
-
-    def __init__(self, trained: Backbone, design: Design) -> None:
-        self.trained, self.attention = trained, design.attention
-        self.packer = Packer(trained, design.attention)
-        reads = POOLINGS[design.pooling].reads_layer
-        #: The layers whose states are summarised; a gradient of nothing costs time too.
-        self.layers = [design.layer] if reads else list(range(trained.num_layers + 1))
-
-    def states(self, batch: Sequence[Encoded]) -> HiddenStates:
-        """See :class:`Pass`."""
-        layout = self.packer.layout(batch)
-        hidden = self.packer.states(layout)
-        found = summarise([layout.unpack(hidden[layer]) for layer in self.layers], layout.real)
-        bank = found.new_zeros(len(batch), 4, len(hidden), found.shape[-1])
-        bank[:, :, self.layers] = found
-        return _rows(bank, layout.unpack(hidden[-1]), batch, self.attention)
-
-
-class UpperPass:
-    """The adapted upper layers, on what the frozen layers below left behind the first time."""
-
-    def __init__(self, trained: Backbone, attention: str, k: int) -> None:
-        self.trained, self.attention = trained, attention
-        self.packer, self.model = Packer(trained, attention), SplitModel(trained, k)
-        self._kept: OrderedDict[tuple[int, ...], tuple[Tensor, Tensor]] = OrderedDict()
-        self._bytes = 0
-
-    def states(self, batch: Sequence[Encoded]) -> HiddenStates:
-        """See :class:`Pass`."""
-        lower = self._lower(batch)
-        layout = self.packer.layout(batch)
-        tokens = layout.pack([t for t, _ in lower])
-        hidden = self.packer.states(layout, self.model.upper, inputs_embeds=tokens)
-        unpacked = [layout.unpack(h) for h in hidden]
-        below = torch.stack([bank for _, bank in lower]).to(self.trained.device)
-        bank = torch.cat([below, summarise(unpacked, layout.real)], dim=2)
-        return _rows(bank, unpacked[-1], batch, self.attention)
-
-    @torch.no_grad()
-    def _lower(self, batch: Sequence[Encoded]) -> list[tuple[Tensor, Tensor]]:
-        """Layer ``cut``'s tokens (T, d), and the bank (4, cut, d) of the layers below, a text."""
-        missing = [e for e in batch if e.ids not in self._kept]
-        if missing:
-            layout = self.packer.layout(missing)
-            hidden = self.packer.states(layout, self.model.lower)
-            unpacked = [layout.unpack(h) for h in hidden]
-            banks = summarise(unpacked[:-1], layout.real).cpu()
-            for row, encoded in enumerate(missing):
-                tokens = unpacked[-1][row, : len(encoded.ids)].cpu().clone()
-                self._keep(encoded.ids, (tokens, banks[row].clone()))
-        found = [self._kept[e.ids] for e in batch]
-        while self._bytes > LOWER_BYTES and self._kept:
-            self._bytes -= sum(t.nbytes for t in self._kept.popitem(last=False)[1])
-        return found
-
-    def _keep(self, key: tuple[int, ...], value: tuple[Tensor, Tensor]) -> None:
-        if key not in self._kept:
-            self._bytes += sum(t.nbytes for t in value)
-        self._kept[key] = value
+#: A text, and whether it is a query (and so gets the query prompt).
+PromptedText = tuple[str, bool]
 
 
 class Pooler:
-    """Texts to pooled vectors under a design, for training: (n, d), not normalised."""
+    """Texts to pooled vectors under a design, for training: (n, d), not normalised.
 
-    def __init__(self, backbone: Backbone, design: Design, recipe: Recipe, head: Pooling | None):
+    Where the head alone is trained, the hidden states are the frozen backbone's, from its cache,
+    and no pass is made; else every call is a pass of the adapted backbone, with its gradient.
+
+    Args:
+        backbone: the adapted backbone, or the frozen one.
+        design: what is trained.
+        recipe: says which of the two it is, and how a batch is cut.
+        head: the trainable head; None where the design has none.
+    """
+
+    def __init__(
+        self, backbone: Backbone, design: Design, recipe: Recipe, head: TrainableHead | None
+    ) -> None:
         self.backbone, self.design, self.recipe = backbone, design, recipe
-        self.pooling = POOLINGS[design.pooling]() if head is None else head
-        self.source: Pass | None = None  # the untouched backbone's cache
-        if recipe.mode == "lora":
-            self.source = WholePass(backbone, design)
-        elif recipe.mode == "top_layers":
-            self.source = UpperPass(backbone, design.attention, recipe.top_layers)
+        self.pooling = POOLINGS[design.pooling] if head is None else head
+        frozen = recipe.mode == "head"
+        self.packer = None if frozen else Packer(backbone, design.attention)
 
-    def encode(self, texts: Sequence[tuple[str, bool]]) -> list[Encoded]:
-        """Token ids of (text, is it a query) rows, with their prompts."""
-        prompts = {True: self.design.query_prompt, False: self.design.document_prompt}
-        encoded: list[Encoded | None] = [None] * len(texts)
-        for query in (True, False):
-            rows = [i for i, (_, asked) in enumerate(texts) if asked is query]
-            found = self.backbone.encode([texts[i][0] for i in rows], prompts[query])
-            for i, one in zip(rows, found, strict=True):
-                encoded[i] = one
-        return [one for one in encoded if one is not None]
+    def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
+        """Token ids of n texts, with their prompts."""
+        encoded: dict[int, Encoded] = {}
+        for rows, prompt in self._by_prompt(texts):
+            ids = self.backbone.encode([texts[i][0] for i in rows], prompt)
+            encoded.update(zip(rows, ids, strict=True))
+        return [encoded[i] for i in range(len(texts))]
 
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
         lengths = [len(e.ids) for e in encoded]
-        most = min(self.recipe.micro_tokens, self.backbone.token_budget)
-        if self.source is None:
-            return list(batches(lengths, most))
-        return self.source.packer.parts(lengths, most)
+        budget = min(self.recipe.micro_tokens, self.backbone.token_budget)
+        if self.packer is None:
+            return list(batches(lengths, budget))
+        return self.packer.parts(lengths, budget)
 
     def pooled(
-        self, batch: Sequence[tuple[str, bool]], encoded: Sequence[Encoded], seed: int
+        self, batch: Sequence[PromptedText], encoded: Sequence[Encoded], seed: int
     ) -> Tensor:
         """(n, d) of a micro-batch; dropout is a function of ``seed``."""
-        if self.source is None:
-            return self.pooling(self._kept(batch), self.design.layer, self.design.skip_first)
+        if self.packer is None:
+            states = self._cached_states(batch)
+            return self.pooling(states, self.design.layer, self.design.skip_first)
         with self.turn(), seeded(self.backbone, seed):
-            states = self.source.states(encoded)
+            states = self._trained_states(self.packer, encoded)
             return self.pooling(states, self.design.layer, self.design.skip_first)
 
     def turn(self) -> AbstractContextManager[object]:
         """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.source is None else self.backbone.lock.later()
+        return nullcontext() if self.packer is None else self.backbone.lock.later()
 
-    def _kept(self, batch: Sequence[tuple[str, bool]]) -> HiddenStates:
-        """Of the untouched backbone, from its cache."""
-        rows: list[TextStates | None] = [None] * len(batch)
-        for query in (True, False):
-            prompt = self.design.query_prompt if query else self.design.document_prompt
-            chosen = [i for i, (_, asked) in enumerate(batch) if asked is query]
-            if chosen:
-                texts = [batch[i][0] for i in chosen]
-                found = self.backbone.states(texts, self.design.attention, prompt)
-                for i, row in zip(chosen, found.rows, strict=True):
-                    rows[i] = row
-        return HiddenStates(tuple(r for r in rows if r is not None), self.design.attention)
+    def _by_prompt(self, texts: Sequence[PromptedText]) -> Iterator[tuple[list[int], str]]:
+        """The rows of queries and of documents, where there are some, with the prompt of each."""
+        prompts = {True: self.design.query_prompt, False: self.design.document_prompt}
+        for is_query, prompt in prompts.items():
+            rows = [i for i, (_, query) in enumerate(texts) if query is is_query]
+            if rows:
+                yield rows, prompt
 
+    def _cached_states(self, batch: Sequence[PromptedText]) -> HiddenStates:
+        """Of the frozen backbone."""
+        states: dict[int, TextStates] = {}
+        for rows, prompt in self._by_prompt(batch):
+            texts = [batch[i][0] for i in rows]
+            cached = self.backbone.states(texts, self.design.attention, prompt)
+            states.update(zip(rows, cached.rows, strict=True))
+        return HiddenStates(tuple(states[i] for i in range(len(batch))), self.design.attention)
 
-def _rows(bank: Tensor, last: Tensor, batch: Sequence[Encoded], attention: str) -> HiddenStates:
-    rows = []
-    for i, encoded in enumerate(batch):
-        tokens = None if attention == "causal" else last[i, : len(encoded.ids)]
-        rows.append(TextStates(bank[i], tokens, len(encoded.ids), encoded.truncated))
-    return HiddenStates(tuple(rows), attention)
+    def _trained_states(self, packer: Packer, batch: Sequence[Encoded]) -> HiddenStates:
+        """Of the adapted backbone, with a gradient; the caller holds its lock."""
+        layout = packer.layout(batch)
+        hidden = packer.states(layout)
+        # Only the layers that the pooling reads: a gradient of nothing costs time too.
+        one_layer = POOLINGS[self.design.pooling].reads_layer
+        layers = [self.design.layer] if one_layer else list(range(len(hidden)))
+        summaries = summarise([layout.unpack(hidden[layer]) for layer in layers], layout.real)
+        bank = summaries.new_zeros(len(batch), 4, len(hidden), summaries.shape[-1])
+        bank[:, :, layers] = summaries
+        last = layout.unpack(hidden[-1])
+        rows = []
+        for i, encoded in enumerate(batch):
+            length = len(encoded.ids)
+            tokens = None if self.design.attention == "causal" else last[i, :length]
+            rows.append(TextStates(bank[i], tokens, length, encoded.truncated))
+        return HiddenStates(tuple(rows), self.design.attention)
 
 
 #: Largest relative difference between a text's states packed and alone.
@@ -187,22 +132,15 @@ class Layout:
     real: Tensor
     apart: Apart | None = None
 
-    def states(self, model: Any, attention: str, **inputs: Tensor) -> tuple[Tensor, ...]:
-        """See :func:`embedlab.models.forward.layer_states`; by default of the texts' ids."""
-        given = inputs or {"input_ids": self.ids}
-        return layer_states(model, attention, self.mask, self.positions, self.apart, **given)
+    def states(self, model: Any, attention: str) -> tuple[Tensor, ...]:
+        """Every layer's, (R, N, d) each: :func:`embedlab.models.forward.layer_states`."""
+        return layer_states(
+            model, attention, self.mask, self.positions, self.apart, input_ids=self.ids
+        )
 
     def unpack(self, hidden: Tensor) -> Tensor:
         """(R, N, d) to (n, T, d)."""
         return hidden.flatten(0, 1)[self.place]
-
-    def pack(self, tokens: Sequence[Tensor]) -> Tensor:
-        """n times (T_i, d), one for each text, to (R, N, d)."""
-        rows = torch.zeros(self.ids.numel(), tokens[0].shape[1], dtype=tokens[0].dtype)
-        real = self.real.cpu()
-        for place, keep, text in zip(self.place.cpu(), real, tokens, strict=True):
-            rows[place[keep]] = text
-        return rows.view(*self.ids.shape, -1).to(self.ids.device)
 
 
 def padded(batch: Sequence[Encoded], backbone: Backbone) -> Layout:
@@ -246,7 +184,7 @@ class Packer:
 
     def __init__(self, backbone: Backbone, attention: str) -> None:
         self.backbone, self.attention = backbone, attention
-        self.packs = backbone.device.type == "cpu" and self._proved()
+        self.packs = backbone.device.type == "cpu" and self._keeps_texts_apart()
         self.window = getattr(backbone.config, "sliding_window", None) or backbone.max_length
 
     def parts(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -268,19 +206,17 @@ class Packer:
             return packed(batch, self.backbone, self.attention)
         return padded(batch, self.backbone)
 
-    def states(self, layout: Layout, model: Any = None, **inputs: Tensor) -> tuple[Tensor, ...]:
+    def states(self, layout: Layout) -> tuple[Tensor, ...]:
         """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
 
         Here and in a backward pass through them, who waits goes first between two layers.
 
         Args:
             layout: as :meth:`layout` gave it.
-            model: a part of the backbone's model; by default all of it.
-            inputs: ``inputs_embeds`` in place of the texts' ids.
         """
-        model = self.backbone.model if model is None else model
+        model = self.backbone.model
         with self._breathing(model):
-            hidden = layout.states(model, self.attention, **inputs)
+            hidden = layout.states(model, self.attention)
         for layer in hidden:
             if layer.requires_grad:
                 layer.register_hook(self._breathe)
@@ -307,11 +243,12 @@ class Packer:
         return self.packs and max(lengths) <= self.window
 
     @torch.no_grad()
-    def _proved(self) -> bool:
+    def _keeps_texts_apart(self) -> bool:
         """Whether texts in one row really do not see each other with this architecture."""
         batch = [Encoded((7, 5, 3, 9, 4), False), Encoded((4, 8, 6), False)]
         states: list[Any] = []
-        with self.backbone.lock:
+        # Two draws of a dropout would differ and prove nothing.
+        with self.backbone.lock, _without_dropout(self.backbone.model):
             for layout in (
                 padded(batch, self.backbone),
                 packed(batch, self.backbone, self.attention),
@@ -325,3 +262,15 @@ class Packer:
             float((one - other).float().norm() / one.float().norm()) < SAME
             for one, other in zip(*states, strict=True)
         )
+
+
+@contextmanager
+def _without_dropout(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for now; afterwards every module is as it was."""
+    modules = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.training = True

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from embedlab.errors import EmbedLabError
+from embedlab.validation import validated
 
 if TYPE_CHECKING:
     from embedlab.models.design import Design
 
-#: What is trained: LoRA on every layer, LoRA on the upper layers alone, or the head alone.
-MODES = ("lora", "top_layers", "head")
-SCHEDULES = ("linear", "cosine", "constant")
+#: What is trained: LoRA on every layer, with the head where there is one, or the head alone.
+Mode = Literal["lora", "head"]
+MODES: tuple[str, ...] = get_args(Mode)
+#: How the rate falls to 0 after the warm-up.
+Schedule = Literal["linear", "cosine", "constant"]
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
 MOST_STEPS = 100_000
 #: How a batch is cut for the machine; what is learned is the same but for rounding.
 CUTS = ("micro_tokens", "keep_tokens")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config={"extra": "forbid", "allow_inf_nan": False})
 class Recipe:
     """One contrastive training, apart from the design and the data.
 
@@ -29,7 +36,7 @@ class Recipe:
         batch: pairs an update; each pair's positive is every other pair's negative.
         lr: the learning rate of LoRA at its height.
         head_lr: the same for a trainable head, which starts from random weights.
-        schedule: how the rate falls to 0 after the warm-up: ``linear``, ``cosine`` or ``constant``.
+        schedule: one of :data:`SCHEDULES`.
         warmup: steps in which the rate rises from 0.
         weight_decay: of AdamW.
         clip: the largest norm of the gradient; 0 for no clipping.
@@ -37,7 +44,6 @@ class Recipe:
         both_directions: whether a positive also has to find its anchor.
         hard_negatives: whether the data's negatives are used, where it has some.
         lora_rank, lora_alpha, lora_dropout: of the adapter.
-        top_layers: how many layers carry LoRA under ``top_layers``.
         mntp_steps: steps of masked next-token prediction before the contrastive training.
         micro_tokens: tokens that go through the backbone at once; another user's query waits for
             as many.
@@ -47,49 +53,33 @@ class Recipe:
         evaluate_every: steps between two held-out scores, and between two checkpoints.
         max_pairs: how many of the pairs are used; 0 for all.
         seed: of the head, the adapter, the order of the pairs and the dropout.
+
+    Raises:
+        ValidationError: a value out of range; :func:`recipe_from` says it in a sentence of ours.
     """
 
-    mode: str = "lora"
-    steps: int = 40
-    batch: int = 16
-    lr: float = 5e-4
-    head_lr: float = 1e-3
-    schedule: str = "linear"
-    warmup: int = 4
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    scale: float = 20.0
+    mode: Mode = "lora"
+    steps: int = Field(default=40, ge=1, le=MOST_STEPS)
+    batch: int = Field(default=16, ge=2, le=4096)
+    lr: float = Field(default=5e-4, ge=0, le=10)
+    head_lr: float = Field(default=1e-3, ge=0, le=10)
+    schedule: Schedule = "linear"
+    warmup: int = Field(default=4, ge=0, le=MOST_STEPS)
+    weight_decay: float = Field(default=0.01, ge=0, le=10)
+    clip: float = Field(default=1.0, ge=0, le=1000)
+    scale: float = Field(default=20.0, ge=0.01, le=1000)
     both_directions: bool = False
     hard_negatives: bool = True
-    lora_rank: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
-    top_layers: int = 6
-    mntp_steps: int = 0
-    micro_tokens: int = 640
-    keep_tokens: int = 4096
-    held_out: int = 48
-    evaluate_every: int = 10
-    max_pairs: int = 0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise EmbedLabError(f"The mode is {str(self.mode)[:40]!r}; use {', '.join(MODES)}.")
-        if self.schedule not in SCHEDULES:
-            raise EmbedLabError(
-                f"The schedule is {str(self.schedule)[:40]!r}; use {', '.join(SCHEDULES)}."
-            )
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and abs(value) < math.inf):
-                raise EmbedLabError(f"{name} is {value!r}; it must be a number.")
-            if isinstance(getattr(Recipe, name), int):
-                if value != int(value):
-                    raise EmbedLabError(f"{name} is {value!r}; it must be a whole number.")
-                object.__setattr__(self, name, int(value))
-            if not low <= value <= high:
-                raise EmbedLabError(f"{name} is {value:,}; use {low:,} to {high:,}.")
+    lora_rank: int = Field(default=16, ge=1, le=512)
+    lora_alpha: int = Field(default=32, ge=1, le=4096)
+    lora_dropout: float = Field(default=0.0, ge=0, le=0.9)
+    mntp_steps: int = Field(default=0, ge=0, le=MOST_STEPS)
+    micro_tokens: int = Field(default=640, ge=8, le=10**6)
+    keep_tokens: int = Field(default=4096, ge=0, le=10**7)
+    held_out: int = Field(default=48, ge=0, le=1000)
+    evaluate_every: int = Field(default=10, ge=1, le=MOST_STEPS)
+    max_pairs: int = Field(default=0, ge=0, le=10**9)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     def check(self, design: Design) -> None:
         """Refuse a design that this mode cannot train.
@@ -122,32 +112,6 @@ class Recipe:
             return 1 - done
         return 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1.0
 
-    def asdict(self) -> dict[str, Any]:
-        """Plain values, for a run's folder."""
-        return asdict(self)
-
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "steps": (1, MOST_STEPS),
-    "batch": (2, 4096),
-    "lr": (0, 10),
-    "head_lr": (0, 10),
-    "warmup": (0, MOST_STEPS),
-    "weight_decay": (0, 10),
-    "clip": (0, 1000),
-    "scale": (0.01, 1000),
-    "lora_rank": (1, 512),
-    "lora_alpha": (1, 4096),
-    "lora_dropout": (0, 0.9),
-    "top_layers": (1, 1000),
-    "mntp_steps": (0, MOST_STEPS),
-    "micro_tokens": (8, 10**6),
-    "keep_tokens": (0, 10**7),
-    "held_out": (0, 1000),
-    "evaluate_every": (1, MOST_STEPS),
-    "max_pairs": (0, 10**9),
-    "seed": (0, 2**31 - 1),
-}
 
 #: ``cpu`` is made for two cores and minutes (drawing the masks of a dropout costs a CPU a fifth of
 #: a step); ``paper`` has the hyper-parameters of arXiv
@@ -176,10 +140,5 @@ def recipe_from(preset: str = "cpu", **changes: Any) -> Recipe:
     """
     if preset not in RECIPES:
         raise EmbedLabError(f"{str(preset)[:60]!r} is not a recipe; use {', '.join(RECIPES)}.")
-    known = {field.name for field in fields(Recipe)}
-    unknown = sorted(set(changes) - known)
-    if unknown:
-        raise EmbedLabError(
-            f"{unknown[0]!r} is no part of a recipe; use {', '.join(sorted(known))}."
-        )
-    return replace(RECIPES[preset], **{k: v for k, v in changes.items() if v is not None})
+    changed = {name: value for name, value in changes.items() if value is not None}
+    return validated(Recipe, asdict(RECIPES[preset]) | changed)

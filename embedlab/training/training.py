@@ -22,13 +22,13 @@ from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.adapter import with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.pooling import POOLINGS, TrainableHead
+from embedlab.models.head import TrainableHead
 from embedlab.progress import Progress, no_progress
 from embedlab.training import mntp
 from embedlab.training.history import Step
 from embedlab.training.lora import add_lora
 from embedlab.training.losses import info_nce, mean_reciprocal_rank, repeated
-from embedlab.training.passes import Pooler
+from embedlab.training.passes import Pooler, PromptedText
 from embedlab.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 #: Full passes whose activations are kept at most, whatever the recipe says.
 KEPT_PASSES = 4
-#: A text, and whether it is a query (and so gets the query prompt).
-PromptedText = tuple[str, bool]
 
 
 class Training:
@@ -102,16 +100,9 @@ class Training:
     # What is trained
 
     def _new_head(self) -> TrainableHead | None:
-        kind = POOLINGS[self.design.pooling]
-        if not issubclass(kind, TrainableHead):
+        if not self.design.trainable:
             return None
-        head = kind(
-            self.base.hidden_size,
-            self.base.num_layers,
-            size=self.base.head_size,
-            seed=self.recipe.seed,
-        )
-        return head.to(self.base.device)
+        return self.base.new_head(self.design, seed=self.recipe.seed).to(self.base.device)
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         groups = []
@@ -322,7 +313,8 @@ class Training:
         encoded = [e for e in encoded if len(e.ids) > 2] or encoded
         self.adapter.train()
         seed = _draw(self.recipe.seed, self.done)
-        loss = mntp.backward(self.live, encoded, self.pooler.parts(encoded), seed)
+        assert self.pooler.packer is not None  # MNTP trains the backbone: Recipe.check
+        loss = mntp.backward(self.pooler.packer, encoded, self.pooler.parts(encoded), seed)
         return loss, sum(len(e.ids) for e in encoded)
 
     # Held-out pairs, and what is frozen

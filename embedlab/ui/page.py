@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from embedlab.analysis import projection
 from embedlab.lab.lab import Lab
 from embedlab.ui.shared import html
-from embedlab.ui.shared.session import Sessions, user_errors
+from embedlab.ui.shared.session import Sessions, Updates, Values, user_errors
 from embedlab.ui.shared.sidebar import OWN, Sidebar
 from embedlab.ui.shared.view import LANE, PRIVATE, View, Workbench
 from embedlab.ui.tabs.finetune.live import Trainings
@@ -65,7 +66,7 @@ class Workspace:
             self._add(InsideTab)
             self._add(FinetuneTab, trainings)
             with gr.Tab(StudyTab.title, id=StudyTab.id) as study:
-                StudyTab(study, lab.config.limits)
+                StudyTab(study, lab.config.limits, self.sessions)
         self.timer = gr.Timer(WARM_LOOK)
         self.warm = gr.State(False)
         self._wire()
@@ -78,9 +79,9 @@ class Workspace:
         return view
 
     @property
-    def _inputs(self) -> list[Any]:
+    def _inputs(self) -> set[Any]:
         own = [component for view in self.views for component in view.inputs]
-        return [self.active, *self.sidebar.inputs, *own]
+        return {self.active, *self.sidebar.inputs, *own}
 
     @property
     def _outputs(self) -> list[Any]:
@@ -90,8 +91,8 @@ class Workspace:
     def _wire(self) -> None:
         first = gr.on(
             [self.blocks.load, self.sidebar.corpus.input, self.sidebar.backbone.input],
-            user_errors(self._prepare),
-            [*self.sidebar.models, self.sidebar.corpus, self.sidebar.own],
+            user_errors("prepare")(self._prepare),
+            {*self.sidebar.models, self.sidebar.corpus, self.sidebar.own},
             [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
             show_progress="full",
             show_progress_on=self.status,
@@ -106,8 +107,8 @@ class Workspace:
         arrivals += [arrival for view in self.views for arrival in view.arrivals]
         for arrival in arrivals:
             prepared = arrival(
-                user_errors(self._prepare),
-                [*self.sidebar.models, self.sidebar.corpus, self.sidebar.own],
+                user_errors("prepare")(self._prepare),
+                {*self.sidebar.models, self.sidebar.corpus, self.sidebar.own},
                 [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
                 **LANE,
                 **PRIVATE,
@@ -115,8 +116,8 @@ class Workspace:
             self._refresh(prepared.success)
         fitted = gr.on(
             [self.sidebar.a.model.input, self.sidebar.b.model.input],
-            user_errors(self._fit_layers),
-            self.sidebar.models,
+            self.sessions.handler(self.sidebar.layers, "layers"),
+            set(self.sidebar.models),
             [self.sidebar.a.layer, self.sidebar.b.layer],
             show_progress="full",
             show_progress_on=self.status,
@@ -150,7 +151,7 @@ class Workspace:
 
         Without a ``handler``, not if everything it is made of is as it was.
         """
-        show = user_errors(handler or self._show_if_changed)
+        show = user_errors("show")(handler or self._show_if_changed)
         options: dict[str, Any] = {
             "show_progress": "full",
             "show_progress_on": self.status,
@@ -171,42 +172,29 @@ class Workspace:
 
     def _prepare(
         self,
+        values: dict[Component, Any],
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *values: Any,
-    ) -> list[Any]:
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+    ) -> Updates:
         """What depends on the corpus and the backbone: the sample's and the layers' ranges."""
-        *models, corpus_id, own = values
-        if self.sessions.repeats(request, "prepare", values):
-            return [gr.skip() for _ in range(3)]
+        if self.sessions.repeats(request, "prepare", list(values.values())):
+            return {self.sidebar.sample: gr.skip()}
         with self.sessions.work(request, "prepare", progress) as report:
-            return self.sidebar.ranges(models, corpus_id, own, report)
-
-    def _fit_layers(
-        self,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *models: Any,
-    ) -> list[Any]:
-        """What depends on the models alone: the layers' ranges."""
-        with self.sessions.work(request, "layers", progress) as report:
-            return self.sidebar.layers(models, report)
+            return self.sidebar.ranges(values, report)
 
     def _show(
         self,
+        values: dict[Component, Any],
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *values: Any,
-    ) -> dict[Any, Any]:
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+    ) -> Updates:
         """The open tab for what the sidebar says."""
         self._is_shown(request, values)
         self._is_umap(request)
-        active, rest = values[0], values[1:]
         with self.sessions.work(request, "show", progress) as report:
-            width = len(self.sidebar.inputs)
-            pair = self.bench.pair(rest[:width], report)
-            view, own = self._own_values(active, rest[width:])
-            shown = view.show(pair, own, report)
+            pair = self.bench.pair(values, report)
+            view = next(view for view in self.views if view.id == values[self.active])
+            shown = view.show(pair, values, report)
             report(0, 0, "drawing")  # the last moment at which it can be stopped
             return {
                 self.source: html.source_line(*pair.backbones),
@@ -216,44 +204,35 @@ class Workspace:
 
     def _show_if_changed(
         self,
+        values: dict[Component, Any],
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *values: Any,
-    ) -> dict[Any, Any]:
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+    ) -> Updates:
         """The same, unless it is shown already: Gradio reports some changes twice."""
         if self._is_shown(request, values):
             return {self.status: gr.skip()}
-        return self._show(request, progress, *values)
+        return self._show(values, request, progress)
 
     def _show_umap(
         self,
+        values: dict[Component, Any],
         request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *values: Any,
-    ) -> dict[Any, Any]:
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+    ) -> Updates:
         """The map again, if UMAP was compiled since it was drawn.
 
         A state's first answer counts as a change in the browser, whether it is one or not.
         """
-        if values[0] != MapTab.id or not projection.is_warm() or self._is_umap(request):
+        if values[self.active] != MapTab.id or not projection.is_warm() or self._is_umap(request):
             return {self.status: gr.skip()}
-        return self._show(request, progress, *values)
+        return self._show(values, request, progress)
 
-    def _is_shown(self, request: gr.Request, values: Sequence[Any]) -> bool:
-        return self.sessions.repeats(request, "show", values)
+    def _is_shown(self, request: gr.Request, values: Values) -> bool:
+        return self.sessions.repeats(request, "show", list(values.values()))
 
     def _is_umap(self, request: gr.Request) -> bool:
         # Asked before every drawing: whether UMAP was there then, too.
         return self.sessions.repeats(request, "umap", [projection.is_warm()])
-
-    def _own_values(self, active: str, values: Sequence[Any]) -> tuple[View, Sequence[Any]]:
-        start = 0
-        for view in self.views:
-            end = start + len(view.inputs)
-            if view.id == active:
-                return view, values[start:end]
-            start = end
-        return self.views[0], values[: len(self.views[0].inputs)]
 
     def _stop(self, request: gr.Request) -> str:
         if self.sessions.stop(request):

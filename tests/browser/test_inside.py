@@ -54,7 +54,7 @@ def test_layers_are_drawn_and_a_click_sets_a_design(browser: Browser, served: Se
         expect(visitor.page.locator("#layer-figure .fig-caption")).to_contain_text("labels: sense")
 
 
-def test_figures_are_taken_away_as_data_and_picture(browser: Browser, served: Served) -> None:
+def test_figures_are_downloaded_as_data_and_picture(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         visitor.shows()
         visitor.tab("Inside")

@@ -7,7 +7,6 @@ import json
 import pickle
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -327,7 +326,8 @@ def test_two_visitors_get_what_each_would_get_alone(
         found = [visitor.figures() for visitor in (one, two)]
 
     config = load_config(ROOT / "spaces_config.yaml")
-    alone = Lab(replace(config, limits=replace(config.limits, state_disk_mb=0)))
+    limits = config.limits.model_copy(update={"state_disk_mb": 0})
+    alone = Lab(config.model_copy(update={"limits": limits}))
     corpus = table_to_corpus(read_table(table))
     for figures, names in zip(
         found,

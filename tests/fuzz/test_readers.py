@@ -53,7 +53,7 @@ from embedlab.export.model_card import model_card
 from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.import_run import import_adapter
 from embedlab.lab.lab import Lab
-from embedlab.models.run_folder import load_run, read_facts
+from embedlab.models.run_folder import load_run, read_run_info
 from embedlab.training.checkpoints import CHECKPOINT, resume, save_checkpoint, save_run
 from embedlab.training.training import Training
 from embedlab.ui.tabs.finetune.html import before_after
@@ -568,9 +568,8 @@ def _use(lab: Lab, archive: Path, home: Path) -> None:
     design = run.request.design
     vectors = embed(["w1 w2", "w3"], design, lab.backbone(run.id))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    model_card(run.about, design, "adapter", own_code=False)
-    if run.about.get("before_after"):
-        before_after(run.about["before_after"], (), "about")
+    model_card(run.model.run_info, "adapter", own_code=False)
+    before_after([row.model_dump() for row in run.changes], (), "scores")
 
 
 @fuzz(130)
@@ -664,7 +663,7 @@ def test_damaged_run_folders(
         return
     (forged / file).write_bytes(mutated((forged / file).read_bytes(), changes))
     with case("run folders"):
-        read_facts(forged)
+        read_run_info(forged)
         load_run(forged, lab.backbone())
 
 

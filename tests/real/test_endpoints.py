@@ -73,43 +73,43 @@ def test_exactly_these_are_served_and_documented(client: Client) -> None:
 
 def test_embed_is_what_the_library_gives(client: Client, smollm2: Backbone, post: Call) -> None:
     for name in ("causal/mean@11+skip_first", "M5"):
-        found = client.predict(TEXTS, name, api_name="/embed")
+        answer = client.predict(TEXTS, name, api_name="/embed")
         design = Design.parse(name)
-        assert found["design"] == str(design) and found["dim"] == 576
-        assert found["truncated"] == [False] * 3
-        vectors = np.array(found["vectors"])
+        assert answer["design"] == str(design) and answer["dim"] == 576
+        assert answer["truncated"] == [False] * 3
+        vectors = np.array(answer["vectors"])
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
         np.testing.assert_allclose(vectors, embed(TEXTS, design, smollm2), atol=1e-5)
     outcome, [over_http] = post("/embed", [TEXTS, "M5", "smollm2-135m"])
-    assert outcome == "complete" and over_http == found
+    assert outcome == "complete" and over_http == answer
 
 
 def test_a_long_text_is_reported_as_cut(client: Client) -> None:
-    found = client.predict(["short", "long " * 3000], "causal/eos", api_name="/embed")
-    assert found["truncated"] == [False, True]
+    answer = client.predict(["short", "long " * 3000], "causal/eos", api_name="/embed")
+    assert answer["truncated"] == [False, True]
 
 
 def test_retrieve(client: Client, post: Call) -> None:
     line = (ROOT / "assets/senses_queries.jsonl").read_text().splitlines()[0]
     query = json.loads(line)
     arguments = [query["query"], "senses", "M1", "bidirectional/mean", 5]
-    found = client.predict(*arguments, api_name="/retrieve")
-    assert found["corpus"] == "senses" and found["texts"] == "160"
+    answer = client.predict(*arguments, api_name="/retrieve")
+    assert answer["corpus"] == "senses" and answer["texts"] == "160"
     rows = [json.loads(row) for row in (ROOT / "assets/senses.jsonl").read_text().splitlines()]
     for side, design in (("a", "causal/eos"), ("b", "bidirectional/mean")):
-        assert found[side]["design"] == design
-        results = found[side]["results"]
+        assert answer[side]["design"] == design
+        results = answer[side]["results"]
         assert [hit["rank"] for hit in results] == [1, 2, 3, 4, 5]
         scores = [hit["score"] for hit in results]
         assert scores == sorted(scores, reverse=True) and -1 <= scores[-1] <= scores[0] <= 1.00001
         for hit in results:
             assert hit["text"] == rows[hit["id"]]["text"]
             assert hit["relevant"] == (hit["id"] in query["relevant"])
-    ranks_b = {hit["id"]: hit["rank"] for hit in found["b"]["results"]}
-    for hit in found["a"]["results"]:
+    ranks_b = {hit["id"]: hit["rank"] for hit in answer["b"]["results"]}
+    for hit in answer["a"]["results"]:
         if hit["id"] in ranks_b:
             assert hit["move"] == ranks_b[hit["id"]] - hit["rank"]
-    assert post("/retrieve", arguments) == ("complete", [found])
+    assert post("/retrieve", arguments) == ("complete", [answer])
     own = client.predict("a query of my own", "senses", "M1", "M1", 3, api_name="/retrieve")
     assert [hit["relevant"] for hit in own["a"]["results"]] == [None] * 3
     assert own["a"] == own["b"]
@@ -117,25 +117,25 @@ def test_retrieve(client: Client, post: Call) -> None:
 
 def test_similarity_is_the_product_of_the_vectors(client: Client, post: Call) -> None:
     arguments = [TEXTS, "causal/mean", "M4"]
-    found = client.predict(*arguments, api_name="/similarity")
+    answer = client.predict(*arguments, api_name="/similarity")
     for side, design in (("a", "causal/mean"), ("b", "bidirectional/last_layer_trainable")):
-        assert found[side]["design"] == design
+        assert answer[side]["design"] == design
         vectors = np.array(client.predict(TEXTS, design, api_name="/embed")["vectors"])
-        np.testing.assert_allclose(found[side]["matrix"], vectors @ vectors.T, atol=1e-5)
-    assert post("/similarity", arguments) == ("complete", [found])
+        np.testing.assert_allclose(answer[side]["matrix"], vectors @ vectors.T, atol=1e-5)
+    assert post("/similarity", arguments) == ("complete", [answer])
 
 
 def test_project(client: Client, post: Call) -> None:
     arguments = ["senses", "M1", "bidirectional/mean"]
-    found = client.predict(*arguments, api_name="/project")
-    assert found["corpus"] == "senses" and found["method"] == "UMAP"
+    answer = client.predict(*arguments, api_name="/project")
+    assert answer["corpus"] == "senses" and answer["method"] == "UMAP"
     rows = [json.loads(row) for row in (ROOT / "assets/senses.jsonl").read_text().splitlines()]
     for side in "ab":
-        points = found[side]["points"]
+        points = answer[side]["points"]
         assert [point["id"] for point in points] == list(range(160))
         assert [point["label"] for point in points] == [row["sense"] for row in rows]
         assert np.isfinite([[point["x"], point["y"]] for point in points]).all()
-    assert post("/project", arguments) == ("complete", [found])
+    assert post("/project", arguments) == ("complete", [answer])
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_project(client: Client, post: Call) -> None:
     ],
 )
 def test_strange_texts_are_embedded(client: Client, text: str) -> None:
-    found = client.predict([text], "causal/mean", api_name="/embed")
-    assert np.linalg.norm(found["vectors"][0]) == pytest.approx(1, abs=1e-5)
+    answer = client.predict([text], "causal/mean", api_name="/embed")
+    assert np.linalg.norm(answer["vectors"][0]) == pytest.approx(1, abs=1e-5)
 
 
 def test_nul_bytes_and_lone_surrogates_are_left_out(post: Call) -> None:
@@ -234,7 +234,7 @@ def _one_sentence(message: str) -> None:
 
 
 def test_health_answers_and_shows_what_is_loaded(client: Client) -> None:
-    found = client.predict(api_name="/health")
-    assert found["status"] == "ok"
-    assert [one["backbone"] for one in found["loaded"]] == ["smollm2-135m"]
-    assert 0 < found["memory_mb"]["states"] <= found["memory_mb"]["states_budget"]
+    answer = client.predict(api_name="/health")
+    assert answer["status"] == "ok"
+    assert [loaded["backbone"] for loaded in answer["loaded"]] == ["smollm2-135m"]
+    assert 0 < answer["memory_mb"]["states"] <= answer["memory_mb"]["states_budget"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.runs import about_run, random_head, trained
+from support.runs import random_head, run_info, trained
 
 from embedlab import Design, embed
 from embedlab.export.check import CHECK_TEXTS
@@ -49,7 +49,7 @@ def test_the_same_vectors_where_this_project_is_not(smollm2, name, python, tmp_p
         random_head(backbone, design)
     expected = embed(CHECK_TEXTS, design, backbone)
     folder = export_sentence_transformers(
-        backbone, design, about_run(backbone, design), tmp_path / "model"
+        backbone, design, run_info(backbone, design), tmp_path / "model"
     )
     out = tmp_path / "vectors.npy"
     own_code = "yes" if design.trainable else "no"

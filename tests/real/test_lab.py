@@ -1,4 +1,4 @@
-"""The Lab on the real backbone: what everyone gets through it, alone and together."""
+"""The Lab on the real backbone: the same results for one caller and for many at once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ DESIGNS = [
 
 
 def lab_with(backbone, **limits) -> Lab:
-    """A Lab of its own around the backbone that all tests share."""
+    """A new Lab around the backbone that all tests share."""
     lab = Lab(Config(limits=Limits(state_disk_mb=0, **limits)))
-    lab._backbones.put("smollm2-135m", backbone)
+    lab.models.put("smollm2-135m", backbone)
     return lab
 
 
@@ -46,11 +46,11 @@ def sides(lab, senses):
 
 def test_eight_threads_get_what_each_gets_alone(smollm2, lab):
     few = lab.corpus("senses", 8, seed=3)
-    wanted = {}
+    expected = {}
     for design in DESIGNS:
         smollm2.cache = StateCache(10**9)
-        wanted[design] = embed(few.texts, design, smollm2)
-    smollm2.cache = StateCache(10**6)  # next to nothing is kept: every thread computes
+        expected[design] = embed(few.texts, design, smollm2)
+    smollm2.cache = StateCache(10**6)  # next to nothing is cached: every thread computes
     try:
         shared = lab_with(smollm2)
         with ThreadPoolExecutor(8) as threads:
@@ -59,8 +59,8 @@ def test_eight_threads_get_what_each_gets_alone(smollm2, lab):
     finally:
         smollm2.cache = StateCache(10**9)
     for design, embedded, vectors in zip(DESIGNS, got, texts, strict=True):
-        np.testing.assert_allclose(embedded.vectors, wanted[design], atol=1e-4)
-        np.testing.assert_allclose(vectors, wanted[design], atol=1e-4)
+        np.testing.assert_allclose(embedded.vectors, expected[design], atol=1e-4)
+        np.testing.assert_allclose(vectors, expected[design], atol=1e-4)
 
 
 def test_a_corpus_is_embedded_once_under_a_design(lab, senses, sides):
@@ -134,11 +134,11 @@ def test_retrieval_scores_are_over_the_corpus_own_queries(lab, senses, sides):
     scores = lab.retrieval_scores(senses, sides[0])
     queries = lab.embed(senses.queries, A, query=True)
     top = np.argsort(-(queries @ sides[0].vectors.T), axis=1, kind="stable")[:, :10]
-    found = [
-        len(wanted & set(row.tolist())) / len(wanted)
-        for wanted, row in zip(senses.relevant, top, strict=True)
+    recalls = [
+        len(answers & set(row.tolist())) / len(answers)
+        for answers, row in zip(senses.relevant, top, strict=True)
     ]
-    assert scores.recall_10 == pytest.approx(np.mean(found), abs=1e-6)
+    assert scores.recall_10 == pytest.approx(np.mean(recalls), abs=1e-6)
     assert lab.retrieval_scores(own_texts("one\ntwo"), sides[0]) is None
 
 
@@ -166,12 +166,12 @@ def test_truncated_texts_are_counted(lab):
     assert lab.embedded(own, A).truncated == 1
 
 
-def test_neighbours_are_those_of_the_original_space(sides):
+def test_neighbours_are_those_of_the_original_space(lab, sides):
     side = sides[1]
     cosines = side.vectors.astype(np.float64) @ side.vectors.T.astype(np.float64)
     np.fill_diagonal(cosines, -np.inf)
     by_hand = np.sort(cosines, axis=1)[:, ::-1][:, :NEAREST]
-    np.testing.assert_allclose(side.neighbours().similarities[:, :NEAREST], by_hand, atol=1e-5)
+    np.testing.assert_allclose(lab.neighbours(side).similarities[:, :NEAREST], by_hand, atol=1e-5)
 
 
 def test_maps_are_pca_until_umap_is_warm(lab, sides, monkeypatch):

@@ -40,7 +40,7 @@ def test_a_head_learns_on_kept_states(smollm2):
 def test_a_query_is_answered_while_another_trains(smollm2):
     """Within 2 s, and with the vectors it has when nothing trains."""
     lab = Lab(Config(limits=Limits(state_disk_mb=0)))
-    lab._backbones.put(lab.default_backbone, smollm2)
+    lab.models.put(lab.default_backbone, smollm2)
     corpus = lab.corpus("senses")
     designs = (Design.parse("causal/mean@1"), Design.parse("bidirectional/mean@1"))
     a, b = (lab.embedded(corpus, design) for design in designs)

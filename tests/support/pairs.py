@@ -31,6 +31,5 @@ def recipe(**changes):
         "lora_rank": 4,
         "lora_dropout": 0.2,
         "warmup": 1,
-        "top_layers": 2,
     }
     return recipe_from("cpu", **(small | changes))

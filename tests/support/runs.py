@@ -7,11 +7,13 @@ import copy
 import torch
 
 from embedlab import Backbone, Design, StateCache
+from embedlab.models.run_folder import RunInfo
 
 
-def about_run(backbone: Backbone, design: Design, **more) -> dict:
+def run_info(backbone: Backbone, design: Design, /, **changes) -> RunInfo:
+    """Of a run that trained a design; ``changes`` replace whole parts of it."""
     head = backbone.head(design) if design.trainable else None
-    return {
+    values = {
         "format": 1,
         "name": "my run",
         "backbone": {
@@ -40,8 +42,8 @@ def about_run(backbone: Backbone, design: Design, **more) -> dict:
         "steps": 40,
         "seconds": 123.4,
         "versions": {"torch": torch.__version__},
-        **more,
     }
+    return RunInfo(**(values | changes))
 
 
 def trained(backbone: Backbone, targets=("q_proj", "v_proj", "down_proj"), spread=0.3) -> Backbone:

@@ -11,8 +11,8 @@ import numpy as np
 
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
-from embedlab.study.folder import StudyFolder
-from embedlab.study.report import Report
+from embedlab.study.folder import CellResult, RunFacts, StudyFolder
+from embedlab.study.report import Report, TaskFacts
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]
 TASKS = [("STS", f"sts-{i}", "spearman") for i in range(9)] + [("Clustering", "news", "v_measure")]
@@ -34,20 +34,18 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
         }
     )
     tasks = [
-        {"id": id_, "category": category, "measure": measure, "title": f"The task {id_}"}
-        | {"source": "made up", "texts": 20, "sha256": "00ff"}
+        TaskFacts(id_, category, measure, f"The task {id_}", "made up", 20, "00ff")
         for category, id_, measure in TASKS
     ]
-    about = {
-        "tasks": tasks,
-        "command": "embedlab study made-up.yaml --out results",
-        "hardware": "2 threads of a made-up CPU",
-        "backbone": {"id": "tiny", "name": "tiny", "precision": "float32"},
-        "versions": {"python": "3.11"},
-        "data": {"title": "pairs", "pairs": 40, "removed": 2, "in_domain": [], "sha256": "aa"},
-    }
-    kept = StudyFolder(study, folder)
-    kept.begin(about)
+    facts = RunFacts(
+        command="embedlab study made-up.yaml --out results",
+        hardware="2 threads of a made-up CPU",
+        backbone={"id": "tiny", "name": "tiny", "precision": "float32"},
+        versions={"python": "3.11"},
+        data={"title": "pairs", "pairs": 40, "removed": 2, "in_domain": [], "sha256": "aa"},
+    )
+    results = StudyFolder(study, folder)
+    results.begin(tasks, facts)
     gold = rng.normal(size=20)
     for number, cell in enumerate(study.cells):
         found: dict[str, Any] = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
@@ -59,7 +57,7 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
         found["tasks"] = [_entry(measure, id_, signal, gold, rng) for _, id_, measure in TASKS]
         if number == len(study.cells) - 1:
             found |= {"status": "failed", "error": "The memory did not suffice."}
-        kept.keep(cell, found)
+        results.save(CellResult.model_validate(found))
     return folder
 
 

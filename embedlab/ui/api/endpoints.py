@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable, Iterator
-from typing import Any, ParamSpec, TypeVar
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
-from embedlab.analysis import projection
-from embedlab.analysis.comparison import Embedded, Hit
-from embedlab.analysis.metrics import similarity_matrix
+from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.lab.health import health as state_of
+from embedlab.lab import views
+from embedlab.lab.health import health as health_of
 from embedlab.lab.lab import Lab
+from embedlab.models.design import Design
+from embedlab.ui.api.errors import client_errors
 from embedlab.ui.api.finetune import finetune_endpoint
 from embedlab.ui.api.inside import inside_endpoints
 from embedlab.ui.shared import parse
-from embedlab.ui.shared.session import UNEXPECTED
 from embedlab.ui.shared.view import LANE
-
-P = ParamSpec("P")
-R = TypeVar("R")
-log = logging.getLogger("embedlab")
 
 
 def add_endpoints(lab: Lab) -> None:
@@ -45,14 +41,13 @@ def add_endpoints(lab: Lab) -> None:
             a text was cut to the longest length).
         """
         parsed = parse.design(design, "design")
-        given, where = parse.strings(texts), parse.word(backbone, "backbone")
-        vectors = lab.embed(given, parsed, where)
-        encoded = lab.backbone(where).encode(given, parsed.document_prompt)
+        sent, backbone_id = _corpus(texts), parse.word(backbone, "backbone")
+        embedded = lab.embedded(sent, parsed, backbone_id)
         return {
             "design": str(parsed),
-            "dim": vectors.shape[1],
-            "vectors": vectors.tolist(),
-            "truncated": [e.truncated for e in encoded],
+            "dim": embedded.vectors.shape[1],
+            "vectors": embedded.vectors.tolist(),
+            "truncated": embedded.cut.tolist(),
         }
 
     def retrieve(
@@ -70,14 +65,14 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and results (rank, id, score, text, relevant, move).
         """
-        asked = parse.string(query, "query"), parse.whole(k, "k")
+        query, k = parse.string(query, "query"), parse.whole(k, "k")
         texts, a, b = _pair(lab, corpus, design_a, design_b)
-        hits_a, hits_b = lab.retrieve(asked[0], texts, a, b, asked[1])
+        hits_a, hits_b = lab.retrieve(query, texts, a, b, k)
         return {
             "corpus": texts.id,
             "texts": texts.size_note,
-            "a": {"design": str(a.design), "results": [_result(hit) for hit in hits_a]},
-            "b": {"design": str(b.design), "results": [_result(hit) for hit in hits_b]},
+            "a": {"design": str(a.design), "results": list(map(asdict, hits_a))},
+            "b": {"design": str(b.design), "results": list(map(asdict, hits_b))},
         }
 
     def similarity(texts: list[str], design_a: str, design_b: str) -> dict[str, Any]:
@@ -91,16 +86,17 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and a matrix.
         """
-        given = parse.strings(texts)
-        most = lab.config.limits.max_heatmap_texts
-        if len(given) > most:
-            raise EmbedLabError(f"{len(given):,} texts were sent; /similarity takes up to {most}.")
-        answer = {}
-        for side, name in (("a", design_a), ("b", design_b)):
-            design = parse.design(name, f"design_{side}")
-            matrix = similarity_matrix(lab.embed(given, design))
-            answer[side] = {"design": str(design), "matrix": np.round(matrix, 6).tolist()}
-        return answer
+        sent, most = _corpus(texts), lab.config.limits.max_heatmap_texts
+        if len(sent.texts) > most:
+            raise EmbedLabError(
+                f"{len(sent.texts):,} texts were sent; /similarity takes up to {most}."
+            )
+        a, b = (lab.embedded(sent, design) for design in _designs(design_a, design_b))
+        cosines = views.similarities(lab, a, b)
+        return {
+            side: {"design": str(embedded.design), "matrix": np.round(matrix, 6).tolist()}
+            for side, embedded, matrix in (("a", a, cosines.a), ("b", b, cosines.b))
+        }
 
     def project(corpus: str, design_a: str, design_b: str) -> dict[str, Any]:
         """Two comparable maps of a built-in corpus.
@@ -114,11 +110,14 @@ def add_endpoints(lab: Lab) -> None:
             method, and a and b: each a design and points (id, x, y, label).
         """
         texts, a, b = _pair(lab, corpus, design_a, design_b)
-        if not projection.is_warm():
-            projection.warm_up()
         defaults = lab.config.defaults
         maps = lab.maps(
-            a, b, n_neighbors=defaults.n_neighbors, min_dist=defaults.min_dist, seed=defaults.seed
+            a,
+            b,
+            n_neighbors=defaults.n_neighbors,
+            min_dist=defaults.min_dist,
+            seed=defaults.seed,
+            compile_umap=True,
         )
         labels = texts.labels or (None,) * len(texts.texts)
         answer: dict[str, Any] = {
@@ -141,71 +140,38 @@ def add_endpoints(lab: Lab) -> None:
             status, loaded (backbones, and how many wait for each), trainings by state, memory_mb
             with its budgets, and state_cache with its hits; nothing of any user.
         """
-        return state_of(lab)
+        return health_of(lab)
 
-    functions: list[Callable[..., dict[str, Any]]] = [embed, retrieve, similarity, project]
+    functions: list[Callable[..., Any]] = [embed, retrieve, similarity, project]
     for function in [*functions, *inside_endpoints(lab)]:
-        gr.api(_clear(function), api_name=function.__name__, **LANE)
-    # Not in the backbone's lane: it has to answer when that is busy.
-    gr.api(_clear(health), api_name="health", concurrency_limit=None)
-    # A lane of its own: who follows a training for minutes keeps nobody else from asking.
-    gr.api(
-        _clear_stream(finetune_endpoint(lab)),
-        api_name="finetune",
-        concurrency_id="finetune",
-        concurrency_limit=16,
-    )
+        _add(function, **LANE)
+    # Not in the backbone's lane: it has to answer while that is busy.
+    _add(health, concurrency_limit=None)
+    # A lane of its own: a client that follows a training for minutes must not block the others.
+    _add(finetune_endpoint(lab), concurrency_id="finetune", concurrency_limit=16)
 
 
-def _clear(function: Callable[P, R]) -> Callable[P, R]:
-    """Answer a bad request with one sentence instead of a traceback."""
-
-    @functools.wraps(function)
-    def answer(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except EmbedLabError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except Exception as error:
-            log.exception("/%s failed", function.__name__)
-            raise gr.Error(UNEXPECTED, print_exception=False) from error
-
-    return answer
+def _add(function: Callable[..., Any], **lane: Any) -> None:
+    name = function.__name__
+    if not inspect.isgeneratorfunction(function):  # a stream turns its errors itself
+        function = client_errors(name)(function)
+    gr.api(function, api_name=name, **lane)
 
 
-def _clear_stream(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
-    """As :func:`_clear`, for an endpoint that answers bit by bit."""
+def _corpus(texts: list[str]) -> Corpus:
+    """The texts a client sent."""
+    return Corpus(id="own", title="texts of a request", texts=tuple(parse.strings(texts)))
 
-    @functools.wraps(function)
-    def answer(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
-        try:
-            yield from function(*args, **kwargs)
-        except EmbedLabError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-        except Exception as error:
-            log.exception("/%s failed", function.__name__)
-            raise gr.Error(UNEXPECTED, print_exception=False) from error
 
-    return answer
+def _designs(design_a: str, design_b: str) -> tuple[Design, Design]:
+    return parse.design(design_a, "design_a"), parse.design(design_b, "design_b")
 
 
 def _pair(
     lab: Lab, corpus_id: str, design_a: str, design_b: str
 ) -> tuple[Corpus, Embedded, Embedded]:
-    designs = [
-        parse.design(name, f"design_{side}") for side, name in (("a", design_a), ("b", design_b))
-    ]
+    """A built-in corpus under two designs."""
+    designs = _designs(design_a, design_b)
     corpus = lab.corpus(parse.word(corpus_id, "corpus"), seed=lab.config.defaults.seed)
     a, b = (lab.embedded(corpus, design) for design in designs)
     return corpus, a, b
-
-
-def _result(hit: Hit) -> dict[str, Any]:
-    return {
-        "rank": hit.rank,
-        "id": hit.id,
-        "score": hit.score,
-        "text": hit.text,
-        "relevant": hit.relevant,
-        "move": hit.move,
-    }

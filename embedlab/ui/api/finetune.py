@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from embedlab.analysis.evaluation import to_json
 from embedlab.data.training_sets import load_pairs
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.lab.run import LiveRun, Request
 from embedlab.training.forecast import within_reach
 from embedlab.training.recipe import recipe_from
+from embedlab.ui.api.errors import client_errors
 from embedlab.ui.shared import parse
 
-#: Seconds between two looks at a training.
-LOOK = 0.2
+#: Seconds between two checks of a training.
+POLL_SECONDS = 0.2
 
 
 def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
@@ -45,7 +45,7 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             steps: updates of the weights.
             batch: pairs an update.
             learning_rate: at its height, of what the mode trains: LoRA, or the head.
-            mode: lora, top_layers or head.
+            mode: lora or head.
             seed: of the weights and of the order of the pairs.
             score: whether the last message has the before/after table, a minute more.
             held_out: pairs that are scored and not trained on.
@@ -55,33 +55,34 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             rank), tokens_per_second, message, and run, whose id the other endpoints take as a
             backbone; the last one also has before_after.
         """
-        rate = parse.number(learning_rate, "learning_rate")
-        rates: dict[str, Any] = {"head_lr" if mode == "head" else "lr": rate}
-        recipe = recipe_from(
-            steps=parse.whole(steps, "steps"),
-            batch=parse.whole(batch, "batch"),
-            mode=parse.word(mode, "mode"),
-            seed=parse.whole(seed, "seed"),
-            held_out=parse.whole(held_out, "held_out"),
-            **rates,
-        )
-        parsed = parse.design(design, "design")
-        recipe.check(parsed)
-        entry = lab.config.backbone(parse.word(backbone, "backbone") or lab.default_backbone)
-        if not isinstance(score, bool):
-            raise EmbedLabError(f"score is {str(score)[:20]!r}; it must be true or false.")
-        pairs = load_pairs(parse.word(data, "data"))
-        run = lab.runs.submit(
-            Request(
-                backbone_id=entry.id,
-                design=parsed,
-                pairs=pairs,
-                recipe=within_reach(recipe, pairs),
-                name="endpoint",
-                score=score,
+        with client_errors("finetune"):
+            rate = parse.number(learning_rate, "learning_rate")
+            rates: dict[str, Any] = {"head_lr" if mode == "head" else "lr": rate}
+            recipe = recipe_from(
+                steps=parse.whole(steps, "steps"),
+                batch=parse.whole(batch, "batch"),
+                mode=parse.word(mode, "mode"),
+                seed=parse.whole(seed, "seed"),
+                held_out=parse.whole(held_out, "held_out"),
+                **rates,
             )
-        )
-        return _followed(lab, run)
+            parsed = parse.design(design, "design")
+            recipe.check(parsed)
+            entry = lab.config.backbone(parse.word(backbone, "backbone") or lab.default_backbone)
+            if not isinstance(score, bool):
+                raise EmbedLabError(f"score is {str(score)[:20]!r}; it must be true or false.")
+            pairs = load_pairs(parse.word(data, "data"))
+            run = lab.runs.submit(
+                Request(
+                    backbone_id=entry.id,
+                    design=parsed,
+                    pairs=pairs,
+                    recipe=within_reach(recipe, pairs),
+                    name="endpoint",
+                    score=score,
+                )
+            )
+            yield from _followed(lab, run)
 
     return finetune
 
@@ -94,11 +95,13 @@ def _followed(lab: Lab, run: LiveRun) -> Iterator[dict[str, Any]]:
             if message != last:
                 last = message
                 yield message
-            time.sleep(LOOK)
-    except GeneratorExit:  # nobody listens any more
+            time.sleep(POLL_SECONDS)
+    except GeneratorExit:  # the client has gone
         lab.runs.stop(run.id)
         raise
-    yield _message(lab, run) | {"before_after": to_json(run.changes)}
+    yield _message(lab, run) | {
+        "before_after": [row.model_dump(mode="json") for row in run.changes]
+    }
 
 
 def _message(lab: Lab, run: LiveRun) -> dict[str, Any]:

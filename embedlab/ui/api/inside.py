@@ -1,4 +1,4 @@
-"""The inside tab's endpoints, on the same terms as :mod:`embedlab.ui.api.endpoints`."""
+"""The endpoints of the inside tab, on the same terms as :mod:`embedlab.ui.api.endpoints`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from embedlab.analysis import tokens as token_analysis
 from embedlab.errors import EmbedLabError
-from embedlab.lab.explain import layer_quality
+from embedlab.lab import inside
 from embedlab.lab.lab import Lab
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.ui.shared import parse
@@ -38,22 +37,14 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
         seed = lab.config.defaults.seed
         texts = lab.corpus(parse.word(corpus, "corpus"), seed=seed)
         modes = (attention,) if attention else ATTENTIONS
-        found = layer_quality(lab, texts, Design(), attentions=modes, seed=seed)
+        quality = inside.layer_curves(lab, texts, Design(), attentions=modes, seed=seed)
         return {
             "corpus": texts.id,
             "texts": texts.size_note,
-            "measure": found.measure,
-            "unit": found.unit,
-            "n": found.n,
-            "bootstrap": found.bootstrap,
+            **_plain(quality, "measure", "unit", "n", "bootstrap"),
             "curves": [
-                {
-                    "design": curve.name,
-                    "scores": _numbers(curve.scores),
-                    "low": _numbers(curve.low),
-                    "high": _numbers(curve.high),
-                }
-                for curve in found.curves
+                {"design": curve.name, **_plain(curve, "scores", "low", "high")}
+                for curve in quality.curves
             ],
         }
 
@@ -69,24 +60,13 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             far every state moved (layer by token), the largest movement before the change, and
             whether the attention mode kept its word.
         """
-        given = parse.string(text_a, "text_a"), parse.string(text_b, "text_b")
-        lab.check(given, Design())
-        backbone = lab.backbone()
-        answer = {}
-        for attention in ATTENTIONS:
-            proof = token_analysis.mask_proof(backbone, *given, attention)
-            answer[attention] = {
-                "tokens_a": list(proof.tokens_a),
-                "tokens_b": list(proof.tokens_b),
-                "start": proof.start,
-                "first_changed": proof.first_changed,
-                "moved": proof.moved.tolist(),
-                "largest_before": proof.largest_before,
-                "precision": proof.precision,
-                "holds": proof.holds,
-                "note": proof.note,
-            }
-        return answer
+        a, b = parse.string(text_a, "text_a"), parse.string(text_b, "text_b")
+        proofs = {mode: inside.mask_proof(lab, a, b, mode) for mode in ATTENTIONS}
+        names = ("tokens_a", "tokens_b", "start", "first_changed", "moved", "largest_before")
+        return {
+            mode: _plain(proof, *names, "precision", "holds", "note")
+            for mode, proof in proofs.items()
+        }
 
     def tokens(text: str, design: str) -> dict[str, Any]:
         """A text as the backbone sees it, and what each token gives to its vector.
@@ -99,25 +79,20 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             the tokens with their ids, weights, norms and cosines with the pooled vector, the layer,
             and the first token's norm over the median of the others'.
         """
-        given, parsed = parse.string(text, "text"), parse.design(design, "design")
-        lab.check([given], parsed)
-        view = token_analysis.token_view(lab.backbone(), given, parsed)
-        return {
-            "design": str(parsed),
-            "layer": view.layer,
-            "token_count": view.token_count,
-            "positions": view.positions.tolist(),
-            "ids": list(view.ids),
-            "tokens": list(view.tokens),
-            "weights": view.weights.tolist(),
-            "norms": view.norms.tolist(),
-            "cosines": view.cosines.tolist(),
-            "norm_ratio": view.norm_ratio,
-            "note": view.note,
-        }
+        parsed = parse.design(design, "design")
+        view = inside.token_view(lab, parse.string(text, "text"), parsed)
+        names = ("layer", "token_count", "positions", "ids", "tokens", "weights", "norms")
+        return {"design": str(parsed), **_plain(view, *names, "cosines", "norm_ratio", "note")}
 
     return [layers, mask_proof, tokens]
 
 
-def _numbers(values: Any) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+def _plain(result: Any, *names: str) -> dict[str, Any]:
+    """Some fields of a result as JSON values; a number that is not finite becomes null."""
+    fields = {name: getattr(result, name) for name in names}
+    return {
+        name: np.where(np.isfinite(value), value.astype(object), np.array(None)).tolist()
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in fields.items()
+    }

@@ -11,6 +11,7 @@ from embedlab.analysis.metrics import RetrievalScores
 from embedlab.data.corpus import Corpus
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
+from embedlab.models.pooling import POOLINGS
 from embedlab.text import escape, shorten
 from embedlab.ui.shared.theme import script
 
@@ -79,11 +80,8 @@ def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[
             )
         if is_untrained(design, backbone):
             lines.append(f"{letter}: the head is untrained (random); it only mixes what it reads.")
-        if design.attention == "causal" and design.pooling == "last_layer_trainable":
-            lines.append(
-                f"{letter}: M2 is degenerate. With a single key the softmax is 1, so its query and "
-                "key weights do nothing; the paper has it, and so do we."
-            )
+        if caveat := POOLINGS[design.pooling].caveat(design.attention):
+            lines.append(f"{letter}: {caveat}")
     if len(corpus.texts) < 30:
         lines.append(f"n = {len(corpus.texts)}: figures over so few texts say little.")
     return lines

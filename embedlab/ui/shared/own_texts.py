@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -13,7 +12,8 @@ from embedlab.data.readers import read_table
 from embedlab.data.tables import Table, own_texts, table_to_corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
-from embedlab.ui.shared.session import Sessions, user_errors
+from embedlab.progress import Progress
+from embedlab.ui.shared.session import Sessions, Updates, Values
 
 #: Rows read from a user's file; what is embedded is a sample of them.
 MOST_ROWS = 50_000
@@ -61,57 +61,60 @@ class OwnTexts:
                 )
                 self.use_hub = gr.Button("Load it", elem_id="use-hub")
         self.file.change(
-            user_errors(self._read),
-            self.file,
+            sessions.handler(self._read, "file"),
+            {self.file},
             [self.table, self.text_column, self.label_column, self.use_file],
             api_visibility="private",
         )
         self.loaded = [
             self.use_pasted.click(
-                user_errors(self._paste), self.pasted, self.corpus, api_visibility="private"
+                sessions.handler(self._paste, "own texts"),
+                {self.pasted},
+                self.corpus,
+                api_visibility="private",
             ),
             self.use_file.click(
-                user_errors(self._take),
-                [self.table, self.text_column, self.label_column],
+                sessions.handler(self._take, "own texts"),
+                {self.table, self.text_column, self.label_column},
                 self.corpus,
                 api_visibility="private",
             ),
             self.use_hub.click(
-                user_errors(self._fetch), self.dataset, self.corpus, api_visibility="private"
+                sessions.handler(self._fetch, "own texts"),
+                {self.dataset},
+                self.corpus,
+                api_visibility="private",
             ),
         ]
 
-    def _paste(self, pasted: str) -> Corpus:
-        return own_texts(pasted or "", max_texts=MOST_ROWS)
+    def _paste(self, values: Values, report: Progress) -> Corpus:
+        return own_texts(values[self.pasted] or "", max_texts=MOST_ROWS)
 
-    def _read(self, path: str | None) -> list[Any]:
+    def _read(self, values: Values, report: Progress) -> Updates:
+        path, columns = values[self.file], (self.text_column, self.label_column)
         if not path:
-            return [None, *(gr.update(visible=False) for _ in range(3))]
+            hidden = [*columns, self.use_file]
+            return {self.table: None, **{each: gr.update(visible=False) for each in hidden}}
         limits = self.lab.config.limits
         table = read_table(Path(path), max_bytes=limits.max_upload_mb * 10**6, max_texts=MOST_ROWS)
-        columns = list(table.columns)
-        return [
-            table,
-            gr.update(choices=columns, value=table.text_column, visible=True),
-            gr.update(
-                choices=[NO_LABEL, *columns], value=table.label_column or NO_LABEL, visible=True
+        names = list(table.columns)
+        return {
+            self.table: table,
+            self.text_column: gr.update(choices=names, value=table.text_column, visible=True),
+            self.label_column: gr.update(
+                choices=[NO_LABEL, *names], value=table.label_column or NO_LABEL, visible=True
             ),
-            gr.update(visible=True),
-        ]
+            self.use_file: gr.update(visible=True),
+        }
 
-    def _take(self, table: Table | None, text_column: str, label_column: str) -> Corpus:
+    def _take(self, values: Values, report: Progress) -> Corpus:
+        table: Table | None = values[self.table]
         if table is None:
             raise EmbedLabError("There is no file yet; upload a txt, csv, jsonl or parquet file.")
-        label = "" if label_column in (None, NO_LABEL) else label_column
-        return table_to_corpus(table, text_column, label)
+        label = values[self.label_column]
+        label = "" if label in (None, NO_LABEL) else label
+        return table_to_corpus(table, values[self.text_column], label)
 
-    def _fetch(
-        self,
-        name: str,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-    ) -> Corpus:
-        with self.sessions.work(request, "hub", progress) as report:
-            return load_hub_dataset(
-                (name or "").strip(), limit=self.lab.config.limits.max_texts, progress=report
-            )
+    def _fetch(self, values: Values, report: Progress) -> Corpus:
+        name = (values[self.dataset] or "").strip()
+        return load_hub_dataset(name, limit=self.lab.config.limits.max_texts, progress=report)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import html
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from embedlab.data.corpus import Corpus
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.progress import Progress
 
-P = ParamSpec("P")
-R = TypeVar("R")
+#: What an event's inputs hold, and what a handler changes: by component, never by position.
+Values = Mapping[Component, Any]
+Updates = dict[Component, Any]
 
 log = logging.getLogger("embedlab")
 
@@ -39,6 +40,34 @@ class Sessions:
         self._lock = threading.Lock()
         self._stops: dict[tuple[str, str], threading.Event] = {}
         self._asked: dict[tuple[str, str], Sequence[Any]] = {}
+
+    def handler(self, function: Callable[[Values, Progress], Any], kind: str) -> Any:
+        """What Gradio calls for an event; its ``inputs`` have to be a *set*.
+
+        ``function(values, report)`` gets the inputs by component and the progress callback. An
+        error it raises becomes one clear sentence, and everything on the screen stays as it was.
+
+        Args:
+            function: reads the values, calls the Lab, and returns the updates.
+            kind: the kind of work; an event stops earlier work of its kind in the same session.
+        """
+        return self.event_handler(lambda values, report, _: function(values, report), kind)
+
+    def event_handler(
+        self, function: Callable[[Values, Progress, gr.EventData], Any], kind: str
+    ) -> Any:
+        """The same for ``function(values, report, event)``, which also reads what was clicked."""
+
+        def handle(
+            values: dict[Component, Any],
+            request: gr.Request,
+            event: gr.EventData,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+        ) -> Any:
+            with user_errors(kind), self.work(request, kind, progress) as report:
+                return function(values, report, event)
+
+        return handle
 
     @contextmanager
     def work(
@@ -115,26 +144,20 @@ def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
     return report
 
 
-def user_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a handler fail with one clear sentence; everything on the screen stays as it was."""
-
-    @functools.wraps(function)
-    def handler(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except Cancelled as error:
-            # Ends the chain of events; what stopped it has said so already.
-            raise gr.Error("Stopped.", visible=False, print_exception=False) from error
-        except EmbedLabError as error:
-            # The toast reads its text as HTML, and the text may quote what a user typed.
-            text = html.escape(str(error))
-            raise gr.Error(
-                text, duration=15, print_exception=False, title="Not possible"
-            ) from error
-        except gr.Error:
-            raise
-        except Exception as error:
-            log.exception("%s failed", function.__name__)
-            raise gr.Error(UNEXPECTED, print_exception=False) from error
-
-    return handler
+@contextmanager
+def user_errors(kind: str) -> Iterator[None]:
+    """Turn an error of a handler into one clear sentence in a toast."""
+    try:
+        yield
+    except Cancelled as error:
+        # Ends the chain of events; whatever stopped it has already been reported.
+        raise gr.Error("Stopped.", visible=False, print_exception=False) from error
+    except EmbedLabError as error:
+        # The toast reads its text as HTML, and the text may quote what a user typed.
+        text = html.escape(str(error))
+        raise gr.Error(text, duration=15, print_exception=False, title="Not possible") from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        log.exception("%s failed", kind)
+        raise gr.Error(UNEXPECTED, print_exception=False) from error

@@ -17,7 +17,7 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
-from embedlab.ui.shared.session import Sessions
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.slider import Slider
 
 OWN = "own"
@@ -46,7 +46,7 @@ class Choice:
 class DesignPanel:
     """The controls of one design."""
 
-    def __init__(self, letter: str, design: Design, most_prompt: int) -> None:
+    def __init__(self, letter: str, design: Design, most_prompt: int, sessions: Sessions) -> None:
         with gr.Group(elem_classes=[f"design-{letter.lower()}", "design-panel"]):
             gr.HTML(
                 f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
@@ -115,8 +115,8 @@ class DesignPanel:
             self.document_prompt,
         ]
         self.preset.input(
-            self._apply,
-            [self.preset, *self.inputs],
+            sessions.handler(self._apply, f"preset {letter}"),
+            {self.preset},
             [*self.inputs[:4]],
             show_progress="hidden",
             queue=False,
@@ -124,8 +124,8 @@ class DesignPanel:
         )
         gr.on(
             [self.attention.input, self.pooling.input, self.layer.release, self.skip_first.input],
-            self._name,
-            self.inputs,
+            sessions.handler(self._name, f"name {letter}"),
+            set(self.inputs),
             self.preset,
             show_progress="hidden",
             queue=False,
@@ -147,17 +147,53 @@ class DesignPanel:
             self.document_prompt.blur,
         ]
 
-    def _apply(self, preset: str, *values: Any) -> list[Any]:
-        if preset not in PRESETS:
-            return list(values[:4])
-        design = PRESETS[preset]
-        return [design.attention, design.pooling, LAST, False]
+    def read(self, values: Values) -> Design:
+        """The design that the controls describe; what a pooling does not use is left out.
 
-    def _name(self, *values: Any) -> str:
+        Raises:
+            EmbedLabError: there is no such design.
+        """
+        pooling = values[self.pooling]
+        if pooling not in POOLINGS:
+            return Design(pooling=str(pooling))
+        kind = POOLINGS[pooling]
+        return Design(
+            attention=values[self.attention],
+            pooling=pooling,
+            layer=whole_number(values[self.layer], "The layer", LAST) if kind.reads_layer else LAST,
+            skip_first=bool(values[self.skip_first]) and kind.takes_mean,
+            query_prompt=values[self.query_prompt] or "",
+            document_prompt=values[self.document_prompt] or "",
+        )
+
+    def set_to(self, design: Design) -> Updates:
+        """Updates that make the controls describe a design."""
+        return {
+            self.preset: preset_of(design),
+            self.attention: design.attention,
+            self.pooling: design.pooling,
+            self.layer: design.layer,
+            self.skip_first: design.skip_first,
+            self.query_prompt: design.query_prompt,
+            self.document_prompt: design.document_prompt,
+        }
+
+    def _apply(self, values: Values, report: Progress) -> Updates:
+        design = PRESETS.get(values[self.preset])
+        if design is None:
+            return {self.attention: gr.skip()}
+        return {
+            self.attention: design.attention,
+            self.pooling: design.pooling,
+            self.layer: LAST,
+            self.skip_first: False,
+        }
+
+    def _name(self, values: Values, report: Progress) -> Updates:
         try:
-            return preset_of(read_design(values))
-        except EmbedLabError:  # said by the views, which read the same
-            return CUSTOM
+            return {self.preset: preset_of(self.read(values))}
+        except EmbedLabError:  # the views read the same and report it
+            return {self.preset: CUSTOM}
 
 
 class Sidebar:
@@ -188,8 +224,8 @@ class Sidebar:
             self.seed = gr.Number(
                 defaults.seed, label="Seed of sample and map", precision=0, elem_id="seed"
             )
-            self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt)
-            self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt)
+            self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt, sessions)
+            self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt, sessions)
         self.own = self.own_texts.corpus
         self.inputs = [
             *self.models,
@@ -211,25 +247,23 @@ class Sidebar:
         """The events after which the views are out of date; corpus, backbone and models aside."""
         return [self.sample.release, self.seed.input, *self.a.triggers, *self.b.triggers]
 
-    def read(self, values: Sequence[Any], progress: Progress = no_progress) -> Choice:
+    def read(self, values: Values, progress: Progress = no_progress) -> Choice:
         """What the controls say; fetches the corpus where it is not there yet.
 
         Raises:
             EmbedLabError: what is chosen is not possible.
         """
-        models, (corpus_id, own, sample, seed), designs = values[:3], values[3:7], values[7:]
-        half = len(designs) // 2
-        a, b = (read_design(part) for part in (designs[:half], designs[half:]))
-        seed = whole_number(seed, "The seed")
+        a, b = self.a.read(values), self.b.read(values)
+        seed = whole_number(values[self.seed], "The seed")
         # More than there are is no mistake: the corpus may have changed since.
-        n = whole_number(sample, "The number of texts", 1)
-        corpus = self.lab.sample(self._whole(corpus_id, own, progress), n, seed)
-        return Choice(self.resolved(models), corpus, a, b, seed)
+        n = whole_number(values[self.sample], "The number of texts", 1)
+        corpus = self.lab.sample(self._whole(values, progress), n, seed)
+        return Choice(self.resolved(values), corpus, a, b, seed)
 
-    def resolved(self, models: Sequence[Any]) -> tuple[str, str]:
+    def resolved(self, values: Values) -> tuple[str, str]:
         """What A and B stand on: a trained model where one is chosen, else the backbone on top."""
-        backbone_id, model_a, model_b = (value or "" for value in models)
-        return model_a or backbone_id, model_b or backbone_id
+        a, b = (values[panel.model] or values[self.backbone] or "" for panel in (self.a, self.b))
+        return a, b
 
     def offer_runs(self, runs: Sequence[tuple[str, str]]) -> list[Any]:
         """Updates for both model dropdowns, which are there once there is a run to choose.
@@ -240,56 +274,35 @@ class Sidebar:
         choices = [AS_LOADED, *runs]
         return [gr.update(choices=choices, visible=bool(runs)) for _ in range(2)]
 
-    def ranges(
-        self,
-        models: Sequence[Any],
-        corpus_id: str,
-        own: Corpus | None,
-        progress: Progress = no_progress,
-    ) -> list[Any]:
+    def ranges(self, values: Values, progress: Progress = no_progress) -> Updates:
         """Updates for the sample slider and both layer sliders."""
-        corpus = self._whole(corpus_id, own, progress)
+        corpus = self._whole(values, progress)
         most = min(len(corpus.texts), self.lab.config.limits.max_texts)
         first = min(self.lab.first_sample(corpus), most)
-        return [
-            gr.update(
+        return {
+            self.sample: gr.update(
                 maximum=most, value=first, info=f"{first:,} of {corpus.total:,} to start with"
             ),
-            *self.layers(models, progress),
-        ]
+            **self.layers(values, progress),
+        }
 
-    def layers(self, models: Sequence[Any], progress: Progress = no_progress) -> list[Any]:
+    def layers(self, values: Values, progress: Progress = no_progress) -> Updates:
         """Updates for both layer sliders: as many layers as each side's model has."""
-        return [
-            gr.update(maximum=self.lab.backbone(backbone_id, progress).num_layers)
-            for backbone_id in self.resolved(models)
-        ]
+        return {
+            panel.layer: gr.update(maximum=self.lab.backbone(backbone_id, progress).num_layers)
+            for panel, backbone_id in zip((self.a, self.b), self.resolved(values), strict=True)
+        }
 
-    def _whole(self, corpus_id: str, own: Corpus | None, progress: Progress) -> Corpus:
-        if corpus_id != OWN:
-            return self.lab.whole(corpus_id, progress)
+    def _whole(self, values: Values, progress: Progress) -> Corpus:
+        own: Corpus | None = values[self.own]
+        if values[self.corpus] != OWN:
+            return self.lab.whole(values[self.corpus], progress)
         if own is None:
             raise EmbedLabError(
                 "You have not given any texts yet; open 'Your own texts' in the sidebar, paste or "
                 "upload some, and press the button below them."
             )
         return own
-
-
-def read_design(values: Sequence[Any]) -> Design:
-    """The design that six controls describe; what a pooling does not use is left out."""
-    attention, pooling, layer, skip_first, query_prompt, document_prompt = values
-    if pooling not in POOLINGS:
-        return Design(pooling=str(pooling))
-    kind = POOLINGS[pooling]
-    return Design(
-        attention=attention,
-        pooling=pooling,
-        layer=whole_number(layer, "The layer", LAST) if kind.reads_layer else LAST,
-        skip_first=bool(skip_first) and kind.takes_mean,
-        query_prompt=query_prompt or "",
-        document_prompt=document_prompt or "",
-    )
 
 
 def _preset_name(key: str) -> str:

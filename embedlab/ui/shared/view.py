@@ -16,7 +16,7 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
-from embedlab.ui.shared.session import Sessions, user_errors
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.sidebar import Choice, Sidebar
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
@@ -106,7 +106,7 @@ class Workbench:
     def __init__(self, lab: Lab, sidebar: Sidebar, sessions: Sessions) -> None:
         self.lab, self.sidebar, self.sessions = lab, sidebar, sessions
 
-    def pair(self, values: Sequence[Any], report: Progress) -> Pair:
+    def pair(self, values: Values, report: Progress) -> Pair:
         """What the sidebar's values mean, embedded."""
         return self.embedded(self.sidebar.read(values, report), report)
 
@@ -137,15 +137,15 @@ class View:
     chains: Sequence[Any] = ()
     arrivals: Sequence[Any] = ()
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
-        """New values for some of ``outputs``."""
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
+        """New values for some of ``outputs``; ``values`` holds all ``inputs`` by component."""
         raise NotImplementedError
 
     def on(
         self,
         bench: Workbench,
         trigger: Callable[..., Any],
-        handler: Callable[..., dict[Any, Any]],
+        handler: Callable[[Pair, Values, gr.EventData, Progress], Updates],
         *,
         shown: gr.State,
         inputs: Sequence[Any] = (),
@@ -156,24 +156,16 @@ class View:
         something else by now, that is not drawn yet or was stopped.
         """
 
-        def handle(
-            request: gr.Request,
-            event: gr.EventData,
-            shown: Choice | None,
-            progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-            *values: Any,
-        ) -> dict[Any, Any]:
-            if shown is None:
+        def handle(values: Values, report: Progress, event: gr.EventData) -> Updates:
+            if values[shown] is None:
                 raise EmbedLabError(
                     "This was drawn too long ago; change a setting to draw it again."
                 )
-            kind = f"{self.id}:{handler.__name__}"
-            with bench.sessions.work(request, kind, progress) as report:
-                return handler(bench.embedded(shown, report), values, event, report)
+            return handler(bench.embedded(values[shown], report), values, event, report)
 
         return trigger(
-            user_errors(handle),
-            [shown, *inputs],
+            bench.sessions.event_handler(handle, f"{self.id}:{handler.__name__}"),
+            {shown, *inputs},
             self.outputs,
             show_progress="hidden",
             trigger_mode="always_last",  # what was clicked last counts

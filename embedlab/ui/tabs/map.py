@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from embedlab.analysis import metrics
-from embedlab.analysis.comparison import NEAREST, quality
+from embedlab.analysis.comparison import NEAREST
 from embedlab.data.corpus import Corpus
+from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.own_texts import KEEP
 from embedlab.ui.shared.parse import within
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
@@ -97,13 +98,13 @@ class MapTab(View):
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both maps, the figures, and the texts whose neighbourhoods changed most."""
-        field, n_neighbors, min_dist, selected, lasso = values
         corpus, a, b = pair.corpus, pair.a, pair.b
+        field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
-        n_neighbors = int(within(n_neighbors, "Neighbours", *NEIGHBOURS))
-        min_dist = within(min_dist, "The least distance", *DISTANCES)
+        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
+        min_dist = within(values[self.min_dist], "The least distance", *DISTANCES)
         maps = self.lab.maps(
             a,
             b,
@@ -112,8 +113,8 @@ class MapTab(View):
             seed=pair.seed,
             progress=report,
         )
-        kept = kept_of(selected, corpus)
-        inside = kept_of(lasso, corpus) or []
+        kept = kept_of(values[self.selected], corpus)
+        inside = kept_of(values[self.lasso], corpus) or []
         near = self._near(pair, kept) if kept is not None else ((), ())
         name_a, name_b = pair.names
         waiting = maps.method == "PCA" and len(corpus.texts) >= 5
@@ -144,8 +145,8 @@ class MapTab(View):
             if inside
             else self._lists(pair, kept, field),
             self.quality: html.quality_table(
-                quality(corpus, a, field),
-                quality(corpus, b, field),
+                views.quality(self.lab, corpus, a, field, report),
+                views.quality(self.lab, corpus, b, field, report),
                 field,
                 pair.seed,
                 pair.caption("Quality"),
@@ -154,29 +155,25 @@ class MapTab(View):
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
-            self.changed: self._changed(pair),
+            self.changed: self._changed(pair, report),
             self.code: code.map_code(pair, n_neighbors, min_dist),
             self.selected: (corpus.fingerprint, kept) if kept is not None else None,
             self.lasso: (corpus.fingerprint, inside) if inside else None,
             self.shown: pair.choice,
         }
 
-    def _select(
-        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
-    ) -> dict[Any, Any]:
+    def _select(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         index = event_index(event, len(pair.corpus.texts))
         if index is None:
             return self._clear(pair, values, event, report)
         return {
             self.map: selection_update(index, *self._near(pair, index)),
-            self.neighbours: self._lists(pair, index, values[0]),
+            self.neighbours: self._lists(pair, index, values[self.field]),
             self.selected: (pair.corpus.fingerprint, index),
             self.lasso: None,
         }
 
-    def _lasso(
-        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
-    ) -> dict[Any, Any]:
+    def _lasso(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         chosen = event_indices(event, len(pair.corpus.texts))
         if not chosen:
             return self._clear(pair, values, event, report)
@@ -186,9 +183,7 @@ class MapTab(View):
             self.neighbours: self._lasso_list(pair, chosen),
         }
 
-    def _clear(
-        self, pair: Pair, values: Sequence[Any], event: gr.EventData, report: Progress
-    ) -> dict[Any, Any]:
+    def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         return {
             self.neighbours: html.empty(NO_SELECTION),
             self.selected: None,
@@ -197,7 +192,7 @@ class MapTab(View):
 
     def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:
         ids_a, ids_b = (
-            side.neighbours().ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
+            self.lab.neighbours(side).ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
         )
         return ids_a, ids_b
 
@@ -218,7 +213,7 @@ class MapTab(View):
                     name,
                     pair.corpus,
                     ids,
-                    side.neighbours().similarities[index, :NEAREST].tolist(),
+                    self.lab.neighbours(side).similarities[index, :NEAREST].tolist(),
                     ranks.get,
                     labels,
                 )
@@ -231,12 +226,11 @@ class MapTab(View):
     def _lasso_list(self, pair: Pair, chosen: list[int]) -> str:
         return html.lasso_summary(pair.corpus, chosen)
 
-    def _changed(self, pair: Pair) -> str:
+    def _changed(self, pair: Pair, report: Progress) -> str:
         if len(pair.corpus.texts) < 3:
             return html.empty("Three texts or more have neighbourhoods that can change.")
-        near_a, near_b = pair.a.neighbours(), pair.b.neighbours()
-        overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
-        order = metrics.most_changed(near_a, near_b, top=20)
+        changed = views.changed_neighbourhoods(self.lab, pair.a, pair.b, report)
+        overlap = changed.overlap
         return html.changed_list(
-            pair.corpus, order.tolist(), overlap.tolist(), float(overlap.mean())
+            pair.corpus, changed.order.tolist(), overlap.tolist(), float(overlap.mean())
         )

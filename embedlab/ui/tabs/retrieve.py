@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,6 +9,7 @@ import gradio as gr
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.parse import within
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 
@@ -49,8 +49,8 @@ class RetrieveTab(View):
         self.inputs = [self.query, self.k, self.suggested]
         self.outputs = [self.query, self.own, self.lists, self.scores, self.code, self.suggested]
         self.own.input(
-            lambda chosen: (chosen, chosen),
-            self.own,
+            bench.sessions.handler(self._take, "own query"),
+            {self.own},
             [self.query, self.suggested],
             show_progress="hidden",
             queue=False,
@@ -58,9 +58,12 @@ class RetrieveTab(View):
         )
         self.triggers = [self.search.click, self.query.submit, self.k.release, self.own.input]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def _take(self, values: Values, report: Progress) -> Updates:
+        return dict.fromkeys((self.query, self.suggested), values[self.own])
+
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both ranked lists and the scores."""
-        query, k, suggested = values
+        query, suggested = values[self.query], values[self.suggested]
         queries = pair.corpus.queries
         if queries and (not query or (query == suggested and query not in queries)):
             query = suggested = queries[0]
@@ -80,7 +83,7 @@ class RetrieveTab(View):
                 pair.corpus,
                 pair.a,
                 pair.b,
-                int(within(k, "The number of results", 1, self.most)),
+                int(within(values[self.k], "The number of results", 1, self.most)),
                 pair.backbone_ids,
                 report,
             )

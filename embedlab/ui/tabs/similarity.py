@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -23,6 +22,7 @@ from embedlab.ui.shared.figure import (
     histogram_rows,
 )
 from embedlab.ui.shared.parse import whole_number, within
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import PRIVATE, Pair, View, Workbench
 from embedlab.ui.tabs.map import kept_of
@@ -43,7 +43,7 @@ class SimilarityTab(View):
     title = "Similarity"
 
     def __init__(self, bench: Workbench, lasso: gr.State) -> None:
-        self.lab = bench.lab
+        self.lab, self.lasso = bench.lab, lasso
         self.most = most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
             self.which = gr.Radio(
@@ -121,8 +121,8 @@ class SimilarityTab(View):
         ]
         self.chains = [
             heatmap.point_click(
-                _cell_clicked,
-                None,
+                bench.sessions.event_handler(self._cell_clicked, "cell"),
+                set(),
                 [self.first, self.second],
                 show_progress="hidden",
                 queue=False,
@@ -131,13 +131,12 @@ class SimilarityTab(View):
             for heatmap in (self.heat_a, self.heat_b, self.heat_difference)
         ]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
-        which, count, ordered, typed, first, second, lasso = values
-        most = int(within(count, "The number of texts", 2, self.most))
-        texts, vectors = self._chosen(pair, which, most, typed, lasso, report)
+        which = values[self.which]
+        texts, vectors = self._chosen(pair, values, report)
         a, b = (metrics.similarity_matrix(side) for side in vectors)
-        if ordered and len(texts) > 2:
+        if values[self.ordered] and len(texts) > 2:
             order = metrics.cluster_order((a + b) / 2)
             texts = [texts[i] for i in order]
             a, b = a[np.ix_(order, order)], b[np.ix_(order, order)]
@@ -166,23 +165,31 @@ class SimilarityTab(View):
                 name="cosines",
                 caption=pair.caption("Cosines of all pairs of texts"),
             ),
-            self.pair: _pair_behind(texts, a, b, first, second),
+            self.pair: _pair_behind(texts, a, b, values[self.first], values[self.second]),
             self.code: code.similarity_code(pair),
         }
 
+    def _cell_clicked(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        cell = clicked_cell(event)
+        if cell is None:
+            return {self.first: gr.skip()}
+        return {self.first: cell[0] + 1, self.second: cell[1] + 1}
+
     def _chosen(
-        self, pair: Pair, which: str, most: int, typed: str, lasso: Any, report: Progress
+        self, pair: Pair, values: Values, report: Progress
     ) -> tuple[list[str], tuple[Vectors, Vectors]]:
         """The texts to compare and their vectors under A and under B."""
+        which = values[self.which]
+        most = int(within(values[self.count], "The number of texts", 2, self.most))
         if which == TYPED:
-            texts = list(own_texts(typed or "").texts[:most])
+            texts = list(own_texts(values[self.typed] or "").texts[:most])
             a, b = (
                 self.lab.embed(texts, side.design, side.backbone_id, progress=report)
                 for side in pair.sides
             )
             return texts, (a, b)
         n = len(pair.corpus.texts)
-        chosen = (kept_of(lasso, pair.corpus) or []) if which == LASSO else []
+        chosen = (kept_of(values[self.lasso], pair.corpus) or []) if which == LASSO else []
         if which == LASSO and len(chosen) < 2:
             raise EmbedLabError(
                 "The lasso holds fewer than two texts; draw one around some points on the map, or "
@@ -203,11 +210,6 @@ def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[s
     ]
     header = ("number", "other number", "value", "text", "other text")
     return figure_value(figure, header, rows, name="similarity", caption=caption)
-
-
-def _cell_clicked(event: gr.EventData) -> tuple[Any, Any]:
-    cell = clicked_cell(event)
-    return (gr.skip(), gr.skip()) if cell is None else (cell[0] + 1, cell[1] + 1)
 
 
 def _pair_behind(texts: list[str], a: Any, b: Any, first: Any, second: Any) -> str:

@@ -175,7 +175,7 @@ def test_smollm2_shows_its_sink_and_its_spaces(smollm2):
 @pytest.mark.parametrize("kind", [LastLayerTrainable, MultiLayerTrainable])
 def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention):
     states = tiny.states(words(3, 9, 6), attention)
-    head = kind(32, 4, size=HeadSize(latents=1, heads=4), seed=2)
+    head = kind().new_head(32, 4, size=HeadSize(latents=1, heads=4), seed=2)
     found = head_attention(head, states)
     for text in range(len(states)):
         one = head_attention(head, states.take([text]))
@@ -199,12 +199,12 @@ def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention)
 
 @pytest.mark.parametrize("batch", [2, 64])
 def test_what_head_attention_averages(tiny, batch, monkeypatch):
-    monkeypatch.setattr("embedlab.analysis.tokens.HEAD_BATCH", batch)
+    monkeypatch.setattr("embedlab.models.head.ATTENTION_BATCH", batch)
     states = tiny.states(words(3, 9, 6, 2, 2), "causal")
-    head = MultiLayerTrainable(32, 4, size=HeadSize(latents=3, heads=4), seed=2)
+    head = MultiLayerTrainable().new_head(32, 4, size=HeadSize(latents=3, heads=4), seed=2)
     found = head_attention(head, states)
     with torch.no_grad():
-        weights = head.layer_attention(states).numpy()  # (n, heads, r, L)
+        weights = head.attention(*head.inputs(states)).numpy()  # (n, heads, r, L)
     assert (found.over, found.trained) == ("layers", False)
     np.testing.assert_allclose(found.per_text, weights.mean(axis=(1, 2)), atol=1e-6)
     np.testing.assert_allclose(found.per_head, weights.mean(axis=(0, 2)), atol=1e-6)
@@ -216,8 +216,10 @@ def test_what_head_attention_averages(tiny, batch, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "head", [LastLayerTrainable(48, 4), MultiLayerTrainable(48, 4), MultiLayerTrainable(32, 6)]
+    ("kind", "width", "layers"),
+    [(LastLayerTrainable, 48, 4), (MultiLayerTrainable, 48, 4), (MultiLayerTrainable, 32, 6)],
 )
-def test_a_head_of_another_backbone_is_refused(tiny, head):
+def test_a_head_of_another_backbone_is_refused(tiny, kind, width, layers):
+    head = kind().new_head(width, layers)
     with pytest.raises(EmbedLabError, match="made for a backbone of width"):
         head_attention(head, tiny.states(words(3), "causal"))

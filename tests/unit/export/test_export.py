@@ -23,7 +23,7 @@ import torch
 import yaml
 from safetensors.torch import load_file, save_file
 from support.models import tiny_backbone, words
-from support.runs import about_run, random_head, trained
+from support.runs import random_head, run_info, trained
 
 from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
 from embedlab.export.adapter import export_adapter
@@ -97,8 +97,7 @@ def test_sentence_transformers_gives_the_same_vectors(architecture, name, tmp_pa
         random_head(backbone, design)
     folder = tmp_path / "out"
     assert (
-        export_sentence_transformers(backbone, design, about_run(backbone, design), folder)
-        == folder
+        export_sentence_transformers(backbone, design, run_info(backbone, design), folder) == folder
     )
     model = loaded(folder)
     same_vectors(model, design, backbone)
@@ -112,7 +111,7 @@ def test_sentence_transformers_gives_the_same_vectors(architecture, name, tmp_pa
 def test_saving_and_loading_again_keeps_it(name, tmp_path):
     design = Design.parse(name)
     backbone = trained(tiny_backbone())
-    export_sentence_transformers(backbone, design, about_run(backbone, design), tmp_path / "one")
+    export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "one")
     loaded(tmp_path / "one").save(str(tmp_path / "two"))
     same_vectors(loaded(tmp_path / "two"), design, backbone)
 
@@ -120,7 +119,7 @@ def test_saving_and_loading_again_keeps_it(name, tmp_path):
 def test_a_text_ends_with_eos_once_and_a_cut_one_too(tmp_path):
     backbone = tiny_backbone()
     design = Design.parse("causal/eos")
-    export_sentence_transformers(backbone, design, about_run(backbone, design), tmp_path / "out")
+    export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "out")
     features = loaded(tmp_path / "out").preprocess(list(TEXTS))
     for row, mask, ours in zip(
         features["input_ids"], features["attention_mask"], backbone.encode(TEXTS), strict=True
@@ -140,7 +139,7 @@ def test_a_tokenizer_that_adds_tokens_itself(ends, tmp_path):
     backbone.tokenizer.chat_template = "{{ 'w3 w3 w3' }}"
     design = Design.parse("bidirectional/mean")
     assert backbone.encode(["w1"])[0].ids == (7, 1, 119)
-    export_sentence_transformers(backbone, design, about_run(backbone, design), tmp_path / "out")
+    export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "out")
     same_vectors(loaded(tmp_path / "out"), design, backbone)
     assert not (tmp_path / "out" / "chat_template.jinja").exists()
 
@@ -154,7 +153,7 @@ def test_a_tokenizer_that_adds_more_than_eos_is_refused(tmp_path):
     )
     design = Design.parse("causal/eos")
     with pytest.raises(EmbedLabError, match="more than EOS"):
-        export_sentence_transformers(backbone, design, about_run(backbone, design), tmp_path / "x")
+        export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "x")
     assert not list(tmp_path.iterdir())
 
 
@@ -164,7 +163,7 @@ def test_the_untrained_backbone_keeps_its_weights(tmp_path):
     before = {name: tensor.clone() for name, tensor in base.model.state_dict().items()}
     backbone = trained(base)
     vectors = embed(TEXTS, design, backbone)
-    export_sentence_transformers(backbone, design, about_run(backbone, design), tmp_path / "out")
+    export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "out")
     assert all(torch.equal(before[name], t) for name, t in base.model.state_dict().items())
     backbone.cache = StateCache(10**8)
     np.testing.assert_array_equal(embed(TEXTS, design, backbone), vectors)
@@ -177,7 +176,7 @@ def test_bfloat16_stays_bfloat16(tmp_path):
     tiny = tiny_backbone()
     backbone = Backbone(tiny.model.bfloat16(), tiny.tokenizer, name="tiny", max_length=64)
     design = Design.parse("bidirectional/mean")
-    export_sentence_transformers(backbone, design, about_run(backbone, design), tmp_path / "out")
+    export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "out")
     stored = load_file(tmp_path / "out" / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
     found = loaded(tmp_path / "out").encode_document(list(TEXTS))
@@ -188,14 +187,14 @@ def test_what_the_configuration_says(tmp_path):
     backbone = tiny_backbone()
     design = Design.parse("bidirectional/mean?query=w1%20&document=w2%20")
     out = export_sentence_transformers(
-        backbone, design, about_run(backbone, design), tmp_path / "out"
+        backbone, design, run_info(backbone, design), tmp_path / "out"
     )
     whole = json.loads((out / "config_sentence_transformers.json").read_text())
     assert whole["prompts"] == {"query": "w1 ", "document": "w2 "}
     assert whole["requirements"] == {"transformers": ">=5.2"}
     assert json.loads((out / "config.json").read_text())["is_causal"] is False
     with pytest.raises(EmbedLabError, match="exists already"):
-        export_sentence_transformers(backbone, design, about_run(backbone, design), out)
+        export_sentence_transformers(backbone, design, run_info(backbone, design), out)
 
 
 def test_no_place_on_this_machine_is_written(tmp_path):
@@ -205,13 +204,12 @@ def test_no_place_on_this_machine_is_written(tmp_path):
     backbone.model.config._name_or_path = home
     backbone.tokenizer.name_or_path = home
     backbone.tokenizer.init_kwargs["special_tokens_map_file"] = home + "/x.json"
-    about = about_run(backbone, design)
-    about["backbone"]["id"] = home
-    about["data"]["source"] = home + "/pairs.csv"
-    export_sentence_transformers(backbone, design, about, tmp_path / "merged")
+    data = {"title": "Mine", "source": home + "/pairs.csv"}
+    info = run_info(backbone, design, backbone={"id": home}, data=data)
+    export_sentence_transformers(backbone, design, info, tmp_path / "merged")
     run = saved_run(tmp_path / "run", backbone, design)
-    about["backbone"]["id"] = "smollm2-135m"
-    export_adapter(run, about, tmp_path / "adapter")
+    info = run_info(backbone, design, data=data)
+    export_adapter(run, info, tmp_path / "adapter")
     written = [p for kind in ("merged", "adapter") for p in (tmp_path / kind).rglob("*.*")]
     assert len(written) > 12
     for path in written:
@@ -241,8 +239,8 @@ def test_the_real_backbone_in_a_fresh_process_without_this_project(smollm2, name
     expected = embed(texts, design, backbone)
     assert np.abs(expected - embed(texts, design, smollm2)).max() > 1e-2  # LoRA does something
     with room() as place:
-        about = about_run(backbone, design)
-        out = export_sentence_transformers(backbone, design, about, place / "m")
+        info = run_info(backbone, design)
+        out = export_sentence_transformers(backbone, design, info, place / "m")
         check = verify(out, expected, texts)
     assert check == Check(check.largest_difference, 1e-4, 4)
     assert 0 < check.largest_difference <= 1e-4
@@ -251,11 +249,11 @@ def test_the_real_backbone_in_a_fresh_process_without_this_project(smollm2, name
 def test_taking_the_real_backbone_away(smollm2):
     design = Design.parse("causal/eos")
     backbone = trained(smollm2, targets=("q_proj", "v_proj"), spread=0.05)
-    about = about_run(backbone, design, name="../my <run>")
+    info = run_info(backbone, design, name="../my <run>")
     assert backbone.states(CHECK_TEXTS).truncated.tolist() == [False] * 4 + [True]
     with room() as place:
         out = place / "new" / "folder"
-        path, check = export_model(backbone, design, about, place, out, "sentence-transformers")
+        path, check = export_model(backbone, design, info, place, out, "sentence-transformers")
         assert path == out / "my-run-sentence-transformers.zip"
         assert list(out.iterdir()) == [path]
         with zipfile.ZipFile(path) as archive:
@@ -267,9 +265,7 @@ def test_taking_the_real_backbone_away(smollm2):
 def test_an_export_that_needs_this_project_is_found_out(tmp_path):
     backbone = tiny_backbone()
     design = Design.parse("M3")
-    out = export_sentence_transformers(
-        backbone, design, about_run(backbone, design), tmp_path / "m"
-    )
+    out = export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "m")
     code = out / "export_pooling.py"
     code.write_text(code.read_text() + "\nimport embedlab.models.pooling\n")
     with pytest.raises(EmbedLabError, match="the export needs embedlab"):
@@ -293,7 +289,7 @@ def test_a_check_that_fails_gives_no_archive(tmp_path):
         export_model(
             backbone,
             design,
-            about_run(backbone, design),
+            run_info(backbone, design),
             tmp_path,
             tmp_path,
             "sentence-transformers",
@@ -313,13 +309,13 @@ def test_stopping_ends_the_process_and_leaves_nothing(tmp_path):
         if "fresh process" in what:
             raise Enough
 
-    about = about_run(backbone, design)
+    info = run_info(backbone, design)
     with pytest.raises(Enough):
         export_model(
-            backbone, design, about, tmp_path, tmp_path / "out", "sentence-transformers", stop
+            backbone, design, info, tmp_path, tmp_path / "out", "sentence-transformers", stop
         )
     assert not list((tmp_path / "out").iterdir())
-    out = export_sentence_transformers(backbone, design, about, tmp_path / "m")
+    out = export_sentence_transformers(backbone, design, info, tmp_path / "m")
     with pytest.raises(EmbedLabError, match=r"within 0\.1 s"):
         verify(out, embed(TEXTS, design, backbone), TEXTS, timeout=0.1)
 
@@ -340,7 +336,7 @@ def saved_run(folder: Path, backbone: Backbone, design: Design) -> Path:
     folder.mkdir(exist_ok=True)
     if design.trainable:
         save_file(dict(backbone.head(design).state_dict()), folder / "head.safetensors")
-    (folder / "run.json").write_text(json.dumps(about_run(backbone, design)))
+    (folder / "run.json").write_text(run_info(backbone, design).model_dump_json())
     (folder / "history.jsonl").write_text("{}\n")
     (folder / "checkpoint").mkdir()
     (folder / "checkpoint" / "optimizer.safetensors").write_bytes(b"large")
@@ -351,7 +347,7 @@ def test_an_adapter_has_only_what_is_needed(tmp_path):
     backbone = trained(tiny_backbone())
     design = Design.parse("M4")
     run = saved_run(tmp_path / "run", backbone, design)
-    out = export_adapter(run, about_run(backbone, design), tmp_path / "out")
+    out = export_adapter(run, run_info(backbone, design), tmp_path / "out")
     files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
     assert files == {
         "README.md",
@@ -362,12 +358,11 @@ def test_an_adapter_has_only_what_is_needed(tmp_path):
     }
     config = json.loads((out / "adapter" / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "smollm2-135m"
-    about = about_run(backbone, design)
-    about["backbone"]["id"] = "/models/mine"
+    info = run_info(backbone, design, backbone={"id": "/models/mine"})
     with pytest.raises(EmbedLabError, match="'mine' is a folder on this machine"):
-        export_adapter(run, about, tmp_path / "other")
+        export_adapter(run, info, tmp_path / "other")
     with pytest.raises(EmbedLabError, match="no trained weights"):
-        export_adapter(tmp_path, about_run(backbone, design), tmp_path / "other")
+        export_adapter(tmp_path, run_info(backbone, design), tmp_path / "other")
 
 
 def test_an_adapter_of_the_real_backbone_goes_out_and_comes_back(smollm2, tmp_path):
@@ -375,8 +370,8 @@ def test_an_adapter_of_the_real_backbone_goes_out_and_comes_back(smollm2, tmp_pa
     backbone = trained(smollm2, targets=("q_proj", "v_proj"), spread=0.05)
     random_head(backbone, design)
     run = saved_run(tmp_path / "run", backbone, design)
-    about = about_run(backbone, design)
-    path, check = export_model(backbone, design, about, run, tmp_path / "out", "adapter")
+    info = run_info(backbone, design)
+    path, check = export_model(backbone, design, info, run, tmp_path / "out", "adapter")
     assert check.ok
     folder = open_archive(path, tmp_path / "back")
     weights = "adapter/adapter_model.safetensors"
@@ -387,7 +382,7 @@ def test_an_adapter_of_the_real_backbone_goes_out_and_comes_back(smollm2, tmp_pa
 # Archives that people upload
 
 GOOD = {
-    "run.json": json.dumps(about_run(tiny_backbone(), Design.parse("causal/eos"))).encode(),
+    "run.json": run_info(tiny_backbone(), Design.parse("causal/eos")).model_dump_json().encode(),
     "adapter/adapter_config.json": b"{}",
     "adapter/adapter_model.safetensors": None,
 }
@@ -522,13 +517,13 @@ def full_disk(size: int):
 def test_a_full_disk_leaves_nothing_behind(tmp_path, weights):
     backbone = trained(tiny_backbone())
     design = Design.parse("causal/eos")
-    about = about_run(backbone, design)
+    info = run_info(backbone, design)
     run = saved_run(tmp_path / "run", backbone, design)
     archive = zipped(tmp_path / "a.zip", {**GOOD, "history.jsonl": b"0" * 10**5}, weights)
     before = {path.name for path in tmp_path.iterdir()}
     tries = [
-        lambda: export_sentence_transformers(backbone, design, about, tmp_path / "out"),
-        lambda: export_adapter(run, about, tmp_path / "out"),
+        lambda: export_sentence_transformers(backbone, design, info, tmp_path / "out"),
+        lambda: export_adapter(run, info, tmp_path / "out"),
         lambda: package(run, tmp_path / "out.zip"),
         lambda: open_archive(archive, tmp_path / "out"),
     ]
@@ -549,8 +544,8 @@ def test_the_card_says_what_it_is_and_its_code_runs(tmp_path, capsys):
     backbone = trained(tiny_backbone())
     design = Design.parse("M5")
     rows = [{"task": "STS", "measure": "Spearman", "n": 600} | SCORES]
-    about = about_run(backbone, design, before_after=rows)
-    out = export_sentence_transformers(backbone, design, about, tmp_path / "out")
+    info = run_info(backbone, design, before_after=rows)
+    out = export_sentence_transformers(backbone, design, info, tmp_path / "out")
     card = (out / "README.md").read_text()
     facts = front_matter(card)
     assert facts["library_name"] == "sentence-transformers"
@@ -572,9 +567,9 @@ SCORES = {"before": [0.263, 0.2, 0.312], "after": [0.8, 0.777, 0.825]}
 
 def test_a_hub_backbone_is_named_and_an_unknown_licence_is_not():
     design = Design.parse('causal/eos?query=it\'s "a" \\ ')
-    about = about_run(tiny_backbone(), design)
-    about["backbone"] = {"id": "org/model-1B", "source": "Hugging Face Hub"}
-    card = model_card(about, design, "adapter", own_code=False)
+    backbone = {"id": "org/model-1B", "source": "Hugging Face Hub"}
+    info = run_info(tiny_backbone(), design, backbone=backbone)
+    card = model_card(info, "adapter", own_code=False)
     facts = front_matter(card)
     assert facts["base_model"] == "org/model-1B"
     assert facts["library_name"] == "peft"
@@ -587,20 +582,25 @@ def test_a_hub_backbone_is_named_and_an_unknown_licence_is_not():
 def test_an_undefined_score_is_called_so():
     design = Design.parse("causal/eos")
     row = {"task": "STS", "measure": "spearman", "n": 9} | SCORES | {"before": [None, None, None]}
-    about = about_run(tiny_backbone(), design, before_after=[row])
-    card = model_card(about, design, "adapter", own_code=False)
+    info = run_info(tiny_backbone(), design, before_after=[row])
+    card = model_card(info, "adapter", own_code=False)
     assert "| undefined | 80.0 (77.7 to 82.5) |" in card
 
 
 def test_names_cannot_break_the_card():
     design = replace(Design.parse("causal/eos"), query_prompt="a | b\n| c `x` ")
     evil = "<script>alert(1)</script> | [x](javascript:y) \n---\n# title `code` **b** \u202e"
-    about = about_run(tiny_backbone(), design, name=evil)
-    about["data"] = {"title": evil, "source": evil, "licence": evil, "in_domain": [evil]}
-    about["backbone"] = {"id": evil, "source": evil, "note": evil}
-    about["recipe"] = {evil: evil}
-    about["before_after"] = [{"task": evil, "measure": evil, "n": evil} | SCORES]
-    card = model_card(about, design, "sentence-transformers", own_code=True)
+    info = run_info(
+        tiny_backbone(),
+        design,
+        name=evil,
+        data={"title": evil, "source": evil, "licence": evil, "sha256": evil, "in_domain": [evil]},
+        backbone={"id": evil, "source": evil, "note": evil},
+        recipe={evil: evil},
+        versions={evil: evil},
+        before_after=[{"task": evil, "measure": evil, "n": 5} | SCORES],
+    )
+    card = model_card(info, "sentence-transformers", own_code=True)
     assert "<" not in card.replace("&lt;", "")
     assert "base_model" not in front_matter(card)
     rows = [line for line in card.splitlines() if line.startswith("|")]

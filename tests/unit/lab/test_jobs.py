@@ -1,36 +1,15 @@
-"""Work asked for by several at once: done once, and stopped when nobody waits for it."""
+"""Work requested by several callers at once: run once, and stopped when no caller is left."""
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.waiting import Slow
 
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.jobs import Jobs
 from embedlab.progress import no_progress
-
-
-class Slow:
-    """Work that goes on until it is told to finish, and counts its runs."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.runs, self.error = 0, error
-        self.started, self.finish, self.stopped = (threading.Event() for _ in range(3))
-
-    def __call__(self, progress):
-        self.runs += 1
-        self.started.set()
-        try:
-            while not self.finish.wait(0.01):
-                progress(1, 2, "working")
-        except Cancelled:
-            self.stopped.set()
-            raise
-        if self.error:
-            raise self.error
-        return object()
 
 
 def leaving(done: int, total: int, what: str) -> None:
@@ -92,7 +71,7 @@ def test_an_error_reaches_all_and_the_key_is_free_again():
     assert jobs.run("key", lambda progress: "new", no_progress) == "new"
 
 
-def test_progress_of_the_work_reaches_who_waits():
+def test_progress_of_the_work_reaches_the_caller():
     jobs, work, seen = Jobs(), Slow(), []
 
     def note(done: int, total: int, what: str) -> None:

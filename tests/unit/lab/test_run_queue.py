@@ -138,10 +138,10 @@ def test_another_thread_gets_its_vectors_while_a_training_runs(live, backbone):
 
 
 def test_a_failure_is_a_sentence_and_the_next_run_is_served(live):
-    broken = live.submit(request(mode="top_layers", top_layers=4))
+    broken = live.submit(request("bidirectional/mean", mntp_steps=2))
     until(lambda: broken.over)
     assert broken.state == FAILED
-    assert "4 layers" in broken.message
+    assert "language-model head" in broken.message
     fine = live.submit(request())
     until(lambda: fine.over)
     assert fine.state == DONE
@@ -161,7 +161,8 @@ def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
     monkeypatch.setattr(checkpoints, "save_run", saved)
     live.go_on(run.id)
     until(lambda: run.state == DONE)
-    assert run.about["steps"] == 4 and run_folder.read_facts(run.saved)["steps"] == 4
+    assert run.model.run_info.steps == 4
+    assert run_folder.read_run_info(run.model.folder).steps == 4
     assert not run.can_go_on
 
 
@@ -221,7 +222,7 @@ def test_runs_are_forgotten_with_their_files():
     with pytest.raises(EmbedLabError, match="not here any more"):
         live.get(done[0].id)
     assert not done[0].folder.exists()
-    assert done[2].saved.is_dir()
+    assert done[2].model.folder.is_dir()
     live.close()
     assert not done[2].folder.exists()
 
@@ -237,7 +238,7 @@ def test_folders_of_killed_processes_are_swept(live, tmp_path, monkeypatch):
     run = live.submit(request(steps=1))
     until(lambda: run.over)
     assert not left.exists() and alive.exists()
-    assert run.saved.is_relative_to(tmp_path)
+    assert run.model.folder.is_relative_to(tmp_path)
 
 
 @pytest.mark.parametrize("run_id", ["", "run:", "run:guess", "run:../../etc", "x" * 1000])

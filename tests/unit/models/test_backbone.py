@@ -11,6 +11,7 @@ import torch
 from support.models import ARCHITECTURES, tiny_backbone, tiny_model, tiny_tokenizer, words
 
 from embedlab import PRESETS, Backbone, Cancelled, Design, EmbedLabError, StateCache, embed, pool
+from embedlab.models.pooling import POOLINGS
 from embedlab.models.probe import leak_probe
 from embedlab.models.scheduler import batches
 
@@ -40,7 +41,7 @@ def test_only_bidirectional_attention_sees_what_comes_later(
     padded = [*texts, *words(12)]
     for batch in (texts, padded):
         states = backbone.states(batch, attention, prompt=f"w{len(batch)} ")
-        moved = float((states.first(3)[0] - states.first(3)[1]).abs().max())
+        moved = float((states.bank(3).first[0] - states.bank(3).first[1]).abs().max())
         assert (moved > 1e-6) == (attention == "bidirectional")
 
 
@@ -100,8 +101,8 @@ def test_the_mask_comes_from_the_tokenizer_so_that_eos_counts_where_pad_is_eos()
         direct = backbone.model(
             torch.tensor([[1, 2, 119]]), is_causal=True, output_hidden_states=True
         ).hidden_states[-1][0]
-    torch.testing.assert_close(states.last()[0], direct[2], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(states.mean()[0], direct.mean(0), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(POOLINGS["eos"](states)[0], direct[2], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(POOLINGS["mean"](states)[0], direct.mean(0), atol=1e-5, rtol=1e-5)
 
 
 def test_prompts_stand_before_the_text():

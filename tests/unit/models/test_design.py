@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 
@@ -64,3 +66,16 @@ def test_an_unknown_design_is_refused_with_what_is_known(text, hint):
         Design.parse(text)
     assert hint in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from embedlab import Design; Design.parse('M5')",
+        "import embedlab.models.design",
+        "import embedlab.lab.config",
+    ],
+)
+def test_designs_and_the_config_do_not_import_torch(statement):
+    program = f"{statement}; import sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

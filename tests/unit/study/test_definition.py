@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from embedlab.errors import EmbedLabError
-from embedlab.study.definition import PRESETS, load_study, study_from
+from embedlab.study.definition import STUDY_PRESETS, load_study, study_from
 
+SHIPPED = Path(__file__).parents[3] / "assets" / "studies" / "smollm2.yaml"
 PLAIN = {"designs": ["M1", "M5"], "tasks": ["bbc"]}
 HEADS = {"training": {"data": "stsb-train", "mode": "head", "steps": 5}}
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", STUDY_PRESETS)
 def test_presets_compare_the_papers_designs_in_all_four_categories(name):
     study = load_study(name)
     assert {d.alias for d in study.designs} >= {"M1", "M2", "M3", "M4", "M5"}
@@ -38,8 +41,7 @@ def test_untrained_cells_stand_beside_the_trained_ones_when_asked():
     study = study_from(PLAIN | HEADS | {"untrained": True})
     kinds = [(c.kind, c.seed) for c in study.cells]
     assert kinds == [("untrained", None), ("untrained", None), ("trained", 0)]
-    assert [c.kind for c in study.compared(study.designs[0])] == ["untrained"]
-    assert [c.kind for c in study.compared(study.designs[1])] == ["trained"]
+    assert [study.trains(design) for design in study.designs] == [False, True]
 
 
 def test_sizes_and_words_reach_the_tasks():
@@ -67,8 +69,16 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
     assert study_from(PLAIN).digest == study_from(dict(reversed(PLAIN.items()))).digest
     assert study_from(PLAIN).digest != study_from(PLAIN | {"seeds": [1]}).digest
     assert study_from(PLAIN | HEADS).digest != study_from(PLAIN).digest
+    # The folders of earlier versions are continued by these.
+    presets = [load_study(name).digest for name in STUDY_PRESETS]
+    assert presets == ["59c05732739976a4", "b61f679e4bdad6da", "12e81173e1e1230d"]
+    assert load_study(str(SHIPPED)).digest == "ec42f18f4e42e4ff"
     cut = PLAIN | {"training": HEADS["training"] | {"micro_tokens": 99}}
     assert study_from(cut).digest == study_from(PLAIN | HEADS).digest
+
+
+def test_folders_of_earlier_versions_go_on():
+    assert load_study("minutes").digest == "59c05732739976a4"
 
 
 @pytest.mark.parametrize(
@@ -82,18 +92,19 @@ def test_the_digest_is_of_what_is_said_and_of_nothing_else():
         ({"designs": "M1"}, "must be a list"),
         ({"seeds": [0, 0]}, "given twice"),
         ({"seeds": []}, "'seeds' is empty"),
-        ({"seeds": ["one"]}, "seeds is 'one'"),
-        ({"seeds": [-1]}, "use 0 to"),
+        ({"seeds": ["one"]}, r"seeds\[0\] is 'one'; it must be a whole number"),
+        ({"seeds": [-1]}, r"seeds\[0\] is -1; it must be at least 0"),
         ({"tasks": ["nothing"]}, "'nothing' is not known"),
-        ({"tasks": [{"stsb": 20}]}, "is not known"),
+        ({"tasks": [{"stsb": 20}]}, r"tasks\[0\] is {'stsb': 20}; it must be a text"),
         ({"tasks": ["bbc", "bbc"]}, "given twice"),
         ({"tasks": []}, "nothing to measure"),
         ({"sizes": {"Ranking": 3}}, "'Ranking' is not a category"),
-        ({"sizes": {"STS": -1}}, "use 0"),
+        ({"sizes": {"STS": -1}}, "STS is -1; it must be at least 0"),
         ({"words": True}, "must be a whole number"),
-        ({"alpha": 2}, "between 0 and 1"),
-        ({"yardsticks": ["bert"]}, "'bert' is no yardstick"),
-        ({"training": {"steps": 3}}, "give its 'data'"),
+        ({"alpha": 0}, "alpha is 0; it must be more than 0"),
+        ({"alpha": 2}, "alpha is 2; it must be less than 1"),
+        ({"yardsticks": ["bert"]}, r"yardsticks\[0\] is 'bert'; use 'minilm'"),
+        ({"training": {"steps": 3}}, "training: 'data' is missing"),
         ({"training": {"data": "stsb-train", "step": 3}}, "'step' is no part of a recipe"),
         ({"training": {"data": "stsb-train", "steps": "three"}}, "steps is 'three'"),
         ({"training": {"data": "stsb-train", "steps": 3.5}}, "steps is 3.5"),

@@ -11,8 +11,8 @@ from scipy.stats import spearmanr, wilcoxon
 from embedlab.errors import EmbedLabError
 from embedlab.study.definition import study_from
 from embedlab.study.findings import AGREES, CANNOT_TELL, DISAGREES, report_of
-from embedlab.study.folder import StudyFolder
-from embedlab.study.report import read_report
+from embedlab.study.folder import CellResult, RunFacts, StudyFolder
+from embedlab.study.report import TaskFacts, read_report
 
 STUDY = study_from(
     {
@@ -51,13 +51,11 @@ def entry(task, gain, seed, rng):
 def made_up(folder, gains, left_out=()):
     """A study's folder in which M5 gains on M1 by category as told."""
     tasks = [
-        {"id": t.id, "category": t.category, "measure": t.measure, "title": t.title}
-        | {"source": "made up", "texts": 40, "sha256": "0"}
-        for t in STUDY.tasks
+        TaskFacts(t.id, t.category, t.measure, t.title, "made up", 40, "0") for t in STUDY.tasks
     ]
     data = {"title": "pairs", "in_domain": ["stsb"], "sha256": "0"}
-    kept = StudyFolder(STUDY, folder)
-    kept.begin({"tasks": tasks, "data": data})
+    results = StudyFolder(STUDY, folder)
+    results.begin(tasks, RunFacts(data=data))
     for cell in STUDY.cells:
         if cell in left_out:
             continue
@@ -70,7 +68,7 @@ def made_up(folder, gains, left_out=()):
             scores.append(entry(task, gain, seed, np.random.default_rng(number)))
         history = [[0, "contrastive", None, 0.0, 0.5], [1, "contrastive", 2.0, 1e-3, None]]
         extra = {"history": history} if cell.kind == "trained" else {}
-        kept.keep(cell, known | extra | {"tasks": scores})
+        results.save(CellResult.model_validate(known | extra | {"tasks": scores}))
     return folder
 
 

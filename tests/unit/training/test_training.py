@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from support.models import tiny_backbone, words
 from support.pairs import TEXTS, pair_set, recipe
 from torch.nn import functional as F
@@ -15,11 +16,19 @@ from torch.nn import functional as F
 from embedlab import Design, embed
 from embedlab.errors import EmbedLabError
 from embedlab.models import scheduler
-from embedlab.models.adapter import with_adapter
+from embedlab.models.adapter import (
+    LORA_TARGETS,
+    adapter_digest,
+    adapter_weights,
+    load_adapter,
+    save_adapter,
+    twin,
+    with_adapter,
+)
 from embedlab.models.run_folder import load_run
 from embedlab.training.checkpoints import CHECKPOINT, resume, save_checkpoint, save_run
-from embedlab.training.lora import SplitModel, add_lora
-from embedlab.training.passes import Packer, WholePass
+from embedlab.training.lora import add_lora
+from embedlab.training.passes import Packer
 from embedlab.training.recipe import recipe_from
 from embedlab.training.training import Training
 
@@ -107,25 +116,6 @@ def test_the_size_of_the_micro_batches_changes_nothing_but_dropout():
     assert_close(weights(many), weights(one), 1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gemma3_text"])
-@pytest.mark.parametrize("design", ["causal/mean", "M5"])
-def test_the_top_layers_train_alike_whether_the_lower_ones_are_kept_or_run(architecture, design):
-    """The reference runs the whole backbone every time; LoRA is on its top two layers."""
-    kept = trained(design, tiny_backbone(architecture), mode="top_layers")
-    whole = Training(
-        tiny_backbone(architecture), Design.parse(design), pair_set(), recipe(mode="top_layers")
-    )
-    whole.pooler.source = WholePass(whole.live, whole.design)
-    list(whole.run())
-    assert_close(weights(kept), weights(whole), 1e-5)
-
-
-def test_layers_that_cannot_be_parted_are_refused():
-    backbone = tiny_backbone("gpt2")
-    with pytest.raises(EmbedLabError, match="gpt2"):
-        SplitModel(backbone, 2)
-
-
 @pytest.mark.parametrize("mode", ["lora", "head"])
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(mode):
     torch.manual_seed(123)
@@ -169,9 +159,7 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     ("design", "mode"),
     [
         ("causal/eos", "lora"),
-        ("causal/eos", "top_layers"),
         ("M3", "lora"),
-        ("M3", "top_layers"),
         ("M3", "head"),
     ],
 )
@@ -179,12 +167,25 @@ def test_saving_and_loading_is_exact(tmp_path, design, mode):
     parsed = Design.parse(design)
     backbone = tiny_backbone()
     training = trained(design, backbone, mode=mode)
-    about = save_run(training, tmp_path / "run", "tiny")
-    assert about == json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
-    loaded, _ = load_run(tmp_path / "run", backbone)
+    saved = save_run(training, tmp_path / "run", "tiny").model_dump(mode="json")
+    assert saved == json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    loaded = load_run(tmp_path / "run", backbone)
     assert (embed(TEXTS, parsed, loaded) == embed(TEXTS, parsed, training.result())).all()
     with pytest.raises(EmbedLabError, match="finished"):
         save_run(training, tmp_path / "run", "tiny")
+
+
+def test_lora_on_some_layers_alone_loads_as_what_it_is(tmp_path):
+    """As runs of before have it, whose config names the layers in a pattern."""
+    backbone, maps = tiny_backbone(), "|".join(LORA_TARGETS)
+    config = LoraConfig(r=2, target_modules=rf"(.*\.)?layers\.(2|3)\..*\.({maps})")
+    adapter = get_peft_model(twin(backbone.model), config)
+    for weights in adapter_weights(adapter).values():
+        weights.data.fill_(0.1)
+    save_adapter(adapter, tmp_path / "adapter", "tiny")
+    loaded = load_adapter(backbone, tmp_path / "adapter")
+    assert adapter_digest(loaded) == adapter_digest(adapter)
+    assert len(adapter_weights(loaded)) == 2 * 2 * len(LORA_TARGETS)
 
 
 def test_a_run_for_another_backbone_is_refused(tmp_path):
@@ -245,7 +246,7 @@ def test_an_mntp_loss_is_that_of_predicting_masked_tokens_from_the_token_before(
     adapter = add_lora(backbone, recipe(lora_dropout=0.0))
     live = with_adapter(backbone, adapter, "live")
     encoded = live.encode(["w1 w2 w3 w4 w5", "w7 w8 w9"])
-    loss = mntp.backward(live, encoded, [[0], [1]], 5)
+    loss = mntp.backward(Packer(live, "bidirectional"), encoded, [[0], [1]], 5)
 
     chosen = mntp.masked([6, 4], 5)
     assert all(1 <= t < length for row, length in zip(chosen, (6, 4), strict=True) for t in row)
@@ -269,11 +270,12 @@ def test_an_mntp_loss_is_that_of_predicting_masked_tokens_from_the_token_before(
         ("causal/eos", {"mode": "head"}, "no trainable head"),
         ("causal/eos", {"mntp_steps": 5}, "causal"),
         ("M5", {"mntp_steps": 5, "mode": "head"}, "leaves"),
-        ("causal/eos", {"mode": "top_layers", "top_layers": 4}, "4 layers"),
+        ("causal/eos", {"mode": "top_layers"}, "'top_layers'; use 'lora' or 'head'"),
+        ("causal/eos", {"top_layers": 6}, "unknown key 'top_layers'"),
         ("causal/eos", {"steps": 0}, "steps is 0"),
         ("causal/eos", {"steps": 10**9}, "steps"),
         ("causal/eos", {"lr": float("nan")}, "must be a number"),
-        ("causal/eos", {"mode": "everything"}, "lora, top_layers, head"),
+        ("causal/eos", {"mode": "everything"}, "use 'lora' or 'head'"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(design, changes, message):
@@ -330,6 +332,16 @@ def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
         for one, other in zip(alone, found, strict=True):
             together = layout.unpack(other)[row][layout.real[row]]
             torch.testing.assert_close(together, one[0], atol=1e-4, rtol=1e-4)
+
+
+def test_whether_texts_can_be_packed_is_seen_without_dropout():
+    backbone = tiny_backbone()
+    adapter = add_lora(backbone, recipe_from("cpu", lora_dropout=0.5))
+    for weights in adapter_weights(adapter).values():
+        weights.data.fill_(0.1)
+    adapter.train()
+    assert Packer(with_adapter(backbone, adapter, "trained"), "causal").packs
+    assert adapter.training and all(module.training for module in adapter.modules())
 
 
 def test_where_attention_cannot_take_a_row_apart_texts_are_padded():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +15,11 @@ from support.study_reports import HOSTILE, made_up
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
+from embedlab.progress import no_progress
 from embedlab.render.study_page import FILES
 from embedlab.study.report import Report
 from embedlab.study.uploaded_report import opened
+from embedlab.ui.shared.session import Sessions
 from embedlab.ui.tabs.study.tab import EVERY_PAIR, OWN, SHIPPED, StudyTab
 
 MB = 10**6
@@ -37,43 +39,59 @@ def shipped(report: Report, tmp_path: Path) -> Path:
 
 def tab_on(path: Path) -> StudyTab:
     with gr.Blocks(), gr.Tab("Study") as tab:
-        return StudyTab(tab, Limits(max_upload_mb=1), path)
+        return StudyTab(tab, Limits(max_upload_mb=1), Sessions(), path)
 
 
-def test_it_opens_on_the_shipped_results_once_and_quickly(shipped: Path, report: Report) -> None:
+def first(tab: StudyTab, which: str = "") -> dict:
+    return tab._first({tab.which: which}, no_progress)
+
+
+def opening(tab: StudyTab, path: str | None) -> dict:
+    return tab._open({tab.file: path}, no_progress)
+
+
+def choose(
+    tab: StudyTab, category: str, reference: str, task: str = "", which: str = SHIPPED
+) -> dict:
+    values = {tab.which: which, tab.own: None, tab.category: category}
+    return tab._choose({**values, tab.reference: reference, tab.task: task}, no_progress)
+
+
+def test_it_opens_on_the_shipped_results_and_reads_them_once(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
-    start = time.perf_counter()
-    view = tab._first("")
-    assert time.perf_counter() - start < 2
+    view = first(tab)
     assert view[tab.which] == SHIPPED and view[tab.own] is None and view[tab.empty] == ""
     assert "made up" in view[tab.head] and view[tab.summary].count("<tr>") == 1 + len(report.models)
     assert view[tab.category]["choices"] == ["STS", "Clustering"]
     assert "embedlab study made-up.yaml --out results" in view[tab.code]
-    assert set(tab._first(SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
+    assert set(first(tab, SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
     shipped.unlink()
-    assert tab._first("")[tab.which] == SHIPPED  # nor read again
+    assert first(tab)[tab.which] == SHIPPED  # nor read again
 
 
 def test_without_shipped_results_it_says_how_to_get_some(tmp_path: Path) -> None:
     tab = tab_on(tmp_path / "none.json")
-    view = tab._first("")
+    view = first(tab)
     assert "embedlab study minutes" in view[tab.empty] and view[tab.which] == ""
     assert view[tab.body]["visible"] is False
 
 
 def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
-    view = tab._choose(SHIPPED, None, "STS", "causal/eos", "")
+    view = choose(tab, "STS", "causal/eos")
     assert view[tab.gains]["figure"]["data"][0]["name"] == "separable"
     assert "n = 9 datasets" in json.dumps(view[tab.gains]["figure"])
     lines = view[tab.matrix]["csv"].splitlines()
     assert len(lines) == 2 + 6 and "study made up" in lines[0]
     assert view[tab.task]["value"] == "sts-0" and len(view[tab.task]["choices"]) == 9
-    view = tab._choose(SHIPPED, None, "Clustering", EVERY_PAIR, "sts-0")
+    view = choose(tab, "Clustering", EVERY_PAIR, "sts-0")
     assert view[tab.matrix] is None and "at least 6 are needed" in view[tab.verdicts]
     assert len(view[tab.gains]["csv"].splitlines()) == 2 + 6
     assert view[tab.task]["value"] == "news"
-    view = tab._choose_task(SHIPPED, None, "causal/mean", "sts-3")
+    view = tab._choose_task(
+        {tab.which: SHIPPED, tab.own: None, tab.reference: "causal/mean", tab.task: "sts-3"},
+        no_progress,
+    )
     rows = view[tab.task_gains]["csv"].splitlines()[2:]
     assert len(rows) == 3 and all(row.startswith("causal/mean,") for row in rows)
     gain = next(
@@ -91,20 +109,22 @@ def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
 ) -> None:
     tab, path = tab_on(shipped), tmp_path / "own.json"
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
-    view = tab._open(str(path))
+    view = opening(tab, str(path))
     assert view[tab.which] == OWN and view[tab.own].name == HOSTILE
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
-    assert "made up" in tab._first("")[tab.head]  # nobody else sees it
-    assert tab._open(None)[tab.which] == SHIPPED
+    assert "made up" in first(tab)[tab.head]  # nobody else sees it
+    assert opening(tab, None)[tab.which] == SHIPPED
     with pytest.raises(EmbedLabError, match="open its file again"):
-        tab._choose(OWN, None, "STS", "causal/eos", "")  # kept for an hour only
+        choose(tab, "STS", "causal/eos", which=OWN)  # kept for an hour only
 
 
 def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
 
     def take(data: Any) -> dict[str, Any]:
-        return tab._take(SHIPPED, None, types.SimpleNamespace(_data=data))
+        return tab._take(
+            {tab.which: SHIPPED, tab.own: None}, no_progress, types.SimpleNamespace(_data=data)
+        )
 
     for name, made in FILES.items():
         assert take({"name": name})["text"] == made(report)
@@ -129,28 +149,41 @@ def test_what_is_no_report_is_refused_in_a_sentence(report: Report, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("part", "key", "value"),
+    ("part", "key", "value", "problem"),
     [
-        ("scores", "model", 99),
-        ("scores", "model", -1),
-        ("scores", "task", "elsewhere"),
-        ("scores", "score", float("nan")),
-        ("tasks", "category", "elsewhere"),
-        ("summary", "means", []),
-        ("within_tasks", "a", "<script>"),
-        ("models", "label", "neither/nor"),
-        ("curves", "label", "x"),
+        ("scores", "model", 99, "the model '99' is named but not listed"),
+        ("scores", "model", -1, "model is -1; it must be at least 0"),
+        ("scores", "task", "elsewhere", "the task 'elsewhere' is named but not listed"),
+        ("scores", "score", float("nan"), "score is nan; it must be a number"),
+        ("scores", "points", 3, "unknown key 'points'; known are model"),
+        ("tasks", "category", "elsewhere", "the category 'elsewhere' is named but not listed"),
+        ("summary", "means", [], "one mean for each category"),
+        ("within_tasks", "a", "<script>", "'<script>' is not a design"),
+        ("models", "label", "neither/nor", "'neither' is not a known attention"),
+        ("curves", "label", "x", "'x' is not a design"),
     ],
 )
 def test_a_report_that_contradicts_itself_is_refused(
-    report: Report, tmp_path: Path, part: str, key: str, value: Any
+    report: Report, tmp_path: Path, part: str, key: str, value: Any, problem: str
 ) -> None:
     rows = json.loads(report.to_json())[part]
     rows[-1][key] = value
     path = tmp_path / "report.json"
     path.write_text(changed(report, **{part: rows}))
-    with pytest.raises(EmbedLabError, match=r"report\.json"):
+    with pytest.raises(EmbedLabError, match=f"'report.json' .*{re.escape(problem)}"):
         opened(path, MB)
+
+
+def test_a_report_that_no_page_can_show_is_refused(report: Report, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
     path.write_text(changed(report, alpha=2.0))
-    with pytest.raises(EmbedLabError, match="contradict"):
+    with pytest.raises(EmbedLabError, match=r"alpha is 2\.0; it must be less than 1"):
+        opened(path, MB)
+    models = [
+        {"label": f"causal/mean@{i}", "kind": "trained", "seeds": [0], "compared": False}
+        for i in range(61)
+    ]
+    summary = [json.loads(report.to_json())["summary"][0]] * len(models)
+    path.write_text(changed(report, models=models, summary=summary))
+    with pytest.raises(EmbedLabError, match="61 designs on 10 tasks"):
         opened(path, MB)

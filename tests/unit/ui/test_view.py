@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -37,7 +37,6 @@ CORPUS = Corpus(
     queries=(TEXTS[4], TEXTS[7]),
     relevant=(frozenset({4}), frozenset({7})),
 )
-CONTROLS = ["causal", "mean", -1, False, "", ""]
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +80,29 @@ def tabs(lab) -> dict[str, object]:
 
 
 def pair_on(tabs, model_a: str, model_b: str) -> Pair:
-    values = ["tiny", model_a, model_b, OWN, CORPUS, 20, 0, *CONTROLS, *CONTROLS]
-    return tabs["bench"].pair(values, no_progress)
+    return tabs["bench"].pair(sidebar_values(tabs, CORPUS, model_a, model_b), no_progress)
+
+
+def sidebar_values(tabs, corpus: Corpus, model_a: str = "", model_b: str = "") -> dict:
+    sidebar = tabs["bench"].sidebar
+    designs = [panel.set_to(Design.parse("causal/mean")) for panel in (sidebar.a, sidebar.b)]
+    return {
+        sidebar.backbone: "tiny",
+        sidebar.a.model: model_a,
+        sidebar.b.model: model_b,
+        sidebar.corpus: OWN,
+        sidebar.own: corpus,
+        sidebar.sample: 20,
+        sidebar.seed: 0,
+        **designs[0],
+        **designs[1],
+    }
+
+
+def show(tab: Any, pair: Pair, changes: dict | None = None) -> dict:
+    """What a tab shows with its controls as they are at first, but for some changes."""
+    values = {component: component.value for component in tab.inputs}
+    return tab.show(pair, values | (changes or {}), no_progress)
 
 
 @pytest.fixture(scope="module")
@@ -121,56 +141,55 @@ def test_a_query_is_embedded_by_each_sides_model(pair, lab, models):
 def test_a_lasso_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
     chart = tabs["map"]
 
-    def show(fingerprint: str) -> dict:
-        return chart.show(pair, [None, 15, 0.1, None, (fingerprint, [0, 2])], no_progress)
-
-    view = show(pair.corpus.fingerprint)
+    view = show(chart, pair, {chart.lasso: (pair.corpus.fingerprint, [0, 2])})
     assert view[chart.map]["lasso"] == [0, 2]
     assert view[chart.lasso] == (pair.corpus.fingerprint, [0, 2])
     assert "2 of" in view[chart.neighbours]
-    other = show("another corpus")
+    other = show(chart, pair, {chart.lasso: ("another corpus", [0, 2])})
     assert other[chart.map]["lasso"] == [] and other[chart.lasso] is None
 
 
 def test_the_tabs_show_both_models(pair, tabs):
-    def show(tab: str, *values: object) -> dict:
-        return tabs[tab].show(pair, values, no_progress)
-
-    chart, view = tabs["map"], show("map", None, 15, 0.1, None, None)
-    assert view[chart.map]["b"]["title"] == pair.names[1]
-    found = show("retrieve", "w1 w2", 5, "")
-    assert "&lt;my run&gt;" in found[tabs["retrieve"].lists]
-    similarity = tabs["similarity"]
-    heat = show("similarity", TYPED, 10, False, "w1 w2\nw3 w4 w5", 1, 2, None)
+    chart, retrieve, similarity = tabs["map"], tabs["retrieve"], tabs["similarity"]
+    assert show(chart, pair)[chart.map]["b"]["title"] == pair.names[1]
+    lists = show(retrieve, pair, {retrieve.query: "w1 w2", retrieve.k: 5})[retrieve.lists]
+    assert "&lt;my run&gt;" in lists
+    typed = {similarity.which: TYPED, similarity.typed: "w1 w2\nw3 w4 w5"}
+    heat = show(similarity, pair, {**typed, similarity.ordered: False})
     for side, place in zip(pair.sides, (similarity.heat_a, similarity.heat_b), strict=True):
         a, b = embed(["w1 w2", "w3 w4 w5"], side.design, side.backbone)
         last = heat[place]["csv"].splitlines()[3].split(",")
         assert float(last[2]) == pytest.approx(float(a @ b), abs=1e-5)
 
 
-def inside(tabs, pair: Pair, panel: str, values: Callable[[list], None] = lambda v: None) -> dict:
+def inside(tabs, pair: Pair, panel: str, **changes: Any) -> dict:
+    """What a panel shows, by the ids of its elements; ``changes`` are its controls by their ids."""
     tab = tabs["inside"]
-    given = [panel, *(component.value for component in tab.inputs[1:])]
-    values(given)
-    return {key.elem_id: value for key, value in tab.show(pair, given, no_progress).items()}
+    controls = {component.elem_id: component for component in tab.inputs}
+    changed = {controls[name.replace("_", "-")]: value for name, value in changes.items()}
+    view = show(tab, pair, {tab.panel: panel, **changed})
+    return {key.elem_id: value for key, value in view.items()}
 
 
 def test_the_inside_panels_read_each_sides_model(pair, tabs):
     tokens = inside(tabs, pair, "tokens")["token-norms"]["csv"].splitlines()
     names = {line.split(",")[0] for line in tokens[2:]}
     assert names == set(pair.names)
-    proof = inside(tabs, pair, "mask", lambda v: v.__setitem__(slice(5, 7), ["w1 w2", "w1 w3"]))
+    proof = inside(tabs, pair, "mask", proof_a="w1 w2", proof_b="w1 w3")
     assert html.escape("Shown on A's model, tiny-llama.") in proof["proof-verdict"]
     assert "my run" not in proof["proof-causal"]["caption"]
     assert "centre" in inside(tabs, pair, "shape")["shape-effect"]
 
 
+@pytest.mark.parametrize(("panel", "control"), [("tokens", "token_text"), ("mask", "proof_b")])
+def test_the_panels_obey_the_limits_of_the_endpoints(pair, tabs, panel, control):
+    with pytest.raises(EmbedLabError, match=r"Text \d has 2,000,001 characters"):
+        inside(tabs, pair, panel, **{control: "a" * 2_000_001})
+
+
 @pytest.mark.parametrize("side", ["A", "B"])
 def test_the_layer_lines_are_those_of_the_chosen_model(pair, tabs, side):
-    def choose(values: list) -> None:
-        values[4] = side
-
-    view = inside(tabs, pair, "layers", choose)
+    view = inside(tabs, pair, "layers", layer_model=side)
     name = pair.backbones["AB".index(side)].name
     assert view["layer-model"]["visible"]
     assert html.escape(f"those of {side}'s model, {name}.") in view["layer-notes"]
@@ -179,8 +198,7 @@ def test_the_layer_lines_are_those_of_the_chosen_model(pair, tabs, side):
 
 def test_a_corpus_with_nothing_to_score_leads_to_one_that_has(tabs):
     bare = Corpus(id=OWN, title="Bare", texts=TEXTS)
-    values = ["tiny", "", "", OWN, bare, 20, 0, *CONTROLS, *CONTROLS]
-    view = inside(tabs, tabs["bench"].pair(values, no_progress), "layers")
+    view = inside(tabs, tabs["bench"].pair(sidebar_values(tabs, bare), no_progress), "layers")
     assert view["layer-figure"] is None and "has no scored pairs" in view["layer-notes"]
     assert view["layer-elsewhere"]["visible"]
     assert view["layer-elsewhere"]["value"] == "Switch to One word, several senses"
@@ -242,7 +260,7 @@ def test_stopping_says_whether_anything_ran():
 @pytest.mark.parametrize("value", [1, 101, None, "5"])
 def test_a_number_out_of_range_is_said_in_a_sentence(pair, tabs, value):
     with pytest.raises(EmbedLabError, match=r"Neighbours is .*; choose 2 to 100\."):
-        tabs["map"].show(pair, (None, value, 0.1, None, None), no_progress)
+        show(tabs["map"], pair, {tabs["map"].n_neighbors: value})
 
 
 def test_a_sliders_bounds_are_for_the_eye():

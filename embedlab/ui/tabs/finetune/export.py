@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -14,7 +13,7 @@ from embedlab.export.hub import push_archive
 from embedlab.lab.run import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
-from embedlab.ui.shared.session import user_errors
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.live import LivePanel
 
@@ -61,15 +60,15 @@ class ExportPanel:
     def _wire(self) -> None:
         working = {"show_progress": "full", **LANE, **PRIVATE}
         self.make.click(
-            user_errors(self._make),
-            [self.live.run, self.kind],
+            self.sessions.handler(self._make, "export"),
+            {self.live.run, self.kind},
             [self.check, self.download],
             show_progress_on=self.check,
             **working,
         )
         pushed = self.push.click(
-            user_errors(self._push),
-            [self.live.run, self.kind, self.repository, self.token, self.private],
+            self.sessions.handler(self._push, "export"),
+            {self.live.run, self.kind, self.repository, self.token, self.private},
             [self.check, self.address],
             show_progress_on=self.address,
             **working,
@@ -85,7 +84,7 @@ class ExportPanel:
             **PRIVATE,
         )
 
-    def show(self, run: LiveRun | None) -> dict[Any, Any]:
+    def show(self, run: LiveRun | None) -> Updates:
         """The panel for a training; an export of what it was before is not offered any more."""
         return {
             self.group: gr.update(visible=run is not None and run.backbone is not None),
@@ -94,49 +93,39 @@ class ExportPanel:
             self.address: "",
         }
 
-    def _make(
-        self,
-        run_id: str | None,
-        kind: str,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-    ) -> list[Any]:
-        with self.sessions.work(request, "export", progress) as report:
-            archive, check = self._export(run_id, kind, report)
+    def _make(self, values: Values, report: Progress) -> Updates:
+        archive, check = self._export(values, report)
         size = archive.stat().st_size / 10**6
-        return [
-            _verdict(check),
-            gr.update(
+        return {
+            self.check: _verdict(check),
+            self.download: gr.update(
                 value=str(archive), label=f"Download {archive.name} ({size:,.0f} MB)", visible=True
             ),
-        ]
+        }
 
-    def _push(
-        self,
-        run_id: str | None,
-        kind: str,
-        repository: str,
-        token: str,
-        private: bool,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-    ) -> list[str]:
-        if not (repository or "").strip() or not (token or "").strip():
+    def _push(self, values: Values, report: Progress) -> Updates:
+        repository, token = ((values[c] or "").strip() for c in (self.repository, self.token))
+        if not repository or not token:
             raise EmbedLabError(
                 "Pushing needs a repository (your-name/model-name) and a token with write access."
             )
-        with self.sessions.work(request, "export", progress) as report:
-            archive, check = self._export(run_id, kind, report)
-            report(0, 0, "uploading")
-            address = push_archive(archive, repository.strip(), token.strip(), bool(private))
-        return [_verdict(check), html.note([f"Uploaded to {address}."])]
+        archive, check = self._export(values, report)
+        report(0, 0, "uploading")
+        address = push_archive(archive, repository, token, bool(values[self.private]))
+        return {self.check: _verdict(check), self.address: html.note([f"Uploaded to {address}."])}
 
-    def _export(self, run_id: str | None, kind: str, report: Progress) -> tuple[Path, Check]:
-        run = self.lab.runs.get(run_id or "")
-        backbone = self.lab.runs.backbone(run.id)
+    def _export(self, values: Values, report: Progress) -> tuple[Path, Check]:
+        run = self.lab.runs.get(values[self.live.run] or "")
+        model = self.lab.runs.model(run.id)
         out = run.folder / "exports"
         return export_model(
-            backbone, run.request.design, run.about, run.saved, out, str(kind), report
+            model.backbone,
+            run.request.design,
+            model.run_info,
+            model.folder,
+            out,
+            str(values[self.kind]),
+            report,
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,8 +17,7 @@ from embedlab.training.forecast import rough_seconds, within_reach
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 from embedlab.ui.shared import html
 from embedlab.ui.shared.parse import string
-from embedlab.ui.shared.session import user_errors
-from embedlab.ui.shared.sidebar import read_design
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import duration, forecast
 from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
@@ -57,7 +55,7 @@ class FinetuneForm:
             "both_directions": self.both_directions,
             "hard_negatives": self.hard_negatives,
         }
-        self.inputs = [
+        self.inputs = {
             self.side,
             self.data,
             self.own.pairs,
@@ -68,7 +66,7 @@ class FinetuneForm:
             self.sidebar.backbone,
             *self.sidebar.a.inputs,
             *self.sidebar.b.inputs,
-        ]
+        }
         self._wire()
 
     def _build_what(self) -> None:
@@ -135,8 +133,8 @@ class FinetuneForm:
 
     def _wire(self) -> None:
         self.preset.input(
-            user_errors(preset_values),
-            self.preset,
+            self.sessions.handler(self._apply_preset, "recipe"),
+            {self.preset},
             list(self.settings.values()),
             show_progress="hidden",
             queue=False,
@@ -150,9 +148,10 @@ class FinetuneForm:
             queue=False,
             **PRIVATE,
         )
+        plan = self.sessions.handler(self.plan, "plan")
         look = {"show_progress": "hidden", **LANE, **PRIVATE}
         for ready in self.own.ready:
-            ready(user_errors(self._look), self.inputs, self.outputs, **look)
+            ready(plan, self.inputs, self.outputs, **look)
         gr.on(
             [
                 self.side.input,
@@ -161,14 +160,17 @@ class FinetuneForm:
                 self.score.input,
                 *(number.change for number in self.numbers.values()),
             ],
-            user_errors(self._look),
+            plan,
             self.inputs,
             self.outputs,
             trigger_mode="always_last",
             **look,
         )
         self.designs.change(
-            user_errors(self._look_if_shown), [self.designs, *self.inputs], self.outputs, **look
+            self.sessions.handler(self._plan_if_shown, "plan"),
+            {self.designs, *self.inputs},
+            self.outputs,
+            **look,
         )
 
     @property
@@ -176,50 +178,46 @@ class FinetuneForm:
         """What :meth:`plan` may change."""
         return [self.what, self.about_data, self.note, self.lr, self.head_lr]
 
-    def show(self, pair: Pair) -> dict[Any, Any]:
+    def show(self, pair: Pair) -> Updates:
         """Note what the sidebar says by now."""
         return {self.designs: " ".join([*pair.backbone_ids, *map(str, pair.designs)])}
 
-    def request(self, values: Sequence[Any], report: Progress) -> Request:
+    def request(self, values: Values, report: Progress) -> Request:
         """What the form asks for, checked.
 
         Raises:
             EmbedLabError: what is asked for is not possible.
         """
-        read = dict(zip(self.inputs, values, strict=True))
-        pairs = self._pairs(read, report)
-        recipe = within_reach(self._recipe(read), pairs)
+        pairs = self._pairs(values, report)
+        recipe = within_reach(self._recipe(values), pairs)
         return Request(
-            backbone_id=read[self.sidebar.backbone],
-            design=self._design(read),
+            backbone_id=values[self.sidebar.backbone],
+            design=self._design(values),
             pairs=pairs,
             recipe=recipe,
-            name=string(read[self.name], "The name").strip(),
-            score=bool(read[self.score]),
+            name=string(values[self.name], "The name").strip(),
+            score=bool(values[self.score]),
         )
 
-    def plan(self, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def plan(self, values: Values, report: Progress) -> Updates:
         """What will happen, in words; what is not possible is said here and changes nothing."""
-        read = dict(zip(self.inputs, values, strict=True))
-        update: dict[Any, Any] = {self.what: "", self.about_data: "", self.note: ""}
+        update: Updates = {self.what: "", self.about_data: "", self.note: ""}
         try:
-            design = self._design(read)
-            update[self.lr] = gr.update(visible=read[self.mode] != "head")
+            design = self._design(values)
+            update[self.lr] = gr.update(visible=values[self.mode] != "head")
             update[self.head_lr] = gr.update(visible=design.trainable)
-            backbone = self.lab.backbone(read[self.sidebar.backbone], report)
+            backbone = self.lab.backbone(values[self.sidebar.backbone], report)
             update[self.what] = html.note(
                 [
                     f"Trains {html.design_name(design, untrained=False)} on {backbone.name}, "
                     "starting from the untrained backbone. The design is the sidebar's."
                 ]
             )
-            pairs = self._pairs(read, report)
+            pairs = self._pairs(values, report)
             update[self.about_data] = html.note([_describe(pairs)])
-            recipe = within_reach(self._recipe(read), pairs)
+            recipe = within_reach(self._recipe(values), pairs)
             recipe.check(design)
-            seconds = rough_seconds(
-                recipe, pairs, backbone.num_layers, score=bool(read[self.score])
-            )
+            seconds = rough_seconds(recipe, pairs, score=bool(values[self.score]))
             update[self.note] = forecast(
                 recipe, len(pairs), duration(seconds), self.lab.config.limits
             )
@@ -227,46 +225,35 @@ class FinetuneForm:
             update[self.note] = html.note([str(error)])
         return update
 
-    def _look(
-        self,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *values: Any,
-    ) -> dict[Any, Any]:
-        with self.sessions.work(request, "plan", progress) as report:
-            return self.plan(values, report)
-
-    def _look_if_shown(
-        self,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        designs: str = "",
-        *values: Any,
-    ) -> dict[Any, Any]:
+    def _plan_if_shown(self, values: Values, report: Progress) -> Updates:
         # A state's first answer counts as a change in the browser: also while another tab is open.
-        return self._look(request, progress, *values) if designs else {self.note: gr.skip()}
+        return self.plan(values, report) if values[self.designs] else {self.note: gr.skip()}
 
-    def _design(self, read: dict[Any, Any]) -> Design:
-        panel = self.sidebar.b if read[self.side] == "B" else self.sidebar.a
-        return read_design([read[component] for component in panel.inputs])
+    def _apply_preset(self, values: Values, report: Progress) -> Updates:
+        recipe = asdict(recipe_from(values[self.preset]))
+        return {component: recipe[name] for name, component in self.settings.items()}
 
-    def _pairs(self, read: dict[Any, Any], report: Progress) -> PairSet:
-        if read[self.data] != OWN:
-            return load_pairs(str(read[self.data]), report)
-        if read[self.own.pairs] is None:
+    def _design(self, values: Values) -> Design:
+        panel = self.sidebar.b if values[self.side] == "B" else self.sidebar.a
+        return panel.read(values)
+
+    def _pairs(self, values: Values, report: Progress) -> PairSet:
+        if values[self.data] != OWN:
+            return load_pairs(str(values[self.data]), report)
+        if values[self.own.pairs] is None:
             raise EmbedLabError(
                 "There are no pairs of yours yet; upload a csv, jsonl or parquet file, say which "
                 "columns hold what, and press 'Use these columns'."
             )
-        found: PairSet = read[self.own.pairs]
+        found: PairSet = values[self.own.pairs]
         return found
 
-    def _recipe(self, read: dict[Any, Any]) -> Recipe:
-        values = {name: read[component] for name, component in self.settings.items()}
-        for name, value in values.items():
+    def _recipe(self, values: Values) -> Recipe:
+        settings = {name: values[component] for name, component in self.settings.items()}
+        for name, value in settings.items():
             if value is None:
                 raise EmbedLabError(f"{self.settings[name].label} is empty; write a number.")
-        return recipe_from(str(read[self.preset]), **values)
+        return recipe_from(str(values[self.preset]), **settings)
 
 
 def _describe(pairs: PairSet) -> str:
@@ -281,7 +268,6 @@ def _describe(pairs: PairSet) -> str:
 PRESETS = {"cpu": "CPU, minutes", "paper": "Paper"}
 MODE_WORDS = {
     "lora": "LoRA: small additions to every layer, and the head where there is one",
-    "top_layers": "Top layers: the same on the upper layers alone, which is quicker",
     "head": "Head only: the backbone stays as it is; seconds, for trainable poolings",
 }
 #: The numbers behind "More settings": label, whether whole, and a line of help.
@@ -294,7 +280,6 @@ MORE = {
     ),
     "held_out": ("Held-out pairs", True, "Scored, never trained on; at most a fifth."),
     "evaluate_every": ("Steps between held-out scores", True, ""),
-    "top_layers": ("Top layers", True, "How many layers 'Top layers' trains."),
     "warmup": ("Warm-up steps", True, ""),
     "weight_decay": ("Weight decay", False, ""),
     "clip": ("Largest gradient norm", False, "0 for no clipping."),
@@ -305,19 +290,6 @@ MORE = {
     "max_pairs": ("Pairs used", True, "0 for all."),
     "seed": ("Seed", True, "The same seed gives the same weights."),
 }
-
-
-def preset_values(preset: str) -> list[Any]:
-    """A preset's values, in the order of the form's settings."""
-    values = asdict(recipe_from(preset))
-    names = ("steps", "batch", "lr", "head_lr", *MORE)
-    return [
-        *(values[name] for name in names),
-        values["mode"],
-        values["schedule"],
-        values["both_directions"],
-        values["hard_negatives"],
-    ]
 
 
 def number(name: str, label: str, usual: Recipe, *, whole: bool, info: str = "") -> gr.Number:

@@ -9,8 +9,8 @@ from embedlab.analysis.bootstrap import verdict
 from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
 from embedlab.data.corpus import Corpus
 from embedlab.lab.config import Limits
-from embedlab.lab.explain import Movement
 from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING, LiveRun
+from embedlab.lab.views import Movement
 from embedlab.text import escape, shorten
 from embedlab.training.recipe import Recipe
 from embedlab.ui.shared.html import table

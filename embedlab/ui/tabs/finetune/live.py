@@ -11,11 +11,12 @@ import gradio as gr
 from embedlab.errors import EmbedLabError
 from embedlab.lab.import_run import import_adapter
 from embedlab.lab.run import LiveRun
+from embedlab.progress import Progress
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
 from embedlab.training.history import Step
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import user_errors
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.form import FinetuneForm
 from embedlab.ui.tabs.finetune.html import status
@@ -103,18 +104,20 @@ class LivePanel:
 
     def _wire(self, blocks: gr.Blocks) -> None:
         quiet = {"show_progress": "hidden", **PRIVATE}
-        looked = [self.mine, self.run, self.seen, self.learned]
+        handler = self.sessions.handler
+        look = handler(self._look, "look")
+        looked = {self.mine, self.run, self.seen, self.learned}
         self.form.start.click(
-            user_errors(self._start),
-            [self.mine, *self.form.inputs],
+            handler(self._start, "start"),
+            {self.mine, *self.form.inputs},
             [self.mine, self.form.name, *self.outputs],
             show_progress="full",
             show_progress_on=self.status,
             **PRIVATE,
         )
         self.archive.upload(
-            user_errors(self._bring_back),
-            [self.mine, self.archive],
+            handler(self._bring_back, "bring"),
+            {self.mine, self.archive},
             [self.mine, *self.outputs],
             show_progress="full",
             show_progress_on=self.status,
@@ -122,59 +125,47 @@ class LivePanel:
             **PRIVATE,
         )
         # Queued: only then does a state's change start an event.
-        self.timer.tick(self._look, looked, self.outputs, **quiet)
-        self.run.input(self._look, looked, self.outputs, **quiet)
-        blocks.load(self._find_again, self.mine, self.outputs, **quiet)
-        self.stop.click(user_errors(self._stop), looked, self.outputs, **quiet)
-        self.go_on.click(user_errors(self._go_on), looked, self.outputs, **quiet)
+        self.timer.tick(look, looked, self.outputs, **quiet)
+        self.run.input(look, looked, self.outputs, **quiet)
+        blocks.load(handler(self._find_again, "find"), {self.mine}, self.outputs, **quiet)
+        self.stop.click(handler(self._stop, "stop"), looked, self.outputs, **quiet)
+        self.go_on.click(handler(self._go_on, "go on"), looked, self.outputs, **quiet)
 
     # What the visitor does
 
-    def _start(
-        self,
-        request: gr.Request,
-        mine: list[str],
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-        *values: Any,
-    ) -> dict[Any, Any]:
-        with self.sessions.work(request, "start", progress) as report:
-            asked = self.form.request(values, report)
-            run = self.lab.runs.submit(asked)
-        mine = [*(known.id for known in self.known(mine)), run.id]
+    def _start(self, values: Values, report: Progress) -> Updates:
+        asked = self.form.request(values, report)
+        run = self.lab.runs.submit(asked)
+        mine = [*(known.id for known in self.known(values[self.mine])), run.id]
         return {
             self.mine: mine,
             self.form.name: _next_name(asked.name),
             **self._shown(mine, run.id),
         }
 
-    def _bring_back(
-        self,
-        mine: list[str],
-        archive: str | None,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-    ) -> dict[Any, Any]:
-        if not archive:
+    def _bring_back(self, values: Values, report: Progress) -> Updates:
+        if not values[self.archive]:
             raise EmbedLabError("There is no archive; upload the zip of an adapter.")
-        with self.sessions.work(request, "bring", progress) as report:
-            run = import_adapter(self.lab, Path(archive), report)
-        mine = [*(known.id for known in self.known(mine)), run.id]
+        run = import_adapter(self.lab, Path(values[self.archive]), report)
+        mine = [*(known.id for known in self.known(values[self.mine])), run.id]
         return {self.mine: mine, **self._shown(mine, run.id)}
 
-    def _stop(self, mine: list[str], run_id: str, seen: str, learned: str) -> dict[Any, Any]:
-        self.lab.runs.stop(run_id or "")
-        return self._look(mine, run_id, seen, learned)
+    def _stop(self, values: Values, report: Progress) -> Updates:
+        self.lab.runs.stop(values[self.run] or "")
+        return self._look(values, report)
 
-    def _go_on(self, mine: list[str], run_id: str, seen: str, learned: str) -> dict[Any, Any]:
-        self.lab.runs.go_on(run_id or "")
-        return self._look(mine, run_id, seen, learned)
+    def _go_on(self, values: Values, report: Progress) -> Updates:
+        self.lab.runs.go_on(values[self.run] or "")
+        return self._look(values, report)
 
-    def _find_again(self, mine: Any) -> dict[Any, Any]:
-        known = self.known(mine)
+    def _find_again(self, values: Values, report: Progress) -> Updates:
+        known = self.known(values[self.mine])
         return self._shown([run.id for run in known], known[-1].id if known else "")
 
-    def _look(self, mine: Any, run_id: str | None, seen: str, learned: str) -> dict[Any, Any]:
-        return self._shown(mine, run_id or "", seen, learned)
+    def _look(self, values: Values, report: Progress) -> Updates:
+        return self._shown(
+            values[self.mine], values[self.run] or "", values[self.seen], values[self.learned]
+        )
 
     # What is shown
 
@@ -188,14 +179,14 @@ class LivePanel:
                 continue
         return found
 
-    def _shown(self, mine: Any, run_id: str, seen: str = "", learned: str = "") -> dict[Any, Any]:
+    def _shown(self, mine: Any, run_id: str, seen: str = "", learned: str = "") -> Updates:
         known = self.known(mine)
         run = next((one for one in known if one.id == run_id), known[-1] if known else None)
         if run is None:
             return self._nothing()
         place = self.lab.runs.place(run)
         now = _signature(run, place)
-        update: dict[Any, Any] = {self.timer: gr.Timer(active=not all(r.over for r in known))}
+        update: Updates = {self.timer: gr.Timer(active=not all(r.over for r in known))}
         if now != seen:
             update |= {
                 self.seen: now,
@@ -217,7 +208,7 @@ class LivePanel:
             update |= dict(zip(dropdowns, self.sidebar.offer_runs(models), strict=True))
         return update
 
-    def _nothing(self) -> dict[Any, Any]:
+    def _nothing(self) -> Updates:
         return {
             self.run: gr.update(choices=[], value=None, visible=False),
             self.status: html.empty(EMPTY),
@@ -228,7 +219,7 @@ class LivePanel:
             self.learned: "",
         }
 
-    def _figures(self, run: LiveRun) -> dict[Any, Any]:
+    def _figures(self, run: LiveRun) -> Updates:
         history = run.history
         rows = _rows(history)
         made = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -14,8 +13,9 @@ from embedlab.data.tables import Table
 from embedlab.data.training_sets import MAX_PAIRS, guess_columns, pairs_from_table
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
+from embedlab.progress import Progress
 from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import Sessions, user_errors
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.view import PRIVATE
 
 NONE = "(none)"
@@ -43,51 +43,44 @@ class OwnPairs:
                 ]
             self.use = gr.Button("Use these columns", visible=False, elem_id="train-use")
         read = self.file.change(
-            user_errors(self._read),
-            self.file,
+            sessions.handler(self._read, "pairs"),
+            {self.file},
             [self.table, self.pairs, self.row, *self.columns, self.use],
             **PRIVATE,
         )
         taken = self.use.click(
-            user_errors(self._take), [self.table, *self.columns], self.pairs, **PRIVATE
+            sessions.handler(self._take, "pairs"),
+            {self.table, *self.columns},
+            self.pairs,
+            **PRIVATE,
         )
         #: Events after which ``pairs`` says something else.
         self.ready = [read.then, taken.success]
 
-    def _read(self, path: str | None) -> list[Any]:
+    def _read(self, values: Values, report: Progress) -> Updates:
+        path = values[self.file]
+        shown = dict.fromkeys((self.row, self.use), gr.update(visible=bool(path)))
         if not path:
-            return [
-                None,
-                None,
-                gr.update(visible=False),
-                *[gr.skip()] * 3,
-                gr.update(visible=False),
-            ]
+            return {self.table: None, self.pairs: None, **shown}
         most = self.lab.config.limits.max_upload_mb * 10**6
         table = read_table(Path(path), max_bytes=most, max_texts=MAX_PAIRS)
-        anchor, positive, negative = guess_columns(table)
         names = list(table.columns)
-        return [
-            table,
-            None,
-            gr.update(visible=True),
-            gr.update(choices=names, value=anchor),
-            gr.update(choices=names, value=positive),
-            gr.update(choices=[(NONE, ""), *names], value=negative),
-            gr.update(visible=True),
-        ]
+        choices = [names, names, [(NONE, ""), *names]]
+        return {
+            self.table: table,
+            self.pairs: None,
+            **shown,
+            **{
+                column: gr.update(choices=offered, value=guess)
+                for column, offered, guess in zip(
+                    self.columns, choices, guess_columns(table), strict=True
+                )
+            },
+        }
 
-    def _take(
-        self,
-        table: Table | None,
-        anchor: str,
-        positive: str,
-        negative: str,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio hands it in
-    ) -> PairSet:
+    def _take(self, values: Values, report: Progress) -> PairSet:
+        table: Table | None = values[self.table]
         if table is None:
             raise EmbedLabError("There is no file yet; upload a csv, jsonl or parquet file.")
-        pairs = pairs_from_table(table, anchor or "", positive or "", negative or "")
-        with self.sessions.work(request, "pairs", progress) as report:
-            return without_evaluated(pairs, report)
+        anchor, positive, negative = (values[column] or "" for column in self.columns)
+        return without_evaluated(pairs_from_table(table, anchor, positive, negative), report)

@@ -6,15 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.analysis.evaluation import to_json
-from embedlab.lab.explain import Movement, movement
 from embedlab.lab.run import LiveRun
+from embedlab.lab.views import Movement, movement
 from embedlab.progress import Progress
 from embedlab.render.training import movement_map, shown_points
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import user_errors
-from embedlab.ui.shared.sidebar import preset_of
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import before_after, changed_queries
 from embedlab.ui.tabs.finetune.live import LivePanel
@@ -43,8 +41,8 @@ class ResultsPanel:
             )
         self.outputs = [self.group, self.table, self.map, self.queries]
         compared = self.compare.click(
-            user_errors(self._compare),
-            self.live.run,
+            bench.sessions.handler(self._compare, "compare"),
+            {self.live.run},
             [
                 self.sidebar.backbone,
                 *(
@@ -58,7 +56,7 @@ class ResultsPanel:
         )
         compared.success(None, js=OPEN_MAP)
 
-    def show(self, pair: Pair, run: LiveRun | None, report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, run: LiveRun | None, report: Progress) -> Updates:
         """Before and after of a training that has learned something."""
         if run is None or run.backbone is None:
             return {self.group: gr.update(visible=False)}
@@ -78,7 +76,7 @@ class ResultsPanel:
         }
 
     def _table(self, run: LiveRun) -> str:
-        rows = to_json(run.changes) or run.about.get("before_after")
+        rows = [row.model_dump() for row in run.changes]
         if not rows:
             wanted = run.request.score and not run.over
             words = (
@@ -87,22 +85,20 @@ class ResultsPanel:
                 else "This training has no scores; tick 'Score before and after' for the table."
             )
             return html.note([words])
-        about = f"{run.about.get('name', run.request.name)}, {run.request.design}"
+        name = run.model.run_info.name if run.model else run.request.name
+        about = f"{name}, {run.request.design}"
         return before_after(rows, run.request.pairs.in_domain, about)
 
-    def _compare(self, run_id: str | None) -> list[Any]:
-        run = self.lab.runs.get(run_id or "")
-        design = run.request.design
-        controls = [
-            preset_of(design),
-            design.attention,
-            design.pooling,
-            design.layer,
-            design.skip_first,
-            design.query_prompt,
-            design.document_prompt,
-        ]
-        return [run.request.backbone_id, "", *controls, run.id, *controls]
+    def _compare(self, values: Values, report: Progress) -> Updates:
+        run = self.lab.runs.get(values[self.live.run] or "")
+        a, b = self.sidebar.a, self.sidebar.b
+        return {
+            self.sidebar.backbone: run.request.backbone_id,
+            a.model: "",
+            b.model: run.id,
+            **a.set_to(run.request.design),
+            **b.set_to(run.request.design),
+        }
 
 
 def _map(pair: Pair, run: LiveRun, found: Movement) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from embedlab.progress import Progress
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.finetune.export import ExportPanel
 from embedlab.ui.tabs.finetune.form import FinetuneForm
@@ -29,9 +27,9 @@ class FinetuneTab(View):
         self.outputs = [self.form.designs, *self.results.outputs, *self.export.outputs]
         self.triggers = [self.live.learned.change]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """What the chosen training changed on the sidebar's corpus."""
-        known = self.live.known([values[0]])
+        known = self.live.known([values[self.live.run]])
         run = known[0] if known else None
         return {
             **self.form.show(pair),

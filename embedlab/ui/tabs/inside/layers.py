@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -10,24 +11,25 @@ import gradio as gr
 from embedlab.analysis.layers import MEASURES, LayerQuality, choose_measure
 from embedlab.data.corpora import CORPORA
 from embedlab.errors import EmbedLabError
-from embedlab.lab.explain import layer_quality
+from embedlab.lab import inside
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
-from embedlab.ui.shared.sidebar import DesignPanel, preset_of
+from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.sidebar import DesignPanel
 from embedlab.ui.shared.view import PRIVATE, Pair, Side, View, Workbench
 
-NAMES = {
+MEASURE_TITLES = {
     "spearman": "Spearman over scored pairs",
     "ndcg_10": "nDCG@10 over queries",
     "knn_accuracy": "kNN accuracy over labels",
     "v_measure": "V-measure over labels",
 }
 AUTO = "what the corpus offers"
-#: Built-in corpora that know enough for a measure, the quickest first.
-KNOWS = {
+#: Built-in corpora that a measure can score, the quickest first.
+SCORED_BY = {
     "auto": ("senses", "stsb", "trec"),
     "spearman": ("stsb",),
     "ndcg_10": ("senses", "semanlink", "boolq"),
@@ -37,7 +39,7 @@ KNOWS = {
 
 
 class LayersPanel(View):
-    """See the module's text."""
+    """The curves of every attention mode and pooling over the layers, with A and B marked."""
 
     id = "layers"
     title = "Layers"
@@ -46,7 +48,7 @@ class LayersPanel(View):
         self.lab = bench.lab
         with gr.Row(equal_height=True):
             self.measure = gr.Dropdown(
-                [(AUTO, "auto"), *((NAMES[key], key) for key in MEASURES)],
+                [(AUTO, "auto"), *((MEASURE_TITLES[key], key) for key in MEASURES)],
                 value="auto",
                 label="Score",
                 min_width=240,
@@ -82,126 +84,117 @@ class LayersPanel(View):
         self.figure = figure_block("layer-figure", "The quality of every layer appears here.")
         self.notes = html.block("layer-notes")
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
-        self.target = gr.State("")
-        self.curves = gr.State([])
+        self.curves = gr.State([])  # their designs: a click says which curve by its number
         self.inputs = [self.measure, self.skip_first, self.centre, self.model]
-        self.outputs = [
-            self.figure,
-            self.notes,
-            self.curves,
-            self.model,
-            self.elsewhere,
-            self.target,
-        ]
+        self.outputs = [self.figure, self.notes, self.curves, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
-        panels: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
-        targets = [
-            component
-            for panel in panels.values()
-            for component in (panel.preset, *panel.inputs[:4])
-        ]
+        self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
         picked = self.figure.point_click(
-            self._pick, [self.side, self.curves], targets, show_progress="hidden", **PRIVATE
+            bench.sessions.event_handler(self._pick, "layer point"),
+            {self.side, self.curves},
+            [c for panel in self.designs.values() for c in (panel.preset, *panel.inputs)],
+            show_progress="hidden",
+            **PRIVATE,
         )
         self.chains = [picked.then]
         self.arrivals = [
             self.elsewhere.click(
-                lambda target: (target, "auto"),
-                self.target,
+                bench.sessions.handler(
+                    lambda values, report: {
+                        bench.sidebar.corpus: self._scored_by(values[self.measure]),
+                        self.measure: "auto",
+                    },
+                    "layer corpus",
+                ),
+                {self.measure},
                 [bench.sidebar.corpus, self.measure],
                 show_progress="hidden",
                 **PRIVATE,
             ).then
         ]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The lines of both attention modes, with the layers of A and B marked."""
-        measure, skip_first, centre, model = values
+        measure = values[self.measure]
         try:
             choose_measure(pair.corpus, measure)
         except EmbedLabError as error:
             return self._nothing_to_score(str(error), measure)
-        side = pair.sides[1 if model == "B" and not pair.one_backbone else 0]
-        found = layer_quality(
+        side = pair.sides[1 if values[self.model] == "B" and not pair.one_backbone else 0]
+        quality = inside.layer_curves(
             self.lab,
             pair.corpus,
             side.design,
             side.backbone_id,
             measure=measure,
-            skip_first=bool(skip_first) or any(design.skip_first for design in pair.designs),
-            transform="centre" if centre else "none",
+            skip_first=bool(values[self.skip_first])
+            or any(design.skip_first for design in pair.designs),
+            transform="centre" if values[self.centre] else "none",
             seed=pair.seed,
             progress=report,
         )
         marked = pair.sides if pair.one_backbone else (side,)
-        marks = _marks(marked, found)
+        marks = _marks(marked, quality)
         notes = _notes(marked, {letter for letter, *_ in marks})
         if not pair.one_backbone:
             notes.insert(0, f"The lines are those of {side.letter}'s model, {side.backbone.name}.")
         return {
-            self.figure: _figure(pair, side, found, marks),
-            self.curves: [c.name for c in found.curves],
+            self.figure: _figure(pair, side, quality, marks),
+            self.curves: [curve.name for curve in quality.curves],
             self.notes: html.note(notes),
             self.model: gr.update(visible=not pair.one_backbone),
             self.elsewhere: gr.update(visible=False),
         }
 
-    def _nothing_to_score(self, sentence: str, measure: str) -> dict[Any, Any]:
+    def _nothing_to_score(self, sentence: str, measure: str) -> Updates:
         """What is missing, and a button that leads to a corpus that has it."""
-        offered = [key for key in KNOWS.get(measure, ()) if key in self.lab.config.corpora]
-        update: dict[Any, Any] = {
+        other = self._scored_by(measure)
+        return {
             self.figure: None,
             self.curves: [],
             self.notes: html.note([sentence]),
-            self.elsewhere: gr.update(visible=False),
+            self.elsewhere: gr.update(value=f"Switch to {CORPORA[other].title}", visible=True)
+            if other
+            else gr.update(visible=False),
         }
-        if offered:
-            title = CORPORA[offered[0]].title
-            update[self.elsewhere] = gr.update(value=f"Switch to {title}", visible=True)
-            update[self.target] = offered[0]
-        return update
 
-    def _pick(self, side: str, curves: list[str], event: gr.EventData) -> list[Any]:
-        untouched = [gr.skip() for _ in range(5)]
+    def _scored_by(self, measure: str) -> str | None:
+        """The quickest corpus on offer that a measure can score, if there is one."""
+        corpora = SCORED_BY.get(measure, ())
+        return next((corpus for corpus in corpora if corpus in self.lab.config.corpora), None)
+
+    def _pick(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        panel, names = self.designs[values[self.side]], values[self.curves]
         point = clicked(event)
-        if point is None or not 0 <= point[0] < len(curves) or not isinstance(point[1], int):
-            return untouched * 2
-        curve = Design.parse(curves[point[0]])
-        design = Design(
-            attention=curve.attention,
-            pooling=curve.pooling,
-            layer=point[1],
-            skip_first=curve.skip_first,
-        )
-        values = [
-            preset_of(design),
-            design.attention,
-            design.pooling,
-            design.layer,
-            design.skip_first,
-        ]
-        return values + untouched if side == "A" else untouched + values
+        if point is None or not 0 <= point[0] < len(names) or not isinstance(point[1], int):
+            return {panel.preset: gr.skip()}
+        design = replace(Design.parse(names[point[0]]), layer=point[1])
+        return {
+            **panel.set_to(design),
+            panel.query_prompt: gr.skip(),
+            panel.document_prompt: gr.skip(),
+        }
 
 
 def _figure(
-    pair: Pair, side: Side, found: LayerQuality, marks: Sequence[tuple[str, int, float]]
+    pair: Pair, side: Side, quality: LayerQuality, marks: Sequence[tuple[str, int, float]]
 ) -> dict[str, Any]:
     caption = pair.caption(
-        f"{NAMES[found.measure]}, n = {found.n:,} {found.unit}"
-        + (f", labels: {found.field}" if found.field else "")
-        + (f", 95 % bootstrap of {found.bootstrap}" if found.bootstrap else "")
-        + (", space centred" if found.transform == "centre" else "")
+        f"{MEASURE_TITLES[quality.measure]}, n = {quality.n:,} {quality.unit}"
+        + (f", labels: {quality.field}" if quality.field else "")
+        + (f", 95 % bootstrap of {quality.bootstrap}" if quality.bootstrap else "")
+        + (", space centred" if quality.transform == "centre" else "")
         + ("" if pair.one_backbone else f", layers of {side.backbone.name}")
     )
     figure = layer_curves(
-        [(c.name, c.scores, c.low, c.high) for c in found.curves],
+        [(c.name, c.scores, c.low, c.high) for c in quality.curves],
         marks,
-        score=NAMES[found.measure].split(" over")[0],
-        caption=f"n = {found.n:,} {found.unit}",
+        score=MEASURE_TITLES[quality.measure].split(" over")[0],
+        caption=f"n = {quality.n:,} {quality.unit}",
     )
     rows = [
         (c.name, layer, c.scores[layer], c.low[layer], c.high[layer])
-        for c in found.curves
+        for c in quality.curves
         for layer in range(len(c.scores))
     ]
     header = ("curve", "layer", "score", "low", "high")
@@ -209,23 +202,23 @@ def _figure(
     return figure_value(figure, header, rows, name=name, caption=caption)
 
 
-def _marks(sides: Sequence[Side], found: LayerQuality) -> list[tuple[str, int, float]]:
+def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int, float]]:
     """Where A and B stand, as far as a line goes through them."""
     marks = []
     for side in sides:
-        for curve in found.curves:
+        for curve in quality.curves:
             layer = side.design.layer % len(curve.scores)
             if curve.design(side.design.layer).name == side.design.name:
                 marks.append((side.letter, layer, float(curve.scores[layer])))
     return marks
 
 
-def _notes(sides: Sequence[Side], there: set[str]) -> list[str]:
+def _notes(sides: Sequence[Side], marked: set[str]) -> list[str]:
     return [
-        f"{side.letter} ({side.design.name}) reads all layers or tokens by its own head, so no "
-        "line goes through it."
+        f"{side.letter} ({side.design.name}) reads all layers or tokens with a trainable head, so "
+        "no line goes through it."
         for side in sides
-        if side.letter not in there
+        if side.letter not in marked
     ] + [
         "The bootstrap resamples the corpus's items; it says how sure a point is for texts like "
         "these, not for other backbones or corpora."

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import gradio as gr
 
 from embedlab.analysis import space
-from embedlab.lab.explain import space_scores
+from embedlab.lab import inside
 from embedlab.progress import Progress
 from embedlab.render.inside import explained_variance, occurrences
 from embedlab.render.similarity import similarity_histogram
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import HISTOGRAM_HEADER, figure_block, figure_value, histogram_rows
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
 
@@ -22,7 +20,7 @@ HUBS = 5
 
 
 class ShapePanel(View):
-    """See the module's text."""
+    """Spread, rank and hubs of both spaces, as they are, centred or whitened."""
 
     id = "shape"
     title = "Shape of the space"
@@ -56,46 +54,44 @@ class ShapePanel(View):
         ]
         self.triggers = [self.how.input]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Figures of both spaces, transformed as chosen."""
-        how = values[0] or "none"
-        vectors = [space.transform(side.vectors, how) for side in (pair.a, pair.b)]
-        shapes = [space.shape(rows, seed=pair.seed) for rows in vectors]
-        a, b = shapes
-        name_a, name_b = pair.names
-        about = pair.caption(f"space: {how}")
-        bins = similarity_histogram(a.cosines.similarities, b.cosines.similarities, name_a, name_b)
+        how = values[self.how] or "none"
+        a, b = (
+            inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
+            for side in pair.sides
+        )
+        sides = list(zip("AB", pair.names, (a, b), strict=True))
+        caption = pair.caption(f"space: {how}")
+        cosines = similarity_histogram(a.cosines.similarities, b.cosines.similarities, *pair.names)
+        k = a.hubness.k
         return {
-            self.table: inside_html.shape_table(a, b, about),
+            self.table: inside_html.shape_table(a, b, caption),
             self.effect: self._effect(pair, report),
             self.cosines: figure_value(
-                bins,
-                HISTOGRAM_HEADER,
-                histogram_rows(bins),
-                name="cosines",
-                caption=about,
+                cosines, HISTOGRAM_HEADER, histogram_rows(cosines), name="cosines", caption=caption
             ),
             self.explained: figure_value(
-                explained_variance([(name_a, a.explained), (name_b, b.explained)], a.n),
+                explained_variance([(name, shape.explained) for _, name, shape in sides], a.n),
                 ("design", "component", "share of variance"),
                 [
-                    (letter, i + 1, float(share))
-                    for letter, found in zip("AB", shapes, strict=True)
-                    for i, share in enumerate(found.explained)
+                    (letter, component, float(share))
+                    for letter, _, shape in sides
+                    for component, share in enumerate(shape.explained, start=1)
                 ],
                 name="variance",
-                caption=about,
+                caption=caption,
             ),
             self.occurrences: figure_value(
-                occurrences([(name_a, a.hubness.counts), (name_b, b.hubness.counts)], a.hubness.k),
-                ("design", "text", f"{a.hubness.k}-occurrence"),
+                occurrences([(name, shape.hubness.counts) for _, name, shape in sides], k),
+                ("design", "text", f"{k}-occurrence"),
                 [
-                    (letter, pair.corpus.texts[i][:200], int(count))
-                    for letter, found in zip("AB", shapes, strict=True)
-                    for i, count in enumerate(found.hubness.counts)
+                    (letter, text[:200], int(count))
+                    for letter, _, shape in sides
+                    for text, count in zip(pair.corpus.texts, shape.hubness.counts, strict=True)
                 ],
                 name="occurrences",
-                caption=about,
+                caption=caption,
             ),
             self.hubs: html.side_by_side(
                 *(
@@ -103,10 +99,10 @@ class ShapePanel(View):
                         letter,
                         name,
                         pair.corpus,
-                        found.hubness.hub_ids[:HUBS].tolist(),
-                        found.hubness.hub_counts[:HUBS].tolist(),
+                        shape.hubness.hub_ids[:HUBS].tolist(),
+                        shape.hubness.hub_counts[:HUBS].tolist(),
                     )
-                    for letter, name, found in zip("AB", pair.names, shapes, strict=True)
+                    for letter, name, shape in sides
                 )
             ),
         }
@@ -116,7 +112,9 @@ class ShapePanel(View):
         rows = []
         for how in space.TRANSFORMS:
             a, b = (
-                space_scores(self.lab, pair.corpus, side.embedded, how, side.backbone_id, report)
+                inside.space_scores(
+                    self.lab, pair.corpus, side.embedded, how, side.backbone_id, report
+                )
                 for side in pair.sides
             )
             rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]

@@ -1,13 +1,13 @@
-"""The inside tab: why two designs differ. A panel for each question, one file a few panels."""
+"""The inside tab: why two designs differ, with one panel for each question."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from embedlab.progress import Progress
+from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import PRIVATE, Pair, View, Workbench
 from embedlab.ui.tabs.inside.layers import LayersPanel
 from embedlab.ui.tabs.inside.space import ShapePanel
@@ -17,7 +17,7 @@ PANELS: tuple[type[Any], ...] = (LayersPanel, MaskPanel, TokensPanel, HeadsPanel
 
 
 class InsideTab(View):
-    """See the module's text."""
+    """The panels side by side; only the open one is computed."""
 
     id = "inside"
     title = "Inside"
@@ -42,12 +42,9 @@ class InsideTab(View):
         self.outputs = [c for panel in self.panels for c in panel.outputs]
         self.triggers = [t for panel in self.panels for t in panel.triggers]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The open panel."""
-        wanted, start = values[0], 1
         for panel in self.panels:
-            end = start + len(panel.inputs)
-            if panel.id == wanted:
-                return panel.show(pair, values[start:end], report)
-            start = end
+            if panel.id == values[self.panel]:
+                return panel.show(pair, values, report)
         return {}

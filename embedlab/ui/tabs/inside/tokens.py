@@ -1,30 +1,28 @@
-"""What a token sees and gives: the mask proof, the token view, and what trainable heads read."""
+"""Tokens: the mask proof, each token's share in the vector, and what trainable heads read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
-from embedlab.analysis.tokens import (
-    MaskProof,
-    TokenView,
-    head_attention,
-    mask_proof,
-    token_view,
-)
-from embedlab.lab.explain import first_token_effect
+from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
+from embedlab.lab import inside
+from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number
-from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.view import Pair, Side, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
 
 EXAMPLE_A = "They walked along the bank of the river"
 EXAMPLE_B = "They walked along the bank of the country"
+#: The columns of a token's row.
+HEADER = ("design", "position", "token", "weight", "norm", "cosine")
 #: Lines of single heads drawn at once.
 HEADS_SHOWN = 8
 
@@ -36,6 +34,7 @@ class MaskPanel(View):
     title = "Mask proof"
 
     def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
         with gr.Row(equal_height=True):
             self.text_a = gr.Textbox(EXAMPLE_A, label="A sentence", elem_id="proof-a")
             self.text_b = gr.Textbox(
@@ -50,39 +49,24 @@ class MaskPanel(View):
         self.outputs = [self.verdict, self.causal, self.bidirectional]
         self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both attention modes beside each other, on A's backbone."""
         backbone = pair.backbones[0]
-        update: dict[Any, Any] = {}
-        sentences = []
+        text_a, text_b = values[self.text_a] or "", values[self.text_b] or ""
+        update: Updates = {}
+        sentences, notes = [], []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
-            proof = mask_proof(backbone, values[0] or "", values[1] or "", attention)
+            proof = inside.mask_proof(
+                self.lab, text_a, text_b, attention, pair.backbone_ids[0], report
+            )
             sentences.append((proof.holds, _verdict(proof)))
-            tokens = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
-            figure = movement_heatmap(
-                proof.moved,
-                [a for a, _ in tokens],
-                [b for _, b in tokens],
-                proof.first_changed - proof.start,
-                f"{attention} attention",
+            notes = [proof.note] if proof.note else []
+            caption = pair.source(
+                f"Relative movement of hidden states, {attention} attention, {proof.precision}; "
+                f"{text_a!r} against {text_b!r}",
+                backbone,
             )
-            rows = [
-                (layer, proof.start + t, a, b, float(proof.moved[layer, t]))
-                for layer in range(len(proof.moved))
-                for t, (a, b) in enumerate(tokens)
-            ]
-            update[place] = figure_value(
-                figure,
-                ("layer", "token", "text a", "text b", "relative movement"),
-                rows,
-                name=f"mask-{attention}",
-                caption=pair.source(
-                    f"Relative movement of hidden states, {attention} attention, "
-                    f"{proof.precision}; {values[0]!r} against {values[1]!r}",
-                    backbone,
-                ),
-            )
-        notes = [proof.note] if proof.note else []
+            update[place] = _movement_figure(proof, caption)
         if not pair.one_backbone:
             notes.append(f"Shown on A's model, {backbone.name}.")
         update[self.verdict] = inside_html.verdicts(sentences) + html.note(notes)
@@ -90,7 +74,7 @@ class MaskPanel(View):
 
 
 class TokensPanel(View):
-    """Tokens as the backbone sees them, and what each gives to the vector under A and B."""
+    """A text's tokens, and what each contributes to the vector under A and B."""
 
     id = "tokens"
     title = "Tokens"
@@ -108,48 +92,39 @@ class TokensPanel(View):
         self.outputs = [self.strip, self.norms, self.cosines, self.skip]
         self.triggers = [self.run.click, self.text.submit]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
-        views = [token_view(side.backbone, values[0] or "", side.design) for side in pair.sides]
-        header = ("design", "position", "token", "weight", "norm", "cosine")
+        text = values[self.text] or ""
+        views = [
+            inside.token_view(self.lab, text, side.design, side.backbone_id, report)
+            for side in pair.sides
+        ]
+        named = list(zip(pair.names, views, strict=True))
         rows = [
             (name, int(p), token, float(w), float(norm), float(cosine))
-            for name, view in zip(pair.names, views, strict=True)
+            for name, view in named
             for p, token, w, norm, cosine in zip(
                 view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
             )
         ]
-        caption = pair.source(f"Tokens of {(values[0] or '')[:80]!r}, {' and '.join(pair.names)}")
-        figures = {}
-        for place, title, unit, numbers in (
-            (self.norms, "Norm of each token", "Norm", [v.norms for v in views]),
-            (
-                self.cosines,
-                "Cosine with the pooled vector",
-                "Cosine",
-                [v.cosines for v in views],
-            ),
-        ):
-            sides = [
-                (name, view.tokens, n)
-                for name, view, n in zip(pair.names, views, numbers, strict=True)
-            ]
-            figures[place] = figure_value(
-                token_bars(sides, title=title, unit=unit),
-                header,
-                rows,
-                name="tokens",
-                caption=caption,
-            )
-        notes = [view.note for view in views if view.note]
-        notes += _sinks(views)
+        caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
+
+        def figure(title: str, unit: str, numbers: Callable[[TokenView], Any]) -> dict[str, Any]:
+            sides = [(name, view.tokens, numbers(view)) for name, view in named]
+            bars = token_bars(sides, title=title, unit=unit)
+            return figure_value(bars, HEADER, rows, name="tokens", caption=caption)
+
+        strips = [
+            inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
+            for letter, (name, view) in zip("AB", named, strict=True)
+        ]
+        notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
-            self.strip: "".join(
-                inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
-                for letter, name, view in zip("AB", pair.names, views, strict=True)
-            )
-            + html.note(dict.fromkeys(notes)),
-            **figures,
+            self.strip: "".join(strips) + html.note(notes),
+            self.norms: figure("Norm of each token", "Norm", lambda view: view.norms),
+            self.cosines: figure(
+                "Cosine with the pooled vector", "Cosine", lambda view: view.cosines
+            ),
             self.skip: self._first_token(pair, report),
         }
 
@@ -157,7 +132,7 @@ class TokensPanel(View):
         """The corpus's score with and without the first token, for the designs that take a mean."""
         rows = []
         for side in pair.sides:
-            effect = first_token_effect(
+            effect = inside.first_token_effect(
                 self.lab, pair.corpus, side.design, side.backbone_id, report
             )
             if effect is not None:
@@ -186,6 +161,7 @@ class HeadsPanel(View):
     title = "Trainable heads"
 
     def __init__(self, bench: Workbench) -> None:
+        self.lab = bench.lab
         with gr.Row(equal_height=True):
             self.per_head = gr.Checkbox(
                 False, label="A line for each attention head", elem_classes=["roomy"]
@@ -207,63 +183,86 @@ class HeadsPanel(View):
         self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
         self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
 
-    def show(self, pair: Pair, values: Sequence[Any], report: Progress) -> dict[Any, Any]:
+    def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Attention over layers or tokens; an untrained head says so."""
-        per_head, number = values
-        chosen = whole_number(number, "The text's number")
         texts = pair.corpus.texts
-        index = min(chosen, len(texts)) - 1
-        update: dict[Any, Any] = {}
+        number = min(whole_number(values[self.number], "The text's number"), len(texts))
+        update: Updates = {}
         strips, notes = [], []
         for side, place in zip(pair.sides, (self.figure_a, self.figure_b), strict=True):
-            letter, design, backbone = side.letter, side.design, side.backbone
+            letter, design = side.letter, side.design
             if not design.trainable:
                 update[place] = None
                 continue
-            # Over tokens an average says little: there the first text stands for all.
-            tokens = design.pooling == "last_layer_trainable"
-            single = index >= 0 or tokens
-            subset = [texts[max(index, 0)]] if single else list(texts)
-            states = backbone.states(
-                subset, design.attention, design.document_prompt, progress=report
+            # Averaged over texts, weights of tokens say little: show the first text instead.
+            over_tokens = POOLINGS[design.pooling].attends_over == "tokens"
+            only = max(number, 1) - 1 if number or over_tokens else None
+            attention = inside.head_attention(
+                self.lab, pair.corpus, design, side.backbone_id, only=only, progress=report
             )
-            found = head_attention(backbone.head(design), states)
-            what = f"text {max(index, 0) + 1}" if single else f"mean over {len(texts):,} texts"
-            lines = [("mean", found.mean)]
-            if per_head:
-                lines += [
-                    (f"head {i + 1}", row) for i, row in enumerate(found.per_head[:HEADS_SHOWN])
-                ]
-            trained = "trained" if found.trained else "untrained (random)"
-            axis = "Layer" if found.over == "layers" else "Token"
-            update[place] = figure_value(
-                head_lines(
-                    letter,
-                    lines,
-                    first=1,
-                    axis=axis,
-                    title=f"{letter}: attention over {found.over}",
-                    caption=f"{what}, {trained}",
-                ),
-                ("line", axis.lower(), "weight"),
-                [(line, i + 1, float(w)) for line, ws in lines for i, w in enumerate(ws)],
-                name=f"head-{letter.lower()}",
-                caption=pair.caption(f"{design.name}, {trained}, {what}"),
-            )
-            if tokens:
-                view = token_view(backbone, subset[0], design)
+            what = f"mean over {len(texts):,} texts" if only is None else f"text {only + 1}"
+            heads = attention.per_head[: HEADS_SHOWN if values[self.per_head] else 0]
+            update[place] = _head_figure(pair, side, attention, heads, what)
+            if only is not None and over_tokens:
+                view = inside.token_view(self.lab, texts[only], design, side.backbone_id, report)
                 strips.append(
                     inside_html.token_strip(letter, side.name, view.tokens, view.weights.tolist())
                 )
-            if not found.trained:
+            if not attention.trained:
                 notes.append(
                     f"{letter}: untrained (random). An even line means that it prefers nothing yet."
                 )
-        if not update or all(value is None for value in update.values()):
+        if not any(design.trainable for design in pair.designs):
             notes.append(
                 "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
             )
         return {self.notes: html.note(notes), self.strip: "".join(strips), **update}
+
+
+def _movement_figure(proof: MaskProof, caption: str) -> dict[str, Any]:
+    """How far each hidden state moved, layer by token."""
+    # A text that is longer than the other is compared as far as both have tokens.
+    pairs = list(zip(proof.tokens_a, proof.tokens_b, strict=False))
+    tokens_a, tokens_b = map(list, zip(*pairs, strict=True))
+    figure = movement_heatmap(
+        proof.moved,
+        tokens_a,
+        tokens_b,
+        proof.first_changed - proof.start,
+        f"{proof.attention} attention",
+    )
+    rows = [
+        (layer, proof.start + t, a, b, float(proof.moved[layer, t]))
+        for layer in range(len(proof.moved))
+        for t, (a, b) in enumerate(pairs)
+    ]
+    header = ("layer", "token", "text a", "text b", "relative movement")
+    return figure_value(figure, header, rows, name=f"mask-{proof.attention}", caption=caption)
+
+
+def _head_figure(
+    pair: Pair, side: Side, attention: HeadAttention, heads: Any, what: str
+) -> dict[str, Any]:
+    """A head's attention over layers or tokens: its mean, and ``heads`` (h, s) of single ones."""
+    lines = [("mean", attention.mean)]
+    lines += [(f"head {i}", weights) for i, weights in enumerate(heads, start=1)]
+    trained = "trained" if attention.trained else "untrained (random)"
+    axis = "Layer" if attention.over == "layers" else "Token"
+    figure = head_lines(
+        side.letter,
+        lines,
+        first=1,
+        axis=axis,
+        title=f"{side.letter}: attention over {attention.over}",
+        caption=f"{what}, {trained}",
+    )
+    return figure_value(
+        figure,
+        ("line", axis.lower(), "weight"),
+        [(line, i, float(w)) for line, ws in lines for i, w in enumerate(ws, start=1)],
+        name=f"head-{side.letter.lower()}",
+        caption=pair.caption(f"{side.design.name}, {trained}, {what}"),
+    )
 
 
 def _verdict(proof: MaskProof) -> str:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
+from embedlab.progress import Progress
 from embedlab.render import study_tables
 from embedlab.render.study_page import FILES
 from embedlab.resources import ASSETS
@@ -27,7 +28,7 @@ from embedlab.text import clean
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block
 from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import user_errors
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 from embedlab.ui.tabs.study import figures
@@ -50,14 +51,17 @@ class StudyTab:
     Args:
         tab: the tab that it stands in.
         limits: for the upload.
+        sessions: for its handlers.
         shipped: the report that comes with EmbedLab.
     """
 
     id = "study"
     title = "Study"
 
-    def __init__(self, tab: gr.Tab, limits: Limits, shipped: Path | None = None) -> None:
-        self.limits, self._shipped = limits, _Shipped(shipped)
+    def __init__(
+        self, tab: gr.Tab, limits: Limits, sessions: Sessions, shipped: Path | None = None
+    ) -> None:
+        self.limits, self.sessions, self._shipped = limits, sessions, _Shipped(shipped)
         self.which = gr.State("")
         self.own = gr.State(None, time_to_live=KEEP)
         with gr.Column(elem_id="study"):
@@ -135,42 +139,45 @@ class StudyTab:
             *(self.which, self.own, self.head, self.empty, self.body, self.claims, self.summary),
             *(self.category, self.reference, *self._of_category, self.curves, self.ran, self.code),
         ]
-        known = [self.which, self.own]
+        known = {self.which, self.own}
+        handler = self.sessions.handler
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
-        tab.select(user_errors(self._first), self.which, page, **quiet)
+        tab.select(handler(self._first, "study"), {self.which}, page, **quiet)
         self.file.change(
-            user_errors(self._open), self.file, page, trigger_mode="always_last", **quiet
+            handler(self._open, "study"), {self.file}, page, trigger_mode="always_last", **quiet
         )
         gr.on(
             [self.category.input, self.reference.input],
-            user_errors(self._choose),
-            [*known, self.category, self.reference, self.task],
+            handler(self._choose, "study"),
+            {*known, self.category, self.reference, self.task},
             self._of_category,
             trigger_mode="always_last",
             **quiet,
         )
         self.task.input(
-            user_errors(self._choose_task),
-            [*known, self.reference, self.task],
+            handler(self._choose_task, "study"),
+            {*known, self.reference, self.task},
             self._within,
             trigger_mode="always_last",
             **quiet,
         )
-        self.files.take(user_errors(self._take), known, self.files, **quiet)
+        take = self.sessions.event_handler(self._take, "study file")
+        self.files.take(take, known, self.files, **quiet)
 
     # What is shown
 
-    def _first(self, which: str) -> dict[Any, Any]:
+    def _first(self, values: Values, report: Progress) -> Updates:
         """The shipped results, unless something is shown already."""
-        return {self.which: gr.skip()} if which else self._page(SHIPPED, None)
+        return {self.which: gr.skip()} if values[self.which] else self._page(SHIPPED, None)
 
-    def _open(self, path: str | None) -> dict[Any, Any]:
+    def _open(self, values: Values, report: Progress) -> Updates:
         """One's own results; the shipped ones again once the file is taken away."""
+        path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
         return self._page(OWN, opened(Path(path), self.limits.max_upload_mb * 10**6))
 
-    def _page(self, which: str, own: Report | None) -> dict[Any, Any]:
+    def _page(self, which: str, own: Report | None) -> Updates:
         report = own or self._shipped.report
         if report is None:
             return {
@@ -205,17 +212,14 @@ class StudyTab:
             **self._category(report, category, reference, ""),
         }
 
-    def _choose(
-        self, which: str, own: Report | None, category: str, reference: str, task: str
-    ) -> dict[Any, Any]:
-        return self._category(self._shown(which, own), category, reference, task)
+    def _choose(self, values: Values, report: Progress) -> Updates:
+        category, reference, task = (values[c] for c in (self.category, self.reference, self.task))
+        return self._category(self._shown(values), category, reference, task)
 
-    def _choose_task(
-        self, which: str, own: Report | None, reference: str, task: str
-    ) -> dict[Any, Any]:
-        return self._task(self._shown(which, own), reference, task)
+    def _choose_task(self, values: Values, report: Progress) -> Updates:
+        return self._task(self._shown(values), values[self.reference], values[self.task])
 
-    def _category(self, report: Report, category: str, reference: str, task: str) -> dict[Any, Any]:
+    def _category(self, report: Report, category: str, reference: str, task: str) -> Updates:
         if category not in report.categories:
             return dict.fromkeys(self._of_category)
         found = over_datasets(report, category)
@@ -232,25 +236,26 @@ class StudyTab:
             **self._task(report, reference, task),
         }
 
-    def _task(self, report: Report, reference: str, task: str) -> dict[Any, Any]:
+    def _task(self, report: Report, reference: str, task: str) -> Updates:
         found = within_task(report, task)
         return {
             self.task_gains: figures.gains(report, found, task, reference, "items"),
             self.task_matrix: figures.matrix(report, found, task),
         }
 
-    def _take(self, which: str, own: Report | None, event: gr.EventData) -> dict[str, Any]:
+    def _take(self, values: Values, report: Progress, event: gr.EventData) -> dict[str, Any]:
         name = event._data.get("name") if isinstance(event._data, dict) else None
         if name not in FILES:
             raise EmbedLabError(f"There is no such file; take one of {', '.join(FILES)}.")
         # The time makes the same file a change again.
-        return {"name": name, "text": FILES[name](self._shown(which, own)), "at": time.time()}
+        return {"name": name, "text": FILES[name](self._shown(values)), "at": time.time()}
 
-    def _shown(self, which: str, own: Report | None) -> Report:
-        report = own if which == OWN else self._shipped.report
+    def _shown(self, values: Values) -> Report:
+        report = values[self.own] if values[self.which] == OWN else self._shipped.report
         if report is None:
             raise EmbedLabError("This report was opened too long ago; open its file again.")
-        return report
+        shown: Report = report
+        return shown
 
 
 class _Shipped:
