@@ -57,7 +57,7 @@ def say(line: str) -> None:
 def table(
     header: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: Sequence[str] = ()
 ) -> str:
-    """Aligned columns; ``right`` names those whose cells stand on the right."""
+    """Aligned columns; ``right`` names those that are aligned on the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
     def line(cells: tuple[str, ...]) -> str:

@@ -47,7 +47,7 @@ class Entry:
 
 
 class BuiltIn(Generic[T]):
-    """Built-in data sets of one kind by id, loaded at first use and then kept in memory.
+    """Built-in data sets of one kind by id, loaded at first use and then cached in memory.
 
     Args:
         kind: what messages call them, such as ``corpus``.

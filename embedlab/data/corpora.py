@@ -64,7 +64,7 @@ def _read_semanlink(folder: Path) -> Parts:
     for i, document in enumerate(documents):
         for tag in document["tag"]:
             relevant.setdefault(tag, set()).add(i)
-    # arxiv_doc stands on every document, and a tag of one document gives nothing to rank.
+    # Every document has the tag arxiv_doc, and a tag of one document gives nothing to rank.
     queries = [t for t in relevant if not t.endswith("/arxiv_doc") and len(relevant[t]) > 1]
     return Parts(
         texts=tuple(
@@ -181,7 +181,7 @@ BUILT_IN = BuiltIn("corpus", CORPORA, lambda entry, progress: Corpus(**entry.par
 
 
 def load_corpus(corpus_id: str, progress: Progress = no_progress) -> Corpus:
-    """A built-in corpus, whole; fetched at first use and then kept in memory.
+    """A whole built-in corpus; fetched at first use and then cached in memory.
 
     Raises:
         EmbedLabError: an unknown id, or files that cannot be fetched or are damaged.

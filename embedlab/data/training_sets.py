@@ -1,4 +1,4 @@
-"""Where training pairs come from: the built-in sets, and a user's own file."""
+"""Training pairs from the built-in sets or a user's own file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpora import load_corpus
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.data.readers import read_table
-from embedlab.data.tables import Table, column, counted, limit_note, named_column, quoted_names
+from embedlab.data.tables import Table, column, count_note, limit_note, named_column, quoted_names
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 from embedlab.text import clean_text
@@ -67,7 +67,7 @@ def pairs_from_table(
     """The pairs in two columns of a table, with hard negatives in a third where one is named.
 
     Rows with an empty cell among these and rows that repeat an earlier one are left out, which
-    ``notes`` counts; so is what stands after the first ``MAX_PAIRS`` rows.
+    ``notes`` counts; so are rows after the first ``MAX_PAIRS``.
 
     Raises:
         EmbedLabError: no such column, one without text or chosen twice, or too few pairs.
@@ -87,12 +87,12 @@ def pairs_from_table(
             )
     rows = [tuple(clean_text(cell).strip() for cell in row) for row in zip(*cells, strict=True)]
     full = [row for row in rows if all(row)]
-    kept = list(dict.fromkeys(full))
-    if not kept:
+    distinct = list(dict.fromkeys(full))
+    if not distinct:
         raise EmbedLabError(
             f"No row of {title} has text in each of {quoted_names(chosen)}; choose other columns."
         )
-    anchors, positives, *negatives = zip(*kept, strict=True)
+    anchors, positives, *negatives = zip(*distinct, strict=True)
     cut = len(table.columns[anchor]) > MAX_PAIRS
     return PairSet(
         id=id,
@@ -103,8 +103,8 @@ def pairs_from_table(
         negatives=negatives[0] if negatives else (),
         notes=table.notes
         + (limit_note(MAX_PAIRS, table.total) if cut else ())
-        + counted(len(rows) - len(full), "incomplete row", "left out")
-        + counted(len(full) - len(kept), "repeated pair", "left out"),
+        + count_note(len(rows) - len(full), "incomplete row", "left out")
+        + count_note(len(full) - len(distinct), "repeated pair", "left out"),
     )
 
 
@@ -124,16 +124,16 @@ def _read_boolq(folder: Path) -> Parts:
         read_json_lines(folder / f"{name}.jsonl") for name in ("dev", "test", "combined")
     )
     evaluated = {row["question"] for row in (*dev, *test)}
-    kept = [row for row in combined if row["question"] not in evaluated]
+    rows = [row for row in combined if row["question"] not in evaluated]
     return Parts(
-        anchors=tuple(row["question"] for row in kept),
+        anchors=tuple(row["question"] for row in rows),
         # "Title -- passage" here, without the title in the evaluation corpus.
-        positives=tuple(row["passage"].partition(" -- ")[2] for row in kept),
+        positives=tuple(row["passage"].partition(" -- ")[2] for row in rows),
     )
 
 
-#: How the Bible in Basic English marks a verse whose place differs from its number.
-_PLACE = re.compile(r"\\\\(\d+):(\d+)\\\\")
+#: How the Bible in Basic English marks a verse that belongs at another number.
+_MOVED = re.compile(r"\\\\(\d+):(\d+)\\\\")
 
 
 def _read_bibles(folder: Path) -> Parts:
@@ -149,12 +149,12 @@ def _read_bibles(folder: Path) -> Parts:
     return Parts(
         anchors=tuple(web[n] for n in full),
         positives=tuple(bbe[n] for n in full),
-        notes=counted(
+        notes=count_note(
             len(web) - len(aligned),
             "verse",
             "left out with chapters that the versions number differently",
         )
-        + counted(len(aligned) - len(full), "verse", "left out, lacking text in one version"),
+        + count_note(len(aligned) - len(full), "verse", "left out, lacking text in one version"),
     )
 
 
@@ -172,17 +172,17 @@ def _verses(path: Path) -> dict[int, str]:
     line = source.split("\n")[text.lineno - 1].encode()
     written = line[text.col_offset : text.end_col_offset].decode()[3:-3]
     numbered: dict[int, str] = {}
-    placed: dict[int, str] = {}
+    moved: dict[int, str] = {}
     for number, start in starts.items():
         verse = written[start : ends[number]].strip()
-        if place := _PLACE.match(verse):
-            chapter, position = map(int, place.groups())
+        if target := _MOVED.match(verse):
+            chapter, position = map(int, target.groups())
             number = number // 1_000_000 * 1_000_000 + chapter * 1_000 + position
         # This source writes ` for ' and lines of poetry with wide gaps.
-        plain = _PLACE.sub("", verse).replace("\\", "").replace("`", "'")
-        (placed if place else numbered)[number] = " ".join(plain.split())
-    # A heading may bear the number of the verse that is placed there.
-    return numbered | placed
+        plain = _MOVED.sub("", verse).replace("\\", "").replace("`", "'")
+        (moved if target else numbered)[number] = " ".join(plain.split())
+    # A heading may have the number of the verse that is moved there.
+    return numbered | moved
 
 
 _ENTRIES = (
@@ -222,7 +222,7 @@ BUILT_IN = BuiltIn("training set", TRAINING_SETS, _make)
 
 
 def load_pairs(set_id: str, progress: Progress = no_progress) -> PairSet:
-    """A built-in set, less what stands in the corpora of its source; kept in memory.
+    """A built-in set without the pairs that its in-domain corpora have; cached in memory.
 
     Raises:
         EmbedLabError: an unknown id, or files that cannot be fetched or are damaged.
