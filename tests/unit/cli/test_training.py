@@ -68,7 +68,8 @@ def test_export_writes_an_archive_that_was_compared(trained, tmp_path):
 def test_a_stopped_training_goes_on_with_the_same_command(tmp_path, pairs):
     out = tmp_path / "run"
     arguments = ("train", "--design", "M2", "--data", pairs, "--mode", "head", "--out", out)
-    arguments += ("--steps", 2000, "--batch", 4, "--held-out", 0, "--no-score", "--dtype", "float32")
+    arguments += ("--steps", 2000, "--batch", 4, "--held-out", 0, "--no-score")
+    arguments += ("--dtype", "float32")
     process = start(*arguments)
     while "step     1 of" not in (line := process.stdout.readline()):
         assert line or process.poll() is None, process.stderr.read()
