@@ -7,8 +7,6 @@ from html import escape as _escape
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-#: A spreadsheet runs a cell that begins with one of these.
-_FORMULA = ("=", "+", "-", "@")
 
 
 def without_surrogates(text: str) -> str:
@@ -37,12 +35,6 @@ def shorten(text: str, limit: int) -> str:
 def printable(text: str) -> str:
     """One line without anything that could control a terminal or hide in a document."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def spreadsheet_cell(text: str) -> str:
-    """``clean(text)``, with an apostrophe before what a spreadsheet would run as a formula."""
-    line = clean(text)
-    return f"'{line}" if line.startswith(_FORMULA) else line
 
 
 def escape(text: str) -> str:

@@ -1,7 +1,4 @@
-"""Figures of what happens inside: layers, moved states, tokens, heads, the shape of a space.
-
-Like :mod:`embedlab.render.style` it knows neither Gradio nor torch.
-"""
+"""Figures of the Inside tab: layers, moved states, tokens, heads, the shape of a space."""
 
 from __future__ import annotations
 
@@ -15,22 +12,22 @@ import plotly.graph_objects as go
 from embedlab.render.style import (
     DESIGN_A,
     DESIGN_B,
-    FONT_STACK,
     GREY,
-    GRID,
     PALETTE,
     colour_bar,
-    escape,
     faded,
     figure_layout,
+    finish,
+    plotly_text,
+    start,
 )
 
 Array = npt.NDArray[np.floating[Any]]
 
 #: A scale for movements and norms: both span many powers of ten.
 _SEQUENTIAL = "Cividis"
-#: The largest over the least number from which bars from 0 would hide the small ones.
-WIDE = 20
+#: From this ratio of the largest to the smallest number on, bars from 0 would hide the small ones.
+LOG_SCALE_RATIO = 20
 _SIDES = (("A", DESIGN_A, "solid"), ("B", DESIGN_B, "dash"))
 
 
@@ -41,31 +38,31 @@ def layer_curves(
     score: str,
     caption: str,
 ) -> go.Figure:
-    """A line per curve over layers 0 … L with its band, and where A and B stand.
+    """A line per curve over layers 0 … L with its interval, and the layers of A and B.
 
     Args:
-        curves: name, scores, and the ends of the band, (L + 1,) each; a band may be NaN.
+        curves: name, scores, and the interval's ends, (L + 1,) each; the ends may be NaN.
         marks: ``A`` or ``B``, a layer and the score there.
         score: what the y axis is called.
         caption: what was measured on.
     """
-    figure = go.Figure(layout=figure_layout("Quality by layer", caption))
-    # A colour a pooling, a stroke an attention mode.
+    figure = start("Quality by layer", caption)
+    # One colour per pooling, one stroke per attention mode.
     poolings = list(dict.fromkeys(name.partition("/")[2] for name, *_ in curves))
     colours = [PALETTE[poolings.index(name.partition("/")[2]) % 6] for name, *_ in curves]
     for colour, (name, values, *_) in zip(colours, curves, strict=True):
         causal = name.startswith("causal")
         layers = np.arange(len(values))
-        # Lines come first: a click tells the curve by its trace's number.
+        # Lines come first: a click names the curve by its trace's number.
         figure.add_scatter(
             x=layers,
             y=100 * values,
-            name=escape(name),
+            name=plotly_text(name),
             legendgroup=name,
             mode="lines+markers",
             marker={"size": 6, "symbol": "circle" if causal else "diamond-open"},
             line={"color": colour, "width": 2, "dash": "solid" if causal else "dot"},
-            hovertemplate=f"layer %{{x}}: %{{y:.1f}}<extra>{escape(name)}</extra>",
+            hovertemplate=f"layer %{{x}}: %{{y:.1f}}<extra>{plotly_text(name)}</extra>",
         )
     for colour, (name, _, low, high) in zip(colours, curves, strict=True):
         if np.isnan(low).all():
@@ -83,14 +80,10 @@ def layer_curves(
         )
     for letter, layer, value in marks:
         _mark(figure, letter, layer, value)
-    figure.update_xaxes(
-        title={"text": "Layer (0 is the embedding layer)", "standoff": 6},
-        gridcolor=GRID,
-        zeroline=False,
-    )
-    figure.update_yaxes(title=escape(f"{score} ×100"), gridcolor=GRID, zeroline=True)
+    figure.update_xaxes(zeroline=False)
     below = 40 + 20 * len(curves)  # on a phone most curves take a line of the legend
-    return figure.update_layout(**_below(320 + below, below))
+    x, y = "Layer (0 is the embedding layer)", f"{score} ×100"
+    return finish(figure, x=x, y=y, height=320 + below, below=below)
 
 
 def _mark(figure: go.Figure, letter: str, layer: int, value: float) -> None:
@@ -115,7 +108,7 @@ def _mark(figure: go.Figure, letter: str, layer: int, value: float) -> None:
 def movement_heatmap(
     moved: Array, tokens_a: Sequence[str], tokens_b: Sequence[str], changed: int, title: str
 ) -> go.Figure:
-    """How far each hidden state moved, (L + 1, s), on a logarithmic scale; nothing stays empty.
+    """How far each hidden state moved, (L + 1, s), on a logarithmic scale; empty where it did not.
 
     Args:
         moved: relative distances, layer by token.
@@ -128,7 +121,7 @@ def movement_heatmap(
     with np.errstate(divide="ignore"):
         powers = np.where(moved > 0, np.log10(moved), np.nan)
     names = [
-        escape(a) if a == b else f"{escape(a)} → {escape(b)}"
+        plotly_text(a) if a == b else f"{plotly_text(a)} → {plotly_text(b)}"
         for a, b in zip(tokens_a, tokens_b, strict=True)
     ]
     figure = go.Figure(
@@ -160,41 +153,41 @@ def movement_heatmap(
 def token_bars(
     sides: Sequence[tuple[str, Sequence[str], Array]], *, title: str, unit: str
 ) -> go.Figure:
-    """One number a token under A and under B, token by token.
+    """One number per token under A and under B.
 
     The axis starts at 0, or is logarithmic where positive numbers span more than
-    :data:`WIDE`, as norms do at an attention sink.
+    :data:`LOG_SCALE_RATIO`, as norms do at an attention sink.
 
     Args:
         sides: the design's name, its tokens, and the numbers (s,).
         title: what the numbers are.
         unit: what the y axis is called.
     """
-    figure = go.Figure(layout=figure_layout(title, f"{len(sides[0][1])} tokens"))
+    figure = start(title, f"{len(sides[0][1])} tokens")
     least, most = (end([end(values) for *_, values in sides]) for end in (np.min, np.max))
-    wide = least > 0 and most / least > WIDE
+    wide = least > 0 and most / least > LOG_SCALE_RATIO
     for (letter, colour, _), (name, tokens, values) in zip(_SIDES, sides, strict=False):
         figure.add_bar(
             x=np.arange(len(values)),
             y=values,
-            name=f"{letter}: {escape(name)}",
+            name=f"{letter}: {plotly_text(name)}",
             marker={"color": colour, "pattern": {"shape": "" if letter == "A" else "/"}},
-            customdata=[escape(token) for token in tokens],
+            customdata=[plotly_text(token) for token in tokens],
             hovertemplate="%{customdata}: %{y:.3g}<extra>" + letter + "</extra>",
         )
     tokens = sides[0][1]
     figure.update_xaxes(
         tickvals=np.arange(len(tokens)),
-        ticktext=[escape(token) for token in tokens],
+        ticktext=[plotly_text(token) for token in tokens],
         tickangle=-60,
         showgrid=False,
     )
-    figure.update_yaxes(title=escape(unit), gridcolor=GRID)
     if wide:
-        # From a full power of ten on, so that a bar's length is not an accident.
+        # From a whole power of ten on, so that the bars' lengths can be compared.
         decades = [np.floor(np.log10(least)), np.log10(most) + 0.1]
-        figure.update_yaxes(title=escape(f"{unit}, log scale"), type="log", range=decades)
-    return figure.update_layout(**_below(360), barmode="group")
+        figure.update_yaxes(type="log", range=decades)
+        unit = f"{unit}, log scale"
+    return finish(figure, x="", y=unit, height=360, barmode="group")
 
 
 def head_lines(
@@ -206,80 +199,63 @@ def head_lines(
     title: str,
     caption: str,
 ) -> go.Figure:
-    """Attention weights over layers or tokens, a line each; every line sums to 1.
+    """Attention weights over layers or tokens, one line each; every line sums to 1.
 
     Args:
         letter: ``A`` or ``B``: one line alone has the design's colour.
         lines: a name and its weights (s,).
-        first: the number of the first place: layers count from 1.
+        first: the number of the first position: layers count from 1.
         axis: what the x axis counts.
         title: what is shown.
         caption: what it was averaged over.
     """
-    figure = go.Figure(layout=figure_layout(title, caption))
+    figure = start(title, caption)
     alone = len(lines) == 1
-    own = DESIGN_A if letter == "A" else DESIGN_B
+    colour = DESIGN_A if letter == "A" else DESIGN_B
     for i, (name, weights) in enumerate(lines):
         figure.add_scatter(
             x=np.arange(first, first + len(weights)),
             y=100 * weights,
-            name=escape(name),
+            name=plotly_text(name),
             mode="lines+markers",
             marker={"size": 5, "symbol": i % 8},
-            line={"color": own if alone else PALETTE[i % 8], "width": 2},
-            hovertemplate=f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{escape(name)}</extra>",
+            line={"color": colour if alone else PALETTE[i % 8], "width": 2},
+            hovertemplate=f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{plotly_text(name)}</extra>",
         )
-    figure.update_xaxes(title={"text": escape(axis), "standoff": 6}, gridcolor=GRID)
-    figure.update_yaxes(title="Attention, %", gridcolor=GRID, rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero")
     below = 56 if alone else 130
-    return figure.update_layout(**_below(250 + below, below))
+    return finish(figure, x=axis, y="Attention, %", height=250 + below, below=below)
 
 
 def explained_variance(sides: Sequence[tuple[str, Array]], n: int) -> go.Figure:
     """The share of the variance that the first components explain together, under A and B."""
-    figure = go.Figure(layout=figure_layout("Variance explained", f"n = {n:,} texts"))
+    figure = start("Variance explained", f"n = {n:,} texts")
     for (letter, colour, dash), (name, shares) in zip(_SIDES, sides, strict=True):
         figure.add_scatter(
             x=np.arange(1, len(shares) + 1),
             y=100 * np.cumsum(shares),
-            name=f"{letter}: {escape(name)}",
+            name=f"{letter}: {plotly_text(name)}",
             line={"color": colour, "dash": dash, "width": 2},
             hovertemplate="first %{x}: %{y:.1f} %<extra>" + letter + "</extra>",
         )
-    figure.update_xaxes(title={"text": "Principal components", "standoff": 6}, gridcolor=GRID)
-    figure.update_yaxes(title="Variance, %", gridcolor=GRID, range=[0, 101])
-    return figure.update_layout(**_below(360))
+    figure.update_yaxes(range=[0, 101])
+    return finish(figure, x="Principal components", y="Variance, %", height=360)
 
 
 def occurrences(sides: Sequence[tuple[str, npt.NDArray[np.int64]]], k: int) -> go.Figure:
     """How often a text is among the k nearest of another: a long tail means hubs."""
     n = len(sides[0][1])
-    figure = go.Figure(layout=figure_layout(f"{k}-occurrence of the texts", f"n = {n:,} texts"))
+    figure = start(f"{k}-occurrence of the texts", f"n = {n:,} texts")
     for (letter, colour, dash), (name, counts) in zip(_SIDES, sides, strict=True):
         share = 100 * np.bincount(counts) / len(counts)
         figure.add_scatter(
             x=np.arange(len(share)),
             y=share,
-            name=f"{letter}: {escape(name)}",
+            name=f"{letter}: {plotly_text(name)}",
             line={"color": colour, "dash": dash, "shape": "hvh", "width": 2},
             fill="tozeroy",
             fillcolor=faded(colour, 0.15),
             hovertemplate="%{y:.1f} % of the texts %{x} times<extra>" + letter + "</extra>",
         )
-    figure.update_xaxes(
-        title={"text": f"Times among the {k} nearest", "standoff": 6}, gridcolor=GRID
-    )
-    figure.update_yaxes(title="Share of texts, %", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(**_below(360))
-
-
-def _below(height: int, below: int = 130) -> dict[str, Any]:
-    """The legend below, where it takes no width on a phone."""
-    place = {"y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
-    return {
-        "height": height,
-        "dragmode": False,
-        "font": {"family": FONT_STACK, "size": 12, "color": GREY},
-        "legend": {"orientation": "h", "tracegroupgap": 0, **place},
-        "margin": {"l": 56, "r": 16, "t": 64, "b": below},
-    }
+    figure.update_yaxes(rangemode="tozero")
+    return finish(figure, x=f"Times among the {k} nearest", y="Share of texts, %", height=360)

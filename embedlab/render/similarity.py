@@ -12,12 +12,13 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     DESIGN_A,
     DESIGN_B,
-    GRID,
     FloatArray,
     colour_bar,
-    escape,
     faded,
     figure_layout,
+    finish,
+    plotly_text,
+    start,
     wrapped,
 )
 from embedlab.text import shorten
@@ -89,9 +90,7 @@ def similarity_histogram(
         raise EmbedLabError("There are no pairs of texts to count; give at least two texts.")
     both = np.concatenate([a, b])
     edges = np.linspace(both.min() - 0.5, both.max() + 0.5, _BINS + 1)
-    figure = go.Figure(
-        layout=figure_layout("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}")
-    )
+    figure = start("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}")
     for letter, name, values, colour, dash in (
         ("A", name_a, a, DESIGN_A, "solid"),
         ("B", name_b, b, DESIGN_B, "dash"),
@@ -100,23 +99,17 @@ def similarity_histogram(
         figure.add_scatter(
             x=edges,
             y=np.append(share, 0.0),
-            name=f"{letter}: {escape(name)} · mean {values.mean():.1f}, SD {values.std():.1f}",
+            name=f"{letter}: {plotly_text(name)} · mean {values.mean():.1f}, SD {values.std():.1f}",
             line={"color": colour, "dash": dash, "shape": "hv", "width": 2},
             fill="tozeroy",
             fillcolor=faded(colour),
             hovertemplate="%{y:.1f} % of the pairs from %{x:.1f}<extra>" + letter + "</extra>",
         )
         _mean_line(figure, letter, float(values.mean()), colour, dash)
-    figure.update_xaxes(
-        title={"text": "Cosine ×100", "standoff": 8}, gridcolor=GRID, zeroline=False
-    )
-    figure.update_yaxes(title="Share of pairs, %", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(
-        height=340,
-        dragmode=False,
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        margin={"l": 56, "r": 16, "t": 92, "b": 88},
-    )
+    figure.update_xaxes(zeroline=False)
+    figure.update_yaxes(rangemode="tozero")
+    finish(figure, x="Cosine ×100", y="Share of pairs, %", height=340, below=88)
+    return figure.update_layout(margin_t=92)
 
 
 def _mean_line(figure: go.Figure, letter: str, mean: float, colour: str, dash: str) -> None:
@@ -143,8 +136,8 @@ def _heatmap(
             f"The matrix is {values.shape} but there are {n} texts; give one row and column each."
         )
     # The texts are the axes' categories, so that hovering can show them whole without a copy for
-    # every cell; what stands along the axes is drawn by hand, short. The number keeps equal texts
-    # apart.
+    # every cell; the short labels along the axes are annotations. The number distinguishes equal
+    # texts.
     texts = [f"{i}. {wrapped(label, _HOVER_WIDTH)}" for i, label in enumerate(labels, 1)]
     figure = go.Figure(
         go.Heatmap(
@@ -171,7 +164,7 @@ def _axis_labels(labels: Sequence[str], size: int) -> list[dict[str, Any]]:
     step = max(1, -(-len(labels) // 12))
     rows = [
         {"x": 0, "xref": "paper", "xanchor": "right", "y": i, "yref": "y", "xshift": -4}
-        | {"text": f"{escape(shorten(label, 16))} {i + 1}"}
+        | {"text": f"{plotly_text(shorten(label, 16))} {i + 1}"}
         for i, label in enumerate(labels)
     ]
     columns = [

@@ -1,7 +1,6 @@
 """Figures of a study: scores, differences with intervals, corrected p-values, training curves.
 
-Like :mod:`embedlab.render.style` it knows neither Gradio nor torch. In all of them a filled mark
-in green stands for "separable", a hollow grey one for "not separable".
+In all of them a filled green mark means "separable", a hollow grey one "not separable".
 """
 
 from __future__ import annotations
@@ -11,11 +10,20 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
-from embedlab.render.style import GREY, GRID, PALETTE, colour_bar, escape, faded, figure_layout
+from embedlab.render.style import (
+    GREY,
+    GRID,
+    PALETTE,
+    colour_bar,
+    faded,
+    figure_layout,
+    finish,
+    plotly_text,
+    start,
+)
 from embedlab.study.report import (
     Curve,
     Difference,
@@ -32,86 +40,73 @@ from embedlab.text import shorten
 
 SEPARABLE = PALETTE[0]
 #: Without the yellow, in which a thin line vanishes on a light page.
-LINES = tuple(colour for colour in PALETTE if colour != "#F0E442")
+_LINE_COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")
 _DASHES = ("solid", "dash", "dot")
-_LEGEND = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0}
 
 
 def difference_plot(
-    found: Sequence[Difference], title: str, *, reference: str = "", unit: str = "datasets"
+    differences: Sequence[Difference], title: str, *, reference: str = "", unit: str = "datasets"
 ) -> go.Figure:
-    """Gains in points, with 95 % intervals, and what is separable.
+    """Gains in points with 95 % intervals and verdicts.
 
     Args:
-        found: the pairs of designs.
+        differences: the pairs of designs.
         title: what they were measured on.
-        reference: the design that the others are held against; without one, every pair is drawn.
+        reference: the design to compare the others with; without one, every pair is drawn.
         unit: what a pair's ``n`` counts.
 
     Raises:
         EmbedLabError: there is no pair to show.
     """
-    rows = against(found, reference) if reference else list(found)
+    rows = against(differences, reference) if reference else list(differences)
     if not rows:
         raise EmbedLabError("There is no difference to show; a study compares two designs or more.")
     names = [
         _two_lines(design_title(one.b))
         if reference
-        else f"{escape(short_name(one.b))}<br>− {escape(short_name(one.a))}"
+        else f"{plotly_text(short_name(one.b))}<br>− {plotly_text(short_name(one.a))}"
         for one in rows
     ]
     on = f"gain on {short_name(reference)}" if reference else "every pair"
-    figure = go.Figure(
-        layout=figure_layout(
-            f"{title}: {on}", f"n = {_counts([one.n for one in rows])} {unit}, 95 % intervals"
-        )
-    )
-    # Both words stand in the legend, whichever there are; a row without a score keeps its place.
+    n = _counts([one.n for one in rows])
+    figure = start(f"{title}: {on}", f"n = {n} {unit}, 95 % intervals")
+    # The legend has both words even if one is unused; a row without a score stays as an empty row.
     for separable in (True, False):
         figure.add_trace(_forest([o if o.separable == separable else None for o in rows], names))
         figure.data[-1].update(name=verdict(separable), **_marks(separable))
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
-    figure.update_xaxes(
-        title={"text": "Gain, points ×100", "standoff": 6},
-        gridcolor=GRID,
-        zeroline=False,
-        automargin=False,
-    )
+    figure.update_xaxes(zeroline=False, automargin=False)
     _name_rows(figure, names)
-    return figure.update_layout(
-        height=150 + 40 * max(3, len(rows)),
-        dragmode=False,
-        legend=_LEGEND,
-        margin={"l": 150 if reference else 120, "r": 16, "t": 64, "b": 84},
-    )
+    finish(figure, x="Gain, points ×100", height=150 + 40 * max(3, len(rows)), below=84)
+    return figure.update_layout(margin_l=150 if reference else 120)
 
 
-def p_matrix(found: Sequence[Difference], title: str, alpha: float) -> go.Figure:
-    """P-values after Holm's correction, one a pair of designs; green where it is at most ``alpha``.
+def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.Figure:
+    """P-values after Holm's correction, one per pair of designs; green up to ``alpha``.
 
     Args:
-        found: the pairs of designs.
+        differences: the pairs of designs.
         title: what they were measured on.
         alpha: the level of the tests.
 
     Raises:
         EmbedLabError: no pair has a p-value; the text is the reason.
     """
-    if (why := why_no_p(found)) is not None:
+    if (why := why_no_p(differences)) is not None:
         raise EmbedLabError(why)
-    labels = designs_in(found)
-    place = {label: i for i, label in enumerate(labels)}
+    labels = designs_in(differences)
+    index_of = {label: i for i, label in enumerate(labels)}
     n = len(labels)
     z, shown, hover = (
         np.full((n, n), np.nan),
         [[""] * n for _ in labels],
         [[""] * n for _ in labels],
     )
-    for one in found:
-        row, column = place[one.b], place[one.a]
+    for one in differences:
+        row, column = index_of[one.b], index_of[one.a]
         z[row, column] = np.nan if one.corrected is None else one.corrected
         shown[row][column] = p_text(one.corrected)
-        hover[row][column] = _told(one)
+        hover[row][column] = _hover_text(one)
     names = [_short_lines(label) for label in labels]
     figure = go.Figure(
         go.Heatmap(
@@ -129,7 +124,7 @@ def p_matrix(found: Sequence[Difference], title: str, alpha: float) -> go.Figure
             xgap=2,
             ygap=2,
         ),
-        layout=figure_layout(title, f"Holm over {len(found)} pairs, α = {alpha:g}"),
+        layout=figure_layout(title, f"Holm over {len(differences)} pairs, α = {alpha:g}"),
     )
     axis = {"showgrid": False, "zeroline": False, "ticks": "", "type": "category"}
     figure.update_xaxes(**axis, tickfont={"size": 11})
@@ -139,8 +134,8 @@ def p_matrix(found: Sequence[Difference], title: str, alpha: float) -> go.Figure
     )
 
 
-def score_plot(report: Report, categories: Sequence[str]) -> go.Figure:
-    """Mean scores of all models, a column a category: trained filled, untrained hollow.
+def score_plot(report: Report, category: str) -> go.Figure:
+    """Mean scores of all models on a category: trained filled, untrained hollow.
 
     The bars are one standard deviation of the seeds to either side, where there are several.
 
@@ -149,36 +144,21 @@ def score_plot(report: Report, categories: Sequence[str]) -> go.Figure:
     """
     if not report.models:
         raise EmbedLabError("No model is measured yet; run the study first.")
-    columns = [report.categories.index(category) for category in categories]
-    labels = list(dict.fromkeys(_row_name(model) for model in report.models))
-    figure = make_subplots(
-        cols=len(columns),
-        shared_yaxes=True,
-        horizontal_spacing=0.04,
-        column_titles=list(categories) if len(columns) > 1 else None,
-    )
     many = sorted({len(model.seeds) for model in report.models if model.seeds})
     spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
-    what = categories[0] if len(columns) == 1 else "All categories"
-    figure.update_layout(
-        figure_layout(f"{what}: mean score", f"×100, {len(report.models)} models, {spread}")
-    )
-    for column, index in enumerate(columns, start=1):
-        for kind, style in _KINDS.items():
-            trace = _scores(report, index, kind).update(showlegend=column == 1, **style)
-            figure.add_trace(trace, row=1, col=column)
-    figure.update_xaxes(gridcolor=GRID, zeroline=False)
-    _name_rows(figure, labels)
-    return figure.update_layout(
-        height=186 + 40 * max(3, len(labels)),
-        dragmode=False,
-        legend=_LEGEND,
-        margin={"l": 150, "r": 16, "t": 84, "b": 100},
-    )
+    caption = f"×100, {len(report.models)} models, {spread}"
+    figure = start(f"{category}: mean score", caption)
+    for kind, style in _KINDS.items():
+        figure.add_trace(_scores(report, report.categories.index(category), kind).update(**style))
+    figure.update_xaxes(zeroline=False)
+    names = list(dict.fromkeys(_row_name(model) for model in report.models))
+    _name_rows(figure, names)
+    finish(figure, x="Mean score ×100", height=150 + 40 * max(3, len(names)), below=84)
+    return figure.update_layout(margin_l=150)
 
 
 def training_curves(report: Report) -> go.Figure:
-    """The loss of every step: a colour a design, a thin line a seed, their mean as a thick one.
+    """The loss of every step: a colour per design, thin lines for seeds, a thick one for the mean.
 
     Raises:
         EmbedLabError: nothing was trained.
@@ -187,29 +167,24 @@ def training_curves(report: Report) -> go.Figure:
     if not labels:
         raise EmbedLabError("No training is done yet; there is no curve to show.")
     seeds = _counts([sum(c.label == label for c in report.curves) for label in labels])
-    figure = go.Figure(
-        layout=figure_layout("Training loss", f"{len(labels)} designs, seeds each: {seeds}")
-    )
+    figure = start("Training loss", f"{len(labels)} designs, seeds each: {seeds}")
     for number, label in enumerate(labels):
         curves = [curve for curve in report.curves if curve.label == label]
-        turn, colour = divmod(number, len(LINES))
-        style = {"color": LINES[colour], "dash": _DASHES[turn % len(_DASHES)]}
-        _curves_of(figure, curves, escape(design_title(label)), style)
-    figure.update_xaxes(title={"text": "Step", "standoff": 6}, gridcolor=GRID, rangemode="tozero")
-    figure.update_yaxes(title="Loss (InfoNCE, nats)", gridcolor=GRID, rangemode="tozero")
-    return figure.update_layout(
-        height=420 + 22 * len(labels),
-        dragmode=False,
-        legend=_LEGEND,
-        margin={"l": 56, "r": 16, "t": 64, "b": 84 + 22 * len(labels)},
-    )
+        turn, colour = divmod(number, len(_LINE_COLOURS))
+        style = {"color": _LINE_COLOURS[colour], "dash": _DASHES[turn % len(_DASHES)]}
+        _curves_of(figure, curves, plotly_text(design_title(label)), style)
+    figure.update_xaxes(rangemode="tozero")
+    figure.update_yaxes(rangemode="tozero")
+    legend = 22 * len(labels)
+    y = "Loss (InfoNCE, nats)"
+    return finish(figure, x="Step", y=y, height=420 + legend, below=84 + legend)
 
 
 # Parts
 
 
 def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
-    """One row a name, the first on top."""
+    """One row per name, the first on top."""
     figure.update_yaxes(
         type="category",
         categoryorder="array",
@@ -226,23 +201,23 @@ def _points(value: float | None) -> float | None:
 
 
 def _counts(values: Sequence[int]) -> str:
-    """``12``, or ``5–7`` where they are not the same."""
+    """``12``, or ``5–7`` where the values differ."""
     low, high = min(values, default=0), max(values, default=0)
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def _two_lines(title: str) -> str:
-    return escape(shorten(title, 60)).replace("/", "/<br>", 1)
+    return plotly_text(shorten(title, 60)).replace("/", "/<br>", 1)
 
 
 def _short_lines(label: str) -> str:
-    return escape(shorten(short_name(label), 40)).replace("/", "/<br>", 1)
+    return plotly_text(shorten(short_name(label), 40)).replace("/", "/<br>", 1)
 
 
-def _told(one: Difference) -> str:
+def _hover_text(one: Difference) -> str:
     gain = "no score" if one.difference is None else f"{100 * one.difference:+.1f} points"
     return (
-        f"{escape(short_name(one.b))} − {escape(short_name(one.a))}: {gain}"
+        f"{plotly_text(short_name(one.b))} − {plotly_text(short_name(one.a))}: {gain}"
         f"<br>p {p_text(one.p)}, corrected {p_text(one.corrected)}<br>{verdict(one.separable)}"
     )
 
@@ -265,7 +240,7 @@ def _forest(rows: Sequence[Difference | None], names: Sequence[str]) -> go.Scatt
             "array": [up for up, _ in ends],
             "arrayminus": [down for _, down in ends],
         },
-        text=["" if one is None else _told(one) for one in rows],
+        text=["" if one is None else _hover_text(one) for one in rows],
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -280,7 +255,7 @@ def _marks(separable: bool) -> dict[str, Any]:
 
 
 def _p_scale(alpha: float) -> list[tuple[float, str]]:
-    """Green up to α, grey above; let through, so that the numbers read on either page."""
+    """Green up to α, grey above; transparent, so that numbers are readable in light and dark."""
     return [
         (0.0, faded(SEPARABLE, 0.75)),
         (alpha, faded(SEPARABLE, 0.45)),
@@ -323,7 +298,7 @@ def _scores(report: Report, category: int, kind: str) -> go.Scatter:
             "width": 4,
         },
         text=[
-            escape(model.title) + ("" if sd is None else f" · SD of seeds {100 * sd:.1f}")
+            plotly_text(model.title) + ("" if sd is None else f" · SD of seeds {100 * sd:.1f}")
             for model, _, sd in rows
         ],
         hovertemplate="%{x:.1f} · %{text}<extra></extra>",

@@ -1,4 +1,4 @@
-"""Arrays and tables to plotly figures: one palette, one template, every text escaped.
+"""The look of all plotly figures: one palette, one layout, every text escaped.
 
 Figures are transparent and their fonts a middle grey; ``ui/static/style.css`` gives the text of
 every plot the colour of the light or the dark theme, because Gradio leaves plotly figures as they
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import plotly.graph_objects as go
 
 from embedlab.text import clean, shorten
 
@@ -38,12 +39,21 @@ UNLABELLED = "unlabelled"
 FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 GREY = "#7A7A7A"
 GRID = "rgba(128,128,128,0.25)"
+#: Keyword arguments of a legend below the plot, where it takes no width on a phone.
+LEGEND_BELOW = {
+    "orientation": "h",
+    "tracegroupgap": 0,
+    "x": 0,
+    "y": 0,
+    "yref": "container",
+    "yanchor": "bottom",
+}
 # Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
 _MODEBAR = ("zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale")
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
-def escape(text: str) -> str:
+def plotly_text(text: str) -> str:
     """``clean(text)`` with the characters escaped that plotly reads as markup."""
     return html.escape(clean(text), quote=False)
 
@@ -51,7 +61,7 @@ def escape(text: str) -> str:
 def wrapped(text: str, width: int = 60, limit: int = 240) -> str:
     """Escaped lines of at most ``width`` characters joined by ``<br>``, ``limit`` in all."""
     lines = textwrap.wrap(shorten(text, limit), width, break_on_hyphens=False)
-    return "<br>".join(escape(line) for line in lines)
+    return "<br>".join(plotly_text(line) for line in lines)
 
 
 def categories(values: Sequence[Hashable]) -> tuple[list[int], list[str]]:
@@ -76,19 +86,19 @@ def _label(value: Hashable) -> str:
 
 
 def colour_bar(unit: str) -> dict[str, Any]:
-    """Below the matrix, where it takes no width on a phone."""
-    place = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "ypad": 4}
+    """A colour bar below the matrix, where it takes no width on a phone."""
+    position = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "ypad": 4}
     title = {"text": unit, "side": "bottom"}
-    return {**place, "title": title, "thickness": 10, "outlinewidth": 0, "nticks": 5}
+    return {**position, "title": title, "thickness": 10, "outlinewidth": 0, "nticks": 5}
 
 
 def figure_layout(title: str, caption: str) -> dict[str, Any]:
-    """The layout all figures share: transparent, quiet, title and caption at the top left."""
+    """The layout that all figures share: transparent, title and caption at the top left."""
     return {
         "template": "none",
         "title": {
-            "text": escape(shorten(title, 60)),
-            "subtitle": {"text": escape(caption), "font": {"size": 12, "color": GREY}},
+            "text": plotly_text(shorten(title, 60)),
+            "subtitle": {"text": plotly_text(caption), "font": {"size": 12, "color": GREY}},
             "font": {"size": 15, "color": GREY},
             "x": 0.01,
             "xref": "container",
@@ -104,7 +114,32 @@ def figure_layout(title: str, caption: str) -> dict[str, Any]:
     }
 
 
+def start(title: str, caption: str) -> go.Figure:
+    """An empty figure with the layout that all share."""
+    return go.Figure(layout=figure_layout(title, caption))
+
+
+def finish(
+    figure: go.Figure, *, x: str, y: str = "", height: int, below: int = 130, **layout: Any
+) -> go.Figure:
+    """Name the axes of a figure and set its size.
+
+    Args:
+        figure: with its traces.
+        x: the x axis's name, with the unit.
+        y: the y axis's.
+        height: of the whole figure, pixels.
+        below: the bottom margin, which holds the legend, pixels.
+        layout: more of plotly's layout.
+    """
+    figure.update_xaxes(title={"text": plotly_text(x), "standoff": 6}, gridcolor=GRID)
+    figure.update_yaxes(title=plotly_text(y), gridcolor=GRID)
+    margin = {"l": 56, "r": 16, "t": 64, "b": below}
+    settings = {"dragmode": False, "legend": LEGEND_BELOW, "margin": margin, **layout}
+    return figure.update_layout(height=height, **settings)
+
+
 def faded(colour: str, alpha: float = 0.18) -> str:
-    """A ``#rrggbb`` colour, let through."""
+    """A ``#rrggbb`` colour, partly transparent."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"

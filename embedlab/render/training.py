@@ -1,7 +1,4 @@
-"""Figures of a training: how it goes, and how the texts moved from before to after.
-
-Like :mod:`embedlab.render.style` it knows neither Gradio nor torch.
-"""
+"""Figures of a training: its curves, and how the texts moved from before to after."""
 
 from __future__ import annotations
 
@@ -16,12 +13,14 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
     GRID,
+    LEGEND_BELOW,
     PALETTE,
     categories,
     category_style,
-    escape,
     faded,
-    figure_layout,
+    finish,
+    plotly_text,
+    start,
     wrapped,
 )
 from embedlab.text import shorten
@@ -29,10 +28,10 @@ from embedlab.training.history import Step
 
 Array = npt.NDArray[np.floating[Any]]
 
-#: Points of a movement map; more lines than this cannot be told apart.
-MOST_POINTS = 400
-#: Legends with more names than this cover the map on a phone; hovering still tells the label.
-_MOST_NAMES = 10
+#: Points of a movement map; more lines than this cannot be distinguished.
+MAX_MOVEMENTS = 400
+#: Legends with more names than this cover the map on a phone; hovering still shows the label.
+_MAX_LEGEND_NAMES = 10
 _PHASES = {
     "contrastive": ("loss", PALETTE[0], "solid", "circle"),
     "mntp": ("MNTP loss", PALETTE[5], "dot", "diamond-open"),
@@ -47,9 +46,7 @@ def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figu
         total: steps in all, the width of the axis.
         held_out: how many pairs the score is over.
     """
-    figure = go.Figure(
-        layout=figure_layout("Loss and held-out score", f"held-out n = {held_out:,} pairs")
-    )
+    figure = start("Loss and held-out score", f"held-out n = {held_out:,} pairs")
     for phase, (name, colour, dash, symbol) in _PHASES.items():
         steps = [s for s in history if s.phase == phase and s.loss is not None]
         if steps:
@@ -73,18 +70,18 @@ def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figu
         marker={"size": 8, "symbol": "square"},
         hovertemplate="step %{x}: held-out score %{y:.1f}<extra></extra>",
     )
-    figure.update_layout(
-        yaxis={"title": "Loss (InfoNCE, nats)", "domain": [0.46, 1], "gridcolor": GRID},
+    _over_steps(figure, total, 440, "Loss (InfoNCE, nats)")
+    return figure.update_layout(
+        yaxis_domain=[0.46, 1],
         yaxis2={"title": "MRR ×100", "domain": [0, 0.36], "gridcolor": GRID},
-        xaxis={"anchor": "y2"},
+        xaxis_anchor="y2",
     )
-    return _over_steps(figure, total, 440)
 
 
 def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
     """The learning rate that every step used."""
     steps = [s for s in history if s.number]
-    figure = go.Figure(layout=figure_layout("Learning rate", _count(steps)))
+    figure = start("Learning rate", _count(steps))
     figure.add_scatter(
         x=[s.number for s in steps],
         y=[s.lr for s in steps],
@@ -92,19 +89,14 @@ def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
         line={"color": PALETTE[3], "width": 2},
         hovertemplate="step %{x}: %{y:.2e}<extra></extra>",
     )
-    figure.update_yaxes(
-        title={"text": "Learning rate", "standoff": 8},
-        gridcolor=GRID,
-        rangemode="tozero",
-        exponentformat="e",
-    )
-    return _over_steps(figure, total, 300)
+    figure.update_yaxes(rangemode="tozero", exponentformat="e")
+    return _over_steps(figure, total, 300, "Learning rate")
 
 
 def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
     """Tokens trained on in a second, step by step, and their mean."""
     steps = [s for s in history if s.number]
-    figure = go.Figure(layout=figure_layout("Speed", _count(steps)))
+    figure = start("Speed", _count(steps))
     figure.add_scatter(
         x=[s.number for s in steps],
         y=[s.tokens_per_second for s in steps],
@@ -120,8 +112,8 @@ def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
             line={"color": GREY, "dash": "dash", "width": 1.5},
             annotation={"text": f"mean {mean:,.0f}", "font": {"size": 12}},
         )
-    figure.update_yaxes(title="Tokens/s", gridcolor=GRID, rangemode="tozero")
-    return _over_steps(figure, total, 300)
+    figure.update_yaxes(rangemode="tozero")
+    return _over_steps(figure, total, 300, "Tokens/s")
 
 
 def movement_map(
@@ -153,30 +145,31 @@ def movement_map(
         )
     chosen = shown_points(n)
     share = f"{len(chosen):,} of {n:,}" if len(chosen) < n else f"{n:,}"
-    figure = go.Figure(layout=figure_layout("From before to after", f"{method}, n = {share} texts"))
+    figure = start("From before to after", f"{method}, n = {share} texts")
     codes, names = categories([None if labels is None else labels[i] for i in chosen])
     for code, name in enumerate(names):
-        own = [i for i, other in zip(chosen, codes, strict=True) if other == code]
-        _movements(figure, old[own], new[own], [texts[i] for i in own], name, category_style(code))
+        members = [i for i, other in zip(chosen, codes, strict=True) if other == code]
+        labelled = [texts[i] for i in members]
+        _movements(figure, old[members], new[members], labelled, name, category_style(code))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis)
-    named = labels is not None and len(names) <= _MOST_NAMES
+    named = labels is not None and len(names) <= _MAX_LEGEND_NAMES
     return figure.update_layout(
         height=520,
         dragmode=False,
         showlegend=named,
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
+        legend=LEGEND_BELOW,
         margin={"l": 16, "r": 16, "t": 64, "b": 90 if named else 24},
         hovermode="closest",
     )
 
 
 def shown_points(n: int) -> list[int]:
-    """Which of n points a movement map shows: all, or ``MOST_POINTS`` spread evenly over them."""
-    if n <= MOST_POINTS:
+    """Which of n points a movement map shows: all, or ``MAX_MOVEMENTS`` spread evenly over them."""
+    if n <= MAX_MOVEMENTS:
         return list(range(n))
-    return np.linspace(0, n - 1, MOST_POINTS).round().astype(int).tolist()
+    return np.linspace(0, n - 1, MAX_MOVEMENTS).round().astype(int).tolist()
 
 
 def _movements(
@@ -209,27 +202,21 @@ def _movements(
     figure.add_scatter(
         x=new[:, 0],
         y=new[:, 1],
-        name=escape(shorten(name, 30)),
+        name=plotly_text(shorten(name, 30)),
         legendgroup=name,
         mode="markers",
         marker={"size": 7, "color": colour, "symbol": symbol},
         text=[wrapped(text, 42) for text in texts],
-        hovertemplate="%{text}<extra>" + escape(shorten(name, 30)) + "</extra>",
+        hovertemplate="%{text}<extra>" + plotly_text(shorten(name, 30)) + "</extra>",
     )
 
 
-def _over_steps(figure: go.Figure, total: int, height: int) -> go.Figure:
+def _over_steps(figure: go.Figure, total: int, height: int, y: str) -> go.Figure:
     figure.update_traces(cliponaxis=False)
-    figure.update_xaxes(
-        title={"text": "Step", "standoff": 6}, gridcolor=GRID, range=[0, max(1, total)]
-    )
-    return figure.update_layout(
-        height=height,
-        dragmode=False,
-        showlegend=height > 300,
-        legend={"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "x": 0},
-        margin={"l": 76, "r": 20, "t": 64, "b": 88 if height > 300 else 48},
-    )
+    figure.update_xaxes(range=[0, max(1, total)])
+    legend = height > 300
+    finish(figure, x="Step", y=y, height=height, below=88 if legend else 48, showlegend=legend)
+    return figure.update_layout(margin_l=76, margin_r=20)
 
 
 def _count(steps: Sequence[Step]) -> str:

@@ -100,10 +100,16 @@ class Workspace:
             **PRIVATE,
         )
         self._refresh(first.success)
-        arrivals = [
-            loaded.success(lambda: OWN, None, self.sidebar.corpus, **PRIVATE).then
-            for loaded in self.sidebar.own_texts.loaded
-        ]
+        own_texts = self.sidebar.own_texts
+        arrivals = []
+        for event, read in own_texts.sources:
+            loaded = event(
+                self.sessions.handler(read, "own texts"),
+                own_texts.inputs,
+                own_texts.corpus,
+                **PRIVATE,
+            )
+            arrivals.append(loaded.success(lambda: OWN, None, self.sidebar.corpus, **PRIVATE).then)
         arrivals += [arrival for view in self.views for arrival in view.arrivals]
         for arrival in arrivals:
             prepared = arrival(

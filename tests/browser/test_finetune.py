@@ -1,4 +1,4 @@
-"""The Fine-tune tab in Chromium, on the real backbone: train, watch, stop, go on, compare, take."""
+"""The Fine-tune tab in Chromium, on the real backbone: train, stop, go on, compare, export."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from playwright.sync_api import Browser, expect
 from support.serving import Served
 from support.visitor import Visitor, visiting
 
-#: Milliseconds that a step of training, a map or an export may take on a busy machine.
-LONG = 150_000
-STEPS = (
+#: How long a step of training, a map or an export may take on a busy machine.
+LONG_MS = 150_000
+STEPS_SHOWN = (
     "(document.querySelector('#train-loss .fig-plot')?.data?.find(t => t.name === 'loss')"
     "?.x.length ?? 0)"
 )
 
 
-def settle(visitor: Visitor, **numbers: object) -> None:
+def fill_form(visitor: Visitor, **numbers: object) -> None:
     """Open the tab and write these numbers into the form; nothing is scored."""
     visitor.shows()
     visitor.tab("Fine-tune")
@@ -32,48 +32,48 @@ def settle(visitor: Visitor, **numbers: object) -> None:
     visitor.page.locator("#train-score input").uncheck()
 
 
-def reaches(visitor: Visitor, state: str) -> None:
+def wait_for_state(visitor: Visitor, state: str) -> None:
     expect(visitor.page.locator(".train-status")).to_have_attribute(
-        "data-state", re.compile(state), timeout=LONG
+        "data-state", re.compile(state), timeout=LONG_MS
     )
 
 
-def drawn(visitor: Visitor, figure: str) -> None:
+def wait_for_figure(visitor: Visitor, figure: str) -> None:
     picture = visitor.page.locator(f"#{figure} .fig-plot .main-svg").first
-    expect(picture).to_be_visible(timeout=LONG)
+    expect(picture).to_be_visible(timeout=LONG_MS)
 
 
-def test_train_watch_stop_go_on_compare_and_take_away(browser: Browser, served: Served) -> None:
+def test_train_stop_go_on_compare_export_and_import(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         page = visitor.page
-        settle(visitor, steps=500, batch=4, held_out=8, evaluate_every=2)
+        fill_form(visitor, steps=500, batch=4, held_out=8, evaluate_every=2)
         expect(page.locator("#train-plan")).to_contain_text("500 steps of 4 pairs")
         assert "causal/eos" in visitor.text("#train-what")
         about = visitor.text("#train-about-data")
         assert "6 left out because they stand in an evaluation corpus" in about
         assert "in-domain for STS benchmark" in about
         page.locator("#train-start").click()
-        reaches(visitor, "training")
-        drawn(visitor, "train-loss")
-        page.wait_for_function(f"{STEPS} >= 2", timeout=LONG)  # the curve moves
+        wait_for_state(visitor, "training")
+        wait_for_figure(visitor, "train-loss")
+        page.wait_for_function(f"{STEPS_SHOWN} >= 2", timeout=LONG_MS)  # the curve moves
 
-        # The page goes away and comes back: the training went on meanwhile.
+        # The training goes on while the page is closed.
         visitor.reload()
         visitor.shows()
         visitor.tab("Fine-tune")
         expect(page.locator(".train-status")).to_contain_text("my-run")
         page.locator("#train-stop").click()
-        reaches(visitor, "stopped")
-        before = page.evaluate(STEPS)
+        wait_for_state(visitor, "stopped")
+        before = page.evaluate(STEPS_SHOWN)
         page.locator("#train-go-on").click()
-        page.wait_for_function(f"{STEPS} > {before}", timeout=LONG)
+        page.wait_for_function(f"{STEPS_SHOWN} > {before}", timeout=LONG_MS)
         page.locator("#train-stop").click()
-        reaches(visitor, "stopped")
-        drawn(visitor, "train-movement")
+        wait_for_state(visitor, "stopped")
+        wait_for_figure(visitor, "train-movement")
         expect(page.locator("#train-movement .fig-caption")).to_contain_text("160 texts")
         expect(page.locator("#train-queries li").first).to_contain_text("before:")
 
-        # It is one more model, and the other tabs show it.
+        # The other tabs offer it as a model.
         page.locator("#model-b input").click()
         expect(page.get_by_role("option").filter(has_text="my-run")).to_be_visible()
         page.keyboard.press("Escape")
@@ -84,18 +84,18 @@ def test_train_watch_stop_go_on_compare_and_take_away(browser: Browser, served: 
 
         visitor.tab("Fine-tune")
         page.locator("#export-make").click()
-        expect(page.locator("#export-download")).to_be_visible(timeout=LONG)
+        expect(page.locator("#export-download")).to_be_visible(timeout=LONG_MS)
         assert "largest difference" in visitor.text("#export-check")
-        with page.expect_download() as taken:
+        with page.expect_download() as download:
             page.locator("#export-download").click()
-        archive = taken.value.path()
+        archive = download.value.path()
         with zipfile.ZipFile(archive) as opened:
             assert {"run.json", "adapter/adapter_model.safetensors"} <= set(opened.namelist())
-        back = Path(archive).with_suffix(".zip")
-        back.write_bytes(Path(archive).read_bytes())
-        visitor.unfold("Bring an adapter back", "#train-back")
-        page.locator("#train-back input[type=file]").set_input_files(back)
-        expect(page.locator(".train-status")).to_contain_text("brought back from an archive")
+        copy = Path(archive).with_suffix(".zip")
+        copy.write_bytes(Path(archive).read_bytes())
+        visitor.unfold("Import an adapter", "#train-import")
+        page.locator("#train-import input[type=file]").set_input_files(copy)
+        expect(page.locator(".train-status")).to_contain_text("imported from an archive")
 
 
 def upload(visitor: Visitor, path: Path, text: str) -> None:
@@ -108,12 +108,12 @@ def upload(visitor: Visitor, path: Path, text: str) -> None:
     expect(visitor.page.locator("#train-anchor input")).not_to_have_value("")
 
 
-def test_what_cannot_be_trained_is_said_in_a_sentence(
+def test_what_cannot_be_trained_is_refused_in_a_sentence(
     browser: Browser, served: Served, tmp_path: Path
 ) -> None:
     with visiting(browser, served.url) as visitor:
         page = visitor.page
-        settle(visitor, steps=2, batch=2, held_out=0)
+        fill_form(visitor, steps=2, batch=2, held_out=0)
         page.locator("#train-data").get_by_text("Your own file").click()
         page.locator("#train-start").click()
         assert "no pairs of yours yet" in visitor.toast()
@@ -137,11 +137,11 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
         page.locator("#train-start").click()
         assert "steps is 0" in visitor.toast()
 
-        # A rate far too high ends well or in words, never in a traceback.
+        # A learning rate far too high ends well or in a sentence, never in a traceback.
         page.locator("#train-steps input").fill("3")
         page.locator("#train-lr input").fill("10")
         page.locator("#train-start").click()
-        reaches(visitor, "done|failed")
+        wait_for_state(visitor, "done|failed")
         if "failed" in visitor.text(".train-line"):
             assert "Choose a lower learning rate" in visitor.text(".train-status")
     assert "Traceback" not in served.log.read_text()
@@ -150,5 +150,5 @@ def test_what_cannot_be_trained_is_said_in_a_sentence(
 @pytest.mark.parametrize(("width", "theme"), [(390, "dark"), (1280, "light")])
 def test_the_form_fits_the_window(browser: Browser, served: Served, width: int, theme: str) -> None:
     with visiting(browser, served.url, width, theme) as visitor:
-        settle(visitor)
+        fill_form(visitor)
         assert visitor.overflow() <= 0

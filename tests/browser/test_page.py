@@ -212,8 +212,8 @@ def test_own_texts_and_files(browser: Browser, served: Served, tmp_path: Path) -
         ]
         _write_csv(table, [["id", "review", "mood"], *rows])
         visitor.upload(table)
-        expect(visitor.page.locator("#text-column input")).to_have_value("review")
-        expect(visitor.page.locator("#label-column input")).to_have_value("mood")
+        expect(visitor.page.locator("#own-text-column input")).to_have_value("review")
+        expect(visitor.page.locator("#own-label-column input")).to_have_value("mood")
         visitor.use_file()
         visitor.shows(points="30")
         expect(visitor.page.locator(".lm-legend button")).to_have_text(["bad10", "good20"])
@@ -318,7 +318,7 @@ def test_two_visitors_get_what_each_would_get_alone(
             visitor.titled("b", pooling)
             visitor.titled("a", preset)
             visitor.upload(table)
-            expect(visitor.page.locator("#use-file")).to_be_visible()
+            expect(visitor.page.locator("#own-use")).to_be_visible()
         for visitor in (one, two):
             visitor.use_file()
         for visitor in (one, two):

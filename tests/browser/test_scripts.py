@@ -76,8 +76,8 @@ def test_study(browser: Browser, served: Served, tmp_path: Path) -> None:
         visitor.unfold("Open another study's report.json")
         visitor.page.locator("#study-upload input[type=file]").set_input_files(path)
         expect(visitor.page.locator("#study-head")).to_contain_text("onerror")
-        expect(visitor.page.locator("#study-task-gains .main-svg").first).to_be_visible()
-        visitor.page.locator("#study-task-gains .js-plotly-plot").hover()
+        expect(visitor.page.locator("#study-in-task-gains .main-svg").first).to_be_visible()
+        visitor.page.locator("#study-in-task-gains .js-plotly-plot").hover()
         nothing_ran(visitor)
 
 

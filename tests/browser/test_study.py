@@ -33,15 +33,15 @@ def test_read_choose_bring_and_take_away(
         page = visitor.page
         visitor.shows()
         visitor.tab("Study")
-        expect(page.locator("#study-summary table")).to_be_visible()
-        expect(page.locator("#study-claims table")).to_contain_text("M5 against M1")
-        drawn(visitor, "study-gains", "STS")
-        drawn(visitor, "study-matrix", "STS")
-        drawn(visitor, "study-task-gains", "stsb")
-        drawn(visitor, "study-curves", "Training")
+        expect(page.locator("#study-scores table")).to_be_visible()
+        expect(page.locator("#study-paper table")).to_contain_text("M5 against M1")
+        drawn(visitor, "study-in-category-gains", "STS")
+        drawn(visitor, "study-in-category-matrix", "STS")
+        drawn(visitor, "study-in-task-gains", "stsb")
+        drawn(visitor, "study-training-curves", "Training")
         page.locator("#study-category").get_by_text("Retrieval").click()
-        drawn(visitor, "study-gains", "Retrieval")
-        expect(page.locator("#study-verdicts")).to_contain_text("No p-value")
+        drawn(visitor, "study-in-category-gains", "Retrieval")
+        expect(page.locator("#study-in-category")).to_contain_text("No p-value")
         assert visitor.overflow() <= 0
 
         visitor.unfold("Open another study's report.json")
@@ -57,7 +57,7 @@ def test_read_choose_bring_and_take_away(
         own.write_text(report.to_json())
         upload(visitor, own)
         expect(page.locator("#study-head")).to_contain_text("mine <b>& only")
-        drawn(visitor, "study-task-gains", "sts-0")
+        drawn(visitor, "study-in-task-gains", "sts-0")
         with page.expect_download() as taken:
             page.locator("[data-file='report.json']").click()
         assert taken.value.path().read_text(encoding="utf-8") == report.to_json()

@@ -151,14 +151,14 @@ class Visitor:
     def upload(self, path: Any) -> None:
         """Upload a file; what is in it is used by a second step."""
         self.own_texts("File")
-        clear = self.page.locator("#upload").get_by_label("Clear")
+        clear = self.page.locator("#own-upload").get_by_label("Clear")
         if clear.count():
             clear.first.click()
-        self.page.locator("#upload input[type=file]").set_input_files(path)
+        self.page.locator("#own-upload input[type=file]").set_input_files(path)
 
     def use_file(self) -> None:
         """Use the uploaded file."""
-        self.page.locator("#use-file").click()
+        self.page.locator("#own-use").click()
 
 
 @contextmanager

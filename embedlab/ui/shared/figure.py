@@ -1,14 +1,11 @@
-"""A figure one can click, and take away as PNG or CSV with a caption that says what it shows.
+"""A captioned figure that reports clicks and can be saved as PNG or CSV.
 
 ``gr.Plot`` has neither clicks nor data; the drawing is ``ui/static/figure.js``.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
@@ -18,8 +15,9 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from embedlab.render.style import escape
-from embedlab.text import clean, spreadsheet_cell
+from embedlab.render.csv_table import csv_table
+from embedlab.render.html import Macros
+from embedlab.text import clean
 from embedlab.ui.shared.theme import script
 
 
@@ -29,20 +27,11 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
     The event carries ``curve`` (a trace's number), ``x`` and ``y``: read it with
     :func:`clicked`, which trusts none of them.
     """
-    template = (
-        f'<div class="fig" data-plotly="{quote(plotly_js().as_posix())}">'
-        f'<p class="fig-empty empty-state">{escape(empty)}</p>'
-        '<div class="fig-body" hidden><div class="fig-plot"></div><div class="fig-foot">'
-        '<span class="fig-caption muted"></span>'
-        '<button type="button" data-get="png" title="Save as a picture">PNG</button>'
-        '<button type="button" data-get="csv" title="Save the data">CSV</button>'
-        "</div></div></div>"
-    )
     gr.set_static_paths(plotly_js())
     return gr.HTML(
         None,
-        html_template=template,
-        js_on_load=script("load_plotly.js", "download.js", "figure.js"),
+        html_template=str(Macros("frames.html").figure(quote(plotly_js().as_posix()), empty)),
+        js_on_load=script("figure"),
         apply_default_css=False,
         elem_id=elem_id,
         elem_classes=["figure-block"],
@@ -61,14 +50,9 @@ def figure_value(
         name: the downloaded files' name, without suffix.
         caption: what was measured on what.
     """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["# " + clean(caption)])
-    writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
     return {
         "figure": json.loads(figure.to_json()),
-        "csv": table.getvalue(),
+        "csv": csv_table(header, rows, caption=caption, digits=6),
         "caption": clean(caption),
         "name": name,
     }
@@ -106,9 +90,3 @@ def histogram_rows(figure: Any) -> list[tuple[str, float, float]]:
 def plotly_js() -> Path:
     """Plotly's own script, from the installed package: nothing is fetched."""
     return Path(str(files("plotly") / "package_data" / "plotly.min.js"))
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
-    return spreadsheet_cell(value) if isinstance(value, str) else value

@@ -20,6 +20,8 @@ from embedlab.progress import Progress
 #: What an event's inputs hold, and what a handler changes: by component, never by position.
 Values = Mapping[Component, Any]
 Updates = dict[Component, Any]
+#: For how long the server keeps what a visitor gave, after its last use.
+STATE_SECONDS = 3600
 
 log = logging.getLogger("embedlab")
 

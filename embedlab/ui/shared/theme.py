@@ -10,6 +10,18 @@ from embedlab.render.style import DESIGN_A, DESIGN_B
 from embedlab.resources import STATIC
 
 STYLES = (STATIC / "style.css", STATIC / "page.css")
+#: The scripts of our components. Gradio runs each as the body of one function, so its files share
+#: their names.
+SCRIPTS = {
+    "figure": ("load_plotly.js", "download.js", "figure.js"),
+    "linked_map": (
+        *("load_plotly.js", "download.js"),
+        *("linked_map.js", "linked_map_input.js", "linked_map_download.js"),
+    ),
+    "pick": ("pick.js",),
+    "study_files": ("download.js", "study_files.js"),
+    "table": ("download.js", "table.js"),
+}
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "DejaVu Sans Mono")
 # A green that is neither design's colour, and a grey with a slight chill.
@@ -145,6 +157,6 @@ def head() -> str:
     )
 
 
-def script(*names: str) -> str:
-    """Scripts of ours as one; those that draw need ``load_plotly.js`` before them."""
-    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+def script(component: str) -> str:
+    """The script of a component, for ``gr.HTML(js_on_load=script("figure"))``."""
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in SCRIPTS[component])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -131,7 +131,7 @@ class View:
 
     id: str
     title: str
-    inputs: list[Any]
+    inputs: Collection[Any]
     outputs: list[Any]
     triggers: list[Any]
     chains: Sequence[Any] = ()

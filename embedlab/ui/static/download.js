@@ -1,4 +1,4 @@
-// Stands before every drawing script: how a picture or a table is taken away.
+// Comes before every script that saves something: downloads of pictures, tables and files.
 
 function save(name, url) {
   const link = document.createElement("a");
@@ -12,17 +12,17 @@ function saveText(name, text) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-// What would run as a formula in a spreadsheet gets an apostrophe, like in ui/figure.py.
-function cell(value) {
+// A text that would run as a formula in a spreadsheet gets an apostrophe, as in ui/shared/figure.py.
+function csvCell(value) {
   if (typeof value === "number") return String(value);
   const text = String(value ?? "").replace(/\s+/g, " ").replace(/^(?=[=+\-@])(?![+-]?[\d.]+$)/, "'");
   return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 const csvText = (caption, rows) =>
-  [[`# ${caption}`], ...rows].map((row) => row.map(cell).join(",")).join("\n") + "\n";
+  [[`# ${caption}`], ...rows].map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
 
-// The picture stands alone once it is taken away: it gets a background and its caption.
+// A saved picture is seen without the page, so it gets a background and its caption.
 async function savePicture(Plotly, name, { data, layout }, caption, size) {
   const style = getComputedStyle(document.body);
   const colour = style.getPropertyValue("--body-text-color").trim();

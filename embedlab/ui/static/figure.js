@@ -1,4 +1,4 @@
-// A plotly figure with a caption, to take away as PNG or CSV; a click on it reaches Python.
+// A plotly figure with a caption and downloads as PNG and CSV; a click on it reaches Python.
 // Texts inside the figure were escaped where it was made; the caption is set as textContent.
 
 const root = element.querySelector(".fig");
@@ -23,7 +23,7 @@ async function draw() {
     plot.figListening = true;
     plot.on("plotly_click", ({ points: [point] }) => {
       const { curveNumber: curve, x, y, pointNumber } = point;
-      const short = (place) => (typeof place === "string" ? place.slice(0, 80) : place);
+      const short = (value) => (typeof value === "string" ? value.slice(0, 80) : value);
       const cell = Array.isArray(pointNumber) ? pointNumber : null;
       trigger('point_click', { curve, x: short(x), y: short(y), cell });
     });

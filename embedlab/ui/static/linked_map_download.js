@@ -1,14 +1,15 @@
-// The linked map, to take away as a picture or as data; follows linked_map.js in the same function.
+// The linked map's downloads as a picture and as data; follows linked_map_input.js in the same
+// function.
 
 const KEYS = 40;
 
 // Both maps in one figure, as they are zoomed, with the titles above and the categories in words.
-function picture() {
+function bothMaps() {
   const { value } = state;
   const halves = [[0, 0.49], [0.51, 1]];
   const below = 24 + 20 * Math.ceil(Math.min(value.category_names.length, KEYS) / 6);
   const margin = { l: 20, r: 20, t: 50, b: below };
-  const whole = { ...layout("a"), shapes: [], annotations: [], margin };
+  const whole = { ...mapLayout("a"), shapes: [], annotations: [], margin };
   const data = SIDES.flatMap((side, k) => {
     const [x, y] = [k ? "x2" : "x", k ? "y2" : "y"];
     const { xaxis, yaxis } = plots[side].layout;
@@ -47,5 +48,5 @@ function placesTable() {
 find("[data-get=csv]").addEventListener("click", () => state.value && saveText("map.csv", placesTable()));
 find("[data-get=png]").addEventListener("click", () => later(async () => {
   if (!state.value) return;
-  await savePicture(Plotly, "map", picture(), state.value.caption, { width: 1400, height: 800 });
+  await savePicture(Plotly, "map", bothMaps(), state.value.caption, { width: 1400, height: 800 });
 }));

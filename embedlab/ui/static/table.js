@@ -1,8 +1,9 @@
-// Score tables, to take away as data: the button in a table's caption saves that table.
+// Score tables as CSV: the button in a table's caption saves that table.
 
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-get=table]");
   if (!button) return;
-  const rows = [...button.closest("table").rows].map((row) => [...row.cells].map((one) => one.textContent));
-  saveText(`${button.dataset.name}.csv`, csvText(button.dataset.about, rows));
+  const { rows } = button.closest("figure").querySelector("table");
+  const texts = [...rows].map((row) => [...row.cells].map((cell) => cell.textContent));
+  saveText(`${button.dataset.name}.csv`, csvText(button.dataset.about, texts));
 });

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
+from embedlab.render.html import Macros
 from embedlab.render.style import OTHER_COLOUR, categories, category_style
 from embedlab.text import clean, shorten
 from embedlab.ui.shared.figure import plotly_js
@@ -52,10 +53,8 @@ def linked_map(
     gr.set_static_paths(plotly_js())
     return gr.HTML(
         value,
-        html_template=_template(),
-        js_on_load=script(
-            "load_plotly.js", "download.js", "linked_map.js", "linked_map_download.js"
-        ),
+        html_template=str(Macros("frames.html").linked_map(quote(plotly_js().as_posix()))),
+        js_on_load=script("linked_map"),
         apply_default_css=False,
         selection=selection,
         elem_id=elem_id,
@@ -186,38 +185,3 @@ def _places(xy: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:
     low, high = places.min(axis=0), places.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
     return np.round((places - (low + high) / 2) / half, 4).tolist()
-
-
-def _template() -> str:
-    sides = "".join(
-        f'<section class="lm-side design-{side}"><header><span class="chip">{side.upper()}</span>'
-        f'<span class="lm-title"></span></header><div class="lm-plot" data-side="{side}" '
-        f'role="group" tabindex="0"></div></section>'
-        for side in ("a", "b")
-    )
-    tools = "".join(
-        f'<button type="button" data-tool="{tool}" title="{hint}">{name}</button>'
-        for tool, name, hint in (
-            ("pan", "Move", "Drag moves the map, the wheel zooms"),
-            ("lasso", "Lasso", "Draw around points to select them"),
-            ("select", "Box", "Drag a box over points to select them"),
-            ("reset", "Reset view", "Show all points again"),
-        )
-    )
-    return (
-        f'<div class="lm" data-plotly="{quote(plotly_js().as_posix())}">'
-        '<p class="lm-empty empty-state">The map of your corpus appears here.</p>'
-        '<div class="lm-body" hidden><div class="lm-bar">'
-        f'<div class="lm-tools" role="toolbar" aria-label="Map tools">{tools}</div>'
-        '<span class="lm-note muted"></span></div>'
-        f'<div class="lm-sides">{sides}</div>'
-        '<div class="lm-key muted"><span><i class="lm-ring"></i>selected</span>'
-        '<span><i class="lm-ring-a"></i>near it under A</span>'
-        '<span><i class="lm-ring-b"></i>near it under B</span></div>'
-        '<div class="lm-legend" role="group" aria-label="Categories: press to hide or show"></div>'
-        '<div class="fig-foot"><span class="fig-caption muted"></span>'
-        '<button type="button" data-get="png" title="Save both maps as a picture">PNG</button>'
-        '<button type="button" data-get="csv" title="Save the places as data">CSV</button></div>'
-        '</div><div class="lm-tip" hidden></div>'
-        '<div class="lm-live" aria-live="polite"></div></div>'
-    )

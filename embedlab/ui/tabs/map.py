@@ -12,9 +12,8 @@ from embedlab.data.corpus import Corpus
 from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
-from embedlab.ui.shared.own_texts import KEEP
 from embedlab.ui.shared.parse import within
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import STATE_SECONDS, Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
@@ -76,7 +75,7 @@ class MapTab(View):
                 self.changed = html.picking_html("changed")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
-        self.shown = gr.State(None, time_to_live=KEEP)
+        self.shown = gr.State(None, time_to_live=STATE_SECONDS)
         # An index, or the indices within a lasso, and the corpus they are of.
         self.selected = gr.State(None)
         self.lasso = gr.State(None)

@@ -88,11 +88,11 @@ def test_theme_text_colours_reach_the_contrast_for_text():
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_escaped_text_has_no_markup_left(text):
-    for shown in (style.escape(text), style.wrapped(text)):
+    for shown in (style.plotly_text(text), style.wrapped(text)):
         assert "<" not in shown.replace("<br>", "")
         assert "\x00" not in shown
         shown.encode("utf-8")
-    assert style.escape("a<b> & 'c'") == "a&lt;b&gt; &amp; 'c'"
+    assert style.plotly_text("a<b> & 'c'") == "a&lt;b&gt; &amp; 'c'"
 
 
 def test_wrapped_lines_are_short_and_lose_nothing():

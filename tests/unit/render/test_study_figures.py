@@ -99,19 +99,18 @@ def test_within_a_task_the_items_are_counted(report: Report):
 
 
 def test_scores_show_every_model_and_the_spread_of_its_seeds(report: Report):
-    figure = score_plot(report, report.categories)
     kinds = ("trained", "untrained", "yardstick")
-    for column, _ in enumerate(report.categories):
-        for i, kind in enumerate(kinds):
-            trace = figure.data[3 * column + i]
+    for column, category in enumerate(report.categories):
+        figure = score_plot(report, category)
+        for trace, kind in zip(figure.data, kinds, strict=True):
             rows = [s for s in report.summary if s.kind == kind]
             assert list(trace.x) == pytest.approx([100 * s.means[column] for s in rows])
-            assert trace.name == kind and trace.showlegend == (column == 0)
+            assert trace.name == kind and trace.showlegend is not False
             spread = [100 * (s.seed_sds[column] or 0) for s in rows]
             assert list(trace.error_x.array) == pytest.approx(spread)
-    assert "±" in figure.layout.title.subtitle.text
+        assert "±" in figure.layout.title.subtitle.text
     with pytest.raises(EmbedLabError, match="run the study"):
-        score_plot(replace(report, models=()), ["STS"])
+        score_plot(replace(report, models=()), "STS")
 
 
 def test_curves_are_thin_for_a_seed_and_thick_for_their_mean(report: Report):

@@ -136,11 +136,11 @@ def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
     for told in (
         "embedlab study made-up.yaml --out results",
         "2 threads of a made-up CPU",
-        "2 pairs left out, standing in a task",
+        "2 pairs left out because they are in a task",
         "α = 0.05 after Holm's correction",
         "The memory did not suffice.",
         "not separable",
-        "The smallest difference that would have been found",
+        "The smallest difference that a test would detect",
         "at least 6 are needed",
     ):
         assert told in words
@@ -149,7 +149,7 @@ def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
         assert claim.found in words and claim.why in words
     first = report.scores[0]
     assert first.score is not None and first.low is not None and first.high is not None
-    assert f"{100 * first.score:.1f}{100 * first.low:.1f} … {100 * first.high:.1f}" in words
+    assert f"{100 * first.score:.1f} [{100 * first.low:.1f} … {100 * first.high:.1f}]" in words
 
 
 def test_markup_in_names_and_errors_is_inert(report: Report) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from embedlab.errors import EmbedLabError
 from embedlab.render.training import (
-    MOST_POINTS,
+    MAX_MOVEMENTS,
     learning_rate_curve,
     loss_curve,
     movement_map,
@@ -87,14 +87,14 @@ def test_many_labels_have_no_legend_and_hostile_ones_are_escaped():
 
 
 def test_at_most_so_many_points_are_drawn_spread_evenly():
-    n = 3 * MOST_POINTS
+    n = 3 * MAX_MOVEMENTS
     chosen = shown_points(n)
-    assert len(set(chosen)) == MOST_POINTS and chosen[0] == 0 and chosen[-1] == n - 1
+    assert len(set(chosen)) == MAX_MOVEMENTS and chosen[0] == 0 and chosen[-1] == n - 1
     assert set(np.diff(chosen)) <= {2, 3, 4}
     points = np.zeros((n, 2))
     figure = movement_map(points, points, None, ["t"] * n, method="PCA")
-    assert len(figure.data[2].x) == MOST_POINTS
-    assert f"{MOST_POINTS} of {n:,}" in figure.layout.title.subtitle.text
+    assert len(figure.data[2].x) == MAX_MOVEMENTS
+    assert f"{MAX_MOVEMENTS} of {n:,}" in figure.layout.title.subtitle.text
     assert shown_points(7) == list(range(7))
 
 

@@ -16,6 +16,7 @@ from embedlab.models.design import Design
 from embedlab.training.history import Step
 from embedlab.training.recipe import Recipe
 from embedlab.ui.tabs.finetune.html import before_after, duration, forecast, status
+from embedlab.ui.tabs.finetune.snapshot import take_snapshot
 
 PAIRS = PairSet(id="p", title="<b>pairs", anchors=("a", "b"), positives=("c", "d"))
 
@@ -40,14 +41,14 @@ def test_a_forecast_says_when_pairs_repeat() -> None:
 
 def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
     run = LiveRun("run:x", request(), Path("nowhere"), total=40)
-    assert "2 trainings before it" in status(run, 2, Limits())
+    assert "2 trainings before it" in status(take_snapshot(run, 2), Limits())
     run.state, run.history = TRAINING, (Step(10, "contrastive", 1.0, 1e-4, 50, 2.0),)
-    words = status(run, 0, Limits(keep_runs_minutes=7))
+    words = status(take_snapshot(run, 0), Limits(keep_runs_minutes=7))
     assert "step 10 of 40 · about 1 min left" in words
     assert "You may close this page" in words and "kept for 7 minutes" in words
     assert "<b>" not in words
     run.state, run.message = DONE, "It is <i>over</i>."
-    words = status(run, 0, Limits())
+    words = status(take_snapshot(run, 0), Limits())
     assert "&lt;i&gt;over" in words and "Nothing was learned" in words
 
 
@@ -73,7 +74,7 @@ def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
     assert "<td>–</td>" in first and "<script>" not in words
 
 
-def test_what_cannot_be_brought_back_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_import_leaves_nothing(tmp_path: Path) -> None:
     runs = RunQueue(lambda *_: None, Limits())
     folders = []
 

@@ -17,10 +17,11 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import no_progress
 from embedlab.render.study_page import FILES
+from embedlab.render.study_sections import EVERY_PAIR
 from embedlab.study.report import Report
 from embedlab.study.uploaded_report import opened
 from embedlab.ui.shared.session import Sessions
-from embedlab.ui.tabs.study.tab import EVERY_PAIR, OWN, SHIPPED, StudyTab
+from embedlab.ui.tabs.study.tab import SHIPPED, UPLOADED, StudyTab
 
 MB = 10**6
 
@@ -53,15 +54,17 @@ def opening(tab: StudyTab, path: str | None) -> dict:
 def choose(
     tab: StudyTab, category: str, reference: str, task: str = "", which: str = SHIPPED
 ) -> dict:
-    values = {tab.which: which, tab.own: None, tab.category: category}
+    values = {tab.which: which, tab.uploaded: None, tab.category: category}
     return tab._choose({**values, tab.reference: reference, tab.task: task}, no_progress)
 
 
 def test_it_opens_on_the_shipped_results_and_reads_them_once(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
     view = first(tab)
-    assert view[tab.which] == SHIPPED and view[tab.own] is None and view[tab.empty] == ""
-    assert "made up" in view[tab.head] and view[tab.summary].count("<tr>") == 1 + len(report.models)
+    assert view[tab.which] == SHIPPED and view[tab.uploaded] is None and view[tab.empty] == ""
+    assert "made up" in view[tab.head.text] and view[tab.scores.text].count("<tr>") == 1 + len(
+        report.models
+    )
     assert view[tab.category]["choices"] == ["STS", "Clustering"]
     assert "embedlab study made-up.yaml --out results" in view[tab.code]
     assert set(first(tab, SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
@@ -79,20 +82,20 @@ def test_without_shipped_results_it_says_how_to_get_some(tmp_path: Path) -> None
 def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
     view = choose(tab, "STS", "causal/eos")
-    assert view[tab.gains]["figure"]["data"][0]["name"] == "separable"
-    assert "n = 9 datasets" in json.dumps(view[tab.gains]["figure"])
-    lines = view[tab.matrix]["csv"].splitlines()
+    assert view[tab.of_category.figures["gains"]]["figure"]["data"][0]["name"] == "separable"
+    assert "n = 9 datasets" in json.dumps(view[tab.of_category.figures["gains"]]["figure"])
+    lines = view[tab.of_category.figures["matrix"]]["csv"].splitlines()
     assert len(lines) == 2 + 6 and "study made up" in lines[0]
     assert view[tab.task]["value"] == "sts-0" and len(view[tab.task]["choices"]) == 9
     view = choose(tab, "Clustering", EVERY_PAIR, "sts-0")
-    assert view[tab.matrix] is None and "at least 6 are needed" in view[tab.verdicts]
-    assert len(view[tab.gains]["csv"].splitlines()) == 2 + 6
-    assert view[tab.task]["value"] == "news"
-    view = tab._choose_task(
-        {tab.which: SHIPPED, tab.own: None, tab.reference: "causal/mean", tab.task: "sts-3"},
-        no_progress,
+    assert (
+        view[tab.of_category.figures["matrix"]] is None
+        and "at least 6 are needed" in view[tab.of_category.text]
     )
-    rows = view[tab.task_gains]["csv"].splitlines()[2:]
+    assert len(view[tab.of_category.figures["gains"]]["csv"].splitlines()) == 2 + 6
+    assert view[tab.task]["value"] == "news"
+    view = choose(tab, "STS", "causal/mean", "sts-3")
+    rows = view[tab.of_task.figures["gains"]]["csv"].splitlines()[2:]
     assert len(rows) == 3 and all(row.startswith("causal/mean,") for row in rows)
     gain = next(
         one
@@ -110,20 +113,20 @@ def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
     tab, path = tab_on(shipped), tmp_path / "own.json"
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
     view = opening(tab, str(path))
-    assert view[tab.which] == OWN and view[tab.own].name == HOSTILE
+    assert view[tab.which] == UPLOADED and view[tab.uploaded].name == HOSTILE
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
-    assert "made up" in first(tab)[tab.head]  # nobody else sees it
+    assert "made up" in first(tab)[tab.head.text]  # nobody else sees it
     assert opening(tab, None)[tab.which] == SHIPPED
     with pytest.raises(EmbedLabError, match="open its file again"):
-        choose(tab, "STS", "causal/eos", which=OWN)  # kept for an hour only
+        choose(tab, "STS", "causal/eos", which=UPLOADED)  # kept for an hour only
 
 
 def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
 
     def take(data: Any) -> dict[str, Any]:
-        return tab._take(
-            {tab.which: SHIPPED, tab.own: None}, no_progress, types.SimpleNamespace(_data=data)
+        return tab._download(
+            {tab.which: SHIPPED, tab.uploaded: None}, no_progress, types.SimpleNamespace(_data=data)
         )
 
     for name, made in FILES.items():

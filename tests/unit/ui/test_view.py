@@ -17,6 +17,7 @@ from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
+from embedlab.text import escape
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.session import Sessions
 from embedlab.ui.shared.sidebar import OWN, Sidebar
@@ -176,7 +177,7 @@ def test_the_inside_panels_read_each_sides_model(pair, tabs):
     names = {line.split(",")[0] for line in tokens[2:]}
     assert names == set(pair.names)
     proof = inside(tabs, pair, "mask", proof_a="w1 w2", proof_b="w1 w3")
-    assert html.escape("Shown on A's model, tiny-llama.") in proof["proof-verdict"]
+    assert escape("Shown on A's model, tiny-llama.") in proof["proof-verdict"]
     assert "my run" not in proof["proof-causal"]["caption"]
     assert "centre" in inside(tabs, pair, "shape")["shape-effect"]
 
@@ -192,7 +193,7 @@ def test_the_layer_lines_are_those_of_the_chosen_model(pair, tabs, side):
     view = inside(tabs, pair, "layers", layer_model=side)
     name = pair.backbones["AB".index(side)].name
     assert view["layer-model"]["visible"]
-    assert html.escape(f"those of {side}'s model, {name}.") in view["layer-notes"]
+    assert escape(f"those of {side}'s model, {name}.") in view["layer-notes"]
     assert f"layers of {name}" in view["layer-figure"]["caption"]
 
 

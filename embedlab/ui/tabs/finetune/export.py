@@ -1,4 +1,4 @@
-"""Take a trained model away, push it to a Hub repository, or bring an adapter back."""
+"""Export a trained model: to download, or to a repository on the Hub."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.check import Check
 from embedlab.export.export_model import EXPORT_KINDS, export_model
 from embedlab.export.hub import push_archive
-from embedlab.lab.run import LiveRun
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
+from embedlab.ui.tabs.finetune.html import export_verdict
 from embedlab.ui.tabs.finetune.live import LivePanel
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
 
 class ExportPanel:
-    """See the module's text."""
+    """The choice of a format, the check of the exported model, the download and the upload."""
 
     def __init__(self, bench: Workbench, live: LivePanel) -> None:
         self.lab, self.sessions, self.live = bench.lab, bench.sessions, live
         with gr.Column(visible=False) as self.group:
-            gr.HTML("<h3 class='section-head'>Take it away</h3>", apply_default_css=False)
+            gr.HTML("<h3 class='section-head'>Export</h3>", apply_default_css=False)
             self.kind = gr.Radio(
                 [(f"{words[0].upper()}{words[1:]}", kind) for kind, words in EXPORT_KINDS.items()],
                 value=next(iter(EXPORT_KINDS)),
-                label="What",
+                label="Format",
                 elem_id="export-kind",
             )
             self.make = gr.Button("Export and check", elem_id="export-make")
@@ -59,6 +60,7 @@ class ExportPanel:
 
     def _wire(self) -> None:
         working = {"show_progress": "full", **LANE, **PRIVATE}
+        at_once = {"show_progress": "hidden", "queue": False, **PRIVATE}
         self.make.click(
             self.sessions.handler(self._make, "export"),
             {self.live.run, self.kind},
@@ -73,19 +75,14 @@ class ExportPanel:
             show_progress_on=self.address,
             **working,
         )
-        # Whatever came of it, the token goes.
-        pushed.then(lambda: "", None, self.token, show_progress="hidden", queue=False, **PRIVATE)
+        # The token is cleared whether or not the upload succeeded.
+        pushed.then(lambda: "", None, self.token, **at_once)
         self.kind.input(
-            lambda: ("", gr.update(visible=False)),
-            None,
-            [self.check, self.download],
-            show_progress="hidden",
-            queue=False,
-            **PRIVATE,
+            lambda: ("", gr.update(visible=False)), None, [self.check, self.download], **at_once
         )
 
-    def show(self, run: LiveRun | None) -> Updates:
-        """The panel for a training; an export of what it was before is not offered any more."""
+    def show(self, run: RunSnapshot | None) -> Updates:
+        """The panel for a training, without the download of an earlier state of it."""
         return {
             self.group: gr.update(visible=run is not None and run.backbone is not None),
             self.check: "",
@@ -95,16 +92,14 @@ class ExportPanel:
 
     def _make(self, values: Values, report: Progress) -> Updates:
         archive, check = self._export(values, report)
-        size = archive.stat().st_size / 10**6
+        label = f"Download {archive.name} ({archive.stat().st_size / 10**6:,.0f} MB)"
         return {
-            self.check: _verdict(check),
-            self.download: gr.update(
-                value=str(archive), label=f"Download {archive.name} ({size:,.0f} MB)", visible=True
-            ),
+            self.check: export_verdict(check),
+            self.download: gr.update(value=str(archive), label=label, visible=True),
         }
 
     def _push(self, values: Values, report: Progress) -> Updates:
-        repository, token = ((values[c] or "").strip() for c in (self.repository, self.token))
+        repository, token = ((values[box] or "").strip() for box in (self.repository, self.token))
         if not repository or not token:
             raise EmbedLabError(
                 "Pushing needs a repository (your-name/model-name) and a token with write access."
@@ -112,27 +107,20 @@ class ExportPanel:
         archive, check = self._export(values, report)
         report(0, 0, "uploading")
         address = push_archive(archive, repository, token, bool(values[self.private]))
-        return {self.check: _verdict(check), self.address: html.note([f"Uploaded to {address}."])}
+        return {
+            self.check: export_verdict(check),
+            self.address: html.note([f"Uploaded to {address}."]),
+        }
 
     def _export(self, values: Values, report: Progress) -> tuple[Path, Check]:
         run = self.lab.runs.get(values[self.live.run] or "")
         model = self.lab.runs.model(run.id)
-        out = run.folder / "exports"
         return export_model(
             model.backbone,
             run.request.design,
             model.run_info,
             model.folder,
-            out,
+            run.folder / "exports",
             str(values[self.kind]),
             report,
         )
-
-
-def _verdict(check: Check) -> str:
-    return (
-        f'<p class="verdict holds"><strong>✓</strong> Loaded in a fresh process and compared over '
-        f"{check.n} texts: the largest difference of a coordinate is "
-        f'<span class="num">{check.largest_difference:.1e}</span>, allowed '
-        f'<span class="num">{check.tolerance:.0e}</span>.</p>'
-    )

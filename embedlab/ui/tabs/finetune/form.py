@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -22,32 +22,60 @@ from embedlab.ui.shared.view import LANE, PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import duration, forecast
 from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
 
-OWN = "own"
+#: What the choice of pairs says instead of a training set's id when they come from a file.
+OWN_FILE = "own"
+DEFAULT_RECIPE = "cpu"
+RECIPE_LABELS = {"cpu": "CPU, minutes", "paper": "Paper"}
+MODE_LABELS = {
+    "lora": "LoRA: small additions to every layer, and the head where there is one",
+    "head": "Head only: the backbone stays as it is; seconds, for trainable poolings",
+}
+#: The recipe's main numbers: label and a line of help.
+MAIN_NUMBERS = {
+    "steps": ("Steps", ""),
+    "batch": ("Pairs per step", ""),
+    "lr": ("Learning rate", ""),
+    "head_lr": ("Head learning rate", ""),
+}
+#: The same for those behind "More settings".
+MORE_NUMBERS = {
+    "mntp_steps": (
+        "MNTP steps before",
+        "Masked next-token prediction teaches a causal backbone to use both sides; without it a "
+        "bidirectional design often fails to train.",
+    ),
+    "held_out": ("Held-out pairs", "Scored, never trained on; at most a fifth."),
+    "evaluate_every": ("Steps between held-out scores", ""),
+    "warmup": ("Warm-up steps", ""),
+    "weight_decay": ("Weight decay", ""),
+    "clip": ("Largest gradient norm", "0 for no clipping."),
+    "scale": ("Scale of the cosines", "1 / temperature of InfoNCE."),
+    "lora_rank": ("LoRA rank", ""),
+    "lora_alpha": ("LoRA alpha", ""),
+    "lora_dropout": ("LoRA dropout", ""),
+    "max_pairs": ("Pairs used", "0 for all."),
+    "seed": ("Seed", "The same seed gives the same weights."),
+}
 
 
 class FinetuneForm:
-    """See the module's text. ``inputs`` are read by :meth:`request` and :meth:`plan`."""
+    """The controls that describe a training; :meth:`request` and :meth:`plan` read ``inputs``."""
 
     def __init__(self, bench: Workbench) -> None:
         self.lab, self.sidebar, self.sessions = bench.lab, bench.sidebar, bench.sessions
+        recipe = RECIPES[DEFAULT_RECIPE]
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=300):
                 self._build_what()
-                self.own = OwnPairs(self.lab, self.sessions)
+                self.own = OwnPairs(self.lab.config.limits, self.sessions)
             with gr.Column(scale=1, min_width=300):
-                self._build_how()
-        self._build_more()
-        #: What the sidebar says of backbone and designs; when it changes, the plan is made anew.
-        self.designs = gr.State("")
+                self._build_how(recipe)
+        self._build_more(recipe)
+        #: The sidebar's models and designs for which the tab was shown last.
+        self.shown_for = gr.State(None)
         self.note = html.block("train-plan")
         self.start = gr.Button("Start training", variant="primary", elem_id="train-start")
-        self.numbers: dict[str, Any] = {
-            "steps": self.steps,
-            "batch": self.batch,
-            "lr": self.lr,
-            "head_lr": self.head_lr,
-            **self.more,
-        }
+        #: The recipe's values, by their names there.
         self.settings: dict[str, Any] = {
             **self.numbers,
             "mode": self.mode,
@@ -67,6 +95,14 @@ class FinetuneForm:
             *self.sidebar.a.inputs,
             *self.sidebar.b.inputs,
         }
+        #: What :meth:`plan` may change.
+        self.outputs = [
+            self.what,
+            self.about_data,
+            self.note,
+            self.numbers["lr"],
+            self.numbers["head_lr"],
+        ]
         self._wire()
 
     def _build_what(self) -> None:
@@ -75,7 +111,7 @@ class FinetuneForm:
         self.data = gr.Radio(
             [
                 *((entry.title, key) for key, entry in TRAINING_SETS.items()),
-                ("Your own file", OWN),
+                ("Your own file", OWN_FILE),
             ],
             value=next(iter(TRAINING_SETS)),
             label="Pairs to learn from",
@@ -83,25 +119,21 @@ class FinetuneForm:
         )
         self.about_data = html.block("train-about-data")
 
-    def _build_how(self) -> None:
-        usual = RECIPES["cpu"]
+    def _build_how(self, recipe: Recipe) -> None:
         self.preset = gr.Radio(
-            [(words, key) for key, words in PRESETS.items()],
-            value="cpu",
+            [(label, key) for key, label in RECIPE_LABELS.items()],
+            value=DEFAULT_RECIPE,
             label="Recipe",
             elem_id="train-preset",
         )
         self.mode = gr.Radio(
-            [(MODE_WORDS[mode], mode) for mode in MODES],
-            value=usual.mode,
+            [(MODE_LABELS[mode], mode) for mode in MODES],
+            value=recipe.mode,
             label="What is trained",
             elem_id="train-mode",
         )
         with gr.Row():
-            self.steps = number("steps", "Steps", usual, whole=True)
-            self.batch = number("batch", "Pairs a step", usual, whole=True)
-            self.lr = number("lr", "Learning rate", usual, whole=False)
-            self.head_lr = number("head_lr", "Rate of the head", usual, whole=False)
+            self.numbers = _number_fields(MAIN_NUMBERS, recipe)
         with gr.Row(equal_height=True):
             self.name = gr.Textbox(
                 "my-run", label="Name", max_length=40, min_width=140, elem_id="train-name"
@@ -113,45 +145,35 @@ class FinetuneForm:
                 elem_id="train-score",
             )
 
-    def _build_more(self) -> None:
-        usual = RECIPES["cpu"]
+    def _build_more(self, recipe: Recipe) -> None:
         with gr.Accordion("More settings", open=False, elem_id="train-more"):
             with gr.Row():
-                self.more = {
-                    key: number(key, label, usual, whole=whole, info=info)
-                    for key, (label, whole, info) in MORE.items()
-                }
+                self.numbers |= _number_fields(MORE_NUMBERS, recipe)
             self.schedule = gr.Radio(
-                list(SCHEDULES), value=usual.schedule, label="How the rate falls after the warm-up"
+                list(SCHEDULES),
+                value=recipe.schedule,
+                label="How the learning rate falls after the warm-up",
             )
             self.both_directions = gr.Checkbox(
-                usual.both_directions, label="A positive also has to find its anchor"
+                recipe.both_directions, label="Match each positive to its anchor as well"
             )
             self.hard_negatives = gr.Checkbox(
-                usual.hard_negatives, label="Use hard negatives where the pairs bring some"
+                recipe.hard_negatives, label="Use the hard negatives where the pairs have some"
             )
 
     def _wire(self) -> None:
+        at_once = {"show_progress": "hidden", "queue": False, **PRIVATE}
         self.preset.input(
-            self.sessions.handler(self._apply_preset, "recipe"),
+            self.sessions.handler(self._apply_preset, "preset"),
             {self.preset},
             list(self.settings.values()),
-            show_progress="hidden",
-            queue=False,
-            **PRIVATE,
+            **at_once,
         )
         self.data.change(
-            lambda data: gr.update(visible=data == OWN),
-            self.data,
-            self.own.group,
-            show_progress="hidden",
-            queue=False,
-            **PRIVATE,
+            lambda data: gr.update(visible=data == OWN_FILE), self.data, self.own.group, **at_once
         )
+        planning = {"show_progress": "hidden", **LANE, **PRIVATE}
         plan = self.sessions.handler(self.plan, "plan")
-        look = {"show_progress": "hidden", **LANE, **PRIVATE}
-        for ready in self.own.ready:
-            ready(plan, self.inputs, self.outputs, **look)
         gr.on(
             [
                 self.side.input,
@@ -164,99 +186,108 @@ class FinetuneForm:
             self.inputs,
             self.outputs,
             trigger_mode="always_last",
-            **look,
+            **planning,
         )
-        self.designs.change(
+        self.own.upload.was_read.success(plan, self.inputs, self.outputs, **planning)
+        self.shown_for.change(
             self.sessions.handler(self._plan_if_shown, "plan"),
-            {self.designs, *self.inputs},
+            self.inputs | {self.shown_for},
             self.outputs,
-            **look,
+            **planning,
         )
-
-    @property
-    def outputs(self) -> list[Any]:
-        """What :meth:`plan` may change."""
-        return [self.what, self.about_data, self.note, self.lr, self.head_lr]
+        self.own.upload.use.click(
+            self.sessions.handler(self._use_own_pairs, "pairs"),
+            self.inputs | self.own.upload.inputs,
+            [self.own.pairs, *self.outputs],
+            **PRIVATE,
+        )
 
     def show(self, pair: Pair) -> Updates:
-        """Note what the sidebar says by now."""
-        return {self.designs: " ".join([*pair.backbone_ids, *map(str, pair.designs)])}
+        """Start a new plan if the sidebar has changed.
+
+        The plan is an event of its own, which reads the form after the tab is shown: the visitor
+        may have changed the form meanwhile.
+        """
+        return {self.shown_for: (pair.backbone_ids, pair.designs)}
 
     def request(self, values: Values, report: Progress) -> Request:
-        """What the form asks for, checked.
+        """The training that the form describes, checked.
 
         Raises:
-            EmbedLabError: what is asked for is not possible.
+            EmbedLabError: it is not possible.
         """
         pairs = self._pairs(values, report)
-        recipe = within_reach(self._recipe(values), pairs)
         return Request(
             backbone_id=values[self.sidebar.backbone],
             design=self._design(values),
             pairs=pairs,
-            recipe=recipe,
+            recipe=within_reach(self._recipe(values), pairs),
             name=string(values[self.name], "The name").strip(),
             score=bool(values[self.score]),
         )
 
     def plan(self, values: Values, report: Progress) -> Updates:
-        """What will happen, in words; what is not possible is said here and changes nothing."""
-        update: Updates = {self.what: "", self.about_data: "", self.note: ""}
+        """What a training would do and how long it would take, or why it is not possible."""
+        updates: Updates = {self.what: "", self.about_data: "", self.note: ""}
         try:
             design = self._design(values)
-            update[self.lr] = gr.update(visible=values[self.mode] != "head")
-            update[self.head_lr] = gr.update(visible=design.trainable)
+            updates[self.numbers["lr"]] = gr.update(visible=values[self.mode] != "head")
+            updates[self.numbers["head_lr"]] = gr.update(visible=design.trainable)
             backbone = self.lab.backbone(values[self.sidebar.backbone], report)
-            update[self.what] = html.note(
+            updates[self.what] = html.note(
                 [
                     f"Trains {html.design_name(design, untrained=False)} on {backbone.name}, "
-                    "starting from the untrained backbone. The design is the sidebar's."
+                    "starting from the untrained backbone. The sidebar sets the design."
                 ]
             )
             pairs = self._pairs(values, report)
-            update[self.about_data] = html.note([_describe(pairs)])
+            updates[self.about_data] = html.note([_about(pairs)])
             recipe = within_reach(self._recipe(values), pairs)
             recipe.check(design)
             seconds = rough_seconds(recipe, pairs, score=bool(values[self.score]))
-            update[self.note] = forecast(
+            updates[self.note] = forecast(
                 recipe, len(pairs), duration(seconds), self.lab.config.limits
             )
         except EmbedLabError as error:
-            update[self.note] = html.note([str(error)])
-        return update
+            updates[self.note] = html.note([str(error)])
+        return updates
 
     def _plan_if_shown(self, values: Values, report: Progress) -> Updates:
-        # A state's first answer counts as a change in the browser: also while another tab is open.
-        return self.plan(values, report) if values[self.designs] else {self.note: gr.skip()}
+        # The browser takes a state's first value for a change, also while another tab is open.
+        return self.plan(values, report) if values[self.shown_for] else {self.note: gr.skip()}
 
-    def _apply_preset(self, values: Values, report: Progress) -> Updates:
-        recipe = asdict(recipe_from(values[self.preset]))
-        return {component: recipe[name] for name, component in self.settings.items()}
+    def _use_own_pairs(self, values: Values, report: Progress) -> Updates:
+        pairs = {self.own.pairs: self.own.read(values, report)}
+        return pairs | self.plan({**values, **pairs}, report)
+
+    def _apply_preset(self, values: Values, _: Progress) -> Updates:
+        recipe = recipe_from(values[self.preset])
+        return {component: getattr(recipe, name) for name, component in self.settings.items()}
 
     def _design(self, values: Values) -> Design:
         panel = self.sidebar.b if values[self.side] == "B" else self.sidebar.a
         return panel.read(values)
 
     def _pairs(self, values: Values, report: Progress) -> PairSet:
-        if values[self.data] != OWN:
+        if values[self.data] != OWN_FILE:
             return load_pairs(str(values[self.data]), report)
-        if values[self.own.pairs] is None:
+        pairs: PairSet | None = values[self.own.pairs]
+        if pairs is None:
             raise EmbedLabError(
-                "There are no pairs of yours yet; upload a csv, jsonl or parquet file, say which "
-                "columns hold what, and press 'Use these columns'."
+                "There are no pairs of yours yet; upload a csv, jsonl or parquet file, choose "
+                "what its columns hold, and press 'Use these columns'."
             )
-        found: PairSet = values[self.own.pairs]
-        return found
+        return pairs
 
     def _recipe(self, values: Values) -> Recipe:
         settings = {name: values[component] for name, component in self.settings.items()}
         for name, value in settings.items():
             if value is None:
-                raise EmbedLabError(f"{self.settings[name].label} is empty; write a number.")
+                raise EmbedLabError(f"{self.settings[name].label} is empty; enter a number.")
         return recipe_from(str(values[self.preset]), **settings)
 
 
-def _describe(pairs: PairSet) -> str:
+def _about(pairs: PairSet) -> str:
     parts = [describe(pairs)]
     if pairs.id in TRAINING_SETS:
         parts.insert(0, TRAINING_SETS[pairs.id].offers)
@@ -265,41 +296,17 @@ def _describe(pairs: PairSet) -> str:
     return ". ".join(part[:1].upper() + part[1:] for part in [*parts, *pairs.notes]) + "."
 
 
-PRESETS = {"cpu": "CPU, minutes", "paper": "Paper"}
-MODE_WORDS = {
-    "lora": "LoRA: small additions to every layer, and the head where there is one",
-    "head": "Head only: the backbone stays as it is; seconds, for trainable poolings",
-}
-#: The numbers behind "More settings": label, whether whole, and a line of help.
-MORE = {
-    "mntp_steps": (
-        "MNTP steps before",
-        True,
-        "Masked next-token prediction teaches a causal backbone to use both sides; without it a "
-        "bidirectional design often fails to train.",
-    ),
-    "held_out": ("Held-out pairs", True, "Scored, never trained on; at most a fifth."),
-    "evaluate_every": ("Steps between held-out scores", True, ""),
-    "warmup": ("Warm-up steps", True, ""),
-    "weight_decay": ("Weight decay", False, ""),
-    "clip": ("Largest gradient norm", False, "0 for no clipping."),
-    "scale": ("Scale of the cosines", False, "1 / temperature of InfoNCE."),
-    "lora_rank": ("LoRA rank", True, ""),
-    "lora_alpha": ("LoRA alpha", True, ""),
-    "lora_dropout": ("LoRA dropout", False, ""),
-    "max_pairs": ("Pairs used", True, "0 for all."),
-    "seed": ("Seed", True, "The same seed gives the same weights."),
-}
-
-
-def number(name: str, label: str, usual: Recipe, *, whole: bool, info: str = "") -> gr.Number:
-    """A number of the recipe, with the usual one in it."""
-    # What is out of range is refused in our words, so the control has no bounds of its own.
-    return gr.Number(
-        getattr(usual, name),
-        label=label,
-        info=info or None,
-        precision=0 if whole else None,
-        min_width=120 if not info else 220,
-        elem_id=f"train-{name.replace('_', '-')}",
-    )
+def _number_fields(labels: Mapping[str, tuple[str, str]], recipe: Recipe) -> dict[str, gr.Number]:
+    """A field for each of these numbers of a recipe, filled with its values."""
+    # The recipe refuses what is out of range in our words, so the fields have no bounds.
+    return {
+        name: gr.Number(
+            getattr(recipe, name),
+            label=label,
+            info=info or None,
+            precision=0 if isinstance(getattr(recipe, name), int) else None,
+            min_width=220 if info else 120,
+            elem_id=f"train-{name.replace('_', '-')}",
+        )
+        for name, (label, info) in labels.items()
+    }

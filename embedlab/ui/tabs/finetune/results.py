@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.lab.run import LiveRun
 from embedlab.lab.views import Movement, movement
 from embedlab.progress import Progress
 from embedlab.render.training import movement_map, shown_points
@@ -16,15 +15,16 @@ from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
 from embedlab.ui.tabs.finetune.html import before_after, changed_queries
 from embedlab.ui.tabs.finetune.live import LivePanel
+from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
-#: Opens the Map tab, which then shows what the sidebar says by now.
+#: Opens the Map tab, which then shows the sidebar's new choices.
 OPEN_MAP = """() => [...document.querySelectorAll('[role=tab]')]
   .find((tab) => tab.textContent.trim() === 'Map')?.click()"""
-HEADER = ("text", "label", "before x", "before y", "after x", "after y")
+CSV_HEADER = ("text", "label", "before x", "before y", "after x", "after y")
 
 
 class ResultsPanel:
-    """See the module's text."""
+    """What a training changed: its scores, the map's movement, and the changed rankings."""
 
     def __init__(self, bench: Workbench, live: LivePanel) -> None:
         self.lab, self.sidebar, self.live = bench.lab, bench.sidebar, live
@@ -56,11 +56,11 @@ class ResultsPanel:
         )
         compared.success(None, js=OPEN_MAP)
 
-    def show(self, pair: Pair, run: LiveRun | None, report: Progress) -> Updates:
+    def show(self, pair: Pair, run: RunSnapshot | None, report: Progress) -> Updates:
         """Before and after of a training that has learned something."""
         if run is None or run.backbone is None:
             return {self.group: gr.update(visible=False)}
-        found = movement(
+        moved = movement(
             self.lab,
             pair.corpus,
             run.request.design,
@@ -71,25 +71,23 @@ class ResultsPanel:
         return {
             self.group: gr.update(visible=True),
             self.table: self._table(run),
-            self.map: _map(pair, run, found),
-            self.queries: changed_queries(pair.corpus, found),
+            self.map: _map(pair, run, moved),
+            self.queries: changed_queries(pair.corpus, moved),
         }
 
-    def _table(self, run: LiveRun) -> str:
+    def _table(self, run: RunSnapshot) -> str:
         rows = [row.model_dump() for row in run.changes]
         if not rows:
-            wanted = run.request.score and not run.over
-            words = (
-                "The scores before and after appear here in about a minute."
-                if wanted
-                else "This training has no scores; tick 'Score before and after' for the table."
+            if run.request.score and not run.over:
+                return html.note(["The scores before and after appear here in about a minute."])
+            return html.note(
+                ["This training has no scores; tick 'Score before and after' for the table."]
             )
-            return html.note([words])
-        name = run.model.run_info.name if run.model else run.request.name
-        about = f"{name}, {run.request.design}"
-        return before_after(rows, run.request.pairs.in_domain, about)
+        name = run.backbone.name if run.backbone else run.request.name
+        return before_after(rows, run.request.pairs.in_domain, f"{name}, {run.request.design}")
 
-    def _compare(self, values: Values, report: Progress) -> Updates:
+    def _compare(self, values: Values, _: Progress) -> Updates:
+        """Set the sidebar to the run's design on both sides: A untrained, B trained."""
         run = self.lab.runs.get(values[self.live.run] or "")
         a, b = self.sidebar.a, self.sidebar.b
         return {
@@ -101,8 +99,8 @@ class ResultsPanel:
         }
 
 
-def _map(pair: Pair, run: LiveRun, found: Movement) -> dict[str, Any]:
-    corpus, maps = pair.corpus, found.maps
+def _map(pair: Pair, run: RunSnapshot, moved: Movement) -> dict[str, Any]:
+    corpus, maps = pair.corpus, moved.maps
     labels = corpus.labels
     figure = movement_map(maps.a, maps.b, labels, corpus.texts, method=maps.method)
     rows = [
@@ -115,4 +113,4 @@ def _map(pair: Pair, run: LiveRun, found: Movement) -> dict[str, Any]:
         f"{corpus.title}, {corpus.size_note} texts, seed {pair.seed}",
         run.backbone,
     )
-    return figure_value(figure, HEADER, rows, name=f"movement-{corpus.id}", caption=caption)
+    return figure_value(figure, CSV_HEADER, rows, name=f"movement-{corpus.id}", caption=caption)

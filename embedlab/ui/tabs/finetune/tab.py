@@ -12,7 +12,7 @@ from embedlab.ui.tabs.finetune.results import ResultsPanel
 
 
 class FinetuneTab(View):
-    """See the module's text. The parts stand in files of their own, from top to bottom."""
+    """From top to bottom: the form, the training as it happens, what it changed, the export."""
 
     id = "finetune"
     title = "Fine-tune"
@@ -22,15 +22,14 @@ class FinetuneTab(View):
         self.live = LivePanel(bench, self.form, trainings)
         self.results = ResultsPanel(bench, self.live)
         self.export = ExportPanel(bench, self.live)
-        # ``learned`` stands here because the same values are not shown twice.
-        self.inputs = [self.live.run, self.live.learned]
-        self.outputs = [self.form.designs, *self.results.outputs, *self.export.outputs]
-        self.triggers = [self.live.learned.change]
+        # ``results`` is among the inputs since a view is not shown again for the same inputs.
+        self.inputs = {self.live.run, self.live.results}
+        self.outputs = [self.form.shown_for, *self.results.outputs, *self.export.outputs]
+        self.triggers = [self.live.results.change]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """What the chosen training changed on the sidebar's corpus."""
-        known = self.live.known([values[self.live.run]])
-        run = known[0] if known else None
+        run = self.live.chosen(values)
         return {
             **self.form.show(pair),
             **self.results.show(pair, run, report),

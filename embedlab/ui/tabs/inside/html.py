@@ -1,38 +1,27 @@
-"""The inside tab's results as HTML, escaped like everything in :mod:`embedlab.ui.shared.html`."""
+"""Results of the Inside tab as HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from embedlab.analysis.space import Scores, Shape
 from embedlab.data.corpus import Corpus
-from embedlab.text import escape, shorten
-from embedlab.ui.shared.html import SHOWN, panel, table
+from embedlab.render.html import Macros, table
+
+_INSIDE = Macros("inside.html")
 
 
-def verdicts(sentences: Sequence[tuple[bool, str]]) -> str:
-    """One line a probe, marked by a sign and not by colour alone."""
-    return "".join(
-        f'<p class="verdict {"holds" if holds else "fails"}"><strong>{"✓" if holds else "✗"}'
-        f"</strong> {escape(sentence)}</p>"
-        for holds, sentence in sentences
-    )
+def verdicts(sentences: Sequence[tuple[bool, str]]) -> Markup:
+    """A line for each test with its outcome, marked by a sign and not by colour alone."""
+    return _INSIDE.verdicts(sentences)
 
 
-def token_strip(letter: str, name: str, tokens: Sequence[str], weights: Sequence[float]) -> str:
+def token_strip(letter: str, name: str, tokens: Sequence[str], weights: Sequence[float]) -> Markup:
     """The text in tokens, each shaded by its weight under the pooling."""
-    most = max(weights)
-    spans = "".join(
-        f'<span class="token" style="--weight: {100 * weight / most if most else 0:.0f}%" '
-        f'title="weight {100 * weight:.1f} %">{escape(token)}<small class="num">'
-        f"{100 * weight:.0f}</small></span>"
-        for token, weight in zip(tokens, weights, strict=True)
-    )
-    return panel(
-        letter,
-        f"{name}: weight of each token under the pooling, %",
-        f'<div class="tokens">{spans}</div>',
-    )
+    title = f"{name}: weight of each token under the pooling, %"
+    return _INSIDE.tokens(letter, title, list(zip(tokens, weights, strict=True)), max(weights))
 
 
 def score_rows(a: Scores, b: Scores) -> list[tuple[str, float | None, float | None]]:
@@ -45,8 +34,8 @@ def score_rows(a: Scores, b: Scores) -> list[tuple[str, float | None, float | No
     return [row for row in rows if row[1] is not None and row[2] is not None]
 
 
-def shape_table(a: Shape, b: Shape, about: str) -> str:
-    """The figures of two spaces."""
+def shape_table(a: Shape, b: Shape, measured_on: str) -> Markup:
+    """The measures of two embedding spaces."""
     rows = (
         ("Mean cosine ×100 (anisotropy)", 100 * a.cosines.mean, 100 * b.cosines.mean),
         ("Spread of the cosines ×100 (SD)", 100 * a.cosines.std, 100 * b.cosines.std),
@@ -60,22 +49,13 @@ def shape_table(a: Shape, b: Shape, about: str) -> str:
         ),
         (f"Hubness: skew of {a.hubness.k}-occurrence", a.hubness.skewness, b.hubness.skewness),
     )
-    body = "".join(
-        f"<tr><td>{escape(name)}</td><td>{x:.1f}</td><td>{y:.1f}</td><td>{y - x:+.1f}</td></tr>"
-        for name, x, y in rows
-    )
+    cells = [(name, f"{x:.1f}", f"{y:.1f}", f"{y - x:+.1f}") for name, x, y in rows]
     caption = f"n = {a.n:,} texts in {a.dim} dimensions"
-    return table(body, caption, ("Shape of the space", "A", "B", "B − A"), about)
+    return table(("Shape of the space", "A", "B", "B − A"), cells, caption, measured_on=measured_on)
 
 
 def hub_list(
     letter: str, name: str, corpus: Corpus, ids: Sequence[int], counts: Sequence[int]
-) -> str:
+) -> Markup:
     """The texts that are near many others."""
-    rows = "".join(
-        f'<li><span class="rank">{rank}</span><span class="text" dir="auto">'
-        f"{escape(shorten(corpus.texts[i], SHOWN))}</span>"
-        f'<span class="score">{count}×</span></li>'
-        for rank, (i, count) in enumerate(zip(ids, counts, strict=True), start=1)
-    )
-    return panel(letter, f"{name}: hubs", f'<ol class="ranked-list">{rows}</ol>')
+    return _INSIDE.hubs(letter, f"{name}: hubs", corpus.texts, list(zip(ids, counts, strict=True)))

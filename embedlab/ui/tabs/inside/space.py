@@ -124,5 +124,5 @@ class ShapePanel(View):
             if rows
             else "This corpus has neither scored pairs, queries nor labels to score a space by.",
             headers="The corpus's score",
-            about=pair.caption("The corpus's score"),
+            measured_on=pair.caption("The corpus's score"),
         )

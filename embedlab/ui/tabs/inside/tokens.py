@@ -120,7 +120,7 @@ class TokensPanel(View):
         ]
         notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
-            self.strip: "".join(strips) + html.note(notes),
+            self.strip: html.joined(strips) + html.note(notes),
             self.norms: figure("Norm of each token", "Norm", lambda view: view.norms),
             self.cosines: figure(
                 "Cosine with the pooled vector", "Cosine", lambda view: view.cosines
@@ -150,7 +150,7 @@ class TokensPanel(View):
             "sidebar: Leave the first token out of the mean.",
             headers="The whole corpus",
             columns=("With it", "Without", "Change"),
-            about=pair.caption("The first token"),
+            measured_on=pair.caption("The first token"),
         )
 
 
@@ -216,7 +216,7 @@ class HeadsPanel(View):
             notes.append(
                 "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
             )
-        return {self.notes: html.note(notes), self.strip: "".join(strips), **update}
+        return {self.notes: html.note(notes), self.strip: html.joined(strips), **update}
 
 
 def _movement_figure(proof: MaskProof, caption: str) -> dict[str, Any]:

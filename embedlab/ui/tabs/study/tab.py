@@ -1,9 +1,10 @@
-"""The Study tab: the results that come with EmbedLab, or a report that its reader brings along."""
+"""The Study tab: the results that come with EmbedLab, or an uploaded report."""
 
 from __future__ import annotations
 
-import threading
 import time
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,44 +13,75 @@ import gradio as gr
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
-from embedlab.render import study_tables
+from embedlab.render import study_sections
+from embedlab.render.html import Macros
 from embedlab.render.study_page import FILES
+from embedlab.render.study_sections import EVERY_PAIR, Section
 from embedlab.resources import ASSETS
-from embedlab.study.report import (
-    Report,
-    design_title,
-    designs_in,
-    over_datasets,
-    read_report,
-    within_task,
-)
+from embedlab.study.report import Report, design_title, designs_in, over_datasets, read_report
 from embedlab.study.uploaded_report import opened
 from embedlab.text import clean
 from embedlab.ui.shared import html
-from embedlab.ui.shared.figure import figure_block
-from embedlab.ui.shared.own_texts import KEEP
-from embedlab.ui.shared.session import Sessions, Updates, Values
+from embedlab.ui.shared.figure import figure_block, figure_value
+from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
-from embedlab.ui.tabs.study import figures
 
-SHIPPED, OWN = "shipped", "own"
-EVERY_PAIR = "(every pair)"
+SHIPPED, UPLOADED = "shipped", "uploaded"
 OPEN = "Open another study's report.json"
 EMPTY = (
-    "Here a study's results will be: scores, differences with intervals and what is separable. "
+    "The results of a study appear here: scores, differences with intervals and what is separable. "
     "Run `embedlab study minutes --out my-study` and open its report.json above."
 )
+_NO_FIGURES: Mapping[str, str] = {}
+
+
+class SectionPanel:
+    """A section of the report: title and sentences, figures two by two, folded tables.
+
+    Args:
+        name: of the section, for the elements' ids.
+        figures: the section's figures that are shown, each with the sentence in place of one that
+            a report does not have.
+    """
+
+    def __init__(self, name: str, figures: Mapping[str, str] = _NO_FIGURES) -> None:
+        names = list(figures)
+        self.text = html.block(f"study-{name}")
+        self.figures: dict[str, gr.HTML] = {}
+        for first in range(0, len(names), 2):
+            with gr.Row():
+                for figure in names[first : first + 2]:
+                    self.figures[figure] = figure_block(f"study-{name}-{figure}", figures[figure])
+        self.tables = html.block(f"study-{name}-tables")
+        self.components = [self.text, *self.figures.values(), self.tables]
+
+    def show(self, section: Section) -> dict[gr.HTML, Any]:
+        """The updates that show a section."""
+        update: dict[gr.HTML, Any] = {
+            self.text: _STUDY.opening(section),
+            self.tables: _STUDY.folded(section.tables),
+        }
+        for name, component in self.figures.items():
+            one = section.figures.get(name)
+            update[component] = one and figure_value(
+                one.figure, one.header, one.rows, name=one.name, caption=one.caption
+            )
+        return update
+
+    def clear(self) -> dict[gr.HTML, Any]:
+        """The updates that show nothing."""
+        return dict.fromkeys(self.components)
 
 
 class StudyTab:
-    """See the module's text.
+    """The tab of a study's report, with the choice of category, reference design and task.
 
-    It stands apart from the other tabs: it needs neither the sidebar nor a backbone, and what it
-    shows is read when it is opened for the first time.
+    It is independent of the other tabs: it needs neither the sidebar nor a backbone, and the
+    shipped report is read when the tab is opened for the first time.
 
     Args:
-        tab: the tab that it stands in.
+        tab: the tab that contains it.
         limits: for the upload.
         sessions: for its handlers.
         shipped: the report that comes with EmbedLab.
@@ -61,85 +93,61 @@ class StudyTab:
     def __init__(
         self, tab: gr.Tab, limits: Limits, sessions: Sessions, shipped: Path | None = None
     ) -> None:
-        self.limits, self.sessions, self._shipped = limits, sessions, _Shipped(shipped)
+        self.limits, self.sessions, self._path = limits, sessions, shipped
         self.which = gr.State("")
-        self.own = gr.State(None, time_to_live=KEEP)
+        self.uploaded = gr.State(None, time_to_live=STATE_SECONDS)
         with gr.Column(elem_id="study"):
-            self._build_head()
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=3, min_width=300):
+                    self.head = SectionPanel("head")
+                with gr.Column(scale=2, min_width=300), gr.Accordion(OPEN, open=False):
+                    self.file = gr.File(
+                        label=f"report.json, up to {limits.max_upload_mb} MB",
+                        elem_id="study-upload",
+                    )
             self.empty = html.block("study-empty", html.empty(EMPTY))
             with gr.Column(visible=False) as self.body:
-                self._build_answers()
-                self._build_category()
-                self._build_task()
-                self._build_rest()
+                self._build_sections()
         self._wire(tab)
 
-    def _build_head(self) -> None:
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=3, min_width=300):
-                self.head = html.block("study-head")
-            with gr.Column(scale=2, min_width=300), gr.Accordion(OPEN, open=False):
-                self.file = gr.File(
-                    label=f"report.json to {self.limits.max_upload_mb} MB", elem_id="study-upload"
-                )
-
-    def _build_answers(self) -> None:
-        _heading("Beside the paper's conclusions")
-        self.claims = html.block("study-claims")
-        _heading("Scores")
-        self.summary = html.block("study-summary")
-
-    def _build_category(self) -> None:
+    def _build_sections(self) -> None:
+        self.paper, self.scores = SectionPanel("paper"), SectionPanel("scores")
         with gr.Row():
             self.category = gr.Radio([], label="Category", elem_id="study-category", scale=3)
             self.reference = gr.Dropdown(
                 [], label="Against", elem_id="study-reference", scale=2, min_width=200
             )
-        self.verdicts = html.block("study-verdicts")
-        with gr.Row():
-            self.gains = figure_block("study-gains")
-            self.matrix = figure_block("study-matrix", "Without p-values there is no matrix.")
-        with gr.Accordion("These differences in numbers", open=False):
-            self.pairs = html.block("study-pairs")
-        self.scores = figure_block("study-scores")
-        with gr.Accordion("Scores on every task of the category", open=False):
-            self.table = html.block("study-table")
-
-    def _build_task(self) -> None:
-        _heading("Within one task")
-        self.task = gr.Dropdown([], label="Task", elem_id="study-task")
-        with gr.Row():
-            self.task_gains = figure_block("study-task-gains", "Its items were not kept.")
-            self.task_matrix = figure_block("study-task-matrix", "There are no p-values here.")
-
-    def _build_rest(self) -> None:
-        _heading("Training")
-        self.curves = figure_block("study-curves", "Nothing was trained.")
-        with gr.Accordion("What was run", open=False):
-            self.ran = html.block("study-ran")
+        self.of_category = SectionPanel(
+            "in-category",
+            {
+                "gains": "The figure appears here.",
+                "matrix": "Without p-values there is no matrix.",
+                "scores": "The figure appears here.",
+            },
+        )
+        self.task = gr.Dropdown([], label="Within one task", elem_id="study-task")
+        self.of_task = SectionPanel(
+            "in-task",
+            {
+                "gains": "This report has no scores of the task's items.",
+                "matrix": "There are no p-values here.",
+            },
+        )
+        self.training = SectionPanel("training", {"curves": "Nothing was trained."})
+        self.run = SectionPanel("run")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="shell", elem_id="study-code", show_label=False)
         self.files = _files_block()
 
     def _wire(self, tab: gr.Tab) -> None:
-        self._within = [self.task_gains, self.task_matrix]
-        self._of_category = [
-            *(
-                self.verdicts,
-                self.scores,
-                self.gains,
-                self.matrix,
-                self.pairs,
-                self.table,
-                self.task,
-            ),
-            *self._within,
-        ]
+        of_category = [*self.of_category.components, self.task, *self.of_task.components]
+        panels = (self.head, self.paper, self.scores, self.training, self.run)
         page = [
-            *(self.which, self.own, self.head, self.empty, self.body, self.claims, self.summary),
-            *(self.category, self.reference, *self._of_category, self.curves, self.ran, self.code),
+            *(self.which, self.uploaded, self.empty, self.body, self.code),
+            *(self.category, self.reference, *of_category),
+            *(component for panel in panels for component in panel.components),
         ]
-        known = {self.which, self.own}
+        shown = {self.which, self.uploaded}
         handler = self.sessions.handler
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
         tab.select(handler(self._first, "study"), {self.which}, page, **quiet)
@@ -147,22 +155,15 @@ class StudyTab:
             handler(self._open, "study"), {self.file}, page, trigger_mode="always_last", **quiet
         )
         gr.on(
-            [self.category.input, self.reference.input],
+            [self.category.input, self.reference.input, self.task.input],
             handler(self._choose, "study"),
-            {*known, self.category, self.reference, self.task},
-            self._of_category,
+            {*shown, self.category, self.reference, self.task},
+            of_category,
             trigger_mode="always_last",
             **quiet,
         )
-        self.task.input(
-            handler(self._choose_task, "study"),
-            {*known, self.reference, self.task},
-            self._within,
-            trigger_mode="always_last",
-            **quiet,
-        )
-        take = self.sessions.event_handler(self._take, "study file")
-        self.files.take(take, known, self.files, **quiet)
+        download = self.sessions.event_handler(self._download, "study file")
+        self.files.download(download, shown, self.files, **quiet)
 
     # What is shown
 
@@ -171,144 +172,104 @@ class StudyTab:
         return {self.which: gr.skip()} if values[self.which] else self._page(SHIPPED, None)
 
     def _open(self, values: Values, report: Progress) -> Updates:
-        """One's own results; the shipped ones again once the file is taken away."""
+        """The uploaded report, or the shipped one when the upload is cleared."""
         path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
-        return self._page(OWN, opened(Path(path), self.limits.max_upload_mb * 10**6))
+        return self._page(UPLOADED, opened(Path(path), self.limits.max_upload_mb * 10**6))
 
-    def _page(self, which: str, own: Report | None) -> Updates:
-        report = own or self._shipped.report
+    def _page(self, which: str, uploaded: Report | None) -> Updates:
+        report = uploaded or self._shipped
         if report is None:
             return {
                 self.which: "",
-                self.own: None,
-                self.head: "",
+                self.uploaded: None,
+                **self.head.clear(),
                 self.empty: html.empty(EMPTY),
                 self.body: gr.update(visible=False),
             }
         category = report.categories[0] if report.categories else ""
-        designs = [model.label for model in report.models if model.compared]
-        found = over_datasets(report, category)
-        reference = designs_in(found)[0] if found else EVERY_PAIR
-        choices = [(design_title(label), label) for label in dict.fromkeys(designs)]
+        differences = over_datasets(report, category)
+        reference = designs_in(differences)[0] if differences else EVERY_PAIR
+        labels = dict.fromkeys(model.label for model in report.models if model.compared)
+        choices = [*((design_title(label), label) for label in labels), (EVERY_PAIR, EVERY_PAIR)]
         return {
             self.which: which,
-            self.own: own,
-            self.head: _head(report),
+            self.uploaded: uploaded,
             self.empty: "",
             self.body: gr.update(visible=True),
-            self.claims: study_tables.claims_table(report),
-            self.summary: study_tables.summary_table(report) + study_tables.notes(report),
-            self.category: gr.update(choices=list(report.categories), value=category or None),
-            self.reference: gr.update(
-                choices=[*choices, (EVERY_PAIR, EVERY_PAIR)], value=reference
-            ),
-            self.curves: figures.curves(report),
-            self.ran: study_tables.facts_list(report)
-            + study_tables.tasks_table(report)
-            + study_tables.ran_table(report),
             self.code: _code(report, which),
+            self.category: gr.update(choices=list(report.categories), value=category or None),
+            self.reference: gr.update(choices=choices, value=reference),
+            **self.head.show(study_sections.head(report)),
+            **self.paper.show(study_sections.paper(report)),
+            **self.scores.show(study_sections.scores(report)),
             **self._category(report, category, reference, ""),
+            **self.training.show(study_sections.training(report)),
+            **self.run.show(study_sections.run(report)),
         }
 
     def _choose(self, values: Values, report: Progress) -> Updates:
         category, reference, task = (values[c] for c in (self.category, self.reference, self.task))
-        return self._category(self._shown(values), category, reference, task)
-
-    def _choose_task(self, values: Values, report: Progress) -> Updates:
-        return self._task(self._shown(values), values[self.reference], values[self.task])
+        return self._category(self._report(values), category, reference, task)
 
     def _category(self, report: Report, category: str, reference: str, task: str) -> Updates:
+        """A category and one of its tasks: the one chosen before if it belongs to it."""
         if category not in report.categories:
-            return dict.fromkeys(self._of_category)
-        found = over_datasets(report, category)
+            return {**self.of_category.clear(), self.task: None, **self.of_task.clear()}
         tasks = [(one.title, one.id) for one in report.tasks if one.category == category]
-        task = task if task in [id_ for _, id_ in tasks] else tasks[0][1] if tasks else ""
+        ids = [id_ for _, id_ in tasks]
+        task = task if task in ids else ids[0] if ids else ""
         return {
-            self.verdicts: study_tables.verdict_lines(found),
-            self.scores: figures.scores(report, category),
-            self.gains: figures.gains(report, found, category, reference, "datasets"),
-            self.matrix: figures.matrix(report, found, category),
-            self.pairs: study_tables.difference_table(figures.chosen(found, reference)),
-            self.table: study_tables.score_table(report, category),
+            **self.of_category.show(study_sections.category(report, category, reference)),
             self.task: gr.update(choices=tasks, value=task or None),
-            **self._task(report, reference, task),
+            **self.of_task.show(study_sections.task(report, task, reference)),
         }
 
-    def _task(self, report: Report, reference: str, task: str) -> Updates:
-        found = within_task(report, task)
-        return {
-            self.task_gains: figures.gains(report, found, task, reference, "items"),
-            self.task_matrix: figures.matrix(report, found, task),
-        }
-
-    def _take(self, values: Values, report: Progress, event: gr.EventData) -> dict[str, Any]:
+    def _download(self, values: Values, report: Progress, event: gr.EventData) -> dict[str, Any]:
         name = event._data.get("name") if isinstance(event._data, dict) else None
         if name not in FILES:
-            raise EmbedLabError(f"There is no such file; take one of {', '.join(FILES)}.")
-        # The time makes the same file a change again.
-        return {"name": name, "text": FILES[name](self._shown(values)), "at": time.time()}
+            raise EmbedLabError(f"There is no such file; choose one of {', '.join(FILES)}.")
+        # With the time, the same file once more is a change, too.
+        return {"name": name, "text": FILES[name](self._report(values)), "at": time.time()}
 
-    def _shown(self, values: Values) -> Report:
-        report = values[self.own] if values[self.which] == OWN else self._shipped.report
+    def _report(self, values: Values) -> Report:
+        """The report on the screen."""
+        uploaded = values[self.which] == UPLOADED
+        report: Report | None = values[self.uploaded] if uploaded else self._shipped
         if report is None:
             raise EmbedLabError("This report was opened too long ago; open its file again.")
-        shown: Report = report
-        return shown
+        return report
 
-
-class _Shipped:
-    """The report that comes with EmbedLab: read when it is first asked for, and once."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path, self._lock = path, threading.Lock()
-        self._report: Report | None = None
-
-    @property
-    def report(self) -> Report | None:
-        """None where there is none."""
-        with self._lock:
-            if self._report is None:
-                path = self._path or ASSETS / "study" / "report.json"
-                self._report = read_report(path) if path.is_file() else None
-            return self._report
+    @cached_property
+    def _shipped(self) -> Report | None:
+        """The report that comes with EmbedLab, read at the first use; None where there is none."""
+        path = self._path or ASSETS / "study" / "report.json"
+        return read_report(path) if path.is_file() else None
 
 
 # Parts
 
-
-def _heading(words: str) -> None:
-    gr.HTML(f"<h3 class='section-head'>{words}</h3>", apply_default_css=False)
+_STUDY = Macros("study.html")
 
 
 def _files_block() -> gr.HTML:
-    buttons = "".join(
-        f'<button type="button" class="take" data-file="{name}">{name}</button>' for name in FILES
-    )
     return gr.HTML(
         None,
-        html_template=f'<p class="study-files muted">Take it away: {buttons}</p>',
-        js_on_load=script("download.js", "study_files.js"),
+        html_template=str(Macros("frames.html").study_files(list(FILES))),
+        js_on_load=script("study_files"),
         apply_default_css=False,
         elem_id="study-files",
     )
 
 
-def _head(report: Report) -> str:
-    return (
-        f'<h3 class="section-head">{html.escape(clean(report.name))}: a study of embedding '
-        f'designs</h3><p class="muted">{html.escape(clean(study_tables.headline(report)))}</p>'
-    )
-
-
 def _code(report: Report, which: str) -> str:
-    made = clean(str(report.facts.get("command") or "")) or "embedlab study STUDY.yaml --out DIR"
-    whose = "What is shown here" if which == SHIPPED else "The report that you opened"
+    made = clean(report.facts.get("command") or "") or "embedlab study STUDY.yaml --out DIR"
+    subject = "The report shown here" if which == SHIPPED else "The report that you opened"
     return (
         "# The experiment in minutes or half an hour on two CPU cores, or the paper's on a GPU:\n"
         "embedlab study minutes --out my-study\n"
         "embedlab study workshop --out my-study\n"
         "embedlab study paper --out my-study --backbone Qwen/Qwen2-0.5B\n\n"
-        f"# {whose} was made by:\n{made}\n"
+        f"# {subject} was made by:\n{made}\n"
     )

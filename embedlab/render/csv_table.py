@@ -1,0 +1,49 @@
+"""Tables as CSV that a spreadsheet opens and does not run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from embedlab.text import clean
+
+#: A cell that starts like this would run as a formula in a spreadsheet.
+_FORMULA = ("=", "+", "-", "@")
+
+
+def csv_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    caption: str = "",
+    digits: int | None = None,
+) -> str:
+    """A header and rows as CSV; None and NaN are empty cells.
+
+    Args:
+        header: the column names.
+        rows: the cells; texts become one line without formulas.
+        caption: a comment line above the header.
+        digits: significant digits of the numbers; all of them by default.
+    """
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    if caption:
+        writer.writerow([f"# {clean(caption)}"])
+    writer.writerow(header)
+    writer.writerows([_cell(value, digits) for value in row] for row in rows)
+    return table.getvalue()
+
+
+def _cell(value: Any, digits: int | None) -> Any:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return ""
+        return value if digits is None else f"{value:.{digits}g}"
+    if isinstance(value, str):
+        text = clean(value)
+        return f"'{text}" if text.startswith(_FORMULA) else text
+    return value

@@ -1,0 +1,125 @@
+"""HTML from the templates in ``render/templates``: every value becomes inert text there.
+
+A template has no way to switch escaping off: it knows the filters below and none of Jinja's, and
+only what another template returned (:class:`~markupsafe.Markup`) is inserted as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from embedlab.text import escape, shorten
+
+
+def points(value: float | None, *, sign: bool = False) -> str:
+    """A fraction ×100: ``61.2``, or ``+1.3`` with its sign; a dash for None."""
+    if value is None:
+        return "–"
+    return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f}"
+
+
+def _inert(value: object) -> Markup:
+    """Jinja's default escaping keeps the signs that Gradio interprets; ``text.escape`` does not."""
+    return value if isinstance(value, Markup) else Markup(escape(str(value)))
+
+
+def _breakable(name: str) -> Markup:
+    """A design's name that a browser may break after a slash or an underscore."""
+    return Markup(escape(name).replace("/", "/<wbr>").replace("_", "_<wbr>"))
+
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("embedlab.render"),
+    autoescape=True,
+    finalize=_inert,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters = {
+    "breakable": _breakable,
+    "length": len,
+    "points": points,
+    "shorten": shorten,
+}
+
+
+class Macros:
+    """The macros of one template file as functions: ``Macros("lists.html").note(lines)``."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Callable[..., Markup]:
+        # Compiled at the first use and cached by the environment.
+        macro: Callable[..., Markup] = getattr(_ENVIRONMENT.get_template(self._file).module, name)
+        return macro
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell that is more than a text; a plain string is a cell, too.
+
+    ``small`` are short lines below the text, ``chip`` is the class of a chip around it, ``mark`` a
+    chip behind it.
+    """
+
+    text: str
+    small: Sequence[str] = ()
+    strong: bool = False
+    chip: str | None = None
+    mark: str = ""
+
+
+#: The cells of one row of a table.
+Cells: TypeAlias = Sequence[str | Cell]
+
+
+_TABLE, _LISTS = Macros("table.html"), Macros("lists.html")
+
+
+def table(
+    header: Cells,
+    rows: Sequence[Cells],
+    caption: str,
+    *,
+    words: bool = False,
+    measured_on: str = "",
+) -> Markup:
+    """A table whose rows begin with their name; without rows the caption alone.
+
+    Args:
+        header: the column names; the columns named A and B have the designs' colours.
+        rows: the cells, as many a row as there are names.
+        caption: what the numbers are.
+        words: the cells hold sentences; on a phone such a table is drawn as a list.
+        measured_on: model, designs and texts; with it, a button saves the table as CSV.
+    """
+    return _TABLE.table(header, rows, caption, words, measured_on)
+
+
+def note(sentences: Iterable[str]) -> Markup:
+    """Short lines on what limits the numbers."""
+    return _LISTS.note(list(sentences))
+
+
+def muted(sentence: str) -> Markup:
+    """One line that explains or replaces a result."""
+    return _LISTS.muted(sentence)
+
+
+def joined(parts: Iterable[Markup]) -> Markup:
+    """Several pieces of HTML as one."""
+    return Markup("").join(parts)
+
+
+def interval(low: float | None, high: float | None, *, sign: bool = False) -> tuple[str, ...]:
+    """The small line ``[60.1 … 62.0]`` of a cell; none where an end is missing."""
+    if low is None or high is None:
+        return ()
+    return (f"[{points(low, sign=sign)} … {points(high, sign=sign)}]",)

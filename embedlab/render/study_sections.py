@@ -1,0 +1,240 @@
+"""The sections of a study's report: its page writes them, and the Study tab shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from embedlab.render import study_figures, study_tables
+from embedlab.render.html import Macros, joined, note
+from embedlab.study.report import (
+    Difference,
+    Report,
+    against,
+    designs_in,
+    over_datasets,
+    short_name,
+    why_no_p,
+    within_task,
+)
+from embedlab.text import clean
+
+#: Stands for no design in particular: every pair is drawn.
+EVERY_PAIR = "(every pair)"
+
+_GAINS = ("a", "b", "n", "difference", "low", "high", "p", "p corrected", "verdict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyFigure:
+    """A plotly figure with its data: scores are fractions there, NaN where undefined.
+
+    ``name`` is the downloaded files' name without suffix; ``caption`` says what was measured.
+    """
+
+    figure: go.Figure
+    header: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...]]
+    name: str
+    caption: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A title, sentences and open tables, figures by name, and folded tables by title."""
+
+    title: str
+    text: str = ""
+    figures: dict[str, StudyFigure] = field(default_factory=dict)
+    tables: Sequence[tuple[str, Markup]] = ()
+
+
+def sections(report: Report) -> list[Section]:
+    """The whole report in its order; each category holds its tasks."""
+    return [
+        head(report),
+        paper(report),
+        scores(report),
+        *(_with_tasks(report, category) for category in report.categories),
+        training(report),
+        run(report),
+    ]
+
+
+def head(report: Report) -> Section:
+    """The study's name, what was measured in one line, and what limits the numbers."""
+    text = Macros("lists.html").muted(study_tables.headline(report)) + note(report.notes)
+    return Section(title=f"{clean(report.name)}: a study of embedding designs", text=text)
+
+
+def paper(report: Report) -> Section:
+    """The paper's conclusions beside this study's."""
+    return Section(title="Beside the paper's conclusions", text=study_tables.claims_table(report))
+
+
+def scores(report: Report) -> Section:
+    """Every model's mean score on every category."""
+    return Section(title="Scores", text=study_tables.summary_table(report))
+
+
+def category(report: Report, name: str, reference: str | None = None) -> Section:
+    """The scores on a category, and the differences over its datasets.
+
+    Args:
+        report: the study's results.
+        name: one of the report's categories.
+        reference: the design to compare the others with; :data:`EVERY_PAIR`, or one that is in no
+            pair, for all pairs. By default the figure compares with the first design, and the
+            table holds every pair.
+    """
+    differences = over_datasets(report, name)
+    figures = _comparisons(report, differences, name, reference, "datasets")
+    if report.models:
+        figures["scores"] = _score_figure(report, name)
+    return Section(
+        title=name,
+        text=study_tables.verdict_lines(differences),
+        figures=figures,
+        tables=(
+            *_difference_tables(differences, reference),
+            ("Scores on every task", study_tables.score_table(report, name)),
+        ),
+    )
+
+
+def task(report: Report, task_id: str, reference: str | None = None) -> Section:
+    """The differences within one task, over its items; arguments as for :func:`category`."""
+    differences = within_task(report, task_id)
+    return Section(
+        title=next((one.title for one in report.tasks if one.id == task_id), task_id),
+        figures=_comparisons(report, differences, task_id, reference, "items"),
+        tables=_difference_tables(differences, reference),
+    )
+
+
+def training(report: Report) -> Section:
+    """The loss of every training."""
+    if not report.curves:
+        return Section(title="Training", text=note(["Nothing was trained."]))
+    rows = [
+        (curve.label, curve.seed, step, _float(loss))
+        for curve in report.curves
+        for step, loss, _ in curve.points
+    ]
+    curves = StudyFigure(
+        figure=study_figures.training_curves(report),
+        header=("design", "seed", "step", "loss"),
+        rows=rows,
+        name="training",
+        caption=_caption(report, "Training loss"),
+    )
+    return Section(title="Training", figures={"curves": curves})
+
+
+def run(report: Report) -> Section:
+    """The settings, tasks and cells of the study."""
+    return Section(
+        title="What was run",
+        text=study_tables.facts_list(report),
+        tables=(
+            ("Tasks and their data", study_tables.tasks_table(report)),
+            ("Every cell", study_tables.cells_table(report)),
+        ),
+    )
+
+
+# Parts
+
+
+def _with_tasks(report: Report, name: str) -> Section:
+    """A category with all its tasks: as figures where only the tasks can be tested."""
+    section = category(report, name)
+    tasks = [task(report, one.id) for one in report.tasks if one.category == name]
+    figures = dict(section.figures)
+    if "matrix" not in figures:
+        figures |= {
+            f"{number}-{key}": figure
+            for number, one in enumerate(tasks)
+            for key, figure in one.figures.items()
+        }
+    tables = joined(Macros("study.html").within(one.title, one.tables) for one in tasks)
+    return replace(section, figures=figures, tables=(*section.tables, ("Within each task", tables)))
+
+
+def _comparisons(
+    report: Report,
+    differences: Sequence[Difference],
+    title: str,
+    reference: str | None,
+    unit: str,
+) -> dict[str, StudyFigure]:
+    """The gains, and the corrected p-values where there are some."""
+    if not differences:
+        return {}
+    designs = designs_in(differences)
+    reference = designs[0] if reference is None else reference
+    reference = reference if reference in designs else ""
+    rows = [
+        (
+            *(one.a, one.b, one.n),
+            *map(_float, (one.difference, one.low, one.high, one.p, one.corrected)),
+            one.verdict,
+        )
+        for one in _chosen(differences, reference)
+    ]
+    gains = StudyFigure(
+        figure=study_figures.difference_plot(differences, title, reference=reference, unit=unit),
+        header=_GAINS,
+        rows=rows,
+        name="differences",
+        caption=_caption(report, f"{title}: differences b − a, as fractions, paired over {unit}"),
+    )
+    if why_no_p(differences) is not None:
+        return {"gains": gains}
+    matrix = StudyFigure(
+        figure=study_figures.p_matrix(differences, f"{title}: corrected p", report.alpha),
+        header=("row", "column", "p"),
+        rows=[(short_name(one.b), short_name(one.a), _float(one.corrected)) for one in differences],
+        name="p-values",
+        caption=_caption(report, f"{title}: p-values after Holm's correction"),
+    )
+    return {"gains": gains, "matrix": matrix}
+
+
+def _difference_tables(
+    differences: Sequence[Difference], reference: str | None
+) -> tuple[tuple[str, Markup], ...]:
+    pairs = study_tables.difference_table(_chosen(differences, reference or EVERY_PAIR))
+    p_values = ("Corrected p-values", study_tables.p_table(differences))
+    return (("Differences in numbers", pairs), p_values) if differences else (p_values,)
+
+
+def _chosen(differences: Sequence[Difference], reference: str) -> Sequence[Difference]:
+    """The pairs that the reference is in; all of them where it is in none."""
+    return against(differences, reference) or differences
+
+
+def _score_figure(report: Report, name: str) -> StudyFigure:
+    index = report.categories.index(name)
+    return StudyFigure(
+        figure=study_figures.score_plot(report, name),
+        header=("model", "kind", "mean score", "SD of seeds"),
+        rows=[
+            (row.title, row.kind, _float(row.means[index]), _float(row.seed_sds[index]))
+            for row in report.summary
+        ],
+        name="scores",
+        caption=_caption(report, f"{name}: mean score over its tasks, as a fraction"),
+    )
+
+
+def _caption(report: Report, what: str) -> str:
+    return f"{what} · study {report.name} · {study_tables.headline(report)}"
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,109 @@
+"""An uploaded file of rows: it is read at once, and dropdowns ask what its columns hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gradio as gr
+
+from embedlab.data.readers import read_table
+from embedlab.data.tables import Table
+from embedlab.errors import EmbedLabError
+from embedlab.lab.config import Limits
+from embedlab.progress import Progress
+from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
+
+#: What the last dropdown offers instead of a column.
+NO_COLUMN = ("(none)", "")
+
+
+class TableUpload:
+    """A file, the table read from it, and a dropdown for each column to choose.
+
+    The dropdowns and the button below them appear once a file is read. The panel around this one
+    decides what the button does: ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
+
+    Args:
+        limits: for the size of the file.
+        sessions: run the reading of the file.
+        kinds: the kinds of files, in words.
+        prefix: how the ids of the elements begin.
+        columns: the labels of the dropdowns; the last one may be left at "(none)".
+        guess: the probable columns of a table, in the order of ``columns``; "" for none.
+        max_rows: how many rows are read; a note says when there are more.
+        button: the words on the button.
+        min_width: of a dropdown in pixels; they stand side by side where there is room.
+        resets: states that hold what the previous file gave; a new file empties them.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        sessions: Sessions,
+        *,
+        kinds: str,
+        prefix: str,
+        columns: Sequence[str],
+        guess: Callable[[Table], Sequence[str]],
+        max_rows: int,
+        button: str,
+        min_width: int = 130,
+        resets: Sequence[gr.State] = (),
+    ) -> None:
+        self.limits, self.guess, self.max_rows, self.resets = limits, guess, max_rows, resets
+        self.kinds = kinds
+        self.table = gr.State(None, time_to_live=STATE_SECONDS)
+        self.file = gr.File(
+            label=f"{kinds} to {limits.max_upload_mb} MB", elem_id=f"{prefix}-upload"
+        )
+        with gr.Column(visible=False) as self.group:
+            with gr.Row():
+                self.columns = [
+                    gr.Dropdown(
+                        [],
+                        label=label,
+                        min_width=min_width,
+                        elem_id=f"{prefix}-{label.lower().replace(' ', '-')}",
+                    )
+                    for label in columns
+                ]
+            self.use = gr.Button(button, elem_id=f"{prefix}-use")
+        self.inputs = {self.table, *self.columns}
+        #: The event of a file that was read; ``success`` continues it.
+        self.was_read = self.file.change(
+            sessions.handler(self._read, f"{prefix} upload"),
+            {self.file},
+            [self.table, self.group, *self.columns, *resets],
+            api_visibility="private",
+        )
+
+    def chosen(self, values: Values) -> tuple[Table, list[str]]:
+        """The table and the names of the chosen columns, "" for none.
+
+        Raises:
+            EmbedLabError: no file was uploaded.
+        """
+        table = values[self.table]
+        if table is None:
+            raise EmbedLabError(f"There is no file yet; upload a {self.kinds} file.")
+        return table, [values[column] or "" for column in self.columns]
+
+    def _read(self, values: Values, _: Progress) -> Updates:
+        path = values[self.file]
+        updates: Updates = {
+            self.table: None,
+            self.group: gr.update(visible=False),
+            **dict.fromkeys(self.resets),
+        }
+        if not path:
+            return updates
+        max_bytes = self.limits.max_upload_mb * 10**6
+        table = read_table(Path(path), max_bytes=max_bytes, max_texts=self.max_rows)
+        guesses = self.guess(table)
+        names = list(table.columns)
+        for column, guess in zip(self.columns, guesses, strict=True):
+            optional = column is self.columns[-1]
+            choices = [NO_COLUMN, *names] if optional else names
+            updates[column] = gr.update(choices=choices, value=guess)
+        return updates | {self.table: table, self.group: gr.update(visible=True)}

@@ -1,0 +1,94 @@
+"""The upload of a table, and the two panels that stand on it: own texts and own pairs."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from embedlab.errors import EmbedLabError
+from embedlab.lab.config import Config
+from embedlab.progress import no_progress
+from embedlab.ui.shared.own_texts import OwnTexts
+from embedlab.ui.shared.session import Sessions, Updates
+from embedlab.ui.shared.table_upload import TableUpload
+from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
+
+LAB = types.SimpleNamespace(config=Config())
+
+
+@pytest.fixture(scope="module")
+def texts() -> OwnTexts:
+    with gr.Blocks():
+        return OwnTexts(LAB, Sessions())
+
+
+@pytest.fixture(scope="module")
+def pairs() -> OwnPairs:
+    with gr.Blocks():
+        return OwnPairs(LAB.config.limits, Sessions())
+
+
+def read(upload: TableUpload, path: Path | None) -> Updates:
+    return upload._read({upload.file: path and str(path)}, no_progress)
+
+
+def values(upload: TableUpload, updates: Updates) -> Updates:
+    """What the browser sends after these updates."""
+    chosen = {column: updates[column]["value"] for column in upload.columns}
+    return {upload.table: updates[upload.table], **chosen}
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.csv"
+    rows = [f"{i},review number {i},{'good' if i % 3 else 'bad'}\n" for i in range(9)]
+    path.write_text("id,review,mood\n" + "".join(rows))
+    return path
+
+
+def test_a_table_is_read_and_its_columns_are_guessed(texts: OwnTexts, reviews: Path) -> None:
+    upload = texts.upload
+    updates = read(upload, reviews)
+    assert updates[upload.group]["visible"]
+    text, label = (updates[column] for column in upload.columns)
+    assert (text["value"], label["value"]) == ("review", "mood")
+    assert text["choices"] == ["id", "review", "mood"]
+    assert label["choices"] == [("(none)", ""), "id", "review", "mood"]
+    corpus = texts.from_file(values(upload, updates), no_progress)
+    assert len(corpus.texts) == 9 and corpus.fields["mood"][:2] == ("bad", "good")
+    no_label = {**values(upload, updates), upload.columns[1]: ""}
+    assert texts.from_file(no_label, no_progress).fields == {}
+
+
+def test_a_cleared_file_leaves_nothing_to_use(texts: OwnTexts, pairs: OwnPairs) -> None:
+    for upload in (texts.upload, pairs.upload):
+        updates = read(upload, None)
+        assert updates[upload.table] is None and not updates[upload.group]["visible"]
+    assert updates[pairs.pairs] is None
+    empty = dict.fromkeys(texts.upload.inputs)
+    with pytest.raises(EmbedLabError, match="no file yet; upload a txt, csv, jsonl or parquet"):
+        texts.from_file(empty, no_progress)
+
+
+def test_pasted_texts(texts: OwnTexts) -> None:
+    assert texts.from_paste({texts.pasted: "a\n\nb"}, no_progress).texts == ("a", "b")
+    with pytest.raises(EmbedLabError, match="no text yet"):
+        texts.from_paste({texts.pasted: None}, no_progress)
+
+
+def test_own_pairs(pairs: OwnPairs, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("query,answer,other\nwho are you,nobody,x\nwhy,because,y\n")
+    upload = pairs.upload
+    updates = read(upload, path)
+    assert updates[pairs.pairs] is None  # a new file, whose columns are not confirmed yet
+    chosen = values(upload, updates)
+    assert [chosen[column] for column in upload.columns] == ["query", "answer", ""]
+    result = pairs.read(chosen, no_progress)
+    assert result.anchors == ("who are you", "why") and not result.negatives
+    twice = {**chosen, upload.columns[1]: "query"}
+    with pytest.raises(EmbedLabError, match="chosen twice"):
+        pairs.read(twice, no_progress)
