@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from embedlab.analysis.tasks import MEASURES, STUDY_TASKS, Task
+from embedlab.analysis.tasks import CATEGORY_MEASURES, STUDY_TASKS, Task
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.resources import ASSETS
@@ -208,9 +208,9 @@ class StudyFile(YamlModel):
     @classmethod
     def _by_category(cls, sizes: dict[str, int]) -> dict[str, int]:
         for category in sizes:
-            if category not in MEASURES:
+            if category not in CATEGORY_MEASURES:
                 raise EmbedLabError(
-                    f"{category[:60]!r} is not a category; use {', '.join(MEASURES)}."
+                    f"{category[:60]!r} is not a category; use {', '.join(CATEGORY_MEASURES)}."
                 )
         return sizes
 

@@ -80,7 +80,7 @@ def backward(
         layout = packer.layout([_blanked(encoded[i], chosen[i], trained) for i in part])
         before = [int(layout.place[row, t - 1]) for row, i in enumerate(part) for t in chosen[i]]
         wanted = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
-        with trained.lock.later(), seeded(trained, seed + number):
+        with trained.lock.low_priority(), seeded(trained, seed + number):
             states = packer.states(layout)[-1].flatten(0, 1)
             logits = states[before].float() @ output_weights(trained).float().T
             part_loss = F.cross_entropy(logits, wanted.to(logits.device), reduction="sum")

@@ -74,7 +74,7 @@ class Pooler:
 
     def turn(self) -> AbstractContextManager[object]:
         """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.packer is None else self.backbone.lock.later()
+        return nullcontext() if self.packer is None else self.backbone.lock.low_priority()
 
     def _by_prompt(self, texts: Sequence[PromptedText]) -> Iterator[tuple[list[int], str]]:
         """The rows of queries and of documents, where there are some, with the prompt of each."""
@@ -215,19 +215,20 @@ class Packer:
             layout: as :meth:`layout` gave it.
         """
         model = self.backbone.model
-        with self._breathing(model):
+        with self._letting_others_in(model):
             hidden = layout.states(model, self.attention)
         for layer in hidden:
             if layer.requires_grad:
-                layer.register_hook(self._breathe)
+                layer.register_hook(self._let_others_in)
         return hidden
 
     @contextmanager
-    def _breathing(self, model: nn.Module) -> Iterator[None]:
+    def _letting_others_in(self, model: nn.Module) -> Iterator[None]:
         """For this pass alone: the model may serve others later, whose passes do not stop."""
         lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
         handles = [
-            layer.register_forward_pre_hook(self._breathe) for layer in next(lists, nn.ModuleList())
+            layer.register_forward_pre_hook(self._let_others_in)
+            for layer in next(lists, nn.ModuleList())
         ]
         try:
             yield
@@ -235,8 +236,8 @@ class Packer:
             for handle in handles:
                 handle.remove()
 
-    def _breathe(self, *_: Any) -> None:
-        self.backbone.lock.breathe()
+    def _let_others_in(self, *_: Any) -> None:
+        self.backbone.lock.let_others_in()
 
     def _fits(self, lengths: Sequence[int]) -> bool:
         # A mask of ours knows no sliding window: longer texts are left to the library's.

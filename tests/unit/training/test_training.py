@@ -369,12 +369,12 @@ def test_a_forward_pass_lets_who_waits_go_first_and_neither_disturbs_the_other(m
     def query() -> None:
         found.append(backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
 
-    monkeypatch.setattr(scheduler, "BREATH", 0)
+    monkeypatch.setattr(scheduler, "YIELD_SECONDS", 0)
     other = threading.Thread(target=query)
     done_at = []
     layers = trained.model.layers
     layers[1].register_forward_hook(lambda *_: done_at.append(len(found)))
-    with backbone.lock.later():
+    with backbone.lock.low_priority():
         other.start()
         while not backbone.lock._waiting:
             time.sleep(0.001)
@@ -389,7 +389,7 @@ def test_a_forward_pass_lets_who_waits_go_first_and_neither_disturbs_the_other(m
 
 
 def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
-    monkeypatch.setattr(scheduler, "BREATH", 0)
+    monkeypatch.setattr(scheduler, "YIELD_SECONDS", 0)
     backbone = tiny_backbone()
     backbone.model.requires_grad_(True)
     packer, order = Packer(backbone, "causal"), []
@@ -399,7 +399,7 @@ def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
             order.append("query")
 
     other = threading.Thread(target=query)
-    with backbone.lock.later():
+    with backbone.lock.low_priority():
         hidden = packer.states(packer.layout(backbone.encode(["w1 w2 w3", "w4"])))
         other.start()
         while not backbone.lock._waiting:
