@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab.errors import EmbedLabError
-from embedlab.terminal import guarded, one_line, progress_bar, say, table
+from embedlab.terminal import guarded, progress_bar, say, table
+from embedlab.text import printable
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, recipe_from
 
 if TYPE_CHECKING:
@@ -227,4 +228,4 @@ def export(
         f"(tolerance {check.tolerance:.0e})"
     )
     if push:
-        typer.echo(one_line(push_archive(path, push, token, not public)))
+        typer.echo(printable(push_archive(path, push, token, not public)))

@@ -10,11 +10,10 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import public_name
-from embedlab.files import atomic_folder, disk_errors
+from embedlab.files import atomic_file, atomic_folder, disk_errors
 from embedlab.models.run_folder import read_run_info
 
 _MEGABYTE = 10**6
@@ -46,17 +45,15 @@ def package(folder: Path, target_zip: Path) -> Path:
     Raises:
         EmbedLabError: the disk is full.
     """
-    part = target_zip.with_name(f".{target_zip.name}.{uuid4().hex[:8]}.part")
-    with disk_errors(target_zip.name):
-        try:
-            # Weights do not compress, so nothing is: it would take minutes.
-            with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
-                for path in sorted(folder.rglob("*")):
-                    if path.is_file() and not path.is_symlink():
-                        archive.write(path, path.relative_to(folder).as_posix())
-            part.replace(target_zip)
-        finally:
-            part.unlink(missing_ok=True)
+    with (
+        disk_errors(target_zip.name),
+        atomic_file(target_zip) as partial,
+        # Weights do not compress, so nothing is: it would take minutes.
+        zipfile.ZipFile(partial, "w", strict_timestamps=False) as archive,
+    ):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                archive.write(path, path.relative_to(folder).as_posix())
     return target_zip
 
 
@@ -71,7 +68,7 @@ def open_archive(archive: Path, into: Path) -> Path:
         EmbedLabError: it is no such archive, or holds anything else: another name, a path out of
             the folder, a link, more than 2 GB.
     """
-    with atomic_folder(into) as folder:
+    with disk_errors(into.name), atomic_folder(into) as folder:
         try:
             with _BoundedFile(archive) as file, zipfile.ZipFile(file) as opened:
                 members = [info for info in opened.infolist() if info.filename != "adapter/"]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
-from embedlab.export.sentence_transformers import export_sentence_transformers
 from embedlab.files import disk_errors
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import embed
 from embedlab.models.run_folder import RunInfo
 from embedlab.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 #: The kinds of export, and what each is.
 EXPORT_KINDS = {
@@ -48,6 +49,9 @@ def export_model(
     Raises:
         EmbedLabError: an unknown kind, or the export differs; then there is no archive.
     """
+    from embedlab.export.sentence_transformers import export_sentence_transformers
+    from embedlab.models.embedding import embed
+
     if kind not in EXPORT_KINDS:
         raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
     target = out / f"{_file_name(run_info.name)}-{kind}.zip"

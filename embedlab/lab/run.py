@@ -7,15 +7,18 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedlab.data.pairs import PairSet
 from embedlab.errors import EmbedLabError
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.run_folder import RunInfo, TaskChange
 from embedlab.training.history import Step, seconds_left
 from embedlab.training.recipe import Recipe
-from embedlab.training.training import Training
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.run_folder import RunInfo, TaskChange
+    from embedlab.training.training import Training
 
 PREFIX = "run:"
 #: The states of a run; in the last three it is over, whether it learned something or not.

@@ -19,6 +19,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -39,10 +40,12 @@ from embedlab.lab.run import (
     SavedModel,
 )
 from embedlab.models import run_folder
-from embedlab.models.backbone import Backbone
 from embedlab.progress import Progress
-from embedlab.training import checkpoints, history
-from embedlab.training.training import Training
+from embedlab.training import history
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.training.training import Training
 
 log = logging.getLogger("embedlab")
 
@@ -237,6 +240,8 @@ class RunQueue:
                     self._current = None
 
     def _train(self, run: LiveRun) -> None:
+        from embedlab.training.training import Training
+
         deadline = time.monotonic() + 60 * self.limits.max_train_minutes
 
         def report(done: int, total: int, what: str) -> None:
@@ -274,6 +279,8 @@ class RunQueue:
 
     def _publish(self, run: LiveRun, training: Training, base: Backbone) -> None:
         """Load a separate copy of the weights: the training may go on and change its own."""
+        from embedlab.training import checkpoints
+
         if training.learned == 0:
             return
         version = run.version + 1

@@ -6,15 +6,17 @@ import copy
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, field_validator
-from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
-from embedlab.models.backbone import Backbone
-from embedlab.models.head import tensor_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from embedlab.models.backbone import Backbone
 
 #: The linear maps that carry LoRA, as the paper has it.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -95,6 +97,8 @@ def adapter_weights(adapter: Any) -> dict[str, Tensor]:
 
 def adapter_digest(adapter: Any) -> str:
     """Names the adapter's weights."""
+    from embedlab.models.head import tensor_digest
+
     return tensor_digest(adapter_weights(adapter))
 
 

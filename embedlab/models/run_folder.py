@@ -15,19 +15,19 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, write_whole
-from embedlab.models.adapter import load_adapter, with_adapter
-from embedlab.models.backbone import Backbone
+from embedlab.files import disk_errors, write_text
 from embedlab.models.design import Design
 from embedlab.models.pooling import HeadSize
 from embedlab.validation import validated
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 RUN_FILE = "run.json"
 Dtype = Literal["float32", "bfloat16"]
@@ -141,7 +141,7 @@ def write_run_info(folder: Path, run_info: RunInfo) -> None:
     """
     content = json.dumps(run_info.model_dump(mode="json"), indent=2, ensure_ascii=False)
     with disk_errors(folder.name):
-        write_whole(folder / RUN_FILE, content + "\n")
+        write_text(folder / RUN_FILE, content + "\n")
 
 
 def read_run_info(folder: Path) -> RunInfo:
@@ -189,6 +189,10 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
     Raises:
         EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.
     """
+    from safetensors.torch import load_file
+
+    from embedlab.models.adapter import load_adapter, with_adapter
+
     run_info = read_run_info(folder)
     design = run_info.trained_design
     if (folder / "adapter").is_dir():

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, save_tensors, write_whole
+from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
 from embedlab.models.run_folder import (
     RUN_FILE,
@@ -83,7 +83,7 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
         if training.head is not None:
             save_tensors(folder / "head.safetensors", training.head.state_dict())
         lines = [json.dumps(asdict(step)) for step in training.history]
-        write_whole(folder / "history.jsonl", "\n".join(lines) + "\n")
+        write_text(folder / "history.jsonl", "\n".join(lines) + "\n")
     # Last: a folder with run.json is whole.
     write_run_info(folder, saved)
     return saved

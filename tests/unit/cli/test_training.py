@@ -69,6 +69,7 @@ def test_a_stopped_training_goes_on_with_the_same_command(tmp_path, pairs):
     out = tmp_path / "run"
     arguments = ("train", "--design", "M2", "--data", pairs, "--mode", "head", "--out", out)
     arguments += ("--steps", 2000, "--batch", 4, "--held-out", 0, "--no-score")
+    arguments += ("--dtype", "float32")
     process = start(*arguments)
     while "step     1 of" not in (line := process.stdout.readline()):
         assert line or process.poll() is None, process.stderr.read()
@@ -82,7 +83,7 @@ def test_a_stopped_training_goes_on_with_the_same_command(tmp_path, pairs):
     seen = ""
     while "going on after step" not in seen:
         line = again.stderr.readline()
-        assert line or again.poll() is None
+        assert line or again.poll() is None, seen
         seen += line
     again.kill()
     again.communicate()
