@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import bootstrap
-from embedlab.analysis.bootstrap import Reals, verdict
+from embedlab.analysis.bootstrap import Float64Array, verdict
 from embedlab.study.paired_tests import (
     FEWEST_DATASETS,
     detectable_effect,
@@ -53,8 +53,8 @@ class Items:
     """
 
     kind: Literal["means", "pairs", "resamples"]
-    values: Reals
-    gold: Reals | None = None
+    values: Float64Array
+    gold: Float64Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values, np.float64))
@@ -71,10 +71,10 @@ class Items:
         return self.values.shape[1]
 
     @property
-    def scores(self) -> Reals:
+    def scores(self) -> Float64Array:
         """One score a seed, (S,); NaN where a seed has none."""
         if self.gold is not None:
-            return bootstrap.spearman(self.values, self.gold)
+            return np.array([bootstrap.spearman(seed, self.gold) for seed in self.values])
         return bootstrap.mean(self.values) if self.n else np.full(len(self.values), np.nan)
 
     @property
@@ -266,7 +266,7 @@ def compare_over_datasets(
     return tuple(results)
 
 
-def _by_spread(values: Reals) -> tuple[float, float, float]:
+def _by_spread(values: Float64Array) -> tuple[float, float, float]:
     """95 % interval around the mean of bootstrap results (r,), and the p of a mean of zero."""
     from scipy.stats import t
 
@@ -276,19 +276,20 @@ def _by_spread(values: Reals) -> tuple[float, float, float]:
     return mean - reach, mean + reach, p
 
 
-def _sides(items: Items) -> tuple[Reals, ...]:
+def _sides(items: Items) -> tuple[Float64Array, ...]:
     """The arrays (n,) that :func:`_mean_score` takes, the gold scores as the last one."""
     if items.gold is None:
         return (items.values.mean(axis=0),)
     return (*items.values, items.gold)
 
 
-def _mean_score(*sides: npt.ArrayLike) -> Reals:
+def _mean_score(*sides: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
     """Mean over seeds of the scores of items (…, n), from the arrays of :func:`_sides`."""
     *seeds, last = sides
     if not seeds:
-        return bootstrap.mean(last)
-    return np.asarray(bootstrap.spearman(np.stack(seeds), last).mean(axis=0))
+        return bootstrap.mean(last, draws=draws)
+    scores = [bootstrap.spearman(seed, last, draws=draws) for seed in seeds]
+    return np.asarray(np.mean(scores, axis=0))
 
 
 def _defined(value: float) -> float | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedlab.analysis.bootstrap import Reals
-from embedlab.analysis.tasks import MEASURES
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
@@ -55,7 +55,7 @@ class _Measurements:
     def __init__(self, record: StudyRecord, results: Sequence[CellResult]) -> None:
         self.record, self.tasks = record, record.tasks
         present = {task.category for task in record.tasks}
-        self.categories = tuple(category for category in MEASURES if category in present)
+        self.categories = tuple(category for category in CATEGORY_MEASURES if category in present)
         on_disk = {result.name: result for result in results}
         #: Every cell of the study, and its result if it was run.
         self.cells = [(cell, on_disk.get(cell.name)) for cell in record.cells]
@@ -99,7 +99,7 @@ class _Measurements:
         values = np.array([one.values for one in items], np.float64)
         return Items(items[0].kind, values, None if gold is None else np.array(gold, np.float64))
 
-    def seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Reals:
+    def seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Float64Array:
         """Mean over the tasks for each of S seeds, (S,); NaN where a score is undefined."""
         rows = [[one.score for one in self._task_results(model, task)] for task in tasks]
         return np.asarray(np.array(rows, np.float64).mean(axis=0))

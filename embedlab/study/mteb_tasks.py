@@ -31,8 +31,8 @@ from mteb.models.model_meta import ModelMeta
 from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 
-from embedlab.analysis.bootstrap import Reals
-from embedlab.analysis.tasks import MEASURES, Task
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
@@ -91,9 +91,10 @@ def hub_task(name: str) -> AbsTask:
         raise EmbedLabError(
             f"{name[:60]!r} is not a task of mteb; `mteb available-tasks` lists them."
         ) from error
-    if task.metadata.type not in MEASURES:
+    if task.metadata.type not in CATEGORY_MEASURES:
         raise EmbedLabError(
-            f"{name[:60]!r} is a {task.metadata.type} task; a study takes {', '.join(MEASURES)}."
+            f"{name[:60]!r} is a {task.metadata.type} task; a study takes "
+            f"{', '.join(CATEGORY_MEASURES)}."
         )
     try:
         task.load_data()
@@ -256,7 +257,7 @@ def _samples(task: Any, data: Any, predicted: Any, scores: Any) -> Items | None:
     return None if level is None else Items("resamples", _row(level))
 
 
-def _row(values: Sequence[float]) -> Reals:
+def _row(values: Sequence[float]) -> Float64Array:
     return np.array([values], np.float64)
 
 

@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from embedlab.analysis.bootstrap import Reals
+from embedlab.analysis.bootstrap import Float64Array
 
 #: The smallest exact two-sided p for n pairs is 2 / 2ⁿ: 0.0625 for five, 0.03125 for six.
 FEWEST_DATASETS = 6
@@ -21,12 +21,12 @@ _BLOCK = 4_000_000
 _DECIMALS = 12
 
 
-def rounded(values: Reals) -> Reals:
+def rounded(values: Float64Array) -> Float64Array:
     """Values without the digits that only rounding errors make differ, so that ties are ties."""
     return np.round(values, _DECIMALS)
 
 
-def wilcoxon_p(differences: Sequence[Reals]) -> list[float | None]:
+def wilcoxon_p(differences: Sequence[Float64Array]) -> list[float | None]:
     """Exact two-sided p of Wilcoxon's signed-rank test for each (n,); None below six differences.
 
     Zeros are left out, as Wilcoxon did; equal sizes share their mean rank. scipy's exact method
@@ -53,7 +53,7 @@ def wilcoxon_p(differences: Sequence[Reals]) -> list[float | None]:
     return p_values
 
 
-def rank_biserial(differences: Reals) -> float:
+def rank_biserial(differences: Float64Array) -> float:
     """Matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), 0 if nothing differs.
 
     From -1, all differences (n,) below zero, to 1, all above (Kerby, 2014).
@@ -62,7 +62,7 @@ def rank_biserial(differences: Reals) -> float:
     return 2 * up / sum(ranks) - 1 if ranks else 0.0
 
 
-def _signed_ranks(differences: Reals) -> tuple[int, list[int]]:
+def _signed_ranks(differences: Float64Array) -> tuple[int, list[int]]:
     """Twice R⁺, the rank sum of the positive values, and twice the ranks of all nonzero values."""
     from scipy.stats import rankdata
 
@@ -71,7 +71,7 @@ def _signed_ranks(differences: Reals) -> tuple[int, list[int]]:
     return int(ranks[moved > 0].sum()), ranks.tolist()
 
 
-def _null(ranks: Sequence[int]) -> Reals:
+def _null(ranks: Sequence[int]) -> Float64Array:
     """P(R⁺ = s) for s = 0 … sum(ranks) where every rank is as likely above zero as below."""
     chances = np.zeros(sum(ranks) + 1)
     chances[0] = 1.0
@@ -134,7 +134,12 @@ def detectable_effect(
 
 
 def randomisation_p(
-    a: Reals, b: Reals, gold: Reals | None = None, *, n_swaps: int = 9999, seed: int = 0
+    a: Float64Array,
+    b: Float64Array,
+    gold: Float64Array | None = None,
+    *,
+    n_swaps: int = 9999,
+    seed: int = 0,
 ) -> float:
     """Two-sided p of the paired randomisation test over n items that two designs share.
 
@@ -173,12 +178,14 @@ def randomisation_p(
     return float(result.pvalue)
 
 
-def _swapped_means(a: Reals, b: Reals, signs: Reals) -> Reals:
+def _swapped_means(a: Float64Array, b: Float64Array, signs: Float64Array) -> Float64Array:
     """Gains of the mean (…) with items swapped where ``signs`` (…, n) is -1, not where it is 1."""
     return np.asarray(signs @ (b.mean(axis=0) - a.mean(axis=0)) / a.shape[1])
 
 
-def _swapped_pairs(a: Reals, b: Reals, gold: Reals, signs: Reals) -> Reals:
+def _swapped_pairs(
+    a: Float64Array, b: Float64Array, gold: Float64Array, signs: Float64Array
+) -> Float64Array:
     """The same of Spearman's correlation: Pearson's of the standardised ranks, swapped or not.
 
     With middle m = (x + y) / 2 and half h = (y - x) / 2 of two designs' ranks, the second has
@@ -192,7 +199,7 @@ def _swapped_pairs(a: Reals, b: Reals, gold: Reals, signs: Reals) -> Reals:
     fixed = gold_ranks @ middle, middle.sum(axis=0), (middle**2 + half**2).sum(axis=0)
     moving = signs @ (gold_ranks[:, None] * half), signs @ half, signs @ (2 * middle * half)
 
-    def spearman(sign: int) -> Reals:
+    def spearman(sign: int) -> Float64Array:
         product, total, square = ((f + sign * m) / n for f, m in zip(fixed, moving, strict=True))
         spread = np.sqrt(np.maximum(square - total**2, 0))
         # Ranks that a swap made all equal correlate with nothing.
@@ -201,7 +208,7 @@ def _swapped_pairs(a: Reals, b: Reals, gold: Reals, signs: Reals) -> Reals:
     return np.asarray((spearman(1) - spearman(-1)).mean(axis=-1))
 
 
-def _standard_ranks(values: Reals) -> Reals:
+def _standard_ranks(values: Float64Array) -> Float64Array:
     """Ranks along the last axis with mean 0 and variance 1; ties share their mean rank."""
     from scipy.stats import rankdata, zscore
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from embedlab import assets
-from embedlab.analysis.tasks import MEASURES
+from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.data.corpora import load_corpus
 from embedlab.data.pairs import PairSet, describe, without_overlap
 from embedlab.data.training_sets import find_pairs
@@ -156,7 +156,7 @@ def _task_facts(study: Study, progress: Progress) -> list[TaskFacts]:
             TaskFacts(
                 id=name,
                 category=str(meta.type),
-                measure=MEASURES[str(meta.type)],
+                measure=CATEGORY_MEASURES[str(meta.type)],
                 title=f"{name} of MTEB",
                 source=str(meta.dataset["path"]),
                 texts=0,

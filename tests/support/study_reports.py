@@ -1,4 +1,4 @@
-"""A made-up report, its conclusions drawn by the study's own code; no number in it was measured."""
+"""A made-up report with conclusions by the study's code; no number in it was measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedlab.study.report import Report, TaskFacts
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]
 TASKS = [("STS", f"sts-{i}", "spearman") for i in range(9)] + [("Clustering", "news", "v_measure")]
-#: What a name, a label or an error may hold at worst.
+#: The worst that a name, a label or an error may hold.
 HOSTILE = "<script>alert('${1}')</script>"
 
 
@@ -76,5 +76,5 @@ def _entry(measure: str, id_: str, signal: float, gold: Any, rng: Any) -> dict[s
 @cache
 def made_up(name: str = "made up") -> Report:
     """The report of :func:`study_folder`."""
-    with TemporaryDirectory() as place:
-        return report_of(study_folder(Path(place) / "study", name))
+    with TemporaryDirectory() as folder:
+        return report_of(study_folder(Path(folder) / "study", name))
