@@ -178,7 +178,7 @@ def _save_settings(design: Design, folder: Path) -> None:
     whole = {
         "model_type": "SentenceTransformer",
         "__version__": {"transformers": transformers.__version__, "pytorch": torch.__version__},
-        # The attention mode stands in config.json, where earlier versions do not look for it.
+        # The attention mode is in config.json, which earlier versions ignore.
         "requirements": {"transformers": ">=5.2"},
         "prompts": {"query": design.query_prompt, "document": design.document_prompt},
         "default_prompt_name": None,

@@ -139,7 +139,7 @@ class Study:
         values = self.asdict
         if values["recipe"] is not None:
             recipe = {key: value for key, value in values["recipe"].items() if key not in CUTS}
-            # A key that recipes once had: the folders of that time are still continued.
+            # Recipes once had this setting: without its default, older folders would be refused.
             values["recipe"] = {"top_layers": 6} | recipe
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 

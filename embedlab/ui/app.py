@@ -29,10 +29,10 @@ HEAD_START = 6
 
 def build_app(lab: Lab) -> gr.Blocks:
     """The application for a Lab, not yet launched."""
-    # Files that were up- or downloaded are kept as long as trained models are.
-    kept = 60 * lab.config.limits.keep_runs_minutes
+    # Uploaded and downloaded files stay on disk as long as trained models do.
+    seconds = 60 * lab.config.limits.keep_runs_minutes
     with gr.Blocks(
-        title="EmbedLab", analytics_enabled=False, fill_width=True, delete_cache=(600, kept)
+        title="EmbedLab", analytics_enabled=False, fill_width=True, delete_cache=(600, seconds)
     ) as blocks:
         Workspace(lab, blocks)
         add_endpoints(lab)
@@ -61,13 +61,13 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         ssr_mode=False,
         app_kwargs={"exception_handlers": {RequestValidationError: _refused}},
     )
-    # Only now: the page answers first, and then shows how far this has come.
+    # Only now, so that the page answers first and then shows the progress.
     threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
     app.block_thread()
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """A body that is no request; the library's own answer repeats it, and fails at a NaN in it."""
+    """Return 422 for an invalid body: FastAPI's own handler echoes it, and crashes on NaN."""
     return JSONResponse({"detail": "The body is not a request of this API."}, status_code=422)
 
 
@@ -75,9 +75,9 @@ def _warm_up(lab: Lab) -> None:
     try:
         with progress_bar() as progress:
             lab.warm_up(progress)
-        # Compiling UMAP keeps a core busy for some 20 s: whoever waits for the page comes first.
+        # Compiling UMAP keeps a core busy for some 20 s, so the first page gets a head start.
         time.sleep(HEAD_START)
         projection.warm_up()
     except Exception as error:
-        # Whoever opens the page asks for the same again and sees the reason.
+        # The page tries the same again when it is opened, and shows the reason.
         log.warning("The first view could not be prepared: %s", error)

@@ -1,6 +1,6 @@
-"""A slider whose bounds are for the eye: what lies outside is refused by who reads it.
+"""A slider that does not validate its range; handlers do, with our own message.
 
-Gradio's own refuses it before any handler runs, in its own words and with a traceback.
+Gradio's own raises before any handler runs, in its own words and with a traceback.
 """
 
 from __future__ import annotations

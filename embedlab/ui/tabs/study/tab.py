@@ -133,7 +133,7 @@ class StudyTab:
                 "matrix": "There are no p-values here.",
             },
         )
-        self.training = SectionPanel("training", {"curves": "Nothing was trained."})
+        self.training = SectionPanel("training", {"curves": "There are no training curves."})
         self.run = SectionPanel("run")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="shell", elem_id="study-code", show_label=False)
