@@ -14,7 +14,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from support.serving import ROOT, Served
 
-from embedlab import Backbone, Design, embed
+from embedlab import Backbone, Design, embed, load_backbone
 
 TEXTS = ["The river burst its bank.", "She opened an account at the bank.", "Ein Satz, 🙂."]
 ENDPOINTS = {
@@ -72,6 +72,10 @@ def test_exactly_these_are_served_and_documented(client: Client) -> None:
 
 
 def test_embed_is_what_the_library_gives(client: Client, smollm2: Backbone, post: Call) -> None:
+    client.predict(["a text"], "M1", api_name="/embed")
+    [loaded] = client.predict(api_name="/health")["loaded"]
+    if loaded["precision"] != "float32":  # the application takes what is faster on this CPU
+        smollm2 = load_backbone("smollm2-135m", dtype=loaded["precision"], device="cpu")
     for name in ("causal/mean@11+skip_first", "M5"):
         answer = client.predict(TEXTS, name, api_name="/embed")
         design = Design.parse(name)
