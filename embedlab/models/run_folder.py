@@ -1,4 +1,4 @@
-"""A training's folder: what was learned, what it was made from, and where it can go on.
+"""A training's folder: the trained weights, the run's information, and a checkpoint to continue.
 
 ``run.json`` is written last, so a folder that has it is whole::
 
