@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from embedlab.analysis import metrics, retrieval
 from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
-from embedlab.models.embedding import Vectors
+
+if TYPE_CHECKING:
+    from embedlab.models.embedding import Vectors
 
 #: Neighbours that quality figures and the neighbour lists use.
 NEAREST = 10

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,12 @@ from embedlab.analysis.metrics import TOP_RANKS
 from embedlab.analysis.retrieval import Int64Array
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import Vectors, embed
 from embedlab.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.embedding import Vectors
 
 #: One array per argument of the measure's statistic, (n,) each.
 Items = tuple[npt.NDArray[Any], ...]
@@ -114,6 +116,8 @@ def evaluate(
     Raises:
         EmbedLabError: a corpus that cannot be had, or a design that this backbone cannot carry.
     """
+    from embedlab.models.embedding import embed
+
     backbone.check(design)
     corpora = [task.corpus(progress) for task in tasks]
     total = sum(len(corpus.texts) + len(corpus.queries) for corpus in corpora)

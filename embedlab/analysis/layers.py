@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,10 @@ from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
-from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from embedlab.models.states import HiddenStates
 
 #: The measures, each with its items; ``auto`` takes the first that a corpus allows.
 LAYER_MEASURES = {

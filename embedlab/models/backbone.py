@@ -22,6 +22,7 @@ from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.progress import Progress, no_progress
+from embedlab.text import without_surrogates
 
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
 #: query waits for seconds at most.
@@ -112,12 +113,14 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(iter(self.model.parameters())).device
+        device: torch.device = next(iter(self.model.parameters())).device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of a pass."""
-        return next(iter(self.model.parameters())).dtype
+        dtype: torch.dtype = next(iter(self.model.parameters())).dtype
+        return dtype
 
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
@@ -179,7 +182,7 @@ class Backbone:
             return []
         # Characters far beyond the longest length are never read, so a huge text costs nothing.
         limit = 32 * self.max_length
-        whole = [_sound(prompt + text) for text in texts]
+        whole = [without_surrogates(prompt + text) for text in texts]
         ids: list[list[int]] = []
         for start in range(0, len(whole), TOKENISER_BATCH):
             part = [text[:limit] for text in whole[start : start + TOKENISER_BATCH]]
@@ -333,11 +336,6 @@ def _forward_tokens(
             torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
         )
         return torch.stack(hidden).cpu()
-
-
-def _sound(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _check_texts(texts: Sequence[str]) -> None:

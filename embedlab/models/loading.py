@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from embedlab import assets, gpu
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
-from embedlab.files import safetensors_trouble
+from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.probe import leak_probe
@@ -59,7 +60,7 @@ def load_backbone(
     where = _device(device)
     precision = _dtype(dtype, where)
     progress(0, 0, f"loading {name}")
-    if name in assets.CATALOGUE:
+    if name in CATALOGUE:
         folder, source, note = _pinned(name, progress)
         key = f"{name}:{source}:{CONVERSION}"
     elif Path(name).is_dir():
@@ -70,7 +71,7 @@ def load_backbone(
     try:
         model, tokenizer = _from_pretrained(name, folder, precision)
     except EmbedLabError:
-        if name not in assets.CATALOGUE:
+        if name not in CATALOGUE:
             raise
         # Our own conversion can be repeated, so a damaged cache repairs itself.
         shutil.rmtree(_converted(name), ignore_errors=True)
@@ -79,7 +80,7 @@ def load_backbone(
     backbone = Backbone(
         model.to(where),
         tokenizer,
-        name=name if folder is None or name in assets.CATALOGUE else Path(name).resolve().name,
+        name=name if folder is None or name in CATALOGUE else Path(name).resolve().name,
         key=key or f"{name}@{getattr(model.config, '_commit_hash', None)}",
         source=source,
         note=note,
@@ -115,7 +116,7 @@ def _quiet_transformers() -> None:
 
 
 def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
-    asset = assets.CATALOGUE[name]
+    asset = CATALOGUE[name]
     if asset.kind != "weights":
         raise EmbedLabError(f"{name!r} is a corpus, not a backbone; try 'smollm2-135m'.")
     folder = assets.fetch(name, progress)
@@ -147,7 +148,7 @@ def _convert(gguf: Path, into: Path) -> None:
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    with safetensors_trouble():
+    with safetensors_errors():
         model.save_pretrained(into)
         tokenizer.save_pretrained(into)
 
@@ -174,7 +175,7 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tupl
 
 
 def _explain(name: str, folder: Path | None) -> str:
-    pinned = ", ".join(a.id for a in assets.CATALOGUE.values() if a.kind == "weights")
+    pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
     if folder is not None:
         return (
             f"The folder {folder.name!r} could not be loaded as a backbone; it needs config.json, "

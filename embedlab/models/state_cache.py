@@ -8,11 +8,12 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from embedlab.models.states import TextStates
+if TYPE_CHECKING:
+    from embedlab.models.states import TextStates
 
 
 def state_key(backbone_key: str, attention: str, prompt: str, text: str) -> str:
@@ -97,6 +98,8 @@ class StateCache:
         path = self._path(key)
         if path is None or not path.is_file():
             return None
+        from embedlab.models.states import TextStates
+
         try:
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata()
@@ -114,6 +117,8 @@ class StateCache:
         path = self._path(key)
         if path is None or path.exists():
             return
+        from safetensors.torch import save_file
+
         tensors = {"bank": states.bank.contiguous()}
         if states.tokens is not None:
             tensors["tokens"] = states.tokens.contiguous()

@@ -119,6 +119,7 @@ def run(
         study.backbone, device, dtype, cache=StateCache(CACHE_BYTES), progress=progress
     )
     facts = _run_facts(study, backbone, pairs, command)
+    # Refuses other texts or pairs than before: the cells on disk would not be comparable.
     results.begin(tasks, facts)
     setup = _Setup(study, results, backbone, pairs, facts, progress)
     _fill_cache(setup)
@@ -272,7 +273,7 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     for step in training.run(setup.progress):
         if step.number and step.number % recipe.evaluate_every == 0:
             checkpoints.save_checkpoint(training, work)
-    if training.done < training.total and not training.failed:
+    if training.steps_done < training.total and not training.failed:
         raise Cancelled
     return training
 

@@ -13,8 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from embedlab.analysis import projection
-from embedlab.lab.config import Config, load_config
+from embedlab.lab.config import load_config
 from embedlab.lab.lab import Lab
+from embedlab.resources import DEFAULT_CONFIG
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
@@ -24,16 +25,14 @@ log = logging.getLogger("embedlab")
 
 #: Seconds between the first view being ready and the compilation of UMAP.
 HEAD_START = 6
-#: The configuration that stands beside app.py.
-SHIPPED = Path(__file__).resolve().parents[2] / "spaces_config.yaml"
 
 
 def build_app(lab: Lab) -> gr.Blocks:
     """The application for a Lab, not yet launched."""
-    # Files that were up- or downloaded are kept as long as trained models are.
-    kept = 60 * lab.config.limits.keep_runs_minutes
+    # Uploaded and downloaded files stay on disk as long as trained models do.
+    seconds = 60 * lab.config.limits.keep_runs_minutes
     with gr.Blocks(
-        title="EmbedLab", analytics_enabled=False, fill_width=True, delete_cache=(600, kept)
+        title="EmbedLab", analytics_enabled=False, fill_width=True, delete_cache=(600, seconds)
     ) as blocks:
         Workspace(lab, blocks)
         add_endpoints(lab)
@@ -44,13 +43,11 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
     """Serve the application until it is stopped.
 
     Args:
-        config: a spaces_config.yaml; by default the one beside app.py, if it is there.
+        config: a spaces_config.yaml; by default the one that ships with EmbedLab.
         host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
-    if config is None and SHIPPED.is_file():
-        config = SHIPPED
-    lab = Lab(Config() if config is None else load_config(config))
+    lab = Lab(load_config(config or DEFAULT_CONFIG))
     app = build_app(lab)
     app.launch(
         prevent_thread_lock=True,
@@ -64,13 +61,13 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         ssr_mode=False,
         app_kwargs={"exception_handlers": {RequestValidationError: _refused}},
     )
-    # Only now: the page answers first, and then shows how far this has come.
+    # Only now, so that the page answers first and then shows the progress.
     threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
     app.block_thread()
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    """A body that is no request; the library's own answer repeats it, and fails at a NaN in it."""
+    """Return 422 for an invalid body: FastAPI's own handler echoes it, and crashes on NaN."""
     return JSONResponse({"detail": "The body is not a request of this API."}, status_code=422)
 
 
@@ -78,9 +75,9 @@ def _warm_up(lab: Lab) -> None:
     try:
         with progress_bar() as progress:
             lab.warm_up(progress)
-        # Compiling UMAP keeps a core busy for some 20 s: whoever waits for the page comes first.
+        # Compiling UMAP keeps a core busy for some 20 s, so the first page gets a head start.
         time.sleep(HEAD_START)
         projection.warm_up()
     except Exception as error:
-        # Whoever opens the page asks for the same again and sees the reason.
+        # The page tries the same again when it is opened, and shows the reason.
         log.warning("The first view could not be prepared: %s", error)

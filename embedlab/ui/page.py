@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+import weakref
+from contextlib import ExitStack
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from embedlab.analysis import projection
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.ui.shared import html
-from embedlab.ui.shared.session import Sessions, Updates, Values, user_errors
-from embedlab.ui.shared.sidebar import OWN, Sidebar
+from embedlab.ui.shared.session import (
+    Action,
+    Remembered,
+    Session,
+    Sessions,
+    Updates,
+    Values,
+    sentence,
+)
+from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.view import LANE, PRIVATE, View, Workbench
 from embedlab.ui.tabs.finetune.live import Trainings
 from embedlab.ui.tabs.finetune.tab import FinetuneTab
@@ -22,8 +34,8 @@ from embedlab.ui.tabs.retrieve import RetrieveTab
 from embedlab.ui.tabs.similarity import SimilarityTab
 from embedlab.ui.tabs.study.tab import StudyTab
 
-#: Seconds between two looks at whether UMAP is compiled, while the map still shows PCA.
-WARM_LOOK = 3
+#: For how many seconds a page that shows PCA waits for UMAP to be compiled.
+UMAP_SECONDS = 600
 #: On a narrow screen the open sidebar would hide everything else.
 CLOSE_SIDEBAR_ON_A_PHONE = """() => {
   if (window.innerWidth < 768) document.querySelector('.sidebar.open .toggle-button')?.click();
@@ -55,10 +67,13 @@ class Workspace:
                 min_width=200,
             )
             self.stop = gr.Button("Stop", size="sm", scale=0, min_width=90, elem_id="stop")
-        self.active = gr.State(MapTab.id)
+        #: The last of the server's answers that the browser has shown; see ``Choices``.
+        self.revision = gr.Number(0, visible="hidden", elem_id="revision")
+        self.active = Remembered(MapTab.id)
+        self.shown = Remembered("")  # the status of what is on the screen
         trainings = Trainings(blocks)
         self.views: list[View] = []
-        self.tabs: list[gr.Tab] = []
+        self.actions: list[Action] = []
         with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
@@ -67,178 +82,151 @@ class Workspace:
             self._add(FinetuneTab, trainings)
             with gr.Tab(StudyTab.title, id=StudyTab.id) as study:
                 StudyTab(study, lab.config.limits, self.sessions)
-        self.timer = gr.Timer(WARM_LOOK)
-        self.warm = gr.State(False)
         self._wire()
 
     def _add(self, kind: type[Any], *args: Any) -> Any:
         with gr.Tab(kind.title, id=kind.id) as tab:
             view = kind(self.bench, *args)
         self.views.append(view)
-        self.tabs.append(tab)
+        self.actions += [
+            Action(trigger=tab.select, run=lambda *_: {self.active: kind.id}),
+            *view.actions,
+        ]
         return view
 
-    @property
-    def _inputs(self) -> set[Any]:
-        own = [component for view in self.views for component in view.inputs]
-        return {self.active, *self.sidebar.inputs, *own}
-
-    @property
-    def _outputs(self) -> list[Any]:
-        own = [component for view in self.views for component in view.outputs]
-        return [self.status, self.source, *own]
+    # Events
 
     def _wire(self) -> None:
-        first = gr.on(
-            [self.blocks.load, self.sidebar.corpus.input, self.sidebar.backbone.input],
-            user_errors("prepare")(self._prepare),
-            {*self.sidebar.models, self.sidebar.corpus, self.sidebar.own},
-            [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
-            show_progress="full",
-            show_progress_on=self.status,
-            **LANE,
-            **PRIVATE,
-        )
-        self._refresh(first.success)
-        own_texts = self.sidebar.own_texts
-        arrivals = []
-        for event, read in own_texts.sources:
-            loaded = event(
-                self.sessions.handler(read, "own texts"),
-                own_texts.inputs,
-                own_texts.corpus,
-                **PRIVATE,
-            )
-            arrivals.append(loaded.success(lambda: OWN, None, self.sidebar.corpus, **PRIVATE).then)
-        arrivals += [arrival for view in self.views for arrival in view.arrivals]
-        for arrival in arrivals:
-            prepared = arrival(
-                user_errors("prepare")(self._prepare),
-                {*self.sidebar.models, self.sidebar.corpus, self.sidebar.own},
-                [self.sidebar.sample, self.sidebar.a.layer, self.sidebar.b.layer],
-                **LANE,
-                **PRIVATE,
-            )
-            self._refresh(prepared.success)
-        fitted = gr.on(
-            [self.sidebar.a.model.input, self.sidebar.b.model.input],
-            self.sessions.handler(self.sidebar.layers, "layers"),
-            set(self.sidebar.models),
-            [self.sidebar.a.layer, self.sidebar.b.layer],
-            show_progress="full",
-            show_progress_on=self.status,
-            **LANE,
-            **PRIVATE,
-        )
-        self._refresh(fitted.success)
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
-        self._refresh([*self.sidebar.triggers, *own_triggers])
-        for chain in [chain for view in self.views for chain in view.chains]:
-            self._refresh(chain, self._show)
-        for tab, view in zip(self.tabs, self.views, strict=True):
-            chosen = tab.select(
-                lambda name=view.id: name, None, self.active, queue=False, **PRIVATE
-            )
-            self._refresh(chosen.then)
+        gr.on([self.blocks.load, *self.sidebar.triggers, *own_triggers], **self._showing())
+        for action in [*self.sidebar.actions, *self.actions]:
+            action.trigger(**self._showing(action))
+        compiled = self.blocks.load(
+            _until_umap_is_compiled, show_progress="hidden", concurrency_limit=None, **PRIVATE
+        )
+        compiled.success(**self._showing())
         self.stop.click(self._stop, None, self.status, queue=False, **PRIVATE)
         self.blocks.unload(self.sessions.leave)
         self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
-        self.timer.tick(
-            _look_whether_warm,  # queued: only then does the state's change start an event
-            None,
-            [self.timer, self.warm],
-            show_progress="hidden",
-            **PRIVATE,
-        )
-        self._refresh([self.warm.change], self._show_umap)
 
-    def _refresh(self, triggers: Any, handler: Callable[..., Any] | None = None) -> None:
-        """Show the open tab again after these events.
+    def _showing(self, action: Action | None = None) -> dict[str, Any]:
+        """The arguments of an event after which the open tab is shown again.
 
-        Without a ``handler``, not if everything it is made of is as it was.
+        One round trip: its handler sets controls of the sidebar, the status, and the tab's outputs.
         """
-        show = user_errors("show")(handler or self._show_if_changed)
-        options: dict[str, Any] = {
+
+        def handle(
+            session: Session, values: Updates, event: gr.EventData, progress: gr.Progress
+        ) -> Updates:
+            return self._handle(session, action, values, event, progress)
+
+        own_inputs = {control for view in self.views for control in view.inputs}
+        inputs = {self.revision, *self.sidebar.inputs, *own_inputs}
+        own_outputs = {component for view in self.views for component in view.outputs}
+        return {
+            "fn": self.sessions.session_handler(handle),
+            "inputs": inputs | set(action.inputs if action else ()),
+            "outputs": list(inputs | own_outputs | {self.status, self.source}),
+            "trigger_mode": "multiple",  # a later event stops the earlier one
             "show_progress": "full",
             "show_progress_on": self.status,
             **LANE,
             **PRIVATE,
         }
-        if isinstance(triggers, list):
-            gr.on(
-                triggers,
-                show,
-                self._inputs,
-                self._outputs,
-                trigger_mode="multiple",  # the later one stops the earlier
-                **options,
-            )
-        else:
-            triggers(show, self._inputs, self._outputs, **options)
 
-    def _prepare(
+    def _handle(
         self,
-        values: dict[Component, Any],
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+        session: Session,
+        action: Action | None,
+        values: Updates,
+        event: gr.EventData,
+        progress: gr.Progress,
     ) -> Updates:
-        """What depends on the corpus and the backbone: the sample's and the layers' ranges."""
-        if self.sessions.repeats(request, "prepare", list(values.values())):
-            return {self.sidebar.sample: gr.skip()}
-        with self.sessions.work(request, "prepare", progress) as report:
-            return self.sidebar.ranges(values, report)
-
-    def _show(
-        self,
-        values: dict[Component, Any],
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
-    ) -> Updates:
-        """The open tab for what the sidebar says."""
-        self._is_shown(request, values)
-        self._is_umap(request)
-        with self.sessions.work(request, "show", progress) as report:
-            pair = self.bench.pair(values, report)
-            view = next(view for view in self.views if view.id == values[self.active])
-            shown = view.show(pair, values, report)
-            report(0, 0, "drawing")  # the last moment at which it can be stopped
+        refused = ""
+        try:
+            self._choose(session, action, values, event, progress)
+        except EmbedLabError as error:
+            # Only this choice is refused: what was chosen before has still to be shown.
+            refused = str(error)
+            gr.Warning(**sentence(error))
+        try:
+            return self._show(session, progress)
+        except EmbedLabError as error:
+            if str(error) != refused:
+                gr.Warning(**sentence(error))
             return {
-                self.source: html.source_line(*pair.backbones),
-                self.status: html.status_line(pair.corpus, pair.names),
-                **shown,
+                self.status: html.not_shown(str(error), session.values({})[self.shown]),
+                **session.choices.answer(self.revision),
             }
 
-    def _show_if_changed(
+    def _choose(
         self,
-        values: dict[Component, Any],
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
-    ) -> Updates:
-        """The same, unless it is shown already: Gradio reports some changes twice."""
-        if self._is_shown(request, values):
-            return {self.status: gr.skip()}
-        return self._show(values, request, progress)
+        session: Session,
+        action: Action | None,
+        values: Updates,
+        event: gr.EventData,
+        progress: gr.Progress,
+    ) -> None:
+        """Note what the visitor chose, and what follows from it.
 
-    def _show_umap(
-        self,
-        values: dict[Component, Any],
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
-    ) -> Updates:
-        """The map again, if UMAP was compiled since it was drawn.
-
-        A state's first answer counts as a change in the browser, whether it is one or not.
+        Raises:
+            EmbedLabError: it is not possible, such as a corpus that cannot be loaded; the sidebar
+                goes back to what it said before.
         """
-        if values[self.active] != MapTab.id or not projection.is_warm() or self._is_umap(request):
-            return {self.status: gr.skip()}
-        return self._show(values, request, progress)
+        choices = session.choices
+        before = choices.current()
+        number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
+        sets = set(action.sets) if action else set()
+        choices.promise(number, sets | self.sidebar.followers(changed | sets))
+        try:
+            # A kind of its own: a later event lets it go on, and only the Stop button stops it.
+            with session.work(f"choice {number}", progress) as report:
+                now = session.values(choices.current())
+                updates = action.run(now, report, event) if action else {}
+                now |= updates
+                updates |= self.sidebar.follow(changed | updates.keys(), now, report)
+            choices.settle(number, session.remember(updates))
+        except EmbedLabError:
+            sources = {self.sidebar.corpus, *self.sidebar.models} & changed & before.keys()
+            choices.settle(number, {control: before[control] for control in sources})
+            raise
 
-    def _is_shown(self, request: gr.Request, values: Values) -> bool:
-        return self.sessions.repeats(request, "show", list(values.values()))
+    def _show(self, session: Session, progress: gr.Progress) -> Updates:
+        """The open tab for what the controls say by now, unless that is on the screen."""
+        with ExitStack() as stack:
+            with session.lock:  # of several events at a time, the last to get here has all choices
+                values = session.values(session.choices.current())
+                view = next(view for view in self.views if view.id == values[self.active])
+                key = self._key(view, values)
+                if not session.starts_showing(key):
+                    return session.choices.answer(self.revision)
+                report = stack.enter_context(session.work("show", progress))
+            try:
+                pair = self.bench.pair(values, report)
+                updates = view.show(pair, values, report)
+                status = html.status_line(pair.corpus, pair.names)
+                with session.lock:
+                    report(0, 0, "drawing")  # the last moment at which it can be stopped
+                    updates |= {
+                        self.source: html.source_line(*pair.backbones),
+                        self.status: status,
+                        self.shown: status,
+                        **session.choices.answer(self.revision),
+                    }
+                    return dict(session.remember(updates))
+            except BaseException:
+                session.failed_to_show(key)
+                raise
 
-    def _is_umap(self, request: gr.Request) -> bool:
-        # Asked before every drawing: whether UMAP was there then, too.
-        return self.sessions.repeats(request, "umap", [projection.is_warm()])
+    def _key(self, view: View, values: Values) -> list[Any]:
+        """Equal for equal views: Gradio's dropdowns report a pick twice, and visits without one."""
+        controls = [*self.sidebar.inputs, *view.inputs]
+        return [
+            view.id,
+            view.id == MapTab.id and projection.is_warm(),
+            # Weak references, as this must not keep a visitor's texts in memory.
+            *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
+        ]
 
     def _stop(self, request: gr.Request) -> str:
         if self.sessions.stop(request):
@@ -246,6 +234,7 @@ class Workspace:
         return '<p class="muted">Nothing is running, so there was nothing to stop.</p>'
 
 
-def _look_whether_warm() -> tuple[gr.Timer, bool]:
-    warm = projection.is_warm()
-    return gr.Timer(active=not warm), warm
+async def _until_umap_is_compiled() -> None:
+    end = time.monotonic() + UMAP_SECONDS
+    while not projection.is_warm() and time.monotonic() < end:
+        await asyncio.sleep(1)

@@ -28,14 +28,18 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_model(
-    architecture: str, implementation: str = "sdpa", seed: int = 0, vocabulary: int = VOCABULARY
+    architecture: str,
+    implementation: str = "sdpa",
+    seed: int = 0,
+    vocabulary: int = VOCABULARY,
+    layers: int = 4,
 ):
     """A random transformer: 4 layers, d 32, on the CPU in float32."""
     sizes = {
         "vocab_size": vocabulary,
         "hidden_size": 32,
         "intermediate_size": 64,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": layers,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
         "head_dim": 8,
@@ -45,7 +49,7 @@ def tiny_model(
         "eos_token_id": vocabulary - 1,
     }
     if architecture == "gpt2":
-        sizes = {"vocab_size": vocabulary, "n_embd": 32, "n_layer": 4, "n_head": 4}
+        sizes = {"vocab_size": vocabulary, "n_embd": 32, "n_layer": layers, "n_head": 4}
     if architecture == "bert":
         sizes.pop("head_dim")
     torch.manual_seed(seed)

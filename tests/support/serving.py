@@ -46,13 +46,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @contextmanager
-def serving(folder: Path, command: Sequence[str], cwd: Path = ROOT) -> Iterator[Served]:
+def serving(
+    folder: Path, command: Sequence[str], cwd: Path = ROOT, python: str | Path = sys.executable
+) -> Iterator[Served]:
     """The application that ``python`` starts with these arguments; it prints into ``folder``."""
     port = _free_port()
     log = folder / "app.log"
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": f"{ROOT}:{ROOT}/tests",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_OFFLINE": "1",
@@ -61,7 +63,7 @@ def serving(folder: Path, command: Sequence[str], cwd: Path = ROOT) -> Iterator[
     start = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=cwd, env=environment, stdout=output, stderr=output
+            [python, *command], cwd=cwd, env=environment, stdout=output, stderr=output
         )
     try:
         _wait_for_page(url, process, log, start)

@@ -1,25 +1,24 @@
-"""What one browser session is doing: stopping its work, and turning problems into sentences."""
+"""What one browser session is doing: stopping its work, and turning errors into sentences."""
 
 from __future__ import annotations
 
 import html
 import logging
 import threading
-import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
-from embedlab.data.corpus import Corpus
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.progress import Progress
+from embedlab.ui.shared.choices import Choices
 
-#: What an event's inputs hold, and what a handler changes: by component, never by position.
-Values = Mapping[Component, Any]
-Updates = dict[Component, Any]
+#: What a handler changes: new values or ``gr.update(…)`` by component.
+Updates = dict[Any, Any]
 #: For how long the server keeps what a visitor gave, after its last use.
 STATE_SECONDS = 3600
 
@@ -31,17 +30,128 @@ UNEXPECTED = (
 )
 
 
-class Sessions:
-    """Which work of which browser session is under way, so that it can be stopped.
+class Remembered:
+    """A value that a session remembers on the server.
 
-    Work that a session starts again, because a setting changed meanwhile, stops what it started
-    before of the same kind.
+    Handlers read it from ``values`` and set it in their updates like a component's. The browser
+    never sees it, so it is never older than the last answer.
     """
+
+    def __init__(self, default: Any = None) -> None:
+        self.default = default
+
+
+class Values(dict[Any, Any]):
+    """The inputs of an event by component, and what the session remembers."""
+
+    def __missing__(self, key: Any) -> Any:
+        if isinstance(key, Remembered):
+            return key.default
+        raise KeyError(key)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Action:
+    """An event that sets controls before the open tab is shown again.
+
+    Args:
+        trigger: the event, such as ``button.click``.
+        run: computes the controls' new values.
+        sets: the controls that it may set.
+        inputs: what ``run`` reads besides the controls that come with every event.
+    """
+
+    trigger: Any
+    run: Callable[[Values, Progress, gr.EventData], Updates]
+    sets: Collection[Any] = ()
+    inputs: Collection[Any] = ()
+
+
+class Session:
+    """One browser session: its controls, the work under way, and what is remembered."""
+
+    def __init__(self) -> None:
+        #: Reentrant, so that several steps can be made one.
+        self.lock = threading.RLock()
+        self.last_used = time.monotonic()
+        self.choices = Choices()
+        self._memory: Updates = {}
+        self._stops: dict[str, threading.Event] = {}
+        self._shown: Any = None
+
+    def values(self, values: Updates) -> Values:
+        """An event's inputs together with what is remembered."""
+        with self.lock:
+            return Values(self._memory | values)
+
+    def remember(self, updates: Any) -> Any:
+        """Keep what is :class:`Remembered`; returns the rest, which is for the browser."""
+        if not isinstance(updates, dict):
+            return updates
+        memory = {key: value for key, value in updates.items() if isinstance(key, Remembered)}
+        with self.lock:
+            self._memory |= memory
+        return {key: value for key, value in updates.items() if key not in memory}
+
+    @contextmanager
+    def work(self, kind: str, progress: gr.Progress) -> Iterator[Progress]:
+        """Do work of a kind, which stops earlier work of that kind.
+
+        Yields the progress callback, which raises ``Cancelled`` once this work has to stop.
+        """
+        stop = threading.Event()
+        with self.lock:
+            if kind in self._stops:
+                self._stops[kind].set()
+            self._stops[kind] = stop
+        try:
+            yield reporter(progress, stop)
+        finally:
+            with self.lock:
+                if self._stops.get(kind) is stop:
+                    del self._stops[kind]
+
+    def starts_showing(self, key: Any) -> bool:
+        """Note what is going to be on the screen; False if it is there or under way already."""
+        with self.lock:
+            same = bool(self._shown == key)
+            self._shown = key
+        return not same
+
+    def failed_to_show(self, key: Any) -> None:
+        """It did not get as far as the screen, so the same may be tried again."""
+        with self.lock:
+            if self._shown is key:
+                self._shown = None
+
+    def stop(self) -> bool:
+        """Stop all work; returns whether there was any."""
+        with self.lock:
+            running, self._stops = self._stops, {}
+            for stop in running.values():
+                stop.set()
+        return bool(running)
+
+
+class Sessions:
+    """The browser sessions of the server, and how their events are handled."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stops: dict[tuple[str, str], threading.Event] = {}
-        self._asked: dict[tuple[str, str], Sequence[Any]] = {}
+        self._sessions: dict[str, Session] = {}
+
+    def of(self, request: gr.Request) -> Session:
+        """The session that a request belongs to; sessions unused for an hour are deleted."""
+        if not request.session_hash:
+            return Session()  # a client without a session; it shares nothing with others
+        now = time.monotonic()
+        with self._lock:
+            session = self._sessions.setdefault(request.session_hash, Session())
+            session.last_used = now
+            for key, other in list(self._sessions.items()):
+                if now - other.last_used > STATE_SECONDS:
+                    del self._sessions[key]
+        return session
 
     def handler(self, function: Callable[[Values, Progress], Any], kind: str) -> Any:
         """What Gradio calls for an event; its ``inputs`` have to be a *set*.
@@ -61,77 +171,43 @@ class Sessions:
         """The same for ``function(values, report, event)``, which also reads what was clicked."""
 
         def handle(
-            values: dict[Component, Any],
+            session: Session, values: Updates, event: gr.EventData, progress: gr.Progress
+        ) -> Any:
+            with session.work(kind, progress) as report:
+                updates = session.remember(function(session.values(values), report, event))
+            return gr.skip() if updates == {} else updates
+
+        return self.session_handler(handle)
+
+    def session_handler(
+        self, function: Callable[[Session, Updates, gr.EventData, gr.Progress], Any]
+    ) -> Any:
+        """The same for a function that does more with the session than one piece of work."""
+
+        def handle(
+            values: Updates,
             request: gr.Request,
             event: gr.EventData,
             progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
         ) -> Any:
-            with user_errors(kind), self.work(request, kind, progress) as report:
-                return function(values, report, event)
+            with user_errors():
+                return function(self.of(request), values, event, progress)
 
         return handle
 
-    @contextmanager
-    def work(
-        self, request: gr.Request | None, kind: str, progress: gr.Progress
-    ) -> Iterator[Progress]:
-        """Do work of a kind: yields the progress callback that ends it when it should stop."""
-        key, stop = (_session(request), kind), threading.Event()
-        with self._lock:
-            before = self._stops.pop(key, None)
-            if before is not None:
-                before.set()
-            if key[0]:
-                self._stops[key] = stop
-        done = False
-        try:
-            yield reporter(progress, stop)
-            done = True
-        finally:
-            with self._lock:
-                if self._stops.get(key) is stop:
-                    del self._stops[key]
-                    if not done:
-                        self._asked.pop(key, None)
-
-    def repeats(self, request: gr.Request | None, kind: str, asked: Sequence[Any]) -> bool:
-        """Whether a session asks what it asked last, and that is under way or done.
-
-        Gradio's dropdowns report a pick twice, and each visit without one.
-        """
-        key = (_session(request), kind)
-        # A visitor's texts are not to be kept alive by having been asked about.
-        asked = [weakref.ref(v) if isinstance(v, Corpus) else v for v in asked]
-        with self._lock:
-            same = bool(key[0]) and self._asked.get(key) == asked
-            self._asked[key] = asked
-        return same
-
     def stop(self, request: gr.Request) -> bool:
-        """Stop everything this session is doing; whether there was anything."""
-        session = _session(request)
-        with self._lock:
-            running = [key for key in self._stops if key[0] == session]
-            for key in running:
-                self._stops.pop(key).set()
-                self._asked.pop(key, None)
-        return bool(running)
+        """Stop everything a session is doing; returns whether there was anything."""
+        return self.of(request).stop()
 
     def leave(self, request: gr.Request) -> None:
-        """Stop everything and forget this session."""
+        """Stop everything and forget the session."""
         self.stop(request)
-        session = _session(request)
         with self._lock:
-            for key in [key for key in self._asked if key[0] == session]:
-                del self._asked[key]
-
-
-def _session(request: gr.Request | None) -> str:
-    return (request.session_hash or "") if request is not None else ""
+            self._sessions.pop(request.session_hash or "", None)
 
 
 def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
-    """A progress callback that shows itself in the browser and ends when asked to."""
+    """A progress callback that shows progress in the browser and raises once ``stop`` is set."""
 
     def report(done: int, total: int, what: str) -> None:
         if stop.is_set():
@@ -146,8 +222,14 @@ def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
     return report
 
 
+def sentence(error: EmbedLabError) -> dict[str, Any]:
+    """An error as the arguments of a toast."""
+    # The toast reads its text as HTML, and the text may quote what a visitor typed.
+    return {"message": html.escape(str(error)), "duration": 15, "title": "Not possible"}
+
+
 @contextmanager
-def user_errors(kind: str) -> Iterator[None]:
+def user_errors() -> Iterator[None]:
     """Turn an error of a handler into one clear sentence in a toast."""
     try:
         yield
@@ -155,11 +237,9 @@ def user_errors(kind: str) -> Iterator[None]:
         # Ends the chain of events; whatever stopped it has already been reported.
         raise gr.Error("Stopped.", visible=False, print_exception=False) from error
     except EmbedLabError as error:
-        # The toast reads its text as HTML, and the text may quote what a user typed.
-        text = html.escape(str(error))
-        raise gr.Error(text, duration=15, print_exception=False, title="Not possible") from error
+        raise gr.Error(**sentence(error), print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:
-        log.exception("%s failed", kind)
+        log.exception("A handler failed")
         raise gr.Error(UNEXPECTED, print_exception=False) from error

@@ -1,8 +1,9 @@
-"""The sidebar: backbone, corpus and the two designs that are on the table in every tab."""
+"""The sidebar: backbone, corpus and the two designs that every tab compares."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
-from embedlab.ui.shared.session import Sessions, Updates, Values
+from embedlab.ui.shared.session import Action, Sessions, Updates, Values
 from embedlab.ui.shared.slider import Slider
 
 OWN = "own"
@@ -25,7 +26,7 @@ CUSTOM = "custom"
 LAST = -1
 #: What the layer slider offers until the backbone is loaded and says how many it has.
 MOST_LAYERS = 30
-#: What a design stands on where the visitor chose no trained model: the backbone on top.
+#: The Model dropdown's default: the untrained backbone chosen above.
 AS_LOADED = ("The backbone above, as loaded", "")
 
 
@@ -46,7 +47,7 @@ class Choice:
 class DesignPanel:
     """The controls of one design."""
 
-    def __init__(self, letter: str, design: Design, most_prompt: int, sessions: Sessions) -> None:
+    def __init__(self, letter: str, design: Design, most_prompt: int) -> None:
         with gr.Group(elem_classes=[f"design-{letter.lower()}", "design-panel"]):
             gr.HTML(
                 f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
@@ -114,21 +115,17 @@ class DesignPanel:
             self.query_prompt,
             self.document_prompt,
         ]
+        #: What :meth:`follow` may set after a change of each control.
+        self.followers: dict[Any, Any] = {
+            self.preset: self.inputs[:4],
+            **dict.fromkeys(self.inputs, (self.preset,)),
+        }
+        # At once and in the browser alone: the answer of the server comes with the view.
         self.preset.input(
-            sessions.handler(self._apply, f"preset {letter}"),
-            {self.preset},
-            [*self.inputs[:4]],
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
-        )
-        gr.on(
-            [self.attention.input, self.pooling.input, self.layer.release, self.skip_first.input],
-            sessions.handler(self._name, f"name {letter}"),
-            set(self.inputs),
-            self.preset,
-            show_progress="hidden",
-            queue=False,
+            None,
+            [self.preset, *self.inputs[:4]],
+            self.inputs[:4],
+            js=APPLY_PRESET,
             api_visibility="private",
         )
 
@@ -178,18 +175,12 @@ class DesignPanel:
             self.document_prompt: design.document_prompt,
         }
 
-    def _apply(self, values: Values, report: Progress) -> Updates:
-        design = PRESETS.get(values[self.preset])
-        if design is None:
-            return {self.attention: gr.skip()}
-        return {
-            self.attention: design.attention,
-            self.pooling: design.pooling,
-            self.layer: LAST,
-            self.skip_first: False,
-        }
-
-    def _name(self, values: Values, report: Progress) -> Updates:
+    def follow(self, changed: Collection[Any], values: Values) -> Updates:
+        """What else a change of these controls changes: a preset the design, or its name."""
+        if self.preset in changed and values[self.preset] in PRESETS:
+            return dict(zip(self.inputs, preset_controls(values[self.preset]), strict=False))
+        if not self.followers.keys() & changed:
+            return {}
         try:
             return {self.preset: preset_of(self.read(values))}
         except EmbedLabError:  # the views read the same and report it
@@ -224,8 +215,8 @@ class Sidebar:
             self.seed = gr.Number(
                 defaults.seed, label="Seed of sample and map", precision=0, elem_id="seed"
             )
-            self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt, sessions)
-            self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt, sessions)
+            self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt)
+            self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt)
         self.own = self.own_texts.corpus
         self.inputs = [
             *self.models,
@@ -233,19 +224,45 @@ class Sidebar:
             self.own,
             self.sample,
             self.seed,
+            self.a.preset,
             *self.a.inputs,
+            self.b.preset,
             *self.b.inputs,
         ]
 
     @property
     def models(self) -> list[Any]:
-        """The dropdowns that say what A and B stand on; :meth:`resolved` reads them."""
+        """The dropdowns for the models of A and B; :meth:`resolved` reads them."""
         return [self.backbone, self.a.model, self.b.model]
 
     @property
     def triggers(self) -> list[Any]:
-        """The events after which the views are out of date; corpus, backbone and models aside."""
-        return [self.sample.release, self.seed.input, *self.a.triggers, *self.b.triggers]
+        """The events after which the views are out of date."""
+        dropdowns = [control.input for control in (*self.models, self.corpus)]
+        return [
+            *dropdowns,
+            self.sample.release,
+            self.seed.input,
+            *self.a.triggers,
+            *self.b.triggers,
+        ]
+
+    @property
+    def actions(self) -> list[Action]:
+        """The buttons that load a visitor's own texts, which then are the corpus."""
+
+        def loading(load: Callable[[Values, Progress], Corpus]) -> Callable[..., Updates]:
+            return lambda values, report, _: {self.own: load(values, report), self.corpus: OWN}
+
+        return [
+            Action(
+                trigger=event,
+                run=loading(load),
+                sets=(self.own, self.corpus),
+                inputs=self.own_texts.inputs,
+            )
+            for event, load in self.own_texts.sources
+        ]
 
     def read(self, values: Values, progress: Progress = no_progress) -> Choice:
         """What the controls say; fetches the corpus where it is not there yet.
@@ -261,7 +278,7 @@ class Sidebar:
         return Choice(self.resolved(values), corpus, a, b, seed)
 
     def resolved(self, values: Values) -> tuple[str, str]:
-        """What A and B stand on: a trained model where one is chosen, else the backbone on top."""
+        """The models of A and B: a trained one where it is chosen, else the backbone on top."""
         a, b = (values[panel.model] or values[self.backbone] or "" for panel in (self.a, self.b))
         return a, b
 
@@ -274,24 +291,37 @@ class Sidebar:
         choices = [AS_LOADED, *runs]
         return [gr.update(choices=choices, visible=bool(runs)) for _ in range(2)]
 
-    def ranges(self, values: Values, progress: Progress = no_progress) -> Updates:
-        """Updates for the sample slider and both layer sliders."""
+    def followers(self, changed: Collection[Any]) -> set[Any]:
+        """The controls that :meth:`follow` may set after a change of these."""
+        followers = self.a.followers | self.b.followers
+        followers |= dict.fromkeys((self.corpus, self.own), (self.sample,))
+        followers |= dict.fromkeys(self.models, (self.a.layer, self.b.layer))
+        return {follower for control in changed for follower in followers.get(control, ())}
+
+    def follow(
+        self, changed: Collection[Any], values: Values, progress: Progress = no_progress
+    ) -> Updates:
+        """What else a change of these controls changes: the sliders' ranges, the presets.
+
+        Raises:
+            EmbedLabError: the corpus or a model cannot be loaded.
+        """
+        updates = self.a.follow(changed, values) | self.b.follow(changed, values)
+        if not {self.corpus, self.own}.isdisjoint(changed):
+            updates |= self._sample_range(values, progress)
+        if not set(self.models).isdisjoint(changed):
+            for panel, backbone_id in zip((self.a, self.b), self.resolved(values), strict=True):
+                layers = self.lab.backbone(backbone_id, progress).num_layers
+                # As a change of the model is no change of the layer, the value stays.
+                updates[panel.layer] = gr.update(maximum=layers)
+        return updates
+
+    def _sample_range(self, values: Values, progress: Progress) -> Updates:
         corpus = self._whole(values, progress)
         most = min(len(corpus.texts), self.lab.config.limits.max_texts)
         first = min(self.lab.first_sample(corpus), most)
-        return {
-            self.sample: gr.update(
-                maximum=most, value=first, info=f"{first:,} of {corpus.total:,} to start with"
-            ),
-            **self.layers(values, progress),
-        }
-
-    def layers(self, values: Values, progress: Progress = no_progress) -> Updates:
-        """Updates for both layer sliders: as many layers as each side's model has."""
-        return {
-            panel.layer: gr.update(maximum=self.lab.backbone(backbone_id, progress).num_layers)
-            for panel, backbone_id in zip((self.a, self.b), self.resolved(values), strict=True)
-        }
+        info = f"{first:,} of {corpus.total:,} to start with"
+        return {self.sample: gr.update(maximum=most, value=first, info=info)}
 
     def _whole(self, values: Values, progress: Progress) -> Corpus:
         own: Corpus | None = values[self.own]
@@ -303,6 +333,19 @@ class Sidebar:
                 "upload some, and press the button below them."
             )
         return own
+
+
+def preset_controls(key: str) -> tuple[str, str, int, bool]:
+    """Attention, pooling, layer and the first token's checkbox as a preset has them."""
+    design = PRESETS[key]
+    return design.attention, design.pooling, LAST, False
+
+
+#: Shows a preset's controls at once, while the server is still at work.
+APPLY_PRESET = (
+    "(preset, ...controls) => "
+    f"({json.dumps({key: preset_controls(key) for key in PRESETS})})[preset] ?? controls"
+)
 
 
 def _preset_name(key: str) -> str:

@@ -1,6 +1,6 @@
-"""A slider whose bounds are for the eye: what lies outside is refused by who reads it.
+"""A slider that does not validate its range; handlers do, with our own message.
 
-Gradio's own refuses it before any handler runs, in its own words and with a traceback.
+Gradio's own raises before any handler runs, in its own words and with a traceback.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from gradio.components import Number
 
 
 def _preprocess(self: gr.Slider, payload: float | None) -> float | None:
-    return Number.round_to_precision(payload, self.precision)
+    rounded: float | None = Number.round_to_precision(payload, self.precision)
+    return rounded
 
 
 #: As ``gr.Slider``. Not a class statement: Gradio's metaclass writes a .pyi file beside each.

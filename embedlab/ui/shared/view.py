@@ -1,10 +1,10 @@
-"""What every tab is built on: the Lab, the sidebar, and the pair of designs on the table."""
+"""What all tabs share: the Lab, the sidebar, and the pair of designs that are compared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
@@ -12,12 +12,14 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
-from embedlab.ui.shared.session import Sessions, Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
 from embedlab.ui.shared.sidebar import Choice, Sidebar
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
 #: own lock hands it on batch by batch, so that a short query does not wait for a long corpus.
@@ -59,12 +61,12 @@ class Pair:
 
     @property
     def choice(self) -> Choice:
-        """What it was made from: small enough to be kept in a browser session's state."""
+        """What it was made from: small enough for a session to remember."""
         return Choice(self.backbone_ids, self.corpus, *self.designs, self.seed)
 
     @property
     def one_backbone(self) -> bool:
-        """Whether A and B stand on the same backbone."""
+        """Whether A and B use the same backbone."""
         return self.backbone_ids[0] == self.backbone_ids[1]
 
     @property
@@ -90,8 +92,8 @@ class Pair:
             what: what was measured.
             backbones: those it was measured on; by default A's and B's.
         """
-        found = dict.fromkeys(backbones or self.backbones)
-        return " · ".join([what, *(provenance(backbone) for backbone in found)])
+        distinct = dict.fromkeys(backbones or self.backbones)
+        return " · ".join([what, *(provenance(backbone) for backbone in distinct)])
 
     def caption(self, what: str) -> str:
         """A caption for what was measured on the corpus: everything needed to measure it again."""
@@ -125,8 +127,7 @@ class View:
 
     A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
     ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again). ``chains`` are the same for events that first do something else, and
-    ``arrivals`` for events that choose another corpus.
+    to be shown again); ``actions`` are such events that set controls first.
     """
 
     id: str
@@ -134,8 +135,7 @@ class View:
     inputs: Collection[Any]
     outputs: list[Any]
     triggers: list[Any]
-    chains: Sequence[Any] = ()
-    arrivals: Sequence[Any] = ()
+    actions: Sequence[Action] = ()
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """New values for some of ``outputs``; ``values`` holds all ``inputs`` by component."""
@@ -147,13 +147,13 @@ class View:
         trigger: Callable[..., Any],
         handler: Callable[[Pair, Values, gr.EventData, Progress], Updates],
         *,
-        shown: gr.State,
-        inputs: Sequence[Any] = (),
+        shown: Remembered,
+        inputs: Collection[Any] = (),
     ) -> Any:
         """Wire an event of something drawn: ``handler(pair, values, event, report)``.
 
-        The pair is the one in ``shown``, a state that :meth:`show` fills: the sidebar may say
-        something else by now, that is not drawn yet or was stopped.
+        The pair is that of the choice in ``shown``, which :meth:`show` sets: the sidebar may say
+        something else by now, which is not drawn yet or was stopped.
         """
 
         def handle(values: Values, report: Progress, event: gr.EventData) -> Updates:
@@ -165,7 +165,7 @@ class View:
 
         return trigger(
             bench.sessions.event_handler(handle, f"{self.id}:{handler.__name__}"),
-            {shown, *inputs},
+            set(inputs),
             self.outputs,
             show_progress="hidden",
             trigger_mode="always_last",  # what was clicked last counts

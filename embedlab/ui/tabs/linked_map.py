@@ -1,6 +1,6 @@
 """The linked map: two pictures of one corpus in which a point is the same text in both.
 
-The drawing is ``ui/static/linked_map.js``; here stand the component, what it is given, and the
+``ui/static/linked_map.js`` draws it; this module has the component, the value that it gets, and the
 checks on what it sends back.
 """
 
@@ -83,21 +83,21 @@ def map_value(
 
     Args:
         title_a: design A's name.
-        xy_a: (n, 2) places under design A; each map is moved and scaled to fill −1 … 1.
+        xy_a: (n, 2) coordinates under design A; each map is moved and scaled to fill −1 … 1.
         title_b: design B's name.
-        xy_b: (n, 2) places under design B, rows in the same order.
+        xy_b: (n, 2) coordinates under design B, rows in the same order.
         texts: the n texts; the tooltip shows their first 160 characters.
         labels: n categories, or None where the corpus has none.
         selected: the selected text's index.
         highlight_a: indices of its neighbours under A.
         highlight_b: indices of its neighbours under B.
         lasso: the indices within a lasso.
-        method: how the places were found, "UMAP" or "PCA".
+        method: how the coordinates were computed, "UMAP" or "PCA".
         note: one short line beside the maps.
-        caption: what was mapped; it goes with the picture and the data that are taken away.
+        caption: what was mapped; it is part of the picture and the data that a visitor saves.
 
     Raises:
-        EmbedLabError: the lengths differ, a place is not a number, or an index is out of range.
+        EmbedLabError: the lengths differ, a coordinate is not a number, or there is no such index.
     """
     n = len(texts)
     if labels is not None and len(labels) != n:
@@ -111,8 +111,8 @@ def map_value(
         if n and not 0 <= index < n:
             raise EmbedLabError(f"{index} is not one of the {n} texts; indices start at 0.")
     return {
-        "a": {"title": shorten(title_a, 80), "xy": _places(xy_a, n, "A")},
-        "b": {"title": shorten(title_b, 80), "xy": _places(xy_b, n, "B")},
+        "a": {"title": shorten(title_a, 80), "xy": _coordinates(xy_a, n, "A")},
+        "b": {"title": shorten(title_b, 80), "xy": _coordinates(xy_b, n, "B")},
         "texts": [shorten(text, TOOLTIP_CHARACTERS) for text in texts],
         "categories": codes,
         "category_names": [shorten(name, 40) for name in names],
@@ -144,10 +144,10 @@ def event_index(event: gr.EventData, n: int) -> int | None:
 
 def event_indices(event: gr.EventData, n: int) -> list[int]:
     """The indices a ``lasso`` carries, each once and in order, without those outside 0 … n-1."""
-    found = _payload(event).get("indices")
-    if not isinstance(found, list):
+    indices = _payload(event).get("indices")
+    if not isinstance(indices, list):
         return []
-    return sorted({index for index in found if _is_index(index, n)})
+    return sorted({index for index in indices if _is_index(index, n)})
 
 
 def _payload(event: gr.EventData) -> dict[str, Any]:
@@ -171,17 +171,18 @@ def _selection(
     }
 
 
-def _places(xy: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:
-    places = np.asarray(xy, dtype=np.float64)
-    if places.shape != (n, 2):
+def _coordinates(points: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:
+    xy = np.asarray(points, dtype=np.float64)
+    if xy.shape != (n, 2):
         raise EmbedLabError(
-            f"Map {letter} has places of shape {places.shape} but there are {n} texts; "
+            f"Map {letter} has coordinates of shape {xy.shape} but there are {n} texts; "
             f"give an array of shape ({n}, 2)."
         )
-    if not np.isfinite(places).all():
-        raise EmbedLabError(f"Map {letter} has places that are not numbers; project it again.")
+    if not np.isfinite(xy).all():
+        raise EmbedLabError(f"Map {letter} has coordinates that are not numbers; project it again.")
     if n == 0:
         return []
-    low, high = places.min(axis=0), places.max(axis=0)
+    low, high = xy.min(axis=0), xy.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
-    return np.round((places - (low + high) / 2) / half, 4).tolist()
+    scaled: list[list[float]] = np.round((xy - (low + high) / 2) / half, 4).tolist()
+    return scaled

@@ -13,7 +13,7 @@ from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.parse import within
-from embedlab.ui.shared.session import STATE_SECONDS, Updates, Values
+from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
@@ -32,16 +32,16 @@ NO_SELECTION = (
 )
 
 
-def kept_of(kept: tuple[str, Any] | None, corpus: Corpus) -> Any:
-    """What was selected, if it was selected in this corpus; else None.
+def in_corpus(selection: tuple[str, Any] | None, corpus: Corpus) -> Any:
+    """The selected index or indices if they are of this corpus, else None.
 
     A selection survives a change of design and a new drawing, but not a change of the corpus.
     """
-    return kept[1] if kept and kept[0] == corpus.fingerprint else None
+    return selection[1] if selection and selection[0] == corpus.fingerprint else None
 
 
 class MapTab(View):
-    """See the module's text."""
+    """Two linked maps, the scores of both designs, and the neighbours of what is selected."""
 
     id = "map"
     title = "Map"
@@ -67,7 +67,7 @@ class MapTab(View):
                     self.min_dist = Slider(
                         *DISTANCES, value=defaults.min_dist, step=0.01, label="Least distance"
                     )
-                    gr.Markdown("The seed stands in the sidebar; the same seed gives the same map.")
+                    gr.Markdown("The seed is in the sidebar; the same seed gives the same map.")
             with (
                 gr.Column(scale=4, min_width=300),
                 gr.Accordion("Neighbourhoods that changed most", open=True),
@@ -75,11 +75,10 @@ class MapTab(View):
                 self.changed = html.picking_html("changed")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
-        self.shown = gr.State(None, time_to_live=STATE_SECONDS)
+        self.shown = Remembered()  # the choice that is drawn
         # An index, or the indices within a lasso, and the corpus they are of.
-        self.selected = gr.State(None)
-        self.lasso = gr.State(None)
-        self.inputs = [self.field, self.n_neighbors, self.min_dist, self.selected, self.lasso]
+        self.selected, self.lasso = Remembered(), Remembered()
+        self.inputs = [self.field, self.n_neighbors, self.min_dist]
         self.outputs = [
             self.map,
             self.neighbours,
@@ -87,18 +86,15 @@ class MapTab(View):
             self.field,
             self.changed,
             self.code,
-            self.selected,
-            self.lasso,
-            self.shown,
         ]
         self.triggers = [self.field.input, self.n_neighbors.release, self.min_dist.release]
         for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
-            self.on(bench, trigger, self._select, shown=self.shown, inputs=[self.field])
+            self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
-        """Both maps, the figures, and the texts whose neighbourhoods changed most."""
+        """Both maps, the scores, and the texts with the neighbourhoods that changed most."""
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
@@ -112,9 +108,9 @@ class MapTab(View):
             seed=pair.seed,
             progress=report,
         )
-        kept = kept_of(values[self.selected], corpus)
-        inside = kept_of(values[self.lasso], corpus) or []
-        near = self._near(pair, kept) if kept is not None else ((), ())
+        selected = in_corpus(values[self.selected], corpus)
+        lasso = in_corpus(values[self.lasso], corpus) or []
+        near = self._near(pair, selected) if selected is not None else ((), ())
         name_a, name_b = pair.names
         waiting = maps.method == "PCA" and len(corpus.texts) >= 5
         note = f"{maps.method} of {corpus.size_note} texts" + (
@@ -128,10 +124,10 @@ class MapTab(View):
                 xy_b=maps.b,
                 texts=corpus.texts,
                 labels=corpus.fields.get(field),
-                selected=kept,
+                selected=selected,
                 highlight_a=near[0],
                 highlight_b=near[1],
-                lasso=inside,
+                lasso=lasso,
                 method=maps.method,
                 note=note,
                 caption=pair.caption(
@@ -140,9 +136,9 @@ class MapTab(View):
                     else maps.method
                 ),
             ),
-            self.neighbours: self._lasso_list(pair, inside)
-            if inside
-            else self._lists(pair, kept, field),
+            self.neighbours: html.lasso_summary(corpus, lasso)
+            if lasso
+            else self._lists(pair, selected, field),
             self.quality: html.quality_table(
                 views.quality(self.lab, corpus, a, field, report),
                 views.quality(self.lab, corpus, b, field, report),
@@ -156,8 +152,8 @@ class MapTab(View):
             ),
             self.changed: self._changed(pair, report),
             self.code: code.map_code(pair, n_neighbors, min_dist),
-            self.selected: (corpus.fingerprint, kept) if kept is not None else None,
-            self.lasso: (corpus.fingerprint, inside) if inside else None,
+            self.selected: (corpus.fingerprint, selected) if selected is not None else None,
+            self.lasso: (corpus.fingerprint, lasso) if lasso else None,
             self.shown: pair.choice,
         }
 
@@ -179,7 +175,7 @@ class MapTab(View):
         return {
             self.lasso: (pair.corpus.fingerprint, chosen),
             self.selected: None,
-            self.neighbours: self._lasso_list(pair, chosen),
+            self.neighbours: html.lasso_summary(pair.corpus, chosen),
         }
 
     def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
@@ -221,9 +217,6 @@ class MapTab(View):
         return html.selected_text(
             pair.corpus.texts[index], labels[index] if labels else "", overlap, len(near[0])
         ) + html.side_by_side(*panels)
-
-    def _lasso_list(self, pair: Pair, chosen: list[int]) -> str:
-        return html.lasso_summary(pair.corpus, chosen)
 
     def _changed(self, pair: Pair, report: Progress) -> str:
         if len(pair.corpus.texts) < 3:

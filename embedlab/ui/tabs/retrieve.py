@@ -1,4 +1,4 @@
-"""The retrieve tab: one query, two ranked lists, and the scores over the corpus's own queries."""
+"""The retrieve tab: one query, two ranked lists, and the scores over the corpus's queries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gradio as gr
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.parse import within
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 
@@ -18,7 +18,7 @@ OFFERED = 200
 
 
 class RetrieveTab(View):
-    """See the module's text."""
+    """A query's results under both designs, and the scores over the corpus's queries."""
 
     id = "retrieve"
     title = "Retrieve"
@@ -37,7 +37,7 @@ class RetrieveTab(View):
             self.k = Slider(1, self.most, value=10, step=1, label="Results", scale=2)
             self.search = gr.Button("Search", variant="primary", scale=1, min_width=110)
         self.own = gr.Dropdown(
-            [], label="Or take one of the corpus's own queries", elem_id="own-queries"
+            [], label="Or choose one of the corpus's queries", elem_id="own-queries"
         )
         self.lists = html.block(
             "lists", html.empty("Search, and the two ranked lists appear here side by side.")
@@ -45,31 +45,28 @@ class RetrieveTab(View):
         self.scores = html.table_block("retrieval-scores")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="python", elem_id="retrieve-code", show_label=False)
-        self.suggested = gr.State("")
-        self.inputs = [self.query, self.k, self.suggested]
-        self.outputs = [self.query, self.own, self.lists, self.scores, self.code, self.suggested]
-        self.own.input(
-            bench.sessions.handler(self._take, "own query"),
-            {self.own},
-            [self.query, self.suggested],
-            show_progress="hidden",
-            queue=False,
-            api_visibility="private",
-        )
-        self.triggers = [self.search.click, self.query.submit, self.k.release, self.own.input]
-
-    def _take(self, values: Values, report: Progress) -> Updates:
-        return dict.fromkeys((self.query, self.suggested), values[self.own])
+        # Queries that were not typed: another corpus replaces them by one of its own.
+        self.suggested = Remembered(frozenset())
+        self.inputs = [self.query, self.k]
+        self.outputs = [self.query, self.own, self.lists, self.scores, self.code]
+        self.actions = [
+            Action(
+                trigger=self.own.input,
+                run=lambda values, *_: {self.query: values[self.own]},
+                sets={self.query},
+                inputs={self.own},
+            )
+        ]
+        self.triggers = [self.search.click, self.query.submit, self.k.release]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both ranked lists and the scores."""
-        query, suggested = values[self.query], values[self.suggested]
-        queries = pair.corpus.queries
-        if queries and (not query or (query == suggested and query not in queries)):
-            query = suggested = queries[0]
+        query, suggested, queries = values[self.query], values[self.suggested], pair.corpus.queries
+        if queries and (not query or (query in suggested and query not in queries)):
+            query = queries[0]
         update: dict[Any, Any] = {
             self.query: query,
-            self.suggested: suggested,
+            self.suggested: suggested | {query for query in [query] if query in queries},
             self.own: gr.update(
                 choices=list(queries[:OFFERED]),
                 value=query if query in queries[:OFFERED] else None,
@@ -89,8 +86,10 @@ class RetrieveTab(View):
             )
             update[self.lists] = html.side_by_side(
                 *(
-                    html.hit_list(letter, name, found, other)
-                    for letter, name, found, other in zip("AB", pair.names, hits, "BA", strict=True)
+                    html.hit_list(letter, name, results, other)
+                    for letter, name, results, other in zip(
+                        "AB", pair.names, hits, "BA", strict=True
+                    )
                 )
             )
         else:

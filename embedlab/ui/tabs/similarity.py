@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from embedlab.analysis import metrics
+from embedlab.analysis.comparison import Embedded
+from embedlab.data.corpus import Corpus
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
-from embedlab.models.embedding import Vectors
+from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.render import similarity
 from embedlab.ui.shared import code, html
@@ -22,27 +23,27 @@ from embedlab.ui.shared.figure import (
     histogram_rows,
 )
 from embedlab.ui.shared.parse import whole_number, within
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.slider import Slider
-from embedlab.ui.shared.view import PRIVATE, Pair, View, Workbench
-from embedlab.ui.tabs.map import kept_of
+from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.tabs.map import in_corpus
 
 WAITING = "The heatmap appears here."
 FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
 
 
 class SimilarityTab(View):
-    """See the module's text.
+    """Heatmaps of up to 60 texts, and the histogram of all cosines of the corpus.
 
     Args:
         bench: what all tabs share.
-        lasso: the state that holds the map's lasso.
+        lasso: holds the map's lasso.
     """
 
     id = "similarity"
     title = "Similarity"
 
-    def __init__(self, bench: Workbench, lasso: gr.State) -> None:
+    def __init__(self, bench: Workbench, lasso: Remembered) -> None:
         self.lab, self.lasso = bench.lab, lasso
         self.most = most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
@@ -91,7 +92,6 @@ class SimilarityTab(View):
             self.typed,
             self.first,
             self.second,
-            lasso,
         ]
         self.outputs = [
             self.heat_a,
@@ -107,6 +107,7 @@ class SimilarityTab(View):
             self.typed,
             show_progress="hidden",
             queue=False,
+            trigger_mode="multiple",
             api_visibility="private",
         )
         self.triggers = [
@@ -119,45 +120,48 @@ class SimilarityTab(View):
             self.second.submit,
             self.second.blur,
         ]
-        self.chains = [
-            heatmap.point_click(
-                bench.sessions.event_handler(self._cell_clicked, "cell"),
-                set(),
-                [self.first, self.second],
-                show_progress="hidden",
-                queue=False,
-                **PRIVATE,
-            ).then
+        self.actions = [
+            Action(
+                trigger=heatmap.point_click,
+                run=self._cell_clicked,
+                sets=(self.first, self.second),
+            )
             for heatmap in (self.heat_a, self.heat_b, self.heat_difference)
         ]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         which = values[self.which]
-        texts, vectors = self._chosen(pair, values, report)
-        a, b = (metrics.similarity_matrix(side) for side in vectors)
-        if values[self.ordered] and len(texts) > 2:
-            order = metrics.cluster_order((a + b) / 2)
-            texts = [texts[i] for i in order]
-            a, b = a[np.ix_(order, order)], b[np.ix_(order, order)]
-        # One scale for both: a colour means the same number under A and under B.
-        low, high = float(min(a.min(), b.min())), 1.0
-        name_a, name_b = pair.names
-        spread = [metrics.similarity_distribution(side.vectors) for side in (pair.a, pair.b)]
-        shown = pair.caption(f"Cosines of {len(texts)} texts ({which})")
-        bins = similarity.similarity_histogram(
-            spread[0].similarities, spread[1].similarities, name_a, name_b
+        corpus, a, b, rows = self._chosen(pair, values, report)
+        compared = views.similarities(
+            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
         )
+        texts = [corpus.texts[i] for i in compared.rows]
+        cosines_a, cosines_b = compared.a, compared.b
+        # One scale for both: a colour means the same number under A and under B.
+        low, high = float(min(cosines_a.min(), cosines_b.min())), 1.0
+        name_a, name_b = pair.names
+        heatmaps: dict[Any, tuple[Any, ...]] = {
+            self.heat_a: (f"A: {name_a}", cosines_a, similarity.similarity_heatmap, (low, high)),
+            self.heat_b: (f"B: {name_b}", cosines_b, similarity.similarity_heatmap, (low, high)),
+            self.heat_difference: (
+                "B − A",
+                cosines_b - cosines_a,
+                similarity.difference_heatmap,
+                (),
+            ),
+        }
+        caption = pair.caption(f"Cosines of {len(texts)} texts ({which})")
+        all_a, all_b = (
+            views.cosine_distribution(self.lab, side, report).similarities
+            for side in (pair.a, pair.b)
+        )
+        bins = similarity.similarity_histogram(all_a, all_b, name_a, name_b)
         return {
-            self.heat_a: _heatmap(
-                similarity.similarity_heatmap(a, texts, f"A: {name_a}", low, high), texts, a, shown
-            ),
-            self.heat_b: _heatmap(
-                similarity.similarity_heatmap(b, texts, f"B: {name_b}", low, high), texts, b, shown
-            ),
-            self.heat_difference: _heatmap(
-                similarity.difference_heatmap(b - a, texts, "B − A"), texts, b - a, shown
-            ),
+            **{
+                block: _heatmap(draw(matrix, texts, title, *scale), texts, matrix, caption)
+                for block, (title, matrix, draw, scale) in heatmaps.items()
+            },
             self.histogram: figure_value(
                 bins,
                 HISTOGRAM_HEADER,
@@ -165,41 +169,40 @@ class SimilarityTab(View):
                 name="cosines",
                 caption=pair.caption("Cosines of all pairs of texts"),
             ),
-            self.pair: _pair_behind(texts, a, b, values[self.first], values[self.second]),
+            self.pair: _pair_behind(
+                texts, cosines_a, cosines_b, values[self.first], values[self.second]
+            ),
             self.code: code.similarity_code(pair),
         }
 
-    def _cell_clicked(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+    def _cell_clicked(self, _: Values, __: Progress, event: gr.EventData) -> Updates:
         cell = clicked_cell(event)
-        if cell is None:
-            return {self.first: gr.skip()}
-        return {self.first: cell[0] + 1, self.second: cell[1] + 1}
+        return {} if cell is None else {self.first: cell[0] + 1, self.second: cell[1] + 1}
 
     def _chosen(
         self, pair: Pair, values: Values, report: Progress
-    ) -> tuple[list[str], tuple[Vectors, Vectors]]:
-        """The texts to compare and their vectors under A and under B."""
-        which = values[self.which]
+    ) -> tuple[Corpus, Embedded, Embedded, list[int]]:
+        """The texts to compare: their corpus, that corpus under A and B, and their numbers."""
         most = int(within(values[self.count], "The number of texts", 2, self.most))
-        if which == TYPED:
-            texts = list(own_texts(values[self.typed] or "").texts[:most])
+        if values[self.which] == TYPED:
+            typed = own_texts(values[self.typed] or "", max_texts=most)
             a, b = (
-                self.lab.embed(texts, side.design, side.backbone_id, progress=report)
+                self.lab.embedded(typed, side.design, side.backbone_id, report)
                 for side in pair.sides
             )
-            return texts, (a, b)
+            return typed, a, b, list(range(len(typed.texts)))
         n = len(pair.corpus.texts)
-        chosen = (kept_of(values[self.lasso], pair.corpus) or []) if which == LASSO else []
-        if which == LASSO and len(chosen) < 2:
-            raise EmbedLabError(
-                "The lasso holds fewer than two texts; draw one around some points on the map, or "
-                "take texts from the corpus."
-            )
-        if not chosen:
-            chosen = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
-        chosen = chosen[:most]
-        texts = [pair.corpus.texts[i] for i in chosen]
-        return texts, (pair.a.vectors[chosen], pair.b.vectors[chosen])
+        rows: list[int]
+        if values[self.which] == LASSO:
+            rows = in_corpus(values[self.lasso], pair.corpus) or []
+            if len(rows) < 2:
+                raise EmbedLabError(
+                    "The lasso holds fewer than two texts; draw one around some points on the "
+                    "map, or take texts from the corpus."
+                )
+        else:
+            rows = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
+        return pair.corpus, pair.a, pair.b, rows[:most]
 
 
 def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.text import escape
 from embedlab.ui.shared import code, html
-from embedlab.ui.shared.session import Sessions
+from embedlab.ui.shared.session import STATE_SECONDS, Remembered, Session, Sessions, Values
 from embedlab.ui.shared.sidebar import OWN, Sidebar
 from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, Workbench
@@ -103,7 +103,7 @@ def sidebar_values(tabs, corpus: Corpus, model_a: str = "", model_b: str = "") -
 def show(tab: Any, pair: Pair, changes: dict | None = None) -> dict:
     """What a tab shows with its controls as they are at first, but for some changes."""
     values = {component: component.value for component in tab.inputs}
-    return tab.show(pair, values | (changes or {}), no_progress)
+    return tab.show(pair, Values(values | (changes or {})), no_progress)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def inside(tabs, pair: Pair, panel: str, **changes: Any) -> dict:
     controls = {component.elem_id: component for component in tab.inputs}
     changed = {controls[name.replace("_", "-")]: value for name, value in changes.items()}
     view = show(tab, pair, {tab.panel: panel, **changed})
-    return {key.elem_id: value for key, value in view.items()}
+    return {k.elem_id: v for k, v in view.items() if not isinstance(k, Remembered)}
 
 
 def test_the_inside_panels_read_each_sides_model(pair, tabs):
@@ -228,29 +228,46 @@ def test_runs_are_offered_once_there_are_some(tabs):
         assert update["visible"] and [value for _, value in update["choices"]] == ["", RUN]
 
 
-def test_a_repeated_question_is_asked_once(lab):
-    sessions, request = Sessions(), types.SimpleNamespace(session_hash="s")
-    progress = gr.Progress()
-    assert not sessions.repeats(request, "show", ["mean", CORPUS])
-    assert sessions.repeats(request, "show", ["mean", CORPUS])
-    assert not sessions.repeats(request, "show", ["eos", CORPUS])
-    assert not sessions.repeats(types.SimpleNamespace(session_hash="t"), "show", ["eos", CORPUS])
-    with pytest.raises(ValueError), sessions.work(request, "show", progress):
-        raise ValueError  # what went wrong may be asked again
-    assert not sessions.repeats(request, "show", ["eos", CORPUS])
+def test_the_same_view_is_shown_once():
+    session, mean, eos = Session(), ["mean"], ["eos"]
+    assert session.starts_showing(mean) and not session.starts_showing(["mean"])
+    assert session.starts_showing(eos) and session.starts_showing(mean)
+    session.failed_to_show(eos)  # an earlier one that was stopped
+    assert not session.starts_showing(["mean"])
+    mean = ["mean"]
+    session.starts_showing(mean)
+    session.failed_to_show(mean)  # what failed may be tried again
+    assert session.starts_showing(["mean"])
+
+
+def test_sessions_share_nothing_and_are_forgotten():
+    sessions, value = Sessions(), Remembered(3)
+    one, other, nobody = (types.SimpleNamespace(session_hash=key) for key in ("s", "t", None))
+    assert sessions.of(one).remember({value: 4}) == {}
+    assert sessions.of(one).values({})[value] == 4
+    assert sessions.of(other).values({})[value] == sessions.of(nobody).values({})[value] == 3
+    sessions.of(nobody).remember({value: 5})
+    assert sessions.of(nobody).values({})[value] == 3
+    sessions.leave(one)
+    assert sessions.of(one).values({})[value] == 3
+    sessions.of(one).remember({value: 4})
+    sessions.of(one).last_used -= STATE_SECONDS + 1
+    sessions.of(other)
+    assert sessions.of(one).values({})[value] == 3
 
 
 def test_stopping_says_whether_anything_ran():
     sessions, request = Sessions(), types.SimpleNamespace(session_hash="s")
     assert not sessions.stop(request)
-    with sessions.work(request, "show", gr.Progress()) as report:
+    session = sessions.of(request)
+    with session.work("show", gr.Progress()) as report:
         report(1, 2, "working")
         assert sessions.stop(request) and not sessions.stop(request)
         with pytest.raises(Cancelled):
             report(2, 2, "working")
     with (
-        sessions.work(request, "show", gr.Progress()) as first,
-        sessions.work(request, "show", gr.Progress()) as second,
+        session.work("show", gr.Progress()) as first,
+        session.work("show", gr.Progress()) as second,
     ):
         second(1, 2, "the later one")
         with pytest.raises(Cancelled):

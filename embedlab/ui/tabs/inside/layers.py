@@ -17,9 +17,9 @@ from embedlab.progress import Progress
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.sidebar import DesignPanel
-from embedlab.ui.shared.view import PRIVATE, Pair, Side, View, Workbench
+from embedlab.ui.shared.view import Pair, Side, View, Workbench
 
 MEASURE_TITLES = {
     "spearman": "Spearman over scored pairs",
@@ -84,33 +84,26 @@ class LayersPanel(View):
         self.figure = figure_block("layer-figure", "The quality of every layer appears here.")
         self.notes = html.block("layer-notes")
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
-        self.curves = gr.State([])  # their designs: a click says which curve by its number
+        self.curves = Remembered([])  # their designs: a click names a curve by its number
         self.inputs = [self.measure, self.skip_first, self.centre, self.model]
-        self.outputs = [self.figure, self.notes, self.curves, self.model, self.elsewhere]
+        self.outputs = [self.figure, self.notes, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
         self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
-        picked = self.figure.point_click(
-            bench.sessions.event_handler(self._pick, "layer point"),
-            {self.side, self.curves},
-            [c for panel in self.designs.values() for c in (panel.preset, *panel.inputs)],
-            show_progress="hidden",
-            **PRIVATE,
-        )
-        self.chains = [picked.then]
-        self.arrivals = [
-            self.elsewhere.click(
-                bench.sessions.handler(
-                    lambda values, report: {
-                        bench.sidebar.corpus: self._scored_by(values[self.measure]),
-                        self.measure: "auto",
-                    },
-                    "layer corpus",
-                ),
-                {self.measure},
-                [bench.sidebar.corpus, self.measure],
-                show_progress="hidden",
-                **PRIVATE,
-            ).then
+        self.actions = [
+            Action(
+                trigger=self.figure.point_click,
+                run=self._pick,
+                sets=[c for panel in self.designs.values() for c in panel.inputs],
+                inputs={self.side},
+            ),
+            Action(
+                trigger=self.elsewhere.click,
+                run=lambda values, *_: {
+                    bench.sidebar.corpus: self._scored_by(values[self.measure]),
+                    self.measure: "auto",
+                },
+                sets=[bench.sidebar.corpus, self.measure],
+            ),
         ]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
@@ -163,16 +156,18 @@ class LayersPanel(View):
         corpora = SCORED_BY.get(measure, ())
         return next((corpus for corpus in corpora if corpus in self.lab.config.corpora), None)
 
-    def _pick(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
-        panel, names = self.designs[values[self.side]], values[self.curves]
-        point = clicked(event)
+    def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
+        """The design of the clicked point, for A or B; its prompts stay."""
+        point, names = clicked(event), values[self.curves]
         if point is None or not 0 <= point[0] < len(names) or not isinstance(point[1], int):
-            return {panel.preset: gr.skip()}
+            return {}
         design = replace(Design.parse(names[point[0]]), layer=point[1])
+        panel = self.designs[values[self.side]]
         return {
-            **panel.set_to(design),
-            panel.query_prompt: gr.skip(),
-            panel.document_prompt: gr.skip(),
+            panel.attention: design.attention,
+            panel.pooling: design.pooling,
+            panel.layer: design.layer,
+            panel.skip_first: design.skip_first,
         }
 
 

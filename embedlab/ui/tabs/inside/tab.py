@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from embedlab.progress import Progress
-from embedlab.ui.shared.session import Updates, Values
-from embedlab.ui.shared.view import PRIVATE, Pair, View, Workbench
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values
+from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside.layers import LayersPanel
 from embedlab.ui.tabs.inside.space import ShapePanel
 from embedlab.ui.tabs.inside.tokens import HeadsPanel, MaskPanel, TokensPanel
@@ -23,22 +23,19 @@ class InsideTab(View):
     title = "Inside"
 
     def __init__(self, bench: Workbench) -> None:
-        self.panel = gr.State(PANELS[0].id)
+        self.panel = Remembered(PANELS[0].id)
         self.panels: list[View] = []
-        self.chains = []
+        self.actions = []
         with gr.Tabs(selected=PANELS[0].id, overflow_behavior="wrap", elem_id="inside-panels"):
             for kind in PANELS:
                 with gr.Tab(kind.title, id=kind.id) as tab:
                     panel = kind(bench)
                 self.panels.append(panel)
-                self.chains.append(
-                    tab.select(
-                        lambda name=kind.id: name, None, self.panel, queue=False, **PRIVATE
-                    ).then
+                self.actions.append(
+                    Action(trigger=tab.select, run=lambda *_, panel=kind.id: {self.panel: panel})
                 )
-        self.chains += [chain for panel in self.panels for chain in panel.chains]
-        self.arrivals = [event for panel in self.panels for event in panel.arrivals]
-        self.inputs = [self.panel, *(c for panel in self.panels for c in panel.inputs)]
+        self.actions += [action for panel in self.panels for action in panel.actions]
+        self.inputs = [c for panel in self.panels for c in panel.inputs]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
         self.triggers = [t for panel in self.panels for t in panel.triggers]
 

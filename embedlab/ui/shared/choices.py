@@ -1,0 +1,116 @@
+"""What the controls of one session say, including what its browser has not seen yet.
+
+An event brings the controls as the browser has them. The server sets controls too: pasted texts
+choose the corpus "own", another corpus has another number of texts, a preset sets a design. While
+such an answer is under way, the next event still brings the old values, and a slow answer must not
+undo what the visitor has chosen in the meantime. So the server keeps what it has set until the
+browser confirms it: each answer carries a revision, which comes back with every later event.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import gradio as gr
+
+
+class Choices:
+    """The controls of one session; all methods may be called from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = self._revision = 0
+        self._values: dict[Any, Any] = {}
+        self._browser: dict[Any, Any] = {}
+        #: The event by which the visitor set a control last, and the last one whose action sets it.
+        self._chosen: dict[Any, int] = {}
+        self._promised: dict[Any, int] = {}
+        #: What the server has set and the browser has not confirmed: properties by control, and
+        #: the revision of the answer that they went with first.
+        self._unseen: dict[Any, dict[str, Any]] = {}
+        self._sent: dict[Any, int] = {}
+
+    def arrive(
+        self, values: Mapping[Any, Any], seen: int, target: Any = None
+    ) -> tuple[int, set[Any]]:
+        """An event: its number, and the controls that the visitor changed since the one before.
+
+        Args:
+            values: the controls as the browser has them.
+            seen: the last revision that the browser has shown.
+            target: the component that sent the event.
+        """
+        with self._lock:
+            self._number += 1
+            for control in [c for c, revision in self._sent.items() if revision <= seen]:
+                del self._sent[control]
+                confirmed = self._unseen.pop(control)
+                self._browser[control] = confirmed.get("value", self._browser.get(control))
+            controls = {c: value for c, value in values.items() if not isinstance(c, gr.State)}
+            changed = {
+                control
+                for control, value in controls.items()
+                if control not in self._browser
+                or value not in (self._browser[control], self._values[control])
+            }
+            if target in self._unseen and target in controls:
+                # The visitor chose the value on the screen again, which the server had replaced.
+                changed.add(target)
+            for control in changed & self._unseen.keys():
+                # An answer with another value may be on its way; the next one puts this back.
+                self._set(control, {"value": values[control]})
+            ahead = {c: new["value"] for c, new in self._unseen.items() if "value" in new}
+            self._values, self._browser = {**values, **ahead}, controls
+            self._chosen |= dict.fromkeys(changed, self._number)
+            return self._number, changed
+
+    def promise(self, number: int, controls: Iterable[Any]) -> None:
+        """An event's action is going to set these controls; actions of earlier events no longer."""
+        with self._lock:
+            for control in controls:
+                self._promised[control] = max(number, self._promised.get(control, 0))
+
+    def settle(self, number: int, updates: Mapping[Any, Any]) -> None:
+        """Set controls as an event's action says, unless a later event has decided on them."""
+        with self._lock:
+            for control, update in updates.items():
+                is_update = isinstance(update, dict) and "__type__" in update
+                new = dict(update) if is_update else {"value": update}
+                new.pop("__type__", None)
+                if self._promised.get(control, 0) > number:
+                    continue
+                if self._chosen.get(control, 0) > number:
+                    new["value"] = self._values[control]
+                self._set(control, new)
+                if "value" in new:
+                    self._values[control] = self._unseen[control]["value"]
+
+    def _set(self, control: Any, new: dict[str, Any]) -> None:
+        unseen = self._unseen.setdefault(control, {})
+        unseen |= new
+        value, maximum = unseen.get("value"), unseen.get("maximum")
+        if isinstance(value, int | float) and maximum is not None:  # a slider with another range
+            unseen["value"] = min(value, maximum)
+        self._sent.pop(control, None)
+
+    def current(self) -> dict[Any, Any]:
+        """The controls' values by now."""
+        with self._lock:
+            return dict(self._values)
+
+    def answer(self, revision: Any) -> dict[Any, Any]:
+        """What the browser has not confirmed yet, with the number that confirms it.
+
+        Args:
+            revision: the component that holds the number.
+        """
+        with self._lock:
+            if not self._unseen:
+                return {revision: gr.skip()}
+            self._revision += 1
+            for control in self._unseen:
+                self._sent.setdefault(control, self._revision)
+            unseen = {control: gr.update(**new) for control, new in self._unseen.items()}
+            return {revision: self._revision, **unseen}

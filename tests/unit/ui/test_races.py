@@ -1,0 +1,222 @@
+"""Overlapping choices without a browser: the real handlers, and a screen with some latency."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+import types
+import warnings
+from typing import Any
+
+import gradio as gr
+import pytest
+from support.races import OWN_TITLE, PAIRS, SIZES, Expected
+from support.slow_app import BACKBONES, SlowLab
+
+from embedlab.data.corpora import CORPORA
+from embedlab.models.design import PRESETS
+from embedlab.ui.page import Workspace
+from embedlab.ui.shared.sidebar import OWN
+
+#: How many times faster than in the browser's test everything happens.
+SPEED = 8
+LATENCY = 0.02  # less than between two choices, so events arrive in their order
+#: What stands for a kind of choice here; a file is read like pasted texts.
+METHODS = {"file": "paste", "tab": "open"}
+
+
+class Screen:
+    """A browser's side of a session: what it shows, and its events, each in a thread."""
+
+    def __init__(self, lab: SlowLab, seed: int = 12) -> None:
+        with gr.Blocks() as self.blocks:
+            self.work = Workspace(lab, self.blocks)
+        self.request = types.SimpleNamespace(session_hash=str(seed))
+        self.random = random.Random(seed)
+        self.shown: dict[Any, Any] = {}
+        self.most: dict[Any, Any] = {}
+        self.tab = "Map"
+        self.lock, self.threads, self.errors = threading.Lock(), [], []
+        for block in self.blocks.blocks.values():
+            self.shown[block] = getattr(block, "value", None)
+            self.most[block] = getattr(block, "maximum", None)
+        self.handlers = {
+            (target, name): fn
+            for fn in self.blocks.fns.values()
+            for target, name in fn.targets
+            if self.work.revision in fn.inputs
+        }
+
+    def fire(self, component: Any, event: str) -> None:
+        fn = self.handlers[component._id, event]
+        with self.lock:
+            values = {c: self.shown[c] for c in fn.inputs if not isinstance(c, gr.State)}
+
+        def run() -> None:
+            time.sleep(LATENCY * self.random.random())
+            with self.lock:  # states are the server's
+                states = {c: self.shown[c] for c in fn.inputs if isinstance(c, gr.State)}
+            data = gr.EventData(component, {})
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    answer = fn.fn(values | states, self.request, data, gr.Progress())
+            except gr.Error as error:
+                self.errors += [] if error.message == "Stopped." else [error.message]
+                return
+            assert set(answer) <= {*fn.outputs, "__type__"}
+            with self.lock:
+                for c, update in answer.items():
+                    if isinstance(c, gr.State):
+                        self.shown[c] = update["value"]
+            time.sleep(LATENCY * self.random.random())
+            with self.lock:
+                for c, update in answer.items():
+                    if not isinstance(update, dict) or "__type__" not in update:
+                        self.shown[c] = update
+                        continue
+                    self.shown[c] = update.get("value", self.shown.get(c))
+                    self.most[c] = update.get("maximum", self.most.get(c))
+
+        self.threads.append(threading.Thread(target=run))
+        self.threads[-1].start()
+
+    def set(self, component: Any, value: Any, event: str = "input") -> None:
+        with self.lock:
+            self.shown[component] = value
+        self.fire(component, event)
+
+    def settle(self) -> None:
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        self.threads.clear()
+
+    # Choices, as in the browser's test
+
+    def corpus(self, now: Expected) -> Expected:
+        key = self.random.choice([key for key in SIZES if CORPORA[key].title != now.corpus])
+        self.set(self.work.sidebar.corpus, key)
+        return now.of_corpus(CORPORA[key].title, SIZES[key])
+
+    def paste(self, now: Expected) -> Expected:
+        own, size = self.work.sidebar.own_texts, self.random.randrange(3, 40)
+        with self.lock:
+            self.shown[own.pasted] = "\n".join(f"pasted {i} of {size}" for i in range(size))
+        self.fire(own.use_pasted, "click")
+        return now.of_corpus(OWN_TITLE, size)
+
+    def hub(self, now: Expected) -> Expected:
+        own = self.work.sidebar.own_texts
+        with self.lock:
+            self.shown[own.dataset] = "../etc"
+        self.fire(own.use_hub, "click")
+        return now
+
+    def backbone(self, now: Expected) -> Expected:
+        name = next(name for name in BACKBONES if name != now.backbone)
+        self.set(self.work.sidebar.backbone, name)
+        return Expected(**{**vars(now), "backbone": name})
+
+    def attention(self, now: Expected) -> Expected:
+        attention = "causal" if now.a.attention == "bidirectional" else "bidirectional"
+        self.set(self.work.sidebar.a.attention, attention)
+        a = type(now.a)(attention=attention, pooling=now.a.pooling)
+        return Expected(**{**vars(now), "a": a})
+
+    def pooling(self, now: Expected) -> Expected:
+        pooling = "eos" if now.b.pooling == "mean" else "mean"
+        self.set(self.work.sidebar.b.pooling, pooling)
+        b = type(now.b)(attention=now.b.attention, pooling=pooling)
+        return Expected(**{**vars(now), "b": b})
+
+    def layer(self, now: Expected) -> Expected:
+        layer = self.random.choice([n for n in range(1, 4) if n != now.layers[0]])
+        self.set(self.work.sidebar.a.layer, layer, "release")
+        return Expected(**{**vars(now), "layers": (layer, now.layers[1])})
+
+    def preset(self, now: Expected) -> Expected:
+        keys = [key for key in ("M1", "bidirectional/mean") if PRESETS[key] != now.designs[1]]
+        key = self.random.choice(keys)
+        self.set(self.work.sidebar.b.preset, key)
+        return Expected(**{**vars(now), "b": PRESETS[key], "layers": (now.layers[0], -1)})
+
+    def open(self, now: Expected) -> Expected:
+        names = [name for name in ("Map", "Retrieve", "Similarity") if name != now.tab]
+        self.tab = self.random.choice(names)
+        tab = next(b for b in self.blocks.blocks.values() if getattr(b, "label", "") == self.tab)
+        self.fire(tab, "select")
+        return Expected(**{**vars(now), "tab": self.tab})
+
+    def sample(self, now: Expected) -> Expected:
+        size = self.random.choice([n for n in range(10, 22) if n != now.sample])
+        size = min(size, self.most[self.work.sidebar.sample])
+        self.set(self.work.sidebar.sample, size, "release")
+        return Expected(**{**vars(now), "sample": min(size, now.size)})
+
+    def look(self) -> dict[str, Any]:
+        """As the browser's test reads the page."""
+        sidebar, map_, similarity = self.work.sidebar, self.work.views[0], self.work.views[2]
+        titles = {**{key: entry.title for key, entry in CORPORA.items()}, OWN: OWN_TITLE}
+
+        def panel(panel: Any) -> dict[str, Any]:
+            return {
+                "preset": self.shown[panel.preset],
+                "attention": self.shown[panel.attention],
+                "pooling": self.shown[panel.pooling],
+                "layer": self.shown[panel.layer],
+                "most": self.most[panel.layer],
+            }
+
+        def text(html: str) -> str:
+            return re.sub("<[^>]*>", "", html)
+
+        drawn = self.shown[map_.map] or {"texts": [], "caption": ""}
+        return {
+            "corpus": titles[self.shown[sidebar.corpus]],
+            "backbone": self.shown[sidebar.backbone],
+            "sample": self.shown[sidebar.sample],
+            "most": self.most[sidebar.sample],
+            "a": panel(sidebar.a),
+            "b": panel(sidebar.b),
+            "tab": self.tab,
+            "source": self.shown[self.work.source],
+            "status": text(self.shown[self.work.status]),
+            "points": len(drawn["texts"]),
+            "map": drawn["caption"],
+            "heat": (self.shown[similarity.heat_a] or {}).get("caption", ""),
+        }
+
+
+@pytest.fixture(scope="module")
+def lab() -> SlowLab:
+    return SlowLab(speed=SPEED)
+
+
+def race_all(lab: SlowLab, pairs: list[tuple[str, ...]]) -> None:
+    screen, expected, wrong = Screen(lab), Expected(), []
+    screen.fire(screen.blocks, "load")
+    for kinds in pairs:
+        for kind in kinds:
+            time.sleep(screen.random.uniform(0.2, 3) / SPEED)
+            expected = getattr(screen, METHODS.get(kind, kind))(expected)
+        screen.settle()
+        if problems := expected.problems(screen.look()):
+            wrong.append(f"{' then '.join(kinds)}: {'; '.join(problems)}")
+    assert not wrong + screen.errors, "\n".join(wrong + screen.errors)
+
+
+@pytest.mark.parametrize("kind", ["corpus", "paste", "backbone", "preset"])
+def test_a_choice_before_the_first_view(lab: SlowLab, kind: str) -> None:
+    race_all(lab, [(kind,)])
+
+
+def test_the_later_of_two_overlapping_choices_counts(lab: SlowLab) -> None:
+    race_all(lab, [("corpus", "corpus"), ("paste", "paste"), ("paste", "corpus"), *PAIRS[:12]])
+
+
+@pytest.mark.slow
+def test_every_pair_of_overlapping_choices(lab: SlowLab) -> None:
+    race_all(lab, PAIRS[12:])
