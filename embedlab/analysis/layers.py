@@ -163,6 +163,7 @@ def layer_quality(
     _check_states(corpus, states, queries if by_query else None)
     field = field if field in corpus.fields else next(iter(corpus.fields), "")
     scorer, n = scorer_of(corpus, chosen, field, bootstrap, seed)
+    # Every pooling says itself whether it has a curve, and one without the first token.
     poolings = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
     if skip_first:
         poolings += [
@@ -170,6 +171,7 @@ def layer_quality(
         ]
     curves: list[LayerCurve] = []
     for attention, documents in states.items():
+        # (L + 1, poolings, 3): layers outermost, because a layer is gathered once for all poolings.
         points = np.array(
             list(_points(documents, queries.get(attention), poolings, transform, scorer, progress))
         )
@@ -212,6 +214,7 @@ def _points(
 def _point(
     rows: Float32Array, queries: Float32Array | None, transform: str, scorer: Scorer
 ) -> Score:
+    # The same vector for every text has no order to score, and search refuses what is not finite.
     everything = rows if queries is None else np.concatenate([rows, queries])
     if not np.isfinite(everything).all() or np.ptp(rows, axis=0).max() < 1e-6:
         return _UNDEFINED
