@@ -105,9 +105,25 @@ class Workspace:
             _until_umap_is_compiled, show_progress="hidden", concurrency_limit=None, **PRIVATE
         )
         compiled.success(**self._showing())
-        self.stop.click(self._stop, None, self.status, queue=False, **PRIVATE)
+        self.stop.click(
+            self.sessions.session_handler(self._stop),
+            set(),
+            self._outputs,
+            queue=False,
+            **PRIVATE,
+        )
         self.blocks.unload(self.sessions.leave)
         self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
+
+    @property
+    def _inputs(self) -> set[Any]:
+        own = {control for view in self.views for control in view.inputs}
+        return {self.revision, *self.sidebar.inputs, *own}
+
+    @property
+    def _outputs(self) -> list[Any]:
+        own = {component for view in self.views for component in view.outputs}
+        return list(self._inputs | own | {self.status, self.source})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -120,13 +136,10 @@ class Workspace:
         ) -> Updates:
             return self._handle(session, action, values, event, progress)
 
-        own_inputs = {control for view in self.views for control in view.inputs}
-        inputs = {self.revision, *self.sidebar.inputs, *own_inputs}
-        own_outputs = {component for view in self.views for component in view.outputs}
         return {
             "fn": self.sessions.session_handler(handle),
-            "inputs": inputs | set(action.inputs if action else ()),
-            "outputs": list(inputs | own_outputs | {self.status, self.source}),
+            "inputs": self._inputs | set(action.inputs if action else ()),
+            "outputs": self._outputs,
             "trigger_mode": "multiple",  # a later event stops the earlier one
             "show_progress": "full",
             "show_progress_on": self.status,
@@ -228,10 +241,13 @@ class Workspace:
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]
 
-    def _stop(self, request: gr.Request) -> str:
-        if self.sessions.stop(request):
-            return '<p class="muted">Stopped; what was there is still there.</p>'
-        return '<p class="muted">Nothing is running, so there was nothing to stop.</p>'
+    def _stop(self, session: Session, *_: Any) -> Updates:
+        stopped = "Stopped; what was there is still there."
+        idle = "Nothing is running, so there was nothing to stop."
+        return {
+            self.status: html.muted(stopped if session.stop() else idle),
+            **session.choices.answer(self.revision),
+        }
 
 
 async def _until_umap_is_compiled() -> None:

@@ -24,7 +24,6 @@ from embedlab.data.tables import table_to_corpus
 from embedlab.lab.config import load_config
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
-from embedlab.ui.page import WARM_LOOK
 
 SENSES = [json.loads(line) for line in (ROOT / "assets/senses.jsonl").read_text().splitlines()]
 QUERIES = (ROOT / "assets/senses_queries.jsonl").read_text().splitlines()
@@ -421,8 +420,8 @@ def test_stop_says_when_nothing_runs(browser: Browser, served: Served) -> None:
         visitor.page.locator("#stop").click()
         status = visitor.page.locator("#status")
         expect(status).to_contain_text("Nothing is running")
-        # The look whether UMAP is there by now draws nothing that is drawn already.
-        visitor.page.wait_for_timeout(1000 * (WARM_LOOK + 1))
+        # The event that waits for UMAP draws nothing that is drawn already.
+        visitor.page.wait_for_timeout(3000)
         expect(status).to_contain_text("Nothing is running")
 
 

@@ -13,8 +13,9 @@ from embedlab.analysis.metrics import RetrievalScores
 from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
-from embedlab.render.html import Macros, muted, points, table
+from embedlab.render.html import Macros, points, table
 from embedlab.render.html import joined as joined  # the tabs find all their HTML here
+from embedlab.render.html import muted as muted
 from embedlab.render.html import note as note
 from embedlab.ui.shared.theme import script
 
