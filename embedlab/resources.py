@@ -1,22 +1,19 @@
-"""Files that come with EmbedLab."""
+"""Files that ship with EmbedLab: the one place that knows where they are.
 
-from __future__ import annotations
+In a wheel the repository's ``assets`` folder and its default configuration are copied into the
+package (``pyproject.toml`` says how); in a clone or an editable install they stand beside it.
+"""
 
 from pathlib import Path
 
-from embedlab.errors import EmbedLabError
+_PACKAGE = Path(__file__).resolve().parent
+_SHIPPED = _PACKAGE / "_shipped" if (_PACKAGE / "_shipped").is_dir() else _PACKAGE.parent
 
-
-def sample_folder() -> Path:
-    """The repository's ``assets`` folder, where the hand-written corpora are.
-
-    Raises:
-        EmbedLabError: the package was installed without the repository around it.
-    """
-    folder = Path(__file__).resolve().parent.parent / "assets"
-    if not (folder / "senses.jsonl").exists():
-        raise EmbedLabError(
-            "The sample corpus comes with the repository, not with the package; run EmbedLab "
-            "from a clone, or choose another corpus."
-        )
-    return folder
+#: The sample corpus, the study presets (``studies``) and the measured study (``study``).
+ASSETS = _SHIPPED / "assets"
+#: The configuration of a deployment that names none.
+DEFAULT_CONFIG = _SHIPPED / "spaces_config.yaml"
+#: The pinned assets.
+CATALOGUE = _PACKAGE / "catalogue.toml"
+#: Style sheets and scripts of the interface.
+STATIC = _PACKAGE / "ui" / "static"

@@ -1,4 +1,4 @@
-"""What every command shares: errors in one line, a progress bar on stderr, clean lines of text."""
+"""What every command shares: errors in one line, a progress bar on stderr, aligned tables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
+from embedlab.text import printable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,7 +32,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except EmbedLabError as error:
             if os.environ.get(DEBUG):
                 raise
-            say(f"error: {one_line(str(error))}")
+            say(f"error: {printable(str(error))}")
             raise typer.Exit(2) from error
         except KeyboardInterrupt as error:
             say("stopped")
@@ -41,7 +42,7 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:
             if os.environ.get(DEBUG):
                 raise
-            what = one_line(f"{type(error).__name__}: {error}")[:300]
+            what = printable(f"{type(error).__name__}: {error}")[:300]
             say(f"error: something unexpected went wrong ({what}); run with --debug to see where.")
             raise typer.Exit(1) from error
 
@@ -53,15 +54,10 @@ def say(line: str) -> None:
     typer.echo(line, err=True)
 
 
-def one_line(text: str) -> str:
-    """A text without line breaks, and without what could steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
 def table(
     header: tuple[str, ...], rows: Sequence[tuple[str, ...]], right: Sequence[str] = ()
 ) -> str:
-    """Aligned columns; ``right`` names those whose cells stand on the right."""
+    """Aligned columns; ``right`` names those that are aligned on the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
 
     def line(cells: tuple[str, ...]) -> str:
@@ -76,7 +72,7 @@ def table(
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A progress callback that draws on stderr; silent where stderr is not a terminal."""
+    """A progress callback that draws on stderr; nothing is drawn where stderr is not a terminal."""
     if not sys.stderr.isatty():
         yield no_progress
         return
@@ -96,6 +92,6 @@ def progress_bar() -> Iterator[Progress]:
         task = bar.add_task("", total=None)
 
         def report(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total or None, description=one_line(what))
+            bar.update(task, completed=done, total=total or None, description=printable(what))
 
         yield report

@@ -1,9 +1,40 @@
-"""Text as inert HTML."""
+"""Users' text made safe for where it goes: tokenizers, JSON, HTML, spreadsheets, terminals."""
 
 from __future__ import annotations
 
 import re
 from html import escape as _escape
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def without_surrogates(text: str) -> str:
+    """``text`` with U+FFFD for lone surrogates, which neither UTF-8 nor a tokenizer takes."""
+    if _SURROGATE.search(text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def clean_text(text: str) -> str:
+    """``text`` as a corpus stores it: without NULs and lone surrogates."""
+    return without_surrogates(text).replace("\0", "")
+
+
+def clean(text: str) -> str:
+    """One line that JSON and a browser can hold: no control characters, no lone surrogates."""
+    return without_surrogates(" ".join(_CONTROL.sub(" ", text).split()))
+
+
+def shorten(text: str, limit: int) -> str:
+    """``clean(text)``, cut to ``limit`` characters with an ellipsis as the last one."""
+    line = clean(text)
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def printable(text: str) -> str:
+    """One line without anything that could control a terminal or hide in a document."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def escape(text: str) -> str:
@@ -15,28 +46,3 @@ def escape(text: str) -> str:
         .replace("}", "&#125;")
         .replace("`", "&#96;")
     )
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def clean_text(text: str) -> str:
-    """``text`` without NULs, and with U+FFFD for halves of characters (lone surrogates)."""
-    if _SURROGATE.search(text):
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", "")
-
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-
-
-def clean(text: str) -> str:
-    """One line that JSON and a browser can hold: no control characters, no lone surrogates."""
-    one_line = " ".join(_CONTROL.sub(" ", text).split())
-    return one_line.encode("utf-8", "replace").decode("utf-8")
-
-
-def shorten(text: str, limit: int) -> str:
-    """``clean(text)``, cut to ``limit`` characters with an ellipsis as the last one."""
-    line = clean(text)
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -1,24 +1,31 @@
 """Whether a difference is real: bootstrap intervals over the items a score was measured on.
 
-A statistic here takes arrays (…, n), one value per item along the last axis, and returns (…): so
-one call scores all resamples. What an interval covers is the choice of items, with everything
+A statistic takes arrays (n,), one value for each item, and ``draws`` (n, b): how often each item
+was drawn in each of b resamples. It returns the score of each resample, (b,), or of the items as
+they are where there are no draws. What an interval covers is the choice of items, with everything
 else held fixed: the weights, the documents searched, the classifier, the clusters. It does not
 cover what another seed of training would have given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-Reals = npt.NDArray[np.float64]
-#: Arrays (…, n), as many as the statistic needs, in; scores (…) out.
-Statistic = Callable[..., Reals]
+Float64Array = npt.NDArray[np.float64]
 
 #: Numbers resampled at once (32 MB); more resamples come in turns, with the same draws.
 _BLOCK = 4_000_000
+
+
+class Statistic(Protocol):
+    """The type of a statistic."""
+
+    def __call__(self, *items: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+        """Score items (n,): () as they are, or (b,) in the resamples that ``draws`` count."""
 
 
 def verdict(separable: bool) -> str:
@@ -26,46 +33,83 @@ def verdict(separable: bool) -> str:
     return "separable" if separable else "not separable"
 
 
-def mean(scores: npt.ArrayLike) -> Reals:
-    """Mean of per-item scores (…, n)."""
-    return np.asarray(np.mean(np.asarray(scores, np.float64), axis=-1))
+def mean(*items: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+    """Mean of one array of scores (…, n) over the items: (…) or (…, b)."""
+    [scores] = (np.asarray(side, np.float64) for side in items)
+    if draws is None:
+        return np.asarray(scores.mean(axis=-1))
+    return np.asarray(scores @ draws / draws.sum(axis=0))
 
 
-def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> Reals:
-    """Spearman's rank correlation of (…, n) with (…, n): Pearson's of the ranks.
+def spearman(*items: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+    """Spearman's rank correlation of two arrays (n,): Pearson's of the ranks.
 
-    Equal values share their mean rank, as in :func:`scipy.stats.spearmanr`, and every row is ranked
-    anew. NaN where one side is all equal.
+    Equal values share their mean rank, as in :func:`scipy.stats.spearmanr`, and every resample is
+    ranked anew. NaN where one side is all equal.
     """
-    from scipy.stats import rankdata
+    x, y = (np.asarray(side) for side in items)
+    weights = np.ones((len(x), 1)) if draws is None else draws
+    a, b = (_centred_ranks(side, weights) for side in (x, y))
+    shared, of_a, of_b = (
+        np.einsum("nb,nb,nb->b", weights, one, other) for one, other in ((a, b), (a, a), (b, b))
+    )
+    spread = np.sqrt(of_a * of_b)
+    scores = np.divide(shared, spread, out=np.full_like(spread, np.nan), where=spread > 0)
+    return scores if draws is not None else scores[0]
 
-    a, b = (rankdata(side, axis=-1) for side in (x, y))
-    a, b = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (a, b))
-    spread = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
-    undefined = np.full_like(spread, np.nan)
-    return np.asarray(np.divide((a * b).sum(axis=-1), spread, out=undefined, where=spread > 0))
+
+def _centred_ranks(values: npt.NDArray[np.floating], draws: Float64Array) -> Float64Array:
+    """Rank (n,) values within each resample, less the mean rank; equal values share a rank.
+
+    The values are sorted once for all resamples, which is what makes a band for every layer cheap.
+
+    Returns:
+        (n, b); where an item was not drawn the number means nothing.
+    """
+    order = np.argsort(values, kind="stable")
+    # The last of each run of equal values, and how many items were drawn up to there.
+    ends = np.flatnonzero(np.diff(values[order], append=np.inf) > 0)
+    up_to = draws[order].cumsum(axis=0)[ends]
+    groups = np.diff(up_to, axis=0, prepend=0)
+    middle = up_to - (groups + len(values)) / 2
+    ranks = np.empty_like(draws)
+    ranks[order] = np.repeat(middle, np.diff(ends, prepend=-1), axis=0)
+    return ranks
 
 
-def v_measure(clusters: npt.ArrayLike, labels: npt.ArrayLike) -> Reals:
-    """V-measure of cluster numbers (…, n) against label numbers (…, n), both from 0.
+def v_measure(*items: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+    """V-measure of cluster numbers (n,) against label numbers (n,).
 
     2 I / (H(clusters) + H(labels)), I their mutual information: the harmonic mean of homogeneity
     and completeness (Rosenberg & Hirschberg, EMNLP 2007, β = 1), as in
     :func:`sklearn.metrics.v_measure_score`. 1 where there is one cluster and one label.
     """
+    clusters, labels = (np.asarray(side, np.int64) for side in items)
+    weights = np.ones((len(clusters), 1)) if draws is None else draws
+    both = clusters * (labels.max() + 1) + labels
+    apart = _entropy(clusters, weights) + _entropy(labels, weights)
+    together = _entropy(both, weights)
+    scores = np.divide(2 * (apart - together), apart, out=np.ones_like(apart), where=apart > 0)
+    return scores if draws is not None else scores[0]
+
+
+def _entropy(codes: npt.NDArray[np.int64], draws: Float64Array) -> Float64Array:
+    """(b,): of the shares that codes (n,) have in each resample."""
     from scipy.special import xlogy
 
-    found, wanted = np.asarray(clusters, np.int64), np.asarray(labels, np.int64)
-    *lead, n = found.shape
-    rows = int(np.prod(lead))
-    shape = rows, int(found.max()) + 1, int(wanted.max()) + 1
-    row = np.arange(rows)[:, None]
-    cells = np.ravel_multi_index((row, found.reshape(rows, n), wanted.reshape(rows, n)), shape)
-    joint = np.bincount(cells.ravel(), minlength=int(np.prod(shape))).reshape(shape) / n
-    apart = sum(-xlogy(p, p).sum(axis=1) for p in (joint.sum(axis=2), joint.sum(axis=1)))
-    together = -xlogy(joint, joint).sum(axis=(1, 2))
-    scores = np.divide(2 * (apart - together), apart, out=np.ones(rows), where=apart > 0)
-    return scores.reshape(lead)
+    counts = (np.unique(codes)[:, None] == codes).astype(np.float64) @ draws
+    shares = counts / draws.sum(axis=0)
+    return np.asarray(-xlogy(shares, shares).sum(axis=0))
+
+
+#: The statistic of each measure.
+STATISTICS: dict[str, Statistic] = {
+    "spearman": spearman,
+    "ndcg_10": mean,
+    "accuracy": mean,
+    "knn_accuracy": mean,
+    "v_measure": v_measure,
+}
 
 
 def interval(
@@ -97,9 +141,9 @@ def interval(
         Low and high; NaN where there are fewer than two items or no resample has a score. Items
         that all score the same give an interval without width: nothing else was seen.
     """
-    found = _resampled(statistic, items, n_resamples, seed)
-    shift = np.mean(found) - float(statistic(*items)) if centred and len(found) else 0.0
-    low, high = _ends(found, confidence)
+    scores = _resampled(statistic, items, n_resamples, seed)
+    shift = np.mean(scores) - float(statistic(*items)) if centred and len(scores) else 0.0
+    low, high = _ends(scores, confidence)
     return float(low - shift), float(high - shift)
 
 
@@ -131,39 +175,41 @@ def paired_interval(
     """
     split = len(before)
 
-    def difference(*both: npt.ArrayLike) -> Reals:
-        return statistic(*both[split:]) - statistic(*both[:split])
+    def difference(*both: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+        return statistic(*both[split:], draws=draws) - statistic(*both[:split], draws=draws)
 
-    found = _resampled(difference, (*before, *after), n_resamples, seed)
-    low, high = _ends(found, confidence)
+    scores = _resampled(difference, (*before, *after), n_resamples, seed)
+    low, high = _ends(scores, confidence)
     return float(low), float(high)
 
 
 def _resampled(
     statistic: Statistic, items: Sequence[npt.ArrayLike], n_resamples: int, seed: int
-) -> Reals:
+) -> Float64Array:
     """The scores of resamples that have one.
 
-    The draws are those of :func:`scipy.stats.bootstrap` with the same seed, which cannot be asked
-    itself: it warns of a degenerate distribution as soon as one resample has no score.
+    The draws are those of :func:`scipy.stats.bootstrap` with the same seed. That function cannot be
+    used itself: it warns of a degenerate distribution as soon as one resample has no score.
     """
     arrays = [np.asarray(side) for side in items]
     n = len(arrays[0])
-    if n < 2:
+    if n < 2 or n_resamples < 1:
         return np.empty(0)
     rng = np.random.default_rng(seed)
-    turn = max(1, _BLOCK // n)
-    found = []
-    for start in range(0, n_resamples, turn):
-        draws = rng.integers(0, n, (min(turn, n_resamples - start), n))
-        found.append(statistic(*(side[draws] for side in arrays)))
-    scores = np.concatenate(found)
+    most = max(1, _BLOCK // n)
+    parts = []
+    for start in range(0, n_resamples, most):
+        size = min(most, n_resamples - start)
+        drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
+        draws = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).T
+        parts.append(statistic(*arrays, draws=draws.astype(np.float64)))
+    scores = np.concatenate(parts)
     return scores[np.isfinite(scores)]
 
 
-def _ends(found: Reals, confidence: float) -> Reals:
-    if not len(found):
+def _ends(scores: Float64Array, confidence: float) -> Float64Array:
+    if not len(scores):
         return np.full(2, np.nan)
     tail = 50 * (1 - confidence)
-    ends: Reals = np.percentile(found, [tail, 100 - tail])
+    ends: Float64Array = np.percentile(scores, [tail, 100 - tail])
     return ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 from embedlab.analysis import metrics, retrieval
 from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
-from embedlab.models.embedding import Vectors
+
+if TYPE_CHECKING:
+    from embedlab.models.embedding import Vectors
 
 #: Neighbours that quality figures and the neighbour lists use.
 NEAREST = 10
-#: Ranks looked at when rank moves between two lists are counted.
-DEPTH = 1000
+#: Ranks of the other design's list in which rank moves are looked up.
+COMPARED_RANKS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a design orders a corpus; None where the corpus does not know enough.
+    """How well a design orders a corpus; None where the corpus has too little to score by.
 
     ``knn_accuracy`` and ``v_measure`` are over the labels, ``spearman`` over scored pairs,
     ``mean_cosine`` over all pairs of texts: near 1 the vectors share one direction (anisotropy).
@@ -66,7 +69,7 @@ class Quality:
 @dataclass(frozen=True)
 class Hit:
     """One retrieved text. ``move`` is how far it rose (+) or fell (-) against the other design,
-    None where the other did not rank it; ``relevant`` is None where nobody knows.
+    None where the other did not rank it; ``relevant`` is None where it is unknown.
     """
 
     rank: int
@@ -86,27 +89,20 @@ def quality(
     """Figures over the texts' own space, never over the map.
 
     Args:
-        corpus: what is known about the texts.
+        corpus: the texts with their labels, pairs and queries.
         embedded: its texts under a design.
         near: the texts' neighbours, at least 10 of each; by default they are searched here.
         field: the field whose values are the labels; by default the corpus's first.
     """
-    vectors = embedded.vectors
-    labels = corpus.fields.get(field, corpus.labels) or ()
-    several = 2 <= len(set(labels)) < len(labels)
-    spearman = None
-    if len(corpus.pairs) > 2:
-        sims = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
-        spearman = metrics.spearman(sims, [score for *_, score in corpus.pairs])
+    vectors, labels = embedded.vectors, metrics.usable_labels(corpus, field)
     accuracy = None
-    if several:
-        near = near or retrieval.neighbours(vectors, NEAREST)
-        accuracy = metrics.knn_accuracy(near, labels, NEAREST)
+    if labels:
+        accuracy = metrics.knn_accuracy(near or retrieval.neighbours(vectors, NEAREST), labels)
     return Quality(
         n=len(embedded),
         knn_accuracy=accuracy,
-        v_measure=metrics.v_measure(vectors, labels) if several else None,
-        spearman=spearman,
+        v_measure=metrics.v_measure(vectors, labels) if labels else None,
+        spearman=metrics.pair_spearman(corpus, vectors),
         mean_cosine=metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None,
     )
 
@@ -119,15 +115,15 @@ def ranked_lists(
     ``queries`` holds the query's vector under A and under B, (1, d) each. Relevance is known for
     the corpus's own queries.
     """
-    known = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
-    deep = max(k, min(DEPTH, len(a)))
+    relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
+    deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (
         retrieval.search(retrieval.build_index(side.vectors), vector, deep)
         for side, vector in zip((a, b), queries, strict=True)
     )
     return (
-        _hits(corpus, ids_a[0], scores_a[0], ids_b[0], known, k),
-        _hits(corpus, ids_b[0], scores_b[0], ids_a[0], known, k),
+        _hits(corpus, ids_a[0], scores_a[0], ids_b[0], relevant, k),
+        _hits(corpus, ids_b[0], scores_b[0], ids_a[0], relevant, k),
     )
 
 
@@ -136,7 +132,7 @@ def _hits(
     ids: NDArray[np.int64],
     scores: NDArray[np.float32],
     other: NDArray[np.int64],
-    known: frozenset[int] | None,
+    relevant: frozenset[int] | None,
     k: int,
 ) -> list[Hit]:
     moves = retrieval.rank_moves(other.tolist(), ids.tolist())
@@ -146,7 +142,7 @@ def _hits(
             id=i,
             score=score,
             text=corpus.texts[i],
-            relevant=None if known is None else i in known,
+            relevant=None if relevant is None else i in relevant,
             move=move,
         )
         for rank, (i, score, move) in enumerate(

@@ -1,6 +1,6 @@
 """A small evaluation before and after training: four tasks, one of each of the paper's categories.
 
-The samples are fixed and small, about 25,000 tokens in all, so that a backbone is through in a
+The samples are fixed and small, about 25,000 tokens in all, so that a backbone needs a
 minute on a CPU. They show whether training moved something; they are no benchmark, and every score
 comes with a bootstrap interval (:mod:`embedlab.analysis.bootstrap`). All scores are fractions,
 not ×100.
@@ -11,32 +11,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import bootstrap, metrics, retrieval
-from embedlab.analysis.retrieval import Ints
+from embedlab.analysis.metrics import TOP_RANKS
+from embedlab.analysis.retrieval import Int64Array
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import Vectors, embed
 from embedlab.progress import Progress, no_progress
 
-#: Ranks kept of every query's ranking, and those that nDCG looks at.
-NEAREST = 10
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.embedding import Vectors
 
 #: One array per argument of the measure's statistic, (n,) each.
 Items = tuple[npt.NDArray[Any], ...]
-
-_STATISTICS: dict[str, bootstrap.Statistic] = {
-    "spearman": bootstrap.spearman,
-    "ndcg_10": bootstrap.mean,
-    "accuracy": bootstrap.mean,
-    "v_measure": bootstrap.v_measure,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +49,7 @@ class TaskScore:
     low: float
     high: float
     items: Items
-    ranked: Ints | None = None
+    ranked: Int64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +85,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangedQuery:
-    """A query whose ranking changed; nDCG@10 is None where nobody knows what is relevant.
+    """A query whose ranking changed; nDCG@10 is None where relevance is unknown.
 
     ``overlap`` is 1 for the same ranking and 0 for rankings with no document in common.
     """
@@ -111,7 +104,7 @@ def evaluate(
     persist: bool = True,
     progress: Progress = no_progress,
 ) -> tuple[TaskScore, ...]:
-    """Score a backbone under a design; hidden states come from its cache where they are kept.
+    """Score a backbone under a design; hidden states come from its cache where it has them.
 
     Args:
         backbone: trained or not.
@@ -123,6 +116,8 @@ def evaluate(
     Raises:
         EmbedLabError: a corpus that cannot be had, or a design that this backbone cannot carry.
     """
+    from embedlab.models.embedding import embed
+
     backbone.check(design)
     corpora = [task.corpus(progress) for task in tasks]
     total = sum(len(corpus.texts) + len(corpus.queries) for corpus in corpora)
@@ -141,8 +136,8 @@ def evaluate(
 
     for task, corpus in zip(tasks, corpora, strict=True):
         documents = vectors(task, corpus.texts, query=False)
-        asked = vectors(task, corpus.queries, query=True) if corpus.queries else None
-        scores.append(score(task, corpus, documents, asked))
+        queries = vectors(task, corpus.queries, query=True) if corpus.queries else None
+        scores.append(score(task, corpus, documents, queries))
     return tuple(scores)
 
 
@@ -156,10 +151,10 @@ def score(
         items, ranked = _ndcg(corpus, vectors, query_vectors)
     else:
         items = _ITEMS[task.category](task, corpus, vectors)
-    statistic = _STATISTICS[task.measure]
+    statistic = bootstrap.STATISTICS[task.measure]
     clustered = task.category == "Clustering"
     low, high = bootstrap.interval(statistic, *items, centred=clustered)
-    if clustered:  # what is moved may leave the measure's range
+    if clustered:  # a centred interval may leave the measure's range
         low, high = max(low, 0.0), min(high, 1.0)
     return TaskScore(task, len(items[0]), float(statistic(*items)), low, high, items, ranked)
 
@@ -179,7 +174,9 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
             one,
             other,
             other.score - one.score,
-            *bootstrap.paired_interval(_STATISTICS[one.task.measure], one.items, other.items),
+            *bootstrap.paired_interval(
+                bootstrap.STATISTICS[one.task.measure], one.items, other.items
+            ),
         )
         for one, other in zip(before, after, strict=True)
     )
@@ -194,7 +191,7 @@ def before_and_after(
 
 
 def to_json(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """The changes as a run keeps them: plain numbers, None for what is undefined."""
+    """The changes as a run stores them: plain numbers, None for an undefined score."""
     return [
         {
             "task": change.task.title,
@@ -214,7 +211,7 @@ def most_changed_queries(
     after: npt.ArrayLike,
     relevant: Sequence[frozenset[int]],
     *,
-    k: int = NEAREST,
+    k: int = TOP_RANKS,
     top: int = 10,
 ) -> list[ChangedQuery]:
     """The queries whose first k documents changed most, the most changed first, ties by index.
@@ -239,7 +236,7 @@ def most_changed_queries(
     same = old[:, :k, None] == new[:, None, :k]
     shared = np.diagonal(same.cumsum(axis=1).cumsum(axis=2), axis1=1, axis2=2)  # (q, k)
     overlap = (shared / np.arange(1, shared.shape[1] + 1)).mean(axis=1)
-    columns = [_known_ndcg(ids, relevant) for ids in (old, new)]
+    columns = [_ndcg_or_nan(ids, relevant) for ids in (old, new)]
     order = np.argsort(overlap, kind="stable")[:top]
     return [
         ChangedQuery(int(q), float(overlap[q]), *(_number(column[q]) for column in columns))
@@ -248,15 +245,10 @@ def most_changed_queries(
     ]
 
 
-def _similarities(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
-    cosines = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
-    return cosines, np.array([gold for *_, gold in corpus.pairs])
-
-
-def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Ints]:
-    ranked, cosines = retrieval.search(retrieval.build_index(vectors), query_vectors, NEAREST)
-    found = metrics.retrieval_scores(ranked, cosines, corpus.relevant)
-    return (found.per_query["ndcg_10"],), ranked
+def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Int64Array]:
+    ranked, cosines = retrieval.search(retrieval.build_index(vectors), query_vectors, TOP_RANKS)
+    scores = metrics.retrieval_scores(ranked, cosines, corpus.relevant)
+    return (scores.per_query["ndcg_10"],), ranked
 
 
 def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
@@ -264,7 +256,7 @@ def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
 
     Without standardising, its penalty would rule on vectors of length 1 that share a direction:
     untrained SmolLM2's causal/eos then gave 134 of 150 questions the same label, and training
-    would seem to add what had been there (33 % right, standardised 61 %).
+    would seem to add what was there before (33 % right, standardised 61 %).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -281,25 +273,24 @@ def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
 
 def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
     """k-means with as many clusters as labels, the best of ten starts."""
-    from sklearn.cluster import KMeans
-
     names, labels = np.unique(corpus.fields[task.field], return_inverse=True)
-    means = KMeans(n_clusters=len(names), n_init=10, random_state=task.seed)
-    return means.fit_predict(vectors), labels
+    return metrics.k_means(vectors, len(names), starts=10, seed=task.seed), labels
 
 
 _ITEMS: dict[str, Callable[[Task, Corpus, Vectors], Items]] = {
-    "STS": _similarities,
+    "STS": lambda task, corpus, vectors: metrics.pair_items(corpus, vectors),
     "Classification": _right,
     "Clustering": _clusters,
 }
 
 
-def _known_ndcg(ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]) -> bootstrap.Reals:
+def _ndcg_or_nan(
+    ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]
+) -> bootstrap.Float64Array:
     if not any(relevant):
         return np.full(len(ids), np.nan)
-    found = metrics.retrieval_scores(ids, np.zeros(ids.shape), relevant)  # the order decides
-    return found.per_query["ndcg_10"]
+    scores = metrics.retrieval_scores(ids, np.zeros(ids.shape), relevant)  # the order decides
+    return scores.per_query["ndcg_10"]
 
 
 def _number(value: float) -> float | None:

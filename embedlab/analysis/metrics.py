@@ -1,4 +1,4 @@
-"""What is measured on vectors, neighbours and rankings; all scores as fractions, not ×100."""
+"""Measures of vectors, neighbours and rankings; all scores are fractions, not ×100."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.analysis.retrieval import Floats, Ints, Neighbours, check_vectors
+from embedlab.analysis import bootstrap
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.retrieval import Float32Array, Int64Array, Neighbours, check_vectors
+from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
+
+#: Ranks that nDCG, reciprocal rank and recall look at.
+TOP_RANKS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +30,14 @@ class RetrievalScores:
     mrr_10: float
     recall_10: float
     n_queries: int
-    per_query: dict[str, npt.NDArray[np.float64]]
+    per_query: dict[str, Float64Array]
 
 
 @dataclass(frozen=True, eq=False)
 class SimilarityDistribution:
     """Cosines of all pairs among ``n_texts`` texts; their mean tells how anisotropic a space is."""
 
-    similarities: Floats
+    similarities: Float32Array
     mean: float
     std: float
     n_texts: int
@@ -40,10 +46,11 @@ class SimilarityDistribution:
 def retrieval_scores(
     ranked_ids: npt.ArrayLike, scores: npt.ArrayLike, relevant: Sequence[frozenset[int]]
 ) -> RetrievalScores:
-    """Score rankings ``ranked_ids`` (q, k), best first, with ir_measures: nDCG@10, RR@10, R@10.
+    """Score rankings ``ranked_ids`` (q, k), best first: nDCG@10, RR@10 and R@10.
 
-    The order decides, so equal ``scores`` (q, k) count as ranked; ``relevant`` holds each query's
-    relevant document ids. Rankings shorter than 10 are scored as they are.
+    nDCG has gain 1 for a relevant document and discount log2(rank + 1) (Järvelin & Kekäläinen, TOIS
+    2002). The order decides, so equal ``scores`` (q, k) count as ranked; ``relevant`` holds each
+    query's relevant document ids. Rankings shorter than 10 are scored as they are.
 
     Raises:
         EmbedLabError: shapes that do not fit, scores that rise along a ranking, or no query with
@@ -57,26 +64,25 @@ def retrieval_scores(
         )
     if (np.diff(values, axis=1) > 0).any():
         raise EmbedLabError("The scores rise along a ranking; give each ranking best first.")
-    qrels = {str(q): {str(doc): 1 for doc in docs} for q, docs in enumerate(relevant) if docs}
-    if not qrels:
+    judged = [q for q, documents in enumerate(relevant) if documents]
+    if not judged:
         raise EmbedLabError("No query has a relevant document; choose a corpus with judgements.")
-    k = ids.shape[1]
-    run = {q: {str(doc): k - rank for rank, doc in enumerate(ids[int(q)])} for q in qrels}
-    per_query = _per_query(qrels, run, len(relevant))
-    means = {name: float(np.nanmean(column)) for name, column in per_query.items()}
-    return RetrievalScores(**means, n_queries=len(qrels), per_query=per_query)
-
-
-def _per_query(
-    qrels: dict[str, dict[str, int]], run: dict[str, dict[str, int]], n_queries: int
-) -> dict[str, npt.NDArray[np.float64]]:
-    from ir_measures import RR, R, iter_calc, nDCG
-
-    names = {str(nDCG @ 10): "ndcg_10", str(RR @ 10): "mrr_10", str(R @ 10): "recall_10"}
-    columns = {name: np.full(n_queries, np.nan) for name in names.values()}
-    for found in iter_calc([nDCG @ 10, RR @ 10, R @ 10], qrels, run):
-        columns[names[str(found.measure)]][int(found.query_id)] = found.value
-    return columns
+    hits = np.array(
+        [[i in relevant[q] for i in ids[q, :TOP_RANKS].tolist()] for q in judged], float
+    )
+    counts = np.array([len(relevant[q]) for q in judged])
+    ranks = np.arange(1, TOP_RANKS + 1)
+    discounts, shown = 1 / np.log2(ranks + 1), hits.shape[1]
+    scored = {
+        "ndcg_10": hits @ discounts[:shown] / discounts.cumsum()[np.minimum(counts, TOP_RANKS) - 1],
+        "mrr_10": (hits / ranks[:shown]).max(axis=1, initial=0),
+        "recall_10": hits.sum(axis=1) / counts,
+    }
+    per_query = {name: np.full(len(relevant), np.nan) for name in scored}
+    for name, column in scored.items():
+        per_query[name][judged] = column
+    means = {name: float(column.mean()) for name, column in scored.items()}
+    return RetrievalScores(**means, n_queries=len(judged), per_query=per_query)
 
 
 def knn_accuracy(neighbours: Neighbours, labels: Sequence[Hashable], k: int = 10) -> float:
@@ -96,7 +102,7 @@ def knn_accuracy(neighbours: Neighbours, labels: Sequence[Hashable], k: int = 10
     return float(knn_hits(neighbours.ids[:, :k], codes).mean())
 
 
-def knn_hits(ids: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def knn_hits(ids: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> Float64Array:
     """Whether the majority label of each text's neighbours is its own, 1 or 0: (n,).
 
     Args:
@@ -117,9 +123,6 @@ def v_measure(vectors: npt.ArrayLike, labels: Sequence[Hashable], seed: int = 0)
         EmbedLabError: fewer than two labels, more labels than distinct vectors, or not one label
             per vector.
     """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import v_measure_score
-
     rows = check_vectors(vectors)
     codes = _codes(labels, len(rows))
     n_labels = int(codes.max()) + 1
@@ -131,11 +134,18 @@ def v_measure(vectors: npt.ArrayLike, labels: Sequence[Hashable], seed: int = 0)
             f"V-measure needs a vector per label; there are {n_labels} labels and only "
             f"{distinct} different vectors."
         )
-    clusters = KMeans(n_clusters=n_labels, n_init=3, random_state=seed).fit_predict(rows)
-    return float(v_measure_score(codes, clusters))
+    return float(bootstrap.v_measure(k_means(rows, n_labels, seed=seed), codes))
 
 
-def pair_similarities(vectors: npt.ArrayLike, pairs: npt.ArrayLike) -> Floats:
+def k_means(rows: Float32Array, n_clusters: int, *, starts: int = 3, seed: int = 0) -> Int64Array:
+    """Cluster numbers (n,) of vectors (n, d): the best of several seeded starts of k-means."""
+    from sklearn.cluster import KMeans
+
+    means = KMeans(n_clusters=n_clusters, n_init=starts, random_state=seed)
+    return means.fit_predict(rows).astype(np.int64)
+
+
+def pair_similarities(vectors: npt.ArrayLike, pairs: npt.ArrayLike) -> Float32Array:
     """Return the cosines (p,) of the pairs of rows (p, 2) of unit vectors (n, d)."""
     rows, index = check_vectors(vectors), np.asarray(pairs)
     if index.ndim != 2 or index.shape[1] != 2:
@@ -145,27 +155,46 @@ def pair_similarities(vectors: npt.ArrayLike, pairs: npt.ArrayLike) -> Floats:
     return np.einsum("pd,pd->p", rows[index[:, 0]], rows[index[:, 1]])
 
 
+def pair_items(corpus: Corpus, vectors: npt.ArrayLike) -> tuple[Float32Array, Float64Array]:
+    """Return the cosines and the gold scores (p,) of a corpus's scored pairs."""
+    cosines = pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
+    return cosines, np.array([gold for *_, gold in corpus.pairs], np.float64)
+
+
+def pair_spearman(corpus: Corpus, vectors: npt.ArrayLike) -> float | None:
+    """Return Spearman's correlation over a corpus's scored pairs; None where it has too few."""
+    return spearman(*pair_items(corpus, vectors)) if len(corpus.pairs) > 2 else None
+
+
+def usable_labels(corpus: Corpus, field: str = "") -> tuple[str, ...]:
+    """Return the labels in a field, by default the first, if there are two and texts share some.
+
+    Otherwise nothing: neither neighbours nor clusters can be scored by such labels.
+    """
+    labels = corpus.fields.get(field, corpus.labels) or ()
+    return tuple(labels) if 2 <= len(set(labels)) < len(labels) else ()
+
+
 def spearman(similarities: npt.ArrayLike, gold: npt.ArrayLike) -> float:
     """Return Spearman's rank correlation of (p,) similarities with (p,) gold scores.
 
     Raises:
         EmbedLabError: different lengths, fewer than two pairs, or one side all equal.
     """
-    from scipy.stats import spearmanr
-
-    found, wanted = np.asarray(similarities, np.float64), np.asarray(gold, np.float64)
-    if found.shape != wanted.shape or found.ndim != 1 or len(found) < 2:
+    sides = {"similarities": np.asarray(similarities), "gold scores": np.asarray(gold)}
+    shapes = [side.shape for side in sides.values()]
+    if shapes[0] != shapes[1] or len(shapes[0]) != 1 or shapes[0][0] < 2:
         raise EmbedLabError(
             f"Spearman compares two lists of at least two numbers; these have the shapes "
-            f"{found.shape} and {wanted.shape}."
+            f"{shapes[0]} and {shapes[1]}."
         )
-    for side, values in (("similarities", found), ("gold scores", wanted)):
+    for name, values in sides.items():
         if np.ptp(values) == 0:
-            raise EmbedLabError(f"All {side} are equal, so they have no order to compare.")
-    return float(spearmanr(found, wanted).statistic)
+            raise EmbedLabError(f"All {name} are equal, so they have no order to compare.")
+    return float(bootstrap.spearman(*sides.values()))
 
 
-def jaccard(ids_a: npt.ArrayLike, ids_b: npt.ArrayLike) -> Floats:
+def jaccard(ids_a: npt.ArrayLike, ids_b: npt.ArrayLike) -> Float32Array:
     """Return |A ∩ B| / |A ∪ B| (n,) of two neighbour lists per row, (n, k) and (n, l).
 
     Two empty lists are the same: 1.
@@ -184,13 +213,13 @@ def jaccard(ids_a: npt.ArrayLike, ids_b: npt.ArrayLike) -> Floats:
     return np.where(union == 0, 1, shared / np.maximum(union, 1)).astype(np.float32)
 
 
-def most_changed(neighbours_a: Neighbours, neighbours_b: Neighbours, top: int = 20) -> Ints:
+def most_changed(neighbours_a: Neighbours, neighbours_b: Neighbours, top: int = 20) -> Int64Array:
     """Return the points with the lowest Jaccard@10 between A and B, lowest first, ties by index."""
     overlap = jaccard(neighbours_a.ids[:, :10], neighbours_b.ids[:, :10])
     return np.argsort(overlap, kind="stable")[:top].astype(np.int64)
 
 
-def similarity_matrix(vectors: npt.ArrayLike) -> Floats:
+def similarity_matrix(vectors: npt.ArrayLike) -> Float32Array:
     """Return the cosines (n, n) of unit vectors (n, d)."""
     rows = check_vectors(vectors)
     return np.clip(rows @ rows.T, -1, 1)
@@ -211,21 +240,20 @@ def similarity_distribution(
         raise EmbedLabError("One text has no pairs; give at least two.")
     if max_pairs < 1:
         raise EmbedLabError(f"max_pairs is {max_pairs}; ask for at least 1.")
-    most = int(
-        (1 + np.sqrt(1 + 8 * max_pairs)) / 2
-    )  # the largest n with n (n - 1) / 2 <= max_pairs
+    # The largest n with n (n - 1) / 2 <= max_pairs.
+    most = int((1 + np.sqrt(1 + 8 * max_pairs)) / 2)
     if len(rows) > most:
         rows = rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]
-    found = similarity_matrix(rows)[np.triu_indices(len(rows), k=1)]
+    cosines = similarity_matrix(rows)[np.triu_indices(len(rows), k=1)]
     return SimilarityDistribution(
-        similarities=found,
-        mean=float(found.mean(dtype=np.float64)),
-        std=float(found.std(dtype=np.float64)),
+        similarities=cosines,
+        mean=float(cosines.mean(dtype=np.float64)),
+        std=float(cosines.std(dtype=np.float64)),
         n_texts=len(rows),
     )
 
 
-def cluster_order(matrix: npt.ArrayLike) -> Ints:
+def cluster_order(matrix: npt.ArrayLike) -> Int64Array:
     """Return the order (n,) that puts similar rows of a similarity matrix (n, n) side by side.
 
     Average linkage on 1 - similarity with optimal leaf ordering; meant for some hundred rows.
@@ -244,7 +272,7 @@ def cluster_order(matrix: npt.ArrayLike) -> Ints:
     return leaves_list(tree).astype(np.int64)
 
 
-def _codes(labels: Sequence[Hashable], n: int) -> Ints:
+def _codes(labels: Sequence[Hashable], n: int) -> Int64Array:
     """Number the labels by first appearance."""
     if len(labels) != n:
         raise EmbedLabError(f"There are {len(labels)} labels for {n} vectors; give one for each.")

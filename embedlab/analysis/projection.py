@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.analysis.retrieval import Floats, Neighbours, check_vectors, neighbours
+from embedlab.analysis.retrieval import Float32Array, Neighbours, check_vectors, neighbours
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 
@@ -27,10 +27,11 @@ _EPOCHS = 200
 _REFINE_RATE = 0.05
 
 _LOCK = threading.Lock()  # UMAP from several threads at once can abort the process
+# Set once UMAP has run: its first run compiles for some 20 s, and until then maps are PCA's.
 _WARM = threading.Event()
 
 
-def pca(vectors: npt.ArrayLike, seed: int = 0) -> Floats:
+def pca(vectors: npt.ArrayLike, seed: int = 0) -> Float32Array:
     """Project (n, d) on its first two principal components: (n, 2), centred.
 
     The sign of each axis makes its largest loading positive, so equal vectors give equal maps.
@@ -48,14 +49,14 @@ def pca(vectors: npt.ArrayLike, seed: int = 0) -> Floats:
 
 def pca_pair(
     vectors_a: npt.ArrayLike, vectors_b: npt.ArrayLike, seed: int = 0
-) -> tuple[Floats, Floats]:
+) -> tuple[Float32Array, Float32Array]:
     """Return two PCA maps (n, 2) of the same texts, B's aligned to A's."""
     xy_a, xy_b = pca(vectors_a, seed), pca(vectors_b, seed)
     _same_count(xy_a, xy_b)
     return xy_a, align(xy_b, xy_a)
 
 
-def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Floats:
+def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Float32Array:
     """Lay ``moving`` (n, 2) over ``fixed`` (n, 2): orthogonal Procrustes, centred, at equal spread.
 
     Equal spread rather than the least-squares scale, which shrinks a map that has little in common
@@ -67,10 +68,10 @@ def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Floats:
     points = np.asarray(moving, np.float64)
     centre = goal.mean(axis=0)
     goal, points = goal - centre, points - points.mean(axis=0)
-    size, wanted = np.linalg.norm(points), np.linalg.norm(goal)
-    if size and wanted:
+    size, goal_size = np.linalg.norm(points), np.linalg.norm(goal)
+    if size and goal_size:
         rotation, _ = orthogonal_procrustes(points, goal)
-        points = points @ rotation * (wanted / size)
+        points = points @ rotation * (goal_size / size)
     return (points + centre).astype(np.float32)
 
 
@@ -91,7 +92,7 @@ def umap_pair(
     min_dist: float = 0.1,
     seed: int = 0,
     progress: Progress = no_progress,
-) -> tuple[Floats, Floats]:
+) -> tuple[Float32Array, Float32Array]:
     """Lay the same n texts out under two designs, (n, 2) each, so that the maps are comparable.
 
     A is laid out from its PCA; both maps are then refined from that layout with the same random
@@ -113,8 +114,10 @@ def umap_pair(
     k = min(n_neighbors, len(rows_a) - 1)
     graph_a, graph_b = _graph(neighbours_a, len(rows_a), k), _graph(neighbours_b, len(rows_b), k)
 
-    def layout(step: int, rows: Floats, graph: _Graph, start: Floats, rate: float) -> Floats:
-        with _umap_to_itself(progress, step):
+    def layout(
+        step: int, rows: Float32Array, graph: _Graph, start: Float32Array, rate: float
+    ) -> Float32Array:
+        with _exclusive_umap(progress, step):
             progress(step, 3, ("Laying out the map", "Refining map A", "Refining map B")[step])
             return _layout(rows, graph, start, rate, min_dist, seed)
 
@@ -138,11 +141,11 @@ def is_warm() -> bool:
     return _WARM.is_set()
 
 
-_Graph = tuple[npt.NDArray[np.int64], Floats]
+_Graph = tuple[npt.NDArray[np.int64], Float32Array]
 
 
 @contextmanager
-def _umap_to_itself(progress: Progress, step: int) -> Iterator[None]:
+def _exclusive_umap(progress: Progress, step: int) -> Iterator[None]:
     """Hold the lock; while waiting for it, call ``progress``, which may cancel the wait."""
     while not _LOCK.acquire(timeout=0.2):
         progress(step, 3, "Waiting for another map")
@@ -153,8 +156,8 @@ def _umap_to_itself(progress: Progress, step: int) -> Iterator[None]:
 
 
 def _layout(
-    rows: Floats, graph: _Graph, start: Floats, rate: float, min_dist: float, seed: int
-) -> Floats:
+    rows: Float32Array, graph: _Graph, start: Float32Array, rate: float, min_dist: float, seed: int
+) -> Float32Array:
     import umap
 
     # Only transforming new texts would need a search index beside the neighbours.
@@ -191,7 +194,7 @@ def _graph(near: Neighbours, n: int, k: int) -> _Graph:
     return ids, distances
 
 
-def _squared(xy: Floats) -> Floats:
+def _squared(xy: Float32Array) -> Float32Array:
     """Turn a layout until it is as wide as high.
 
     UMAP stretches a given start to 10 × 10; after this turn that is a uniform scale. A turn by 90°
@@ -210,7 +213,7 @@ def _squared(xy: Floats) -> Floats:
     return turned(brentq(excess, 0, np.pi / 2)).astype(np.float32)
 
 
-def _jittered(xy: Floats, seed: int) -> Floats:
+def _jittered(xy: Float32Array, seed: int) -> Float32Array:
     """Give a flat layout (all on a line) a little width, which UMAP's scaling needs."""
     extent = np.ptp(xy, axis=0)
     if extent.min() > 1e-4 * extent.max():
@@ -219,11 +222,11 @@ def _jittered(xy: Floats, seed: int) -> Floats:
     return (xy + noise).astype(np.float32)
 
 
-def _all_same(rows: Floats) -> bool:
+def _all_same(rows: Float32Array) -> bool:
     return bool(np.ptp(rows, axis=0).max() < 1e-6)
 
 
-def _same_count(a: Floats, b: Floats) -> None:
+def _same_count(a: Float32Array, b: Float32Array) -> None:
     if len(a) != len(b):
         raise EmbedLabError(
             f"Design A has {len(a)} vectors and design B {len(b)}; embed the same texts with both."

@@ -1,4 +1,4 @@
-"""Exact and approximate search over unit vectors, through FAISS.
+"""Exact search over unit vectors, through FAISS.
 
 A similarity is the float64 dot product of two vectors, rounded to float32; equal ones are ranked
 by index. So a ranking never depends on batch, thread or memory layout, as bare BLAS sums would.
@@ -15,10 +15,9 @@ import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
 
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+Int64Array = npt.NDArray[np.int64]
 
-KINDS = ("exact", "hnsw")
 _MARGIN = 8  # candidates beyond k, so that most ties at rank k are settled among them
 _NOISE = 2e-6  # more than FAISS's float32 sums over unit vectors are off
 _CHUNK = 8_000_000  # float64 numbers held at once (64 MB)
@@ -28,7 +27,7 @@ _CHUNK = 8_000_000  # float64 numbers held at once (64 MB)
 class Index:
     """Vectors (n, d), unit rows, and the FAISS index over them; threads may share it."""
 
-    vectors: Floats
+    vectors: Float32Array
     faiss: Any
 
     def __len__(self) -> int:
@@ -39,8 +38,8 @@ class Index:
 class Neighbours:
     """For each of n points its k nearest others, nearest first: ids and cosines, both (n, k)."""
 
-    ids: Ints
-    similarities: Floats
+    ids: Int64Array
+    similarities: Float32Array
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,7 +50,7 @@ class Neighbours:
         return int(self.ids.shape[1])
 
 
-def check_vectors(vectors: npt.ArrayLike, what: str = "vectors") -> Floats:
+def check_vectors(vectors: npt.ArrayLike, what: str = "vectors") -> Float32Array:
     """Return ``vectors`` as a contiguous float32 (n, d) array with n, d ≥ 1.
 
     Raises:
@@ -71,39 +70,21 @@ def check_vectors(vectors: npt.ArrayLike, what: str = "vectors") -> Floats:
     return array
 
 
-def build_index(vectors: npt.ArrayLike, kind: str = "exact") -> Index:
-    """Index unit vectors (n, d) by inner product.
-
-    ``exact`` compares with every vector. ``hnsw`` (a navigable small-world graph) is approximate
-    and pays off from some 100,000 vectors on.
+def build_index(vectors: npt.ArrayLike) -> Index:
+    """Index unit vectors (n, d) by inner product; a search compares with every vector.
 
     Raises:
-        EmbedLabError: an unknown kind, or unusable vectors.
+        EmbedLabError: unusable vectors.
     """
     import faiss
 
     rows = check_vectors(vectors)
-    if kind == "exact":
-        flat = faiss.IndexFlatIP(rows.shape[1])
-        flat.add(rows)
-        return Index(rows, flat)
-    if kind != "hnsw":
-        raise EmbedLabError(f"{kind!r} is not a known index; use one of {', '.join(KINDS)}.")
-    graph = faiss.IndexHNSWFlat(rows.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
-    graph.hnsw.efConstruction = 80
-    graph.hnsw.efSearch = 128
-    threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(
-        1
-    )  # of this thread only; more would build a different graph each time
-    try:
-        graph.add(rows)
-    finally:
-        faiss.omp_set_num_threads(threads)
-    return Index(rows, graph)
+    flat = faiss.IndexFlatIP(rows.shape[1])
+    flat.add(rows)
+    return Index(rows, flat)
 
 
-def search(index: Index, queries: npt.ArrayLike, k: int) -> tuple[Ints, Floats]:
+def search(index: Index, queries: npt.ArrayLike, k: int) -> tuple[Int64Array, Float32Array]:
     """Return the ids (q, k) and cosines (q, k) of the vectors nearest to unit ``queries`` (q, d).
 
     Best first; k is capped to the size of the index.
@@ -134,7 +115,7 @@ def neighbours(vectors: npt.ArrayLike, k: int) -> Neighbours:
     n = len(index)
     if n == 1:
         return Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0), np.float32))
-    ids, similarities = _ranked(index, index.vectors, min(k, n - 1), own=np.arange(n))
+    ids, similarities = _ranked(index, index.vectors, min(k, n - 1), excluded=np.arange(n))
     return Neighbours(ids, similarities)
 
 
@@ -155,31 +136,36 @@ def _check_k(k: int) -> None:
         raise EmbedLabError(f"k is {k}; ask for at least 1.")
 
 
-def _ranked(index: Index, queries: Floats, k: int, own: Ints | None = None) -> tuple[Ints, Floats]:
-    """Rank FAISS's candidates by exact similarity; ``own`` (q,) is an id to leave out per row."""
+def _ranked(
+    index: Index, queries: Float32Array, k: int, excluded: Int64Array | None = None
+) -> tuple[Int64Array, Float32Array]:
+    """Rank FAISS's candidates by exact similarity; each row leaves out its ``excluded`` (q,) id."""
     n = len(index)
-    wanted = min(n, k + _MARGIN + (own is not None))
-    rough, candidates = index.faiss.search(queries, wanted)
+    count = min(n, k + _MARGIN + (excluded is not None))
+    rough, candidates = index.faiss.search(queries, count)
     ids = np.empty((len(queries), k), np.int64)
     scores = np.empty((len(queries), k), np.float32)
-    for part in _chunks(len(queries), wanted * queries.shape[1]):
+    for part in _chunks(len(queries), count * queries.shape[1]):
         near = index.vectors[candidates[part]].astype(np.float64)
         exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
-        if own is not None:
-            exact[candidates[part] == own[part, None]] = -np.inf
+        if excluded is not None:
+            exact[candidates[part] == excluded[part, None]] = -np.inf
         order = np.lexsort((candidates[part], -exact))[:, :k]
         ids[part] = np.take_along_axis(candidates[part], order, axis=1)
         scores[part] = np.take_along_axis(exact, order, axis=1)
-    # What FAISS left out may tie with rank k; HNSW may also come back with too few (id -1).
-    unsure = (candidates < 0).any(axis=1)
-    if wanted < n:
-        unsure |= rough[:, -1] >= scores[:, -1] - _NOISE
-    _rank_all(index, queries, np.flatnonzero(unsure), own, ids, scores)
+    if count < n:  # a vector that FAISS left out may tie with rank k
+        unsure = rough[:, -1] >= scores[:, -1] - _NOISE
+        _rank_all(index, queries, np.flatnonzero(unsure), excluded, ids, scores)
     return ids, scores
 
 
 def _rank_all(
-    index: Index, queries: Floats, rows: Ints, own: Ints | None, ids: Ints, scores: Floats
+    index: Index,
+    queries: Float32Array,
+    rows: Int64Array,
+    excluded: Int64Array | None,
+    ids: Int64Array,
+    scores: Float32Array,
 ) -> None:
     """Fill ``ids`` and ``scores`` of the given query rows by comparing with every vector."""
     if not len(rows):
@@ -189,8 +175,8 @@ def _rank_all(
     for part in _chunks(len(rows), len(vectors)):
         some = rows[part]
         exact = (queries[some].astype(np.float64) @ vectors.T).astype(np.float32)
-        if own is not None:
-            exact[np.arange(len(some)), own[some]] = -np.inf
+        if excluded is not None:
+            exact[np.arange(len(some)), excluded[some]] = -np.inf
         order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
         ids[some] = order
         scores[some] = np.take_along_axis(exact, order, axis=1)

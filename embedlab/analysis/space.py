@@ -12,17 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import metrics, retrieval
-from embedlab.analysis.retrieval import Floats, Ints, check_vectors
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.retrieval import Float32Array, Int64Array, check_vectors
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-
-Reals = npt.NDArray[np.float64]
 
 TRANSFORMS = ("none", "centre", "whiten")
 #: How far the covariance is pulled towards a multiple of the identity before it is inverted.
 SHRINKAGE = 0.1
-#: Length (of unit vectors) below which what is left after centring is rounding, not a direction.
-NOTHING = 1e-6
+#: The length below which a centred unit vector is rounding and not a direction.
+MIN_LENGTH = 1e-6
 #: Principal components reported, and hubs listed.
 COMPONENTS, HUBS = 50, 10
 
@@ -38,10 +37,10 @@ class Hubness:
     """
 
     k: int
-    counts: Ints
+    counts: Int64Array
     skewness: float
-    hub_ids: Ints
-    hub_counts: Ints
+    hub_ids: Int64Array
+    hub_counts: Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +58,13 @@ class Shape:
     cosines: metrics.SimilarityDistribution
     effective_rank: float
     participation_ratio: float
-    explained: Reals
+    explained: Float64Array
     hubness: Hubness
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What a corpus says about vectors; None where it does not know enough."""
+    """Scores of vectors on a corpus; None where the corpus has too little to score by."""
 
     spearman: float | None
     ndcg_10: float | None
@@ -79,29 +78,29 @@ class Transform:
     ``mean`` is (d,), ``factor`` the Cholesky factor (d, d) of the shrunken covariance, or None.
     """
 
-    mean: Reals
-    factor: Reals | None = None
+    mean: Float64Array
+    factor: Float64Array | None = None
 
-    def project(self, vectors: npt.ArrayLike) -> Reals:
+    def project(self, vectors: npt.ArrayLike) -> Float64Array:
         """Map (n, d) to (n, d), lengths as they come out."""
         centred = np.asarray(vectors, np.float64) - self.mean
         if self.factor is None:
             return centred
         from scipy.linalg import solve_triangular
 
-        whitened: Reals = solve_triangular(self.factor, centred.T, lower=True).T
+        whitened: Float64Array = solve_triangular(self.factor, centred.T, lower=True).T
         return whitened
 
-    def __call__(self, vectors: npt.ArrayLike) -> Floats:
+    def __call__(self, vectors: npt.ArrayLike) -> Float32Array:
         """Map (n, d) to rows of length 1; a text that stands at the mean stays zero."""
         return unit(self.project(vectors))
 
 
-def unit(vectors: npt.ArrayLike) -> Floats:
+def unit(vectors: npt.ArrayLike) -> Float32Array:
     """Return the rows (n, d) divided by their length; rows of no length stay zero."""
     rows = np.asarray(vectors)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > NOTHING)
+    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > MIN_LENGTH)
     return np.ascontiguousarray(rows * scale, dtype=np.float32)
 
 
@@ -127,16 +126,16 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
         return Transform(mean)
     covariance = np.cov(rows, rowvar=False, bias=True).reshape(rows.shape[1], -1)
     variance = np.trace(covariance) / len(covariance)
-    if variance <= NOTHING**2:
+    if variance <= MIN_LENGTH**2:
         raise _all_equal(len(rows))
     shrunken = (1 - SHRINKAGE) * covariance + SHRINKAGE * variance * np.eye(len(covariance))
     return Transform(mean, np.linalg.cholesky(shrunken))
 
 
-def transform(vectors: npt.ArrayLike, how: str) -> Floats:
+def transform(vectors: npt.ArrayLike, how: str) -> Float32Array:
     """Transform vectors (n, d) by what :func:`fit` finds on them; rows of length 1.
 
-    What is given is what is centred: unit vectors, as designs give them, or raw ones.
+    The vectors are centred as they are given: unit vectors, as designs give them, or raw ones.
     """
     return fit(vectors, how)(vectors)
 
@@ -148,10 +147,10 @@ def scores(
     field: str = "",
     how: str = "none",
 ) -> Scores:
-    """Score the corpus's vectors, and with ``how`` what they would score transformed.
+    """Score the corpus's vectors, transformed as ``how`` says.
 
     Args:
-        corpus: what is known about the texts.
+        corpus: the texts with their labels, pairs and queries.
         vectors: its texts under a design, (n, d).
         query_vectors: its queries, (q, d); without them there is no nDCG@10. The documents' mean
             and whitening are applied to them.
@@ -160,17 +159,14 @@ def scores(
     """
     fitted = fit(vectors, how)
     rows = fitted(vectors)
-    labels = corpus.fields.get(field, corpus.labels) or ()
-    spearman = ndcg = accuracy = None
-    if len(corpus.pairs) > 2:
-        found = metrics.pair_similarities(rows, [pair[:2] for pair in corpus.pairs])
-        spearman = metrics.spearman(found, [score for *_, score in corpus.pairs])
+    labels = metrics.usable_labels(corpus, field)
+    ndcg = accuracy = None
     if query_vectors is not None and any(corpus.relevant):
         ranked = retrieval.search(retrieval.build_index(rows), fitted(query_vectors), 10)
         ndcg = metrics.retrieval_scores(*ranked, corpus.relevant).ndcg_10
-    if 2 <= len(set(labels)) < len(labels):
-        accuracy = metrics.knn_accuracy(retrieval.neighbours(rows, 10), labels, 10)
-    return Scores(spearman, ndcg, accuracy)
+    if labels:
+        accuracy = metrics.knn_accuracy(retrieval.neighbours(rows, 10), labels)
+    return Scores(metrics.pair_spearman(corpus, rows), ndcg, accuracy)
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:
@@ -188,7 +184,7 @@ def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:
     if len(rows) < 3:
         raise EmbedLabError(f"{len(rows)} vectors have no shape; give at least three texts.")
     values = _singular_values(rows)
-    if values[0] <= NOTHING:
+    if values[0] <= MIN_LENGTH:
         raise _all_equal(len(rows))
     share, variances = values / values.sum(), values**2
     present = share[share > 0]
@@ -214,19 +210,19 @@ def hubness(vectors: npt.ArrayLike, k: int = 10) -> Hubness:
     near = retrieval.neighbours(vectors, k)
     counts = np.bincount(near.ids.ravel(), minlength=len(near)).astype(np.int64)
     order = np.argsort(-counts, kind="stable")[:HUBS]
-    even = np.ptp(counts) == 0  # such as k = n - 1: nobody stands out, and 0 / 0 says nothing
+    even = np.ptp(counts) == 0  # such as k = n - 1: no text stands out, and skew would be 0 / 0
     skewness = 0.0 if even else float(skew(counts))
     return Hubness(near.k, counts, skewness, order.astype(np.int64), counts[order])
 
 
-def _singular_values(rows: Floats) -> Reals:
+def _singular_values(rows: Float32Array) -> Float64Array:
     """The singular values of the centred matrix, largest first, from its smaller Gram matrix."""
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     wide = len(rows) < rows.shape[1]
     squares = np.linalg.eigvalsh(centred @ centred.T if wide else centred.T @ centred)[::-1]
     # The root would blow rounding of squares up to something that counts as a dimension.
     rounding = squares[0] * len(squares) * np.finfo(np.float64).eps
-    values: Reals = np.sqrt(np.where(squares > rounding, squares, 0))
+    values: Float64Array = np.sqrt(np.where(squares > rounding, squares, 0))
     return values
 
 

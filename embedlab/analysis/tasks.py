@@ -1,4 +1,4 @@
-"""What is measured: tasks in the paper's four categories, each on a fixed sample of a corpus."""
+"""Tasks in the paper's four categories, each on a fixed sample of a corpus."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 
-#: The paper's categories and what each is measured by.
-MEASURES = {
+#: The measure of each of the paper's categories.
+CATEGORY_MEASURES = {
     "STS": "spearman",
     "Retrieval": "ndcg_10",
     "Classification": "accuracy",
     "Clustering": "v_measure",
 }
-#: How people write the measures.
+#: The measures' names for readers.
 MEASURE_NAMES = {
     "spearman": "Spearman",
     "ndcg_10": "nDCG@10",
@@ -36,7 +36,7 @@ class Task:
     ``queries`` queries and ``size`` texts, all relevant ones among them. Classification and
     Clustering draw ``size`` texts with their labels in ``field``. A ``size``, and for Retrieval a
     number of ``queries``, of 0 takes all. ``words`` keeps the opening words of every text, 0 all of
-    them; ``seed`` draws the sample and starts k-means. ``title`` says all this to people.
+    them; ``seed`` draws the sample and starts k-means. ``title`` says all this in words.
 
     Raises:
         EmbedLabError: an unknown category.
@@ -54,15 +54,16 @@ class Task:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.category not in MEASURES:
+        if self.category not in CATEGORY_MEASURES:
             raise EmbedLabError(
-                f"{self.category[:60]!r} is not a task category; use one of {', '.join(MEASURES)}."
+                f"{self.category[:60]!r} is not a task category; use one of "
+                f"{', '.join(CATEGORY_MEASURES)}."
             )
 
     @property
     def measure(self) -> str:
-        """What the category is measured by."""
-        return MEASURES[self.category]
+        """The category's measure."""
+        return CATEGORY_MEASURES[self.category]
 
     def corpus(self, progress: Progress = no_progress) -> Corpus:
         """The sample: the same in every process.
@@ -166,16 +167,18 @@ def without_evaluated(pairs: PairSet, progress: Progress = no_progress) -> PairS
 
 
 def _sample(task: Task, corpus: Corpus) -> Corpus:
-    """What the task is measured on, with nothing else left in it."""
+    """The part of a corpus that the task is measured on."""
     pairs = _pairs(task, corpus)
-    kept, queries = ({i for *both, _ in pairs for i in both}, []) if pairs else _drawn(task, corpus)
+    texts, queries = (
+        ({i for *both, _ in pairs for i in both}, []) if pairs else _drawn(task, corpus)
+    )
     labelled = task.category in ("Classification", "Clustering")
-    if not kept or (labelled and task.field not in corpus.fields):
+    if not texts or (labelled and task.field not in corpus.fields):
         raise EmbedLabError(
             f"{corpus.title[:60]!r} does not know enough for the {task.category} task "
             f"{task.id[:60]!r}; choose another corpus."
         )
-    order = sorted(kept)
+    order = sorted(texts)
     new = {old: position for position, old in enumerate(order)}
     return replace(
         corpus,
@@ -200,7 +203,7 @@ def _pairs(task: Task, corpus: Corpus) -> list[tuple[int, int, float]]:
 
 
 def _drawn(task: Task, corpus: Corpus) -> tuple[set[int], list[int]]:
-    """The texts and the queries of a sample; nothing where the corpus lacks what is asked."""
+    """The texts and the queries of a sample; none where the corpus lacks what the task needs."""
     if task.category == "STS":
         return set(), []
     rng = np.random.default_rng(task.seed)
@@ -209,11 +212,11 @@ def _drawn(task: Task, corpus: Corpus) -> tuple[set[int], list[int]]:
         return set(rng.permutation(len(corpus.texts))[:size].tolist()), []
     judged = [q for q, texts in enumerate(corpus.relevant) if texts]
     queries = sorted(rng.permutation(judged)[: task.queries or None].tolist())
-    kept = {i for q in queries for i in corpus.relevant[q]}
-    if kept:
-        others = [i for i in rng.permutation(len(corpus.texts)).tolist() if i not in kept]
-        kept.update(others[: max(0, size - len(kept))])
-    return kept, queries
+    texts = {i for q in queries for i in corpus.relevant[q]}
+    if texts:
+        others = [i for i in rng.permutation(len(corpus.texts)).tolist() if i not in texts]
+        texts.update(others[: max(0, size - len(texts))])
+    return texts, queries
 
 
 def _opening(text: str, words: int) -> str:

@@ -1,4 +1,4 @@
-"""Inside one pass: what a token can see, what it gives to the vector, what a trained head reads."""
+"""Inside one pass: what a token sees, its part in the vector, and where a trained head attends."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from embedlab import gpu
+from embedlab.analysis.retrieval import Float32Array
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
@@ -20,12 +21,10 @@ from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.states import HiddenStates
 
-Reals = npt.NDArray[np.float32]
-
-#: Tokens a view shows; longer texts are shortened with a note.
+#: Tokens that a mask proof and a token view show; longer texts are shortened with a note.
 PROOF_TOKENS, VIEW_TOKENS = 64, 128
 #: Parameters up to which a backbone of lower precision is copied in float32 for the proof.
-COPIED = 500_000_000
+MOST_COPIED_PARAMETERS = 500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +34,16 @@ class MaskProof:
     ``moved`` is (L + 1, s): |h_b - h_a| / |h_a| at every layer, for the s tokens shown, which begin
     at token ``start`` of both texts. ``first_changed`` is the first token that differs, counted
     from the beginning of the text. ``largest_before`` is the largest movement of any token before
-    it; up to ``rounding`` it counts as nothing. ``holds`` says whether the attention mode kept its
-    word: under causal attention nothing before the change moved, under bidirectional something did.
+    it; up to ``rounding`` it counts as nothing. ``holds`` says whether the attention mode was
+    obeyed: under causal attention nothing before the change moved, under bidirectional attention
+    something did.
     """
 
     attention: str
     tokens_a: tuple[str, ...]
     tokens_b: tuple[str, ...]
     start: int
-    moved: Reals
+    moved: Float32Array
     first_changed: int
     largest_before: float
     rounding: float
@@ -54,13 +54,13 @@ class MaskProof:
 
 @dataclass(frozen=True, eq=False)
 class TokenView:
-    """A text's tokens and what each gives to its vector, at ``layer`` (0 … L) of the design.
+    """A text's tokens and the part of each in its vector, at ``layer`` (0 … L) of the design.
 
     For the s tokens at ``positions`` of ``token_count``: ``ids``, readable ``tokens``, ``cosines``
     with the pooled vector, ``norms``, and ``weights`` under the pooling (all weights of the text
     sum to 1). ``layer_norms`` is (L + 1, s). ``norm_ratio`` is the first token's norm over the
     median of the others': far above 1 it is an attention sink. A trainable head's vector lives in
-    a space of its own, so there the cosines mean little.
+    a space of its own, so the cosines mean little there.
     """
 
     design: Design
@@ -69,10 +69,10 @@ class TokenView:
     positions: npt.NDArray[np.int64]
     ids: tuple[int, ...]
     tokens: tuple[str, ...]
-    cosines: Reals
-    norms: Reals
-    weights: Reals
-    layer_norms: Reals
+    cosines: Float32Array
+    norms: Float32Array
+    weights: Float32Array
+    layer_norms: Float32Array
     norm_ratio: float
     note: str
 
@@ -89,9 +89,9 @@ class HeadAttention:
 
     over: str
     trained: bool
-    per_text: Reals
-    per_head: Reals
-    mean: Reals
+    per_text: Float32Array
+    per_head: Float32Array
+    mean: Float32Array
 
 
 def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> MaskProof:
@@ -207,17 +207,20 @@ def _float32_pass(
     """(L + 1, n, T, d) of padded rows on the CPU in float32, and the precision of the pass."""
     padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in rows]})
     ids, mask = padded["input_ids"], padded["attention_mask"]
-    small = sum(p.numel() for p in backbone.model.parameters()) <= COPIED
+    small = sum(p.numel() for p in backbone.model.parameters()) <= MOST_COPIED_PARAMETERS
     if backbone.dtype == torch.float32 or not small or gpu.LENT:
         return backbone.token_states(ids, mask, attention).float(), backbone.dtype
-    with backbone.lock:
-        runner = copy.copy(backbone)
-        runner.model = copy.deepcopy(backbone.model).float()
-        device = backbone.device
-        hidden = runner.hidden_states(
-            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
-        )
-        return torch.stack(hidden).cpu(), torch.float32
+    runner = copy.copy(backbone)
+    with backbone.lock:  # a pass changes the model's configuration while it runs
+        runner.model = copy.deepcopy(backbone.model)
+    # Nobody else has the copy, so its own pass needs no lock.
+    runner.model = runner.model.float()
+    hidden = runner.hidden_states(
+        torch.tensor(ids, device=backbone.device),
+        torch.tensor(mask, device=backbone.device),
+        attention,
+    )
+    return torch.stack(hidden).cpu(), torch.float32
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from embedlab.models.loading import DTYPES
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
-from embedlab.resources import sample_folder
+from embedlab.resources import ASSETS
 from embedlab.training.recipe import Recipe, recipe_from
 from embedlab.training.training import Training
 
@@ -113,7 +113,7 @@ def measure(
 
 def made_up_texts(n: int, words: int, seed: int = 0) -> list[str]:
     """n texts of ``words`` words on average, between half and one and a half times as many."""
-    lines = (sample_folder() / "senses.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (ASSETS / "senses.jsonl").read_text(encoding="utf-8").splitlines()
     vocabulary = sorted({w for line in lines for w in re.findall(r"\w+", json.loads(line)["text"])})
     draw = random.Random(seed)
     lengths = [draw.randint(max(1, words // 2), words + (words + 1) // 2) for _ in range(n)]

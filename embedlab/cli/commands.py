@@ -15,7 +15,8 @@ from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
-from embedlab.terminal import DEBUG, guarded, one_line, progress_bar, say, table
+from embedlab.terminal import DEBUG, guarded, progress_bar, say, table
+from embedlab.text import printable
 
 if TYPE_CHECKING:
     from embedlab.analysis.comparison import Embedded, Hit
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
-#: More than any file has: on one's own machine what is too much is said in bytes.
-EVERY_ROW = 10**9
+#: Rows or results without a limit: on the user's own machine only the size of a file counts.
+NO_LIMIT = 10**9
 DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
 
 app = typer.Typer(
@@ -52,14 +53,14 @@ def main() -> None:
     app(prog_name="embedlab")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"embedlab {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def _every_command(
+def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -73,7 +74,8 @@ def _every_command(
 @guarded
 def serve(
     config: Annotated[
-        Path | None, typer.Option(help="default: spaces_config.yaml in this folder, if it is there")
+        Path | None,
+        typer.Option(help="default: spaces_config.yaml in this folder, else EmbedLab's own"),
     ] = None,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
@@ -97,51 +99,52 @@ def assets(
     """Fetch weights and corpora for a room without network."""
     from embedlab import assets as store
 
-    wanted = [store.status(name) for name in dict.fromkeys(names or [])]
+    chosen = [store.status(name) for name in dict.fromkeys(names or [])]
     if everything:
-        free = [asset for asset in store.listing() if not asset.terms]
-        for asset in store.listing():
-            if asset.terms and asset not in wanted:
-                say(f"{asset.id} is left out: {asset.terms} Name it to fetch it.")
-        wanted += [asset for asset in free if asset not in wanted]
-    if only_list or not wanted:
+        others = [status for status in store.listing() if status not in chosen]
+        for status in others:
+            if status.asset.terms:
+                say(f"{status.asset.id} is left out: {status.asset.terms} Name it to fetch it.")
+        chosen += [status for status in others if not status.asset.terms]
+    if only_list or not chosen:
         typer.echo(_asset_table(store.listing()))
         return
-    for asset in wanted:
-        if asset.terms:
-            say(asset.terms)
+    for status in chosen:
+        if status.asset.terms:
+            say(status.asset.terms)
         with progress_bar() as progress:
-            _make_ready(asset, progress)
-        now = store.status(asset.id)
-        typer.echo(f"{asset.id}: ready, {_megabytes(now.on_disk)} in {now.path}")
+            _make_ready(status, progress)
+        now = store.status(status.asset.id)
+        typer.echo(f"{now.asset.id}: ready, {_megabytes(now.on_disk)} in {now.path}")
 
 
-def _make_ready(asset: AssetStatus, progress: Progress) -> None:
+def _make_ready(status: AssetStatus, progress: Progress) -> None:
     from embedlab import assets as store
 
-    if asset.present:
+    asset_id = status.asset.id
+    if status.present:
         try:
-            store.verify(asset.id, progress)
+            store.verify(asset_id, progress)
         except EmbedLabError as error:
             say(f"{error} Fetching it now.")
-    folder = store.fetch(asset.id, progress)
+    folder = store.fetch(asset_id, progress)
     if any(folder.rglob("*.gguf")):
         from embedlab.models.loading import load_backbone
 
-        load_backbone(asset.id, progress=progress)  # converts it, and shows that it works
+        load_backbone(asset_id, progress=progress)  # converts it, and shows that it works
 
 
 def _asset_table(rows: list[AssetStatus]) -> str:
     header = ("id", "kind", "present", "on disk", "download", "licence", "source")
     cells = [
         (
-            row.id,
-            row.kind,
+            row.asset.id,
+            row.asset.kind,
             "yes" if row.present else "no",
             _megabytes(row.on_disk) if row.present else "",
-            _megabytes(row.size),
-            row.licence,
-            row.source,
+            _megabytes(row.asset.size),
+            row.asset.licence,
+            row.asset.source,
         )
         for row in rows
     ]
@@ -159,7 +162,7 @@ def embed(
     design: DesignOption,
     out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
     backbone: BackboneOption = "smollm2-135m",
-    text_column: Annotated[str | None, typer.Option(help="default: found by name")] = None,
+    text_column: Annotated[str | None, typer.Option(help="default: guessed")] = None,
     query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
@@ -176,27 +179,26 @@ def embed(
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = _own_file(source, text_column, max_mb)
+    corpus = _read_file(source, text_column, max_mb)
     with progress_bar() as progress:
-        loaded = load_backbone(
-            backbone, device, dtype, cache=StateCache(0), progress=progress
-        )  # nothing is asked for twice, so nothing is kept
+        # Every text is embedded once, so a cache would only take memory.
+        loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
         vectors, truncated = embed_in_chunks(
             corpus.texts, chosen, loaded, query=query, progress=progress
         )
-    about = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
-    save_vectors(out, vectors, corpus.texts, corpus.labels, about)
+    metadata = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
+    save_vectors(out, vectors, corpus.texts, corpus.labels, metadata)
     typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
     say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
     if chosen.trainable and not loaded.head(chosen).trained:
         say(f"The head of {chosen.name} is untrained (random).")
 
 
-def _own_file(path: Path, text_column: str | None, max_mb: int) -> Corpus:
+def _read_file(path: Path, text_column: str | None, max_mb: int) -> Corpus:
     from embedlab.data.readers import read_table
     from embedlab.data.tables import table_to_corpus
 
-    rows = read_table(path, max_bytes=max_mb * 10**6, max_texts=EVERY_ROW)
+    rows = read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT)
     corpus = table_to_corpus(rows, text_column, title=path.name, source=path.name)
     for note in corpus.notes:
         say(note)
@@ -226,16 +228,17 @@ def search(
 
     if len(design) > 2:
         raise EmbedLabError(f"{len(design)} designs were given; give one or two.")
-    if k < 1:  # said before anything is loaded, as is an empty query
+    # Checked before the backbone is loaded, which takes seconds.
+    if k < 1:
         raise EmbedLabError(f"k is {k}; ask for at least 1 result.")
     if not query.strip():
         raise EmbedLabError("The query is empty; write what you are looking for.")
     designs = [Design.parse(text) for text in design]
-    # One's own machine has no other users to protect.
-    limits = Limits(max_texts=EVERY_ROW, max_results=EVERY_ROW)
+    # There are no other users to protect on the user's own machine.
+    limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     with progress_bar() as progress:
-        texts = _searched(lab, corpus, sample, seed, progress)
+        texts = _corpus_to_search(lab, corpus, sample, seed, progress)
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         lists = lab.retrieve(query, texts, sides[0], sides[-1], k, progress=progress)
     typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
@@ -244,7 +247,9 @@ def search(
         typer.echo(_ranking(hits, moves=len(sides) > 1))
 
 
-def _searched(lab: Lab, name: str, sample: int | None, seed: int, progress: Progress) -> Corpus:
+def _corpus_to_search(
+    lab: Lab, name: str, sample: int | None, seed: int, progress: Progress
+) -> Corpus:
     from embedlab.data.corpora import CORPORA
 
     if name in CORPORA:
@@ -255,7 +260,7 @@ def _searched(lab: Lab, name: str, sample: int | None, seed: int, progress: Prog
             f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
             f"{', '.join(CORPORA)}."
         )
-    whole = _own_file(path, None, lab.config.limits.max_upload_mb)
+    whole = _read_file(path, None, lab.config.limits.max_upload_mb)
     return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 
@@ -269,21 +274,21 @@ def _heading(lab: Lab, letter: str, side: Embedded) -> str:
 
 
 def _ranking(hits: list[Hit], *, moves: bool) -> str:
-    """One line a hit: rank, cosine × 100, relevance where known, move, text."""
+    """One line for each hit: rank, cosine × 100, move between the designs, relevance, text."""
     # A long text is cut to the line on a terminal, and whole in a pipe.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     lines = []
     for hit in hits:
         relevant = {None: "", True: "+ ", False: "  "}[hit.relevant]
-        move = f"{_moved(hit.move):>5}  " if moves else ""
-        start = f"{hit.rank:>3}  {100 * hit.score:5.1f}  {move}{relevant}"
-        lines.append((start + one_line(hit.text))[:width])
+        moved = f"{_move(hit.move):>5}  " if moves else ""
+        start = f"{hit.rank:>3}  {100 * hit.score:5.1f}  {moved}{relevant}"
+        lines.append((start + printable(hit.text))[:width])
     if any(hit.relevant is not None for hit in hits):
-        lines.append("+ marks the texts that are known to be relevant.")
+        lines.append("+ marks relevant texts.")
     return "\n".join(lines)
 
 
-def _moved(move: int | None) -> str:
+def _move(move: int | None) -> str:
     if move is None:
         return "new"
     return f"{move:+d}" if move else "="
@@ -303,7 +308,7 @@ def bench(
     from embedlab.cli.bench import measure
 
     with progress_bar() as progress:
-        about, figures = measure(what, texts, words, backbone, progress)
-    typer.echo(about)
+        machine, figures = measure(what, texts, words, backbone, progress)
+    typer.echo(machine)
     rows = [(figure.what, figure.shown, figure.aim) for figure in figures]
     typer.echo(table(("figure", "measured", "aim"), rows, right=("measured",)))

@@ -1,4 +1,4 @@
-"""``embedlab study``: parse, call, print."""
+"""``embedlab study``: runs a study and writes its report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ def study(
         str,
         typer.Argument(metavar="STUDY.yaml", help="a study file, or minutes, workshop or paper"),
     ],
-    out: Annotated[Path, typer.Option(help="the results' folder; a stopped study goes on there")],
+    out: Annotated[
+        Path, typer.Option(help="folder for the results; a stopped study is continued there")
+    ],
     backbone: Annotated[
         str, typer.Option(help="another backbone than the study's: an id, a folder or a Hub name")
     ] = "",
@@ -31,28 +33,25 @@ def study(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
     report_only: Annotated[
-        bool, typer.Option("--report", help="Run nothing; write the report of what is there.")
+        bool, typer.Option("--report", help="Run nothing; write the report on the results so far.")
     ] = False,
 ) -> None:
     """Compare designs: train and measure each with every seed; say which differences are real."""
-    changes: dict[str, Any] = {}
-    if backbone:
-        changes["backbone"] = backbone
-    if mteb:
-        changes["mteb"] = list(mteb)
+    options = {"backbone": backbone, "mteb": mteb}
+    changes = {key: value for key, value in options.items() if value}
     from embedlab.render.study_page import write_report
     from embedlab.study.definition import load_study
     from embedlab.study.findings import report_of
 
-    asked = load_study(name, **changes)
-    if len(asked.seeds) == 1 and asked.recipe is not None:
+    definition = load_study(name, **changes)
+    if len(definition.seeds) == 1 and definition.recipe is not None:
         say("one seed: the report can show no seed variance")
     if not report_only:
         from embedlab.study.run import run
 
         with progress_bar() as progress:
             run(
-                asked,
+                definition,
                 out,
                 command=_command(name, out, changes),
                 device=device,
@@ -69,7 +68,7 @@ def study(
 
 
 def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
-    """What was typed, without the folders around it: reports are shown to others."""
+    """The command line without the paths of this machine: reports are shown to others."""
     words = ["embedlab", "study", Path(name).name, "--out", out.name]
     if "backbone" in changes:
         folder = Path(changes["backbone"])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from embedlab.errors import EmbedLabError
-from embedlab.terminal import guarded, one_line, progress_bar, say, table
-from embedlab.training import checkpoints
-from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
+from embedlab.terminal import guarded, progress_bar, say, table
+from embedlab.text import printable
+from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, recipe_from
 
 if TYPE_CHECKING:
     from embedlab.analysis.evaluation import Change
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from embedlab.training.history import Step
     from embedlab.training.training import Training
 
-#: Hidden states of a frozen backbone that training a head alone keeps, in bytes.
-ROOM = 8 * 10**9
+#: Bytes of a frozen backbone's hidden states that stay in memory while a head alone is trained.
+CACHE_BYTES = 8 * 10**9
 
 
 @guarded
@@ -50,72 +50,75 @@ def train(
     held_out: Annotated[int | None, typer.Option(help="pairs to score and not to train on")] = None,
     seed: Annotated[int | None, typer.Option(help="of the weights and the order")] = None,
     both_directions: Annotated[
-        bool | None, typer.Option(help="positives also look for their anchors")
+        bool | None, typer.Option(help="positives also have to find their anchors")
     ] = None,
-    anchor: Annotated[str, typer.Option(help="a file's column; default: found by name")] = "",
+    anchor: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
     positive: Annotated[str, typer.Option(help="a file's column")] = "",
-    negative: Annotated[str, typer.Option(help="a file's column; default: found by name")] = "",
+    negative: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
     score: Annotated[bool, typer.Option(help="Score four small tasks before and after.")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
 ) -> None:
     """Train a design on pairs of texts, and write the adapter and the head."""
-    chosen: dict[str, Any] = {
-        name: value for name, value in locals().items() if name in Recipe.__dataclass_fields__
-    }
-    how = recipe_from(recipe, **chosen)
-    columns = (anchor, positive, negative)
-    with progress_bar() as progress:
-        _train(design, data, columns, out, backbone, how, score, (device, dtype), progress)
-
-
-def _train(
-    design: str,
-    data: str,
-    columns: tuple[str, str, str],
-    out: Path,
-    backbone_id: str,
-    recipe: Recipe,
-    score: bool,
-    place: tuple[str, str],
-    progress: Progress,
-) -> None:
-    from embedlab.data.pairs import describe
-    from embedlab.models import run_folder
     from embedlab.models.design import Design
     from embedlab.models.loading import load_backbone
+    from embedlab.models.run_folder import RUN_FILE
     from embedlab.models.state_cache import StateCache
-    from embedlab.training import history
     from embedlab.training.training import Training
 
-    parsed = Design.parse(design)
-    recipe.check(parsed)
-    if (out / run_folder.RUN_FILE).exists():
-        raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
-    pairs = _pairs(data, columns, progress)
-    say(describe(pairs))
-    backbone = load_backbone(backbone_id, *place, cache=StateCache(ROOM), progress=progress)
-    training = Training(
-        backbone, parsed, pairs, recipe, name=f"{backbone.name} + {out.name}", progress=progress
+    chosen = Design.parse(design)
+    settings = recipe_from(
+        recipe,
+        mode=mode,
+        steps=steps,
+        batch=batch,
+        lr=lr,
+        head_lr=head_lr,
+        schedule=schedule,
+        warmup=warmup,
+        mntp_steps=mntp_steps,
+        max_pairs=max_pairs,
+        held_out=held_out,
+        seed=seed,
+        both_directions=both_directions,
     )
+    settings.check(chosen)
+    if (out / RUN_FILE).exists():
+        raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
+    with progress_bar() as progress:
+        pairs = _pairs(data, (anchor, positive, negative), progress)
+        cache = StateCache(CACHE_BYTES)
+        loaded = load_backbone(backbone, device, dtype, cache=cache, progress=progress)
+        name = f"{loaded.name} + {out.name}"
+        training = Training(loaded, chosen, pairs, settings, name=name, progress=progress)
+        _train(training, out, progress)
+        _save(training, out, backbone)
+        if score:
+            typer.echo(_scores(training, out, progress))
+    typer.echo(f"{out}: {chosen.name}, {training.steps_done} steps")
+
+
+def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> PairSet:
+    """A training set, or a file's pairs without those that an evaluation corpus has."""
+    from embedlab.analysis.tasks import without_evaluated
+    from embedlab.data.pairs import describe
+    from embedlab.data.training_sets import TRAINING_SETS, find_pairs
+
+    pairs = find_pairs(data, columns, progress)
+    if data not in TRAINING_SETS:
+        for note in pairs.notes:
+            say(note)
+        pairs = without_evaluated(pairs, progress)
+    say(describe(pairs))
+    return pairs
+
+
+def _train(training: Training, out: Path, progress: Progress) -> None:
+    """All steps that are left, with a checkpoint at every held-out score and when interrupted."""
+    from embedlab.training import checkpoints
+
     if checkpoints.resume(training, out):
-        say(f"going on after step {training.done} of {training.total}")
-    _run(training, out, progress)
-    if training.failed and not training.learned:
-        raise EmbedLabError(training.failed)
-    checkpoints.save_run(training, out, backbone_id)
-    checkpoints.drop_checkpoint(out)
-    for line in (training.failed, history.warning(training.history)):
-        if line:
-            say(line)
-    if score:
-        typer.echo(_scored(training, out, progress))
-    typer.echo(f"{out}: {parsed.name}, {training.done} steps")
-
-
-def _run(training: Training, out: Path, progress: Progress) -> None:
-    """All steps, with a checkpoint at every held-out score and when interrupted."""
-
+        say(f"going on after step {training.steps_done} of {training.total}")
     try:
         for step in training.run(progress):
             if step.held_out is not None or step.number == 1:
@@ -126,22 +129,22 @@ def _run(training: Training, out: Path, progress: Progress) -> None:
                 except EmbedLabError as error:  # the training itself is fine
                     say(str(error))
     except KeyboardInterrupt:
-        training.optimizer.zero_grad(set_to_none=True)
+        training.optimiser.discard_gradient()
         checkpoints.save_checkpoint(training, out)
-        say(f"stopped after step {training.done}; the same command goes on from there")
+        say(f"stopped after step {training.steps_done}; the same command goes on from there")
         raise
 
 
-def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> PairSet:
-    from embedlab.analysis.tasks import without_evaluated
-    from embedlab.data.training_sets import TRAINING_SETS, find_pairs
+def _save(training: Training, out: Path, backbone_id: str) -> None:
+    from embedlab.training import checkpoints, history
 
-    pairs = find_pairs(data, columns, progress)
-    if data in TRAINING_SETS:
-        return pairs
-    for note in pairs.notes:
-        say(note)
-    return without_evaluated(pairs, progress)
+    if training.failed and not training.learned:
+        raise EmbedLabError(training.failed)
+    checkpoints.save_run(training, out, backbone_id)
+    checkpoints.drop_checkpoint(out)
+    for line in (training.failed, history.warning(training.history)):
+        if line:
+            say(line)
 
 
 def _step_line(step: Step, total: int) -> str:
@@ -153,12 +156,12 @@ def _step_line(step: Step, total: int) -> str:
     return "  ".join(parts)
 
 
-def _scored(training: Training, out: Path, progress: Progress) -> str:
+def _scores(training: Training, out: Path, progress: Progress) -> str:
     from embedlab.analysis import evaluation
     from embedlab.models import run_folder
 
     changes = evaluation.before_and_after(
-        training.base, training.result(), training.design, progress
+        training.untrained, training.result(), training.design, progress
     )
     run_folder.add_scores(out, evaluation.to_json(changes))
     return _change_table(changes)
@@ -193,25 +196,25 @@ def export(
     push: Annotated[
         str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
     ] = "",
-    public: Annotated[bool, typer.Option("--public", help="Push it for everybody to see.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
 ) -> None:
     """Write a trained model for others, check it in a fresh process, and zip it."""
-    from embedlab.export import export_model as away
+    from embedlab.export.export_model import EXPORT_KINDS, export_model
     from embedlab.export.hub import push_archive
     from embedlab.models import run_folder
     from embedlab.models.loading import load_backbone
 
-    if kind not in away.EXPORT_KINDS:
-        raise EmbedLabError(f"{kind[:60]!r} is no format; use {', '.join(away.EXPORT_KINDS)}.")
+    if kind not in EXPORT_KINDS:
+        raise EmbedLabError(f"{kind[:60]!r} is no format; use {', '.join(EXPORT_KINDS)}.")
     run_info = run_folder.read_run_info(run)
     token = os.environ.get("HF_TOKEN", "")
     if push and not token:
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
     with progress_bar() as progress:
         backbone = load_backbone(run, device, dtype, progress=progress)
-        path, check = away.export_model(
+        path, check = export_model(
             backbone,
             run_info.trained_design,
             run_info,
@@ -225,4 +228,4 @@ def export(
         f"(tolerance {check.tolerance:.0e})"
     )
     if push:
-        typer.echo(one_line(push_archive(path, push, token, not public)))
+        typer.echo(printable(push_archive(path, push, token, not public)))

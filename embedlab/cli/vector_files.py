@@ -1,21 +1,23 @@
-"""A whole file of texts embedded, and its vectors as a file for the next tool: parquet or npy."""
+"""Vectors as a file for the next tool: parquet or npy."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from embedlab.errors import EmbedLabError
+from embedlab.files import atomic_file
 from embedlab.models.embedding import Vectors
 
 KINDS = (".parquet", ".npy")
 
 
 def check_target(target: Path) -> None:
-    """Refuse a file that could not be written, before the work rather than after it.
+    """Check before the work that the file can be written after it.
 
     Raises:
         EmbedLabError: an unknown ending, or a folder that is missing or cannot be written.
@@ -37,38 +39,35 @@ def save_vectors(
     vectors: Vectors,
     texts: Sequence[str],
     labels: Sequence[str] | None = None,
-    about: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write n vectors (n, d); what stood there before stays until the new file is whole.
+    """Write n vectors (n, d); a file that was there stays until the new one is complete.
 
     Parquet gets the columns ``text``, ``label`` where there are labels, and ``vector`` as
-    fixed-size lists of float32, with ``about`` in its metadata; npy gets the vectors alone.
+    fixed-size lists of float32, with ``metadata`` in its own; npy gets the vectors alone.
 
     Raises:
         EmbedLabError: the disk does not take the file.
     """
-    partial = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
-        if target.suffix.lower() == ".npy":
-            np.save(partial, vectors)
-        else:
-            _write_parquet(partial, vectors, texts, labels, about or {})
-        partial.replace(target)
+        with atomic_file(target) as partial, partial.open("wb") as file:
+            if target.suffix.lower() == ".npy":
+                np.save(file, vectors)
+            else:
+                _write_parquet(file, vectors, texts, labels, metadata or {})
     except OSError as error:
         raise EmbedLabError(
-            f"{target.name!r} could not be written ({error.strerror or error}); make room or "
-            "choose another place. What was there before is unchanged."
+            f"{target.name!r} could not be written ({error.strerror or error}); free some space "
+            "or choose another folder. A file that was there before is unchanged."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_parquet(
-    path: Path,
+    file: BinaryIO,
     vectors: Vectors,
     texts: Sequence[str],
     labels: Sequence[str] | None,
-    about: Mapping[str, str],
+    metadata: Mapping[str, str],
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -78,6 +77,5 @@ def _write_parquet(
     if labels is not None:
         columns["label"] = pa.array(labels, pa.string())
     columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    named = pa.table(columns)
-    kept = {**(named.schema.metadata or {}), **{f"embedlab.{k}": v for k, v in about.items()}}
-    pq.write_table(named.replace_schema_metadata(kept), path)
+    described = {f"embedlab.{name}": value for name, value in metadata.items()}
+    pq.write_table(pa.table(columns, metadata=described), file)

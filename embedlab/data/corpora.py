@@ -5,42 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from embedlab import assets
+from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpus import Corpus
-from embedlab.data.hub_dataset import load_hub_dataset
-from embedlab.data.readers import read_table
-from embedlab.data.tables import own_texts, table_to_corpus
-from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
-from embedlab.resources import sample_folder
-from embedlab.text import clean_text
-
-__all__ = [
-    "CORPORA",
-    "Corpus",
-    "Entry",
-    "clean_text",
-    "load_corpus",
-    "load_hub_dataset",
-    "own_texts",
-    "read_table",
-    "sample_folder",
-    "table_to_corpus",
-]
-#: The arguments of a Corpus that its reader knows.
-Parts = dict[str, Any]
 
 
 def _read_senses(folder: Path) -> Parts:
-    rows = _json_lines(folder / "senses.jsonl")
-    queries = _json_lines(folder / "senses_queries.jsonl")
+    rows = read_json_lines(folder / "senses.jsonl")
+    queries = read_json_lines(folder / "senses_queries.jsonl")
     return Parts(
         texts=tuple(row["text"] for row in rows),
         fields={k: tuple(row[k] for row in rows) for k in ("sense", "word", "context")},
@@ -71,7 +47,7 @@ def _read_stsb(folder: Path) -> Parts:
 
 
 def _read_boolq(folder: Path) -> Parts:
-    rows = _json_lines(folder / "dev.jsonl")
+    rows = read_json_lines(folder / "dev.jsonl")
     texts, _ = _unique(row["passage"] for row in rows)
     index = {text: i for i, text in enumerate(texts)}
     return Parts(
@@ -88,7 +64,7 @@ def _read_semanlink(folder: Path) -> Parts:
     for i, document in enumerate(documents):
         for tag in document["tag"]:
             relevant.setdefault(tag, set()).add(i)
-    # arxiv_doc stands on every document, and a tag of one document gives nothing to rank.
+    # Every document has the tag arxiv_doc, and a tag of one document gives nothing to rank.
     queries = [t for t in relevant if not t.endswith("/arxiv_doc") and len(relevant[t]) > 1]
     return Parts(
         texts=tuple(
@@ -140,10 +116,6 @@ def _read_bbc(folder: Path) -> Parts:
     )
 
 
-def _json_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-
-
 def _unique(rows: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The rows in their order without repetitions, and a note on those left out."""
     counts = Counter(rows)
@@ -152,17 +124,6 @@ def _unique(rows: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _repeated(n: int) -> tuple[str, ...]:
     return (f"{n:,} repeated texts were left out.",) if n else ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A built-in corpus before it is read; without an asset it is the repository's own."""
-
-    id: str
-    title: str
-    offers: str
-    read: Callable[[Path], Parts]
-    asset: str | None = None
 
 
 _ENTRIES = (
@@ -216,32 +177,13 @@ _ENTRIES = (
     ),
 )
 CORPORA: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
-_loaded: dict[str, Corpus] = {}
-_locks = {corpus_id: threading.Lock() for corpus_id in CORPORA}
+BUILT_IN = BuiltIn("corpus", CORPORA, lambda entry, progress: Corpus(**entry.parts(progress)))
 
 
 def load_corpus(corpus_id: str, progress: Progress = no_progress) -> Corpus:
-    """A built-in corpus, whole; fetched at first use and then kept in memory.
+    """A whole built-in corpus; fetched at first use and then cached in memory.
 
     Raises:
         EmbedLabError: an unknown id, or files that cannot be fetched or are damaged.
     """
-    if corpus_id not in CORPORA:
-        raise EmbedLabError(
-            f"{corpus_id[:60]!r} is not a known corpus; use one of {', '.join(CORPORA)}."
-        )
-    with _locks[corpus_id]:
-        if corpus_id not in _loaded:
-            _loaded[corpus_id] = _load(CORPORA[corpus_id], progress)
-        return _loaded[corpus_id]
-
-
-def _load(entry: Entry, progress: Progress) -> Corpus:
-    if entry.asset is None:
-        parts = entry.read(sample_folder())
-        source, licence = "written for EmbedLab", "Apache-2.0"
-    else:
-        pinned = assets.CATALOGUE[entry.asset]
-        source, licence = pinned.source, pinned.licence
-        parts = assets.read(entry.asset, entry.read, progress)
-    return Corpus(id=entry.id, title=entry.title, source=source, licence=licence, **parts)
+    return BUILT_IN.load(corpus_id, progress)

@@ -1,4 +1,4 @@
-"""Texts with what is known about them, and their samples."""
+"""A corpus: texts with labels, scored pairs or queries, and samples of it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from embedlab.errors import EmbedLabError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Corpus:
-    """Texts with what is known about them.
+    """Texts with labels, scored pairs, or queries with relevant texts.
 
-    ``fields`` gives one value per text under each name; the first field is the label. ``pairs``
-    are (i, j, score) over texts, and ``pair_groups`` names the dataset each came from, where they
-    came from several; ``relevant`` holds, per query, the texts that answer it. ``total`` counts the
-    texts before sampling, and ``seed`` is the sample's.
+    ``fields`` holds one value for each text under each name; the first field is the label.
+    ``pairs`` are (i, j, score) over indices of texts, and ``pair_groups`` names the dataset of each
+    pair where there are several; ``relevant`` holds for each query the indices of the texts that
+    answer it. ``total`` counts the texts before sampling, and ``seed`` is the sample's.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -95,33 +95,33 @@ class Corpus:
     def sample(self, n: int, seed: int) -> Corpus:
         """At most ``n`` of the texts, drawn by ``seed``, in their order of appearance.
 
-        Whole pairs are drawn, and whole sets of texts relevant to the same query (for up to n/4
-        queries), before other texts fill the rest; so a sample keeps something to measure.
+        Whole pairs are drawn, then whole sets of texts relevant to the same query (for up to n/4
+        queries), then other texts; so a sample can still be scored.
         """
         if n < 1:
-            raise EmbedLabError(f"A sample of {n} texts is none; ask for 1 or more.")
+            raise EmbedLabError(f"A sample of {n} texts is empty; ask for 1 or more.")
         if n >= len(self.texts):
             return self
         rng = np.random.default_rng(seed)
-        kept: set[int] = set()
+        chosen: set[int] = set()
         for i in rng.permutation(len(self.pairs))[:n]:
-            _add_if_it_fits(kept, self.pairs[i][:2], n)
+            _add_if_it_fits(chosen, self.pairs[i][:2], n)
         order = rng.permutation(len(self.queries))
         most_queries = max(1, n // 4)
         for q in order[:most_queries]:
-            _add_if_it_fits(kept, self.relevant[q], n)
-        others = [i for i in rng.permutation(len(self.texts)).tolist() if i not in kept]
-        kept.update(others[: n - len(kept)])
-        queries = [q for q in order.tolist() if self.relevant[q] & kept][:most_queries]
-        return self._only(sorted(kept), sorted(queries), seed)
+            _add_if_it_fits(chosen, self.relevant[q], n)
+        others = [i for i in rng.permutation(len(self.texts)).tolist() if i not in chosen]
+        chosen.update(others[: n - len(chosen)])
+        queries = [q for q in order.tolist() if self.relevant[q] & chosen][:most_queries]
+        return self._subset(sorted(chosen), sorted(queries), seed)
 
-    def _only(self, kept: list[int], queries: list[int], seed: int) -> Corpus:
-        new = {old: position for position, old in enumerate(kept)}
+    def _subset(self, chosen: list[int], queries: list[int], seed: int) -> Corpus:
+        new = {old: position for position, old in enumerate(chosen)}
         whole = [p for p, (i, j, _) in enumerate(self.pairs) if i in new and j in new]
         return replace(
             self,
-            texts=tuple(self.texts[i] for i in kept),
-            fields={name: tuple(v[i] for i in kept) for name, v in self.fields.items()},
+            texts=tuple(self.texts[i] for i in chosen),
+            fields={name: tuple(v[i] for i in chosen) for name, v in self.fields.items()},
             pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
             pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
             queries=tuple(self.queries[q] for q in queries),
@@ -132,7 +132,7 @@ class Corpus:
         )
 
 
-def _add_if_it_fits(kept: set[int], group: Iterable[int], n: int) -> None:
-    added = set(group) - kept
-    if len(kept) + len(added) <= n:
-        kept |= added
+def _add_if_it_fits(chosen: set[int], group: Iterable[int], n: int) -> None:
+    added = set(group) - chosen
+    if len(chosen) + len(added) <= n:
+        chosen |= added

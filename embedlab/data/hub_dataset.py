@@ -41,7 +41,7 @@ def load_hub_dataset(
     except EmbedLabError:
         raise
     except Exception as error:
-        raise _hub_trouble(name, error) from error
+        raise _hub_error(name, error) from error
     if not rows:
         raise EmbedLabError(f"The dataset {name!r} has no rows in this split; choose another.")
     columns = {
@@ -65,19 +65,19 @@ def _hub_rows(
         )
     from huggingface_hub import HfApi
 
-    # Asked once and first, since load_dataset retries for half a minute where there is no hub.
+    # One request first, because load_dataset retries for half a minute without a hub.
     HfApi().dataset_info(name, timeout=10)
     from datasets import load_dataset
 
-    found = load_dataset(name, config, split=split, streaming=True)
+    dataset = load_dataset(name, config, split=split, streaming=True)
     if split is None:
-        first = next((s for s in ("test", "validation", "train") if s in found), next(iter(found)))
-        found = found[first]
+        usual = (s for s in ("test", "validation", "train") if s in dataset)
+        dataset = dataset[next(usual, next(iter(dataset)))]
     rows = []
-    for row in islice(found, limit):
+    for row in islice(dataset, limit):
         rows.append(row)
         progress(len(rows), limit, f"reading {name}")
-    return rows, dict(found.features or dict.fromkeys(rows[0] if rows else ()))
+    return rows, dict(dataset.features or dict.fromkeys(rows[0] if rows else ()))
 
 
 def _hub_cell(value: Any, feature: Any) -> str:
@@ -86,7 +86,7 @@ def _hub_cell(value: Any, feature: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _hub_trouble(name: str, error: Exception) -> EmbedLabError:
+def _hub_error(name: str, error: Exception) -> EmbedLabError:
     kind = type(error).__name__
     if isinstance(error, ConnectionError) or "Connect" in kind or "Timeout" in kind:
         return EmbedLabError(

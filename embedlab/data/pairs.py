@@ -1,4 +1,4 @@
-"""Pairs of texts to train on, and keeping them apart from what is evaluated."""
+"""Pairs of texts to train on, kept apart from evaluation corpora."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from embedlab.data.corpora import CORPORA
 from embedlab.data.corpus import Corpus
-from embedlab.data.tables import counted
+from embedlab.data.tables import count_note
 from embedlab.errors import EmbedLabError
 
 
@@ -20,9 +20,9 @@ from embedlab.errors import EmbedLabError
 class PairSet:
     """Pairs of texts that belong together, each perhaps with a text that does not.
 
-    ``removed`` counts the pairs left out because they also stand in an evaluation corpus;
-    ``in_domain`` names the evaluation corpora of the same source. A ``part`` that was taken of a
-    set may have any number of pairs; a set needs two different ones.
+    ``removed`` counts the pairs left out because an evaluation corpus has them too; ``in_domain``
+    names the evaluation corpora of the same source. A set needs two different pairs; a ``part``
+    taken from a set may have any number.
 
     Raises:
         EmbedLabError: lengths that disagree, an empty text, or too little to learn from.
@@ -59,8 +59,7 @@ class PairSet:
             raise EmbedLabError(f"{named} has no pairs; training needs at least two.")
         if n == 1:
             raise EmbedLabError(
-                f"{named} has one pair, and one pair has no in-batch negatives to be told from; "
-                "give at least two."
+                f"{named} has one pair, and one pair has no in-batch negatives; give at least two."
             )
         if _all_the_same(self):
             raise EmbedLabError(
@@ -123,14 +122,15 @@ class PairSet:
         for g in np.random.default_rng(seed).permutation(len(groups)):
             if len(held) + len(groups[g]) <= most:
                 held += groups[g]
-        seen = {_normal(texts[i]) for texts in (self.anchors, self.positives) for i in held}
+        held_texts = {_normal(texts[i]) for texts in (self.anchors, self.positives) for i in held}
         rest = sorted(set(range(len(self))) - set(held))
-        kept = [i for i in rest if not self.negatives or _normal(self.negatives[i]) not in seen]
-        train = self.take(kept)
+        negatives = self.negatives or ("",) * len(self)
+        trained = [i for i in rest if _normal(negatives[i]) not in held_texts]
+        train = self.take(trained)
         if len(held) < 2 or _all_the_same(train):
             return self, self.take(())
-        lost = counted(
-            len(rest) - len(kept), "pair", "left out of training for a held-out text as negative"
+        lost = count_note(
+            len(rest) - len(trained), "pair", "left out of training for a held-out text as negative"
         )
         return replace(train, notes=self.notes + lost), self.take(sorted(held))
 
@@ -164,16 +164,15 @@ def _normal(text: str) -> str:
 
 
 def without_overlap(pairs: PairSet, corpora: Iterable[Corpus]) -> PairSet:
-    """The pairs that do not also stand in one of the evaluation corpora; ``removed`` counts on.
+    """Leave out the pairs that an evaluation corpus has too, and add them to ``removed``.
 
-    Texts are compared without regard to case and white space. A pair stands in a corpus
+    Texts are compared without regard to case and white space. A corpus has a pair
 
-    - with scored pairs, when its two texts are one of them, in either order;
-    - with queries, when either text is a query or is relevant to one;
-    - with labels and neither of these, when either text is one of the corpus's.
+    - if it has scored pairs: when the two texts are one of them, in either order;
+    - if it has queries: when either text is a query or relevant to one;
+    - if it has only labels: when either text is one of its texts.
 
-    A corpus of texts alone evaluates nothing, so nothing stands in it. Hard negatives are not
-    compared.
+    A corpus of texts alone evaluates nothing, so it has no pair. Hard negatives are not compared.
 
     Raises:
         EmbedLabError: fewer than two pairs are left.
@@ -184,23 +183,23 @@ def without_overlap(pairs: PairSet, corpora: Iterable[Corpus]) -> PairSet:
         texts = [_normal(text) for text in corpus.texts]
         both.update(frozenset((texts[i], texts[j])) for i, j, _ in corpus.pairs)
         either.update(map(_normal, corpus.queries))
-        either.update(texts[i] for found in corpus.relevant for i in found)
+        either.update(texts[i] for answers in corpus.relevant for i in answers)
         if corpus.fields and not (corpus.pairs or corpus.queries):
             either.update(texts)
-    kept = []
+    rest = []
     for i, texts_of_pair in enumerate(zip(pairs.anchors, pairs.positives, strict=True)):
         pair = frozenset(map(_normal, texts_of_pair))
         if pair not in both and pair.isdisjoint(either):
-            kept.append(i)
-    removed = len(pairs) - len(kept)
+            rest.append(i)
+    removed = len(pairs) - len(rest)
     if not removed:
         return pairs
-    if len(kept) < 2:
+    if len(rest) < 2:
         raise EmbedLabError(
             f"{removed:,} of the {len(pairs):,} pairs of {pairs.title[:60]!r} also stand in an "
             "evaluation corpus, which leaves too few to train on; choose other pairs."
         )
-    return replace(pairs.take(kept), removed=pairs.removed + removed, part=pairs.part)
+    return replace(pairs.take(rest), removed=pairs.removed + removed, part=pairs.part)
 
 
 def describe(pairs: PairSet) -> str:

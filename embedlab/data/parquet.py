@@ -1,7 +1,7 @@
-"""A stranger's parquet file, read within bounds: a kilobyte of it can stand for gigabytes of text.
+"""An uploaded parquet file, read within limits: a kilobyte of it can expand to gigabytes of text.
 
-Its footer may say what it likes about sizes, so they are taken from the header of every page, which
-is what the decoder goes by.
+Its footer can give any size, so sizes are taken from the header of every page, which is what the
+decoder uses.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from embedlab.data.tables import quoted_names
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
-_MOST_PAGES = 100_000
-_MOST_ROWS_AT_ONCE = 1_000
-_LONGEST_FOOTER = 4_000_000
-_DEEPEST = 16
+_MAX_PAGES = 100_000
+_MAX_ROWS_AT_ONCE = 1_000
+_MAX_FOOTER_BYTES = 4_000_000
+_MAX_DEPTH = 16
 #: The fields of parquet.thrift that are read here: FileMetaData, RowGroup, ColumnChunk,
 _ROW_GROUPS, _COLUMNS, _METADATA = 4, 1, 3
 #: ColumnMetaData,
@@ -26,8 +26,8 @@ _PATH, _NUM_VALUES, _PACKED_CHUNK, _DATA_PAGE, _DICTIONARY_PAGE = 3, 5, 7, 9, 11
 _UNPACKED_PAGE, _PACKED_PAGE = 2, 3
 
 
-class _Unsound(Exception):
-    """The file is not what a writer of parquet leaves."""
+class _Damaged(Exception):
+    """The file is not as any writer of parquet makes it."""
 
 
 def read_columns(
@@ -38,14 +38,14 @@ def read_columns(
     max_bytes: int,
     check_names: Callable[[Sequence[str]], None],
 ) -> tuple[dict[str, list[str]], int]:
-    """The first rows of the columns that hold text, numbers or truth values, as text.
+    """The first rows of the columns that hold text, numbers or booleans, as text.
 
     Args:
         path: the file.
-        named: what messages call it.
+        named: the file's name in messages.
         max_rows: rows that are read.
         max_bytes: the most the pages, and then the cells, may take unpacked.
-        check_names: refuses what it does not like about the columns' names.
+        check_names: raises an error for column names that are not allowed.
 
     Returns:
         The columns, all of one length, and how many rows the file has.
@@ -60,23 +60,23 @@ def read_columns(
     try:
         with pq.ParquetFile(pa.BufferReader(content)) as file:
             check_names(file.schema_arrow.names)
-            wanted = _columns(file.schema_arrow, named)
+            names = _columns(file.schema_arrow, named)
             rows = _rows_at_once(memoryview(content).cast("B"), named, max_bytes)
             columns: dict[str, list[str]] = {}
-            room = max_bytes
-            for name in wanted:
+            budget = max_bytes
+            for name in names:
                 batches = file.iter_batches(batch_size=rows.get(name, 1), columns=[name])
-                columns[name] = _cells(batches, name, named, max_rows, room)
-                room -= sum(map(len, columns[name]))
-                if room < 0:
+                columns[name] = _cells(batches, name, named, max_rows, budget)
+                budget -= sum(map(len, columns[name]))
+                if budget < 0:
                     raise _too_large(named, max_bytes)
             if len({len(cells) for cells in columns.values()}) > 1:
-                raise _Unsound("columns of several lengths")
-            return columns, max(file.metadata.num_rows, len(columns[wanted[0]]))
+                raise _Damaged("columns of several lengths")
+            return columns, max(file.metadata.num_rows, len(columns[names[0]]))
     except EmbedLabError:
         raise
     except (
-        _Unsound,
+        _Damaged,
         pa.ArrowException,
         AttributeError,
         LookupError,
@@ -119,24 +119,23 @@ def _is_plain(kind: Any) -> bool:
     return _is_text(kind) or bool(types.is_primitive(plain))
 
 
-def _cells(batches: Iterator[Any], name: str, named: str, max_rows: int, room: int) -> list[str]:
-    """The first rows of one column as text; it ends early once they have more characters than
-    there is room for."""
+def _cells(batches: Iterator[Any], name: str, named: str, max_rows: int, budget: int) -> list[str]:
+    """The first rows of one column as text, but no more than ``budget`` characters and a batch."""
     cells: list[str] = []
     for batch in batches:
         # A name with a dot in it also brings the parts of a nested column.
         values = batch.column(batch.schema.names.index(name)).slice(0, max_rows - len(cells))
         try:
             new = ["" if value is None else clean_text(str(value)) for value in values.to_pylist()]
-        # Such as a date beyond the year 9999, a time zone that is none, bytes that are no UTF-8.
+        # Such as a date beyond the year 9999, an unknown time zone, bytes that are not UTF-8.
         except (OverflowError, LookupError, ValueError) as error:
             raise EmbedLabError(
                 f"Column {name[:40]!r} of {named} holds a value that cannot be written as text; "
                 "leave that column out."
             ) from error
         cells += new
-        room -= sum(map(len, new))
-        if len(cells) >= max_rows or room < 0:
+        budget -= sum(map(len, new))
+        if len(cells) >= max_rows or budget < 0:
             break
     return cells
 
@@ -155,23 +154,23 @@ def _rows_at_once(content: memoryview, named: str, max_bytes: int) -> dict[str, 
             largest[name] = max(largest.get(name, 1), size)
             if unpacked > max_bytes:
                 raise _too_large(named, max_bytes)
-            if pages > _MOST_PAGES:
-                raise _Unsound("more pages than a writer makes")
+            if pages > _MAX_PAGES:
+                raise _Damaged("more pages than a writer makes")
     return {
-        name: max(1, min(_MOST_ROWS_AT_ONCE, max_bytes // (4 * size)))
+        name: max(1, min(_MAX_ROWS_AT_ONCE, max_bytes // (4 * size)))
         for name, size in largest.items()
     }
 
 
-# What of the format it takes to know the sizes: parquet.thrift in the compact protocol. pyarrow
-# would tell them too, but a damaged footer makes it end the whole process.
+# The part of the format that gives the sizes: parquet.thrift in the compact protocol. pyarrow
+# reads them too, but a damaged footer makes it end the whole process.
 
 
 def _chunks(content: memoryview) -> Iterator[tuple[str, dict[int, Any]]]:
     """Each column chunk's metadata, with the name of its column."""
     size = int.from_bytes(content[-8:-4], "little")
-    if size > min(_LONGEST_FOOTER, len(content) - 8):
-        raise _Unsound("a footer longer than any")
+    if size > min(_MAX_FOOTER_BYTES, len(content) - 8):
+        raise _Damaged("a footer longer than any")
     footer, _ = _struct(content[-8 - size : -8], 0)
     for group in footer[_ROW_GROUPS]:
         for column in group[_COLUMNS]:
@@ -190,7 +189,7 @@ def _page_sizes(content: memoryview, chunk: dict[int, Any]) -> Iterator[int]:
     while 0 <= at < end:
         page, at = _struct(content, at)
         if page[_UNPACKED_PAGE] < 0 or page[_PACKED_PAGE] < 0:
-            raise _Unsound("a page of a negative size")
+            raise _Damaged("a page of a negative size")
         yield page[_UNPACKED_PAGE]
         at += page[_PACKED_PAGE]
 
@@ -205,7 +204,7 @@ def _struct(content: memoryview, at: int, depth: int = 0) -> tuple[dict[int, Any
             field += step
         else:
             field, at = _whole(content, at)
-        if kind in (1, 2):  # a truth value, said by its kind
+        if kind in (1, 2):  # a boolean, encoded by its kind
             values[field] = kind == 1
         else:
             values[field], at = _value(content, at, kind, depth + 1)
@@ -214,13 +213,13 @@ def _struct(content: memoryview, at: int, depth: int = 0) -> tuple[dict[int, Any
 
 def _value(content: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     """A value of a kind, and where it ends."""
-    if depth > _DEEPEST:
-        raise _Unsound("values nested deeper than any")
-    if kind in (1, 2, 3):  # a truth value in a list, a byte
+    if depth > _MAX_DEPTH:
+        raise _Damaged("values nested deeper than any")
+    if kind in (1, 2, 3):  # a boolean in a list, or a byte
         return content[at], at + 1
     if kind in (4, 5, 6):
         return _whole(content, at)
-    if kind == 7:  # a floating-point number, of no interest here
+    if kind == 7:  # a floating-point number, not needed here
         return None, at + 8
     if kind == 8:
         size, at = _varint(content, at)
@@ -236,7 +235,7 @@ def _value(content: memoryview, at: int, kind: int, depth: int) -> tuple[Any, in
         return values, at
     if kind == 12:
         return _struct(content, at, depth + 1)
-    raise _Unsound(f"a value of kind {kind}")
+    raise _Damaged(f"a value of kind {kind}")
 
 
 def _whole(content: memoryview, at: int) -> tuple[int, int]:
@@ -252,4 +251,4 @@ def _varint(content: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 127) << shift
         if byte < 128:
             return value, at
-    raise _Unsound("a number without end")
+    raise _Damaged("a number without end")

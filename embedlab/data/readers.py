@@ -1,4 +1,4 @@
-"""A user's own file: txt, csv, tsv, jsonl, json or parquet, however it was saved."""
+"""Users' files as tables: txt, csv, tsv, jsonl, json or parquet, in any usual encoding."""
 
 from __future__ import annotations
 
@@ -10,51 +10,33 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from embedlab.data.hub_dataset import load_hub_dataset
 from embedlab.data.parquet import read_columns
-from embedlab.data.tables import (
-    MAX_TEXTS,
-    Table,
-    counted,
-    limit_note,
-    own_texts,
-    table_to_corpus,
-    text_lines,
-)
+from embedlab.data.tables import MAX_TEXTS, Table, count_note, limit_note, text_lines
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
-__all__ = [
-    "MAX_BYTES",
-    "MAX_TEXTS",
-    "Table",
-    "load_hub_dataset",
-    "own_texts",
-    "read_table",
-    "table_to_corpus",
-]
-
+#: The largest file that is read.
 MAX_BYTES = 50_000_000
 
-_MOST_COLUMNS = 200
-#: How many times its own size a table may take unpacked.
-_UNPACKED = 5
-_LONGEST_NAME = 60
-_NOT_TEXT = {
+_MAX_COLUMNS = 200
+#: How many times ``max_bytes`` a compressed table may take decompressed.
+_MAX_EXPANSION = 5
+_MAX_NAME_CHARS = 60
+_BINARY_KINDS = {
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
     b"PK\x03\x04": "a zip archive or a spreadsheet",
     b"\x1f\x8b": "a gzip archive",
     b"PAR1": "a parquet table",
     b"%PDF": "a PDF",
 }
-# The module's own limit of 131,072 characters is far below what one text may have.
+# The default limit of 131,072 characters is far below what one text may have.
 csv.field_size_limit(2**31 - 1)
 
 
 def read_table(
     path: str | Path, *, max_bytes: int = MAX_BYTES, max_texts: int = MAX_TEXTS
 ) -> Table:
-    """The file's columns, at most ``max_texts`` rows of them; the kind follows the file's ending.
+    """Read at most ``max_texts`` rows of a file; the format follows the file's ending.
 
     Raises:
         EmbedLabError: the file is too large, empty, or not what its ending says.
@@ -70,39 +52,39 @@ def read_table(
     kind = path.suffix.lower()
     if kind not in (*readers, ".parquet"):
         raise EmbedLabError(
-            f"{_named(path)} is of an unknown kind; use {', '.join((*readers, '.parquet'))}."
+            f"{_quoted(path)} is of an unknown kind; use {', '.join((*readers, '.parquet'))}."
         )
     try:
         size = path.stat().st_size
         if size == 0:
-            raise EmbedLabError(f"{_named(path)} is empty; choose a file with texts.")
+            raise EmbedLabError(f"{_quoted(path)} is empty; choose a file with texts.")
         if size > max_bytes:
             raise EmbedLabError(
-                f"{_named(path)} has {size / 1e6:,.1f} MB; the limit is {max_bytes / 1e6:,.1f} MB, "
-                "so split it or choose a smaller one."
+                f"{_quoted(path)} has {size / 1e6:,.1f} MB; the limit is "
+                f"{max_bytes / 1e6:,.1f} MB, so split it or choose a smaller one."
             )
         if kind == ".parquet":
-            table = _read_parquet(path, max_texts, _UNPACKED * max_bytes)
+            table = _read_parquet(path, max_texts, _MAX_EXPANSION * max_bytes)
         else:
-            text, notes = _decoded(path)
+            text, notes = _decode(path)
             table = readers[kind](path, text, notes, max_texts)
     except OSError as error:
-        raise EmbedLabError(f"{_named(path)} cannot be opened; choose another file.") from error
+        raise EmbedLabError(f"{_quoted(path)} cannot be opened; choose another file.") from error
     if not table.total:
-        raise EmbedLabError(f"{_named(path)} has no rows of text; choose a file with texts.")
+        raise EmbedLabError(f"{_quoted(path)} has no rows of text; choose a file with texts.")
     return table
 
 
-def _named(path: Path) -> str:
-    return repr(path.name[-_LONGEST_NAME:])
+def _quoted(path: Path) -> str:
+    return repr(path.name[-_MAX_NAME_CHARS:])
 
 
-def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
+def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     data = path.read_bytes()
-    for magic, what in _NOT_TEXT.items():
+    for magic, what in _BINARY_KINDS.items():
         if data.startswith(magic):
             raise EmbedLabError(
-                f"{_named(path)} is {what}, not the {path.suffix.lower()} file its name says; "
+                f"{_quoted(path)} is {what}, not the {path.suffix.lower()} file its name says; "
                 "save it as text and try again."
             )
     notes: tuple[str, ...] = ()
@@ -115,16 +97,16 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
         text, notes = data.decode("cp1252", "replace"), ("The file was read as Windows-1252.",)
     if "\0" in text:
         raise EmbedLabError(
-            f"{_named(path)} holds NUL bytes, so it is not a text file; save it as UTF-8 text."
+            f"{_quoted(path)} holds NUL bytes, so it is not a text file; save it as UTF-8 text."
         )
     return text, notes
 
 
 def _read_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
     lines = text_lines(text)
-    kept = lines[:max_texts]
+    first = lines[:max_texts]
     return Table(
-        columns={"text": kept}, total=len(lines), notes=notes + limit_note(len(kept), len(lines))
+        columns={"text": first}, total=len(lines), notes=notes + limit_note(len(first), len(lines))
     )
 
 
@@ -150,11 +132,11 @@ def _read_delimited(path: Path, text: str, notes: tuple[str, ...], max_texts: in
                 rows.append(fitting)
     except csv.Error as error:
         raise EmbedLabError(
-            f"{_named(path)} cannot be read as {path.suffix.lower()} ({error}); save it again."
+            f"{_quoted(path)} cannot be read as {path.suffix.lower()} ({error}); save it again."
         ) from error
     if ragged and not rows:
         raise EmbedLabError(
-            f"No row of {_named(path)} has as many cells as its header ({len(header)}); check its "
+            f"No row of {_quoted(path)} has as many cells as its header ({len(header)}); check its "
             "delimiter and quotes."
         )
     names = _distinct_names(header)
@@ -162,13 +144,13 @@ def _read_delimited(path: Path, text: str, notes: tuple[str, ...], max_texts: in
         columns={name: [row[i] for row in rows] for i, name in enumerate(names)},
         total=total,
         notes=notes
-        + counted(ragged, "row", "left out, not having as many cells as the header")
+        + count_note(ragged, "row", "left out, not having as many cells as the header")
         + limit_note(len(rows), total),
     )
 
 
 def _delimiter(text: str) -> str:
-    """The one that cuts most of the first rows into as many cells as the header, more than one."""
+    """The delimiter that splits most of the first rows into as many cells as the header."""
     head = text[:200_000]
 
     def fit(delimiter: str) -> tuple[float, int]:
@@ -179,12 +161,12 @@ def _delimiter(text: str) -> str:
         return sum(width == widths[0] for width in widths) / len(widths), widths[0]
 
     best = max(",;\t|", key=fit)
-    # A single column may still hold commas: cut it by what stands in no text.
+    # A single column may still hold commas, so it is split by a character that no text has.
     return best if fit(best)[1] else "\x1f"
 
 
 def _is_header(row: list[str]) -> bool:
-    short = all(len(cell) <= _LONGEST_NAME for cell in row)
+    short = all(len(cell) <= _MAX_NAME_CHARS for cell in row)
     return short and not any(cell.strip().replace(".", "", 1).isdigit() for cell in row)
 
 
@@ -199,9 +181,9 @@ def _distinct_names(header: Iterable[str]) -> list[str]:
 
 
 def _limit_columns(path: Path, columns: Any) -> None:
-    if len(columns) > _MOST_COLUMNS:
+    if len(columns) > _MAX_COLUMNS:
         raise EmbedLabError(
-            f"{_named(path)} has {len(columns):,} columns; the limit is {_MOST_COLUMNS}, so keep "
+            f"{_quoted(path)} has {len(columns):,} columns; the limit is {_MAX_COLUMNS}, so keep "
             "only the text and its label."
         )
 
@@ -253,14 +235,14 @@ def _json_table(path: Path, values: Iterable[Any], notes: tuple[str, ...], limit
             _limit_columns(path, names)
     if not rows:
         raise EmbedLabError(
-            f"{_named(path)} holds no rows; write one JSON object a line, such as "
+            f"{_quoted(path)} holds no rows; write one JSON object a line, such as "
             '{"text": "…", "label": "…"}.'
         )
     return Table(
         columns={name: [_json_cell(row.get(name)) for row in rows] for name in names},
         total=total,
         notes=notes
-        + counted(unusable, "row", "left out, not being a JSON object")
+        + count_note(unusable, "row", "left out, not being a JSON object")
         + limit_note(len(rows), total),
     )
 
@@ -272,14 +254,14 @@ def _json_cell(value: Any) -> str:
         return clean_text(
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         )
-    except RecursionError:  # nested too deeply to be anything but a trap
+    except RecursionError:  # nested more deeply than any honest data
         return ""
 
 
 def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
     columns, total = read_columns(
         path,
-        _named(path),
+        _quoted(path),
         max_rows=max_texts,
         max_bytes=max_bytes,
         check_names=lambda names: _limit_columns(path, names),

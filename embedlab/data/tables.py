@@ -1,15 +1,16 @@
-"""Columns of text from anywhere, and the corpus that is made of them."""
+"""Tables of text cells, and corpora made of them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
+#: Rows of a table that become texts.
 MAX_TEXTS = 10_000
 
 _TEXT_NAMES = (
@@ -20,7 +21,8 @@ _LABEL_NAMES = (
     *("label", "labels", "category", "class", "topic", "sense"),
     *("intent", "sentiment", "genre", "target"),
 )
-_MOST_LABELS = 50
+#: The most different values of a column that is guessed to hold labels.
+_MAX_LABELS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +33,17 @@ class Table:
     total: int
     notes: tuple[str, ...] = field(default=())
 
+    def has_text(self, name: str) -> bool:
+        """Whether a column holds more than numbers and blanks."""
+        return not all(not cell.strip() or _is_number(cell) for cell in self.columns[name])
+
     @property
     def text_column(self) -> str | None:
         """The column that probably holds the texts: by its name, else by its length."""
-        wordy = [name for name, cells in self.columns.items() if not _only_numbers(cells)]
-        if named := _first_named(wordy, _TEXT_NAMES):
+        with_text = [name for name in self.columns if self.has_text(name)]
+        if named := named_column(with_text, _TEXT_NAMES):
             return named
-        return max(wordy, key=lambda name: sum(map(len, self.columns[name])), default=None)
+        return max(with_text, key=lambda name: sum(map(len, self.columns[name])), default=None)
 
     @property
     def label_column(self) -> str | None:
@@ -47,24 +53,20 @@ class Table:
     def label_beside(self, text_column: str | None) -> str | None:
         """The probable label column when ``text_column`` holds the texts."""
         others = [name for name in self.columns if name != text_column]
-        if named := _first_named(others, _LABEL_NAMES):
+        if named := named_column(others, _LABEL_NAMES):
             return named
-        # Words before numbers: a running number is seldom what the texts are about.
-        for name in sorted(others, key=lambda name: _only_numbers(self.columns[name])):
+        # Words before numbers: a row number is seldom a label.
+        for name in sorted(others, key=self.has_text, reverse=True):
             cells = self.columns[name]
-            if 2 <= len(set(cells)) <= min(_MOST_LABELS, len(cells) // 2):
+            if 2 <= len(set(cells)) <= min(_MAX_LABELS, len(cells) // 2):
                 return name
         return None
 
 
-def _first_named(columns: list[str], names: tuple[str, ...]) -> str | None:
-    by_name = {column.strip().lower(): column for column in reversed(columns)}
-    return next((by_name[name] for name in names if name in by_name), None)
-
-
-def _only_numbers(cells: list[str]) -> bool:
-    """Whether nothing in the column is a text; an empty column has none either."""
-    return all(not cell.strip() or _is_number(cell) for cell in cells)
+def named_column(columns: Iterable[str], names: Iterable[str]) -> str | None:
+    """The first column with one of the usual ``names``, in the order of these names."""
+    usual = {re.sub(r"[\s-]+", "_", name.strip().lower()): name for name in reversed([*columns])}
+    return next((usual[name] for name in names if name in usual), None)
 
 
 def _is_number(cell: str) -> bool:
@@ -89,49 +91,54 @@ def table_to_corpus(
     """
     chosen = text_column or table.text_column
     if chosen is None:
-        raise EmbedLabError(f"{title} has no column with text; {_known_columns(table)}.")
-    cells = _column(table, chosen, title)
+        raise EmbedLabError(f"{title} has no column with text; {_available_columns(table)}.")
+    cells = column(table, chosen, title)
     label = table.label_beside(chosen) if label_column is None else label_column
-    labels = _column(table, label, title) if label else []
-    if _only_numbers(cells):
-        found = "only numbers" if any(cell.strip() for cell in cells) else "no text"
+    labels = column(table, label, title) if label else []
+    if not table.has_text(chosen):
+        content = "only numbers" if any(cell.strip() for cell in cells) else "no text"
         raise EmbedLabError(
-            f"Column {chosen[:60]!r} of {title} holds {found}; choose one with text: "
-            f"{_known_columns(table)}."
+            f"Column {chosen[:60]!r} of {title} holds {content}; choose one with text: "
+            f"{_available_columns(table)}."
         )
-    kept = [i for i, cell in enumerate(cells) if clean_text(cell).strip()]
-    blank = len(cells) - len(kept)
+    rows = [i for i, cell in enumerate(cells) if clean_text(cell).strip()]
+    blank = len(cells) - len(rows)
     fields = (
-        {label: tuple(clean_text(labels[i]).strip() or "(none)" for i in kept)} if label else {}
+        {label: tuple(clean_text(labels[i]).strip() or "(none)" for i in rows)} if label else {}
     )
     return Corpus(
         id="own",
         title=title,
-        texts=tuple(clean_text(cells[i]).strip() for i in kept),
+        texts=tuple(clean_text(cells[i]).strip() for i in rows),
         fields=fields,
         total=table.total - blank,
         source=source,
-        notes=table.notes + counted(blank, "blank row", "left out"),
+        notes=table.notes + count_note(blank, "blank row", "left out"),
     )
 
 
-def _column(table: Table, name: str, title: str) -> list[str]:
+def column(table: Table, name: str, title: str) -> list[str]:
+    """The cells of one column.
+
+    Raises:
+        EmbedLabError: there is no such column; the message lists those there are.
+    """
     if name not in table.columns:
-        raise EmbedLabError(f"{title} has no column {name[:60]!r}; {_known_columns(table)}.")
+        raise EmbedLabError(f"{title} has no column {name[:60]!r}; {_available_columns(table)}.")
     return table.columns[name]
 
 
-def _known_columns(table: Table) -> str:
+def _available_columns(table: Table) -> str:
     return f"its columns are {quoted_names(table.columns)}"
 
 
-def quoted_names(names: Any) -> str:
+def quoted_names(names: Iterable[str]) -> str:
     """Up to twelve names, shortened, for a message."""
     shown = [repr(str(name)[:40]) for name in names]
     return ", ".join(shown[:12]) + (", …" if len(shown) > 12 else "")
 
 
-def counted(n: int, what: str, done: str) -> tuple[str, ...]:
+def count_note(n: int, what: str, done: str) -> tuple[str, ...]:
     """A note such as ``3 blank rows were left out``, or none for zero."""
     if n == 0:
         return ()
@@ -139,12 +146,12 @@ def counted(n: int, what: str, done: str) -> tuple[str, ...]:
 
 
 def limit_note(read: int, total: int) -> tuple[str, ...]:
-    """Says that only the first rows were read, if so."""
+    """A note that only the first rows were read, or none."""
     return (f"Only the first {read:,} of {total:,} rows were read.",) if read < total else ()
 
 
 def text_lines(text: str) -> list[str]:
-    """The lines of a text, ended by LF, CRLF or CR only; without the end's empty line."""
+    """The lines of a text, split at LF, CRLF and CR only, without a last empty line."""
     lines = re.split(r"\r\n|\r|\n", text)
     return lines[:-1] if not lines[-1] else lines
 
@@ -166,5 +173,5 @@ def own_texts(pasted: str, max_texts: int = MAX_TEXTS) -> Corpus:
         total=len(texts),
         source="pasted",
         notes=limit_note(min(max_texts, len(texts)), len(texts))
-        + counted(len(lines) - len(texts), "blank row", "left out"),
+        + count_note(len(lines) - len(texts), "blank row", "left out"),
     )

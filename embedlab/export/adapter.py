@@ -8,7 +8,7 @@ from pathlib import Path
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, public_name, without_local_paths
-from embedlab.files import atomic_folder, write_json
+from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.models.run_folder import RunInfo, write_run_info
 
 #: What a run may have learned.
@@ -31,7 +31,7 @@ def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
     names = [name for name in _WEIGHTS if (run_folder / name).is_file()]
     if not names:
         raise EmbedLabError(f"The run {run_folder.name!r} has no trained weights; train it first.")
-    with atomic_folder(out) as folder:
+    with disk_errors(out.name), atomic_folder(out) as folder:
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(run_folder / name, folder / name)

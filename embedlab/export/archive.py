@@ -1,4 +1,4 @@
-"""Zip archives: packing what is taken away, and unpacking what somebody brings."""
+"""Zip archives: packing an export, and unpacking an upload."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import public_name
-from embedlab.files import atomic_folder, disk_errors
+from embedlab.files import atomic_file, atomic_folder, disk_errors
 from embedlab.models.run_folder import read_run_info
 
 _MEGABYTE = 10**6
-#: Everything an adapter's archive may hold, and the most bytes of each.
+#: The files that an adapter's archive may hold, and the most bytes of each.
 _MEMBERS = {
     "run.json": _MEGABYTE,
     "adapter/adapter_config.json": _MEGABYTE,
@@ -41,39 +40,37 @@ _UNSOUND = (
 
 
 def package(folder: Path, target_zip: Path) -> Path:
-    """Pack the regular files of a folder; the archive is seen once it is complete.
+    """Pack the regular files of a folder; the archive gets its name once it is complete.
 
     Raises:
         EmbedLabError: the disk is full.
     """
-    part = target_zip.with_name(f".{target_zip.name}.{uuid4().hex[:8]}.part")
-    with disk_errors(target_zip.name):
-        try:
-            # Weights do not compress, so nothing is: it would take minutes.
-            with zipfile.ZipFile(part, "w", strict_timestamps=False) as archive:
-                for path in sorted(folder.rglob("*")):
-                    if path.is_file() and not path.is_symlink():
-                        archive.write(path, path.relative_to(folder).as_posix())
-            part.replace(target_zip)
-        finally:
-            part.unlink(missing_ok=True)
+    with (
+        disk_errors(target_zip.name),
+        atomic_file(target_zip) as partial,
+        # Weights do not compress, so nothing is: it would take minutes.
+        zipfile.ZipFile(partial, "w", strict_timestamps=False) as archive,
+    ):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                archive.write(path, path.relative_to(folder).as_posix())
     return target_zip
 
 
 def open_archive(archive: Path, into: Path) -> Path:
-    """Unpack the archive of an adapter that somebody uploaded; only what is known gets in.
+    """Unpack an uploaded archive of an adapter; only the files of an adapter are accepted.
 
     Args:
-        archive: a zip file as :func:`package` makes it of an adapter.
+        archive: a zip file as :func:`package` makes it from an adapter's folder.
         into: the folder to make; it must not exist.
 
     Raises:
-        EmbedLabError: it is no such archive, or holds anything else: another name, a path that
-            leads out, a link, more than 2 GB.
+        EmbedLabError: it is no such archive, or holds anything else: another name, a path out of
+            the folder, a link, more than 2 GB.
     """
-    with atomic_folder(into) as folder:
+    with disk_errors(into.name), atomic_folder(into) as folder:
         try:
-            with _Sparing(archive) as file, zipfile.ZipFile(file) as opened:
+            with _BoundedFile(archive) as file, zipfile.ZipFile(file) as opened:
                 members = [info for info in opened.infolist() if info.filename != "adapter/"]
                 _check_members(members)
                 for info in members:
@@ -83,26 +80,26 @@ def open_archive(archive: Path, into: Path) -> Path:
                         shutil.copyfileobj(source, sink)
         except _UNSOUND as error:
             raise _refused(archive, "it is no sound zip archive") from error
-        except _Unwelcome as error:
+        except _Refusal as error:
             raise _refused(archive, str(error)) from error
         _check_contents(folder, archive)
     return into
 
 
-class _Unwelcome(Exception):
-    """Why an archive is refused."""
+class _Refusal(Exception):
+    """The reason why an archive is refused."""
 
 
 class _BadOffset(OSError, zipfile.BadZipFile):
-    """Where zipfile only looks around it expects an OSError; elsewhere the archive is unsound."""
+    """An OSError where zipfile expects one, and an unsound archive elsewhere."""
 
 
-class _Sparing(io.FileIO):
-    """A zip file that cannot be read at one go, and whose damaged offsets are called so."""
+class _BoundedFile(io.FileIO):
+    """A zip file that is never read as a whole, and that reports damaged offsets as such."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > _LONGEST_READ:
-            raise _Unwelcome("its table of contents is longer than any adapter's")
+            raise _Refusal("its table of contents is longer than any adapter's")
         return super().read(size) or b""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -124,22 +121,22 @@ def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
     for info in members:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if info.filename not in _MEMBERS:
-            raise _Unwelcome(f"it holds {info.filename[:60]!r}, which no adapter has")
+            raise _Refusal(f"it holds {info.filename[:60]!r}, which no adapter has")
         if kind not in (0, stat.S_IFREG):
-            raise _Unwelcome(f"{info.filename!r} in it is a link or no regular file")
+            raise _Refusal(f"{info.filename!r} in it is a link or no regular file")
         if info.flag_bits & 1:
-            raise _Unwelcome("it is encrypted")
+            raise _Refusal("it is encrypted")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _Unwelcome("it is compressed in an unusual way")
+            raise _Refusal("it is compressed in an unusual way")
         if info.file_size > _MEMBERS[info.filename]:
-            raise _Unwelcome(f"{info.filename!r} in it is too large")
+            raise _Refusal(f"{info.filename!r} in it is too large")
     if len(set(names)) < len(names):
-        raise _Unwelcome("it holds a name twice")
+        raise _Refusal("it holds a name twice")
     if sum(info.file_size for info in members) > _MOST_BYTES:
-        raise _Unwelcome("it takes more than 2 GB unpacked")
+        raise _Refusal("it takes more than 2 GB unpacked")
     adapter = {name for name in names if name.startswith("adapter/")}
     if "run.json" not in names or len(adapter) == 1 or not adapter | ({*names} - {"run.json"}):
-        raise _Unwelcome("it lacks run.json, or a part of the adapter")
+        raise _Refusal("it lacks run.json, or a part of the adapter")
 
 
 def _check_contents(folder: Path, archive: Path) -> None:

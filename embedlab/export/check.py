@@ -14,15 +14,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from embedlab.errors import EmbedLabError
 from embedlab.export import fresh_process
 from embedlab.files import write_json
-from embedlab.models.embedding import Vectors
 from embedlab.models.run_folder import read_run_info
 from embedlab.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from embedlab.models.embedding import Vectors
 
 #: Largest difference of a coordinate of unit vectors; bfloat16 keeps eight bits of every step.
 TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2}

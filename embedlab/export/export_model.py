@@ -1,24 +1,25 @@
-"""Take a trained model away: export it, prove the export in a fresh process, pack it."""
+"""Export a trained model: write it, check the export in a fresh process, pack it."""
 
 from __future__ import annotations
 
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
-from embedlab.export.sentence_transformers import export_sentence_transformers
 from embedlab.files import disk_errors
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import embed
 from embedlab.models.run_folder import RunInfo
 from embedlab.progress import Progress, no_progress
 
-#: What can be taken away, and what each is.
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+
+#: The kinds of export, and what each is.
 EXPORT_KINDS = {
     "adapter": "adapter and head, a few megabytes, for EmbedLab on the same backbone",
     "sentence-transformers": "the merged model as a folder for sentence-transformers",
@@ -34,20 +35,23 @@ def export_model(
     kind: str,
     progress: Progress = no_progress,
 ) -> tuple[Path, Check]:
-    """Export, prove and pack: the archive's path and how the export compared.
+    """Export, check and pack: the archive's path and the result of the check.
 
     Args:
         backbone: the trained model.
         design: what it was trained for.
-        run_info: what the run's ``run.json`` says.
-        run_folder: where the run is kept.
-        out: the folder in which the archive appears, named after the run and the kind.
+        run_info: the content of the run's ``run.json``.
+        run_folder: the run's folder.
+        out: the folder of the archive, which is named after the run and the kind.
         kind: one of :data:`EXPORT_KINDS`.
         progress: may raise to stop.
 
     Raises:
         EmbedLabError: an unknown kind, or the export differs; then there is no archive.
     """
+    from embedlab.export.sentence_transformers import export_sentence_transformers
+    from embedlab.models.embedding import embed
+
     if kind not in EXPORT_KINDS:
         raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
     target = out / f"{_file_name(run_info.name)}-{kind}.zip"

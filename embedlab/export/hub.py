@@ -11,7 +11,7 @@ from embedlab.errors import EmbedLabError
 
 
 def push_archive(archive: Path, repo_id: str, token: str, private: bool = True) -> str:
-    """Push what an archive of :mod:`embedlab.export.export_model` holds.
+    """Push the content of an archive that :mod:`embedlab.export.export_model` made.
 
     Returns and raises as :func:`push`.
     """
@@ -22,14 +22,14 @@ def push_archive(archive: Path, repo_id: str, token: str, private: bool = True) 
 
 
 def push(folder: Path, repo_id: str, token: str, private: bool = True) -> str:
-    """Upload an export to a Hub repository; the token is used for this call and kept nowhere.
+    """Upload an export to a Hub repository; the token is used for this call and stored nowhere.
 
     Returns:
         The repository's address.
 
     Raises:
         EmbedLabError: a bad name, no network, a token without the right to write, or a repository
-            that is public while a private one was asked for. The token stands in no message.
+            that is public while a private one was requested. No message contains the token.
     """
     from huggingface_hub import HfApi
 
@@ -49,7 +49,7 @@ def push(folder: Path, repo_id: str, token: str, private: bool = True) -> str:
         )
     except Exception as error:
         refusal = _push_refusal(error, repo_id)
-    # Raised out here, so that no request, which carries the token, hangs on it as its context.
+    # Raised outside of the handler: the error would carry the request, and with it the token.
     raise refusal
 
 

@@ -1,4 +1,4 @@
-"""The model card of a trained model: what it is, what it learned from, what that changed."""
+"""The model card of a trained model: its design, its data, its training and its scores."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def model_card(run_info: RunInfo, kind: str, *, own_code: bool) -> str:
     Args:
         run_info: of the run that is exported.
         kind: ``adapter`` or ``sentence-transformers``.
-        own_code: whether the folder brings a module file that the user has to trust.
+        own_code: whether the folder has a module file that the user has to trust.
 
     Returns:
-        The text; whatever a user named in the run is escaped.
+        The text; every value of the run is escaped.
     """
     from huggingface_hub import ModelCard, ModelCardData
 

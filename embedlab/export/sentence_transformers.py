@@ -10,7 +10,7 @@ from typing import Any
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
-from embedlab.files import atomic_folder, write_json
+from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS, ExportedModule
@@ -43,7 +43,7 @@ def export_sentence_transformers(
         EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
     """
     backbone.check(design)
-    with atomic_folder(out) as folder:
+    with disk_errors(out.name), atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
         pooling = POOLINGS[design.pooling].export(design, backbone)
         _save_model(backbone, design, pooling, folder)
@@ -178,7 +178,7 @@ def _save_settings(design: Design, folder: Path) -> None:
     whole = {
         "model_type": "SentenceTransformer",
         "__version__": {"transformers": transformers.__version__, "pytorch": torch.__version__},
-        # The attention mode stands in config.json, where earlier versions do not look for it.
+        # The attention mode is in config.json, which earlier versions ignore.
         "requirements": {"transformers": ">=5.2"},
         "prompts": {"query": design.query_prompt, "document": design.document_prompt},
         "default_prompt_name": None,

@@ -1,4 +1,4 @@
-"""Sizes that an uploaded run may not choose freely."""
+"""The sizes of an uploaded run's weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from embedlab.models.run_folder import RunInfo
 def check_sizes(folder: Path, run_info: RunInfo) -> None:
     """Refuse sizes of head and adapter other than those of their weights.
 
-    Memory is reserved by what a run says of its sizes.
+    Memory is reserved by the sizes that a run states.
 
     Raises:
         EmbedLabError: the archive was tampered with, or is damaged.
@@ -26,7 +26,7 @@ def check_sizes(folder: Path, run_info: RunInfo) -> None:
             _check_adapter(folder / "adapter")
     except (OSError, LookupError, ValueError, SafetensorError) as error:
         raise EmbedLabError(
-            "The archive was refused: its parts contradict each other, or say what no run says. "
+            "The archive was refused: its parts contradict each other. "
             "Choose an adapter archive as EmbedLab exports it."
         ) from error
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedlab.data.pairs import PairSet
 from embedlab.export.archive import open_archive
@@ -13,10 +14,11 @@ from embedlab.export.uploaded_run import check_sizes
 from embedlab.lab.lab import Lab
 from embedlab.lab.run import LiveRun, Request
 from embedlab.models import run_folder
-from embedlab.models.backbone import Backbone
-from embedlab.models.embedding import embed
 from embedlab.progress import Progress, no_progress
 from embedlab.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 #: Embedded once, to see whether the weights give vectors at all.
 _TRIAL = "A short text."
@@ -50,6 +52,8 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
         )
 
         def install(saved: Path) -> Backbone:
+            from embedlab.models.embedding import embed
+
             saved.parent.mkdir(parents=True)
             shutil.move(folder, saved)
             trained = run_folder.load_run(saved, base)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from embedlab.analysis import layers, space, tokens
+from embedlab.analysis import layers, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.layers import LayerQuality
-from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.state_cache import state_key
-from embedlab.models.states import HiddenStates
 from embedlab.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
+    from embedlab.models.states import HiddenStates
 
 
 def layer_curves(
@@ -133,6 +136,8 @@ def token_view(
     Raises:
         EmbedLabError: the text is empty or too long, or the backbone has no such layer.
     """
+    from embedlab.analysis import tokens
+
     lab.check([text], design)
     backbone = lab.backbone(backbone_id, progress)
     state = state_key(backbone.version(design), design.attention, design.document_prompt, text)
@@ -157,6 +162,8 @@ def mask_proof(
         EmbedLabError: a text is empty or too long, both are the same, or they differ from the
             beginning.
     """
+    from embedlab.analysis import tokens
+
     lab.check([text_a, text_b], Design())
     backbone = lab.backbone(backbone_id, progress)
     states = [state_key(backbone.key, attention, "", text) for text in (text_a, text_b)]
@@ -190,6 +197,8 @@ def head_attention(
             progress=report,
             persist=lab.may_persist(corpus, backbone),
         )
+        from embedlab.analysis import tokens
+
         return tokens.head_attention(backbone.head(design), states)
 
     key = ("heads", backbone.version(design), str(design), corpus.fingerprint)

@@ -1,13 +1,17 @@
 """The Lab: the config, the loaded backbones and the cached results of one deployment.
 
+torch is imported by the first work that needs it: the page has to come without.
+
 The interface, the endpoints and the command line all go through it. No state in it belongs to one
 user: a request names its backbone, corpus and designs, and its result does not depend on others.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from embedlab import assets
 from embedlab.analysis import metrics, projection, retrieval
@@ -20,12 +24,13 @@ from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import Vectors, embed, pool
-from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress, with_time_limit
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.embedding import Vectors
 
 T = TypeVar("T")
 
@@ -93,6 +98,8 @@ class Lab:
         entry = self.config.backbone(backbone_id)
 
         def load(report: Progress) -> Backbone:
+            from embedlab.models.loading import load_backbone
+
             backbone = load_backbone(
                 entry.id, max_length=entry.max_length, cache=self.states, progress=report
             )
@@ -163,6 +170,8 @@ class Lab:
             EmbedLabError: too many texts, a text that is too long or empty, or a design that does
                 not fit this backbone.
         """
+        from embedlab.models.embedding import embed
+
         self.check(texts, design)
         backbone = self.backbone(backbone_id, progress)
         return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
@@ -217,6 +226,8 @@ class Lab:
         key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
         def work(report: Progress) -> Embedded:
+            from embedlab.models.embedding import pool
+
             states = backbone.states(
                 corpus.texts,
                 design.attention,
@@ -355,9 +366,12 @@ def _default_backbone(config: Config) -> str:
 
 
 def _has_gpu() -> bool:
-    import torch
-
     from embedlab import gpu
+
+    # torch takes seconds to import, which a machine without NVIDIA's driver need not wait for.
+    if not gpu.LENT and shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
+        return False
+    import torch
 
     return gpu.LENT or torch.cuda.is_available()
 

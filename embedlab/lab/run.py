@@ -1,4 +1,4 @@
-"""One training in a running app: what was requested, where it stands, and what came out."""
+"""One training in a running app: the request, its state, and its result."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedlab.data.pairs import PairSet
 from embedlab.errors import EmbedLabError
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.run_folder import RunInfo, TaskChange
 from embedlab.training.history import Step, seconds_left
 from embedlab.training.recipe import Recipe
-from embedlab.training.training import Training
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.run_folder import RunInfo, TaskChange
+    from embedlab.training.training import Training
 
 PREFIX = "run:"
-#: Where a run stands; the last three are over, whether something was learned or not.
+#: The states of a run; in the last three it is over, whether it learned something or not.
 WAITING, PREPARING, TRAINING, SCORING, DONE, STOPPED, FAILED = (
     "waiting",
     "preparing",
@@ -67,16 +70,16 @@ class SavedModel:
 
 @dataclass(eq=False)
 class LiveRun:
-    """One training: what was requested, where it stands, and what came out.
+    """One training: the request, its state, and its result.
 
     The worker writes, and pages read without a lock: every field is replaced as a whole.
 
     Args:
-        id: also the key of the trained backbone; whoever knows it may use the run.
+        id: also the key of the trained backbone; it is secret, and gives access to the run.
         request: what to train.
         folder: of the run's files, a subfolder a version.
-        state: where it stands.
-        message: what to say of it: a warning, or why it ended.
+        state: one of the seven above.
+        message: a warning, or why the run ended.
         progress: of the work under way: done, total, what.
         history: the steps so far.
         total: steps of both phases; 0 for a run that was imported.
@@ -84,7 +87,7 @@ class LiveRun:
         model: None while nothing is learned.
         last_used: on the monotonic clock.
         stop: set to end the training or the scoring.
-        training: what can go on; None once it is at its end.
+        training: can go on; None once it is at its end.
     """
 
     id: str
@@ -103,7 +106,7 @@ class LiveRun:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more happens by itself."""
+        """Whether the worker is done with it."""
         return self.state in OVER
 
     @property
@@ -131,7 +134,7 @@ class LiveRun:
         if not self.over or training is None or training.failed:
             return False
         saved_steps = model.run_info.steps if model else 0
-        return training.done < training.total or saved_steps != training.done
+        return training.steps_done < training.total or saved_steps != training.steps_done
 
     @property
     def seconds_left(self) -> float | None:

@@ -1,8 +1,8 @@
 """Trainings under way in a running app: one at a time, the others wait their turn.
 
-A run belongs to whoever knows its id, which nobody can guess. It goes on when the page that started
-it is closed, so that a reload or a sleeping laptop costs nothing; the browser remembers the id and
-finds the run again for as long as it is kept.
+A run belongs to the browser that has its id, which cannot be guessed. It goes on when the page that
+started it is closed, so that a reload or a sleeping laptop costs nothing; with the id, which the
+browser stores, the page shows the run again until it is removed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -39,23 +40,25 @@ from embedlab.lab.run import (
     SavedModel,
 )
 from embedlab.models import run_folder
-from embedlab.models.backbone import Backbone
 from embedlab.progress import Progress
-from embedlab.training import checkpoints, history
-from embedlab.training.training import Training
+from embedlab.training import history
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.training.training import Training
 
 log = logging.getLogger("embedlab")
 
-#: How the folders of runs begin, before the number of the process that they belong to.
-FOLDERS = "embedlab-runs-"
+#: The folders' names begin with this and the number of their process.
+FOLDER_PREFIX = "embedlab-runs-"
 
 
 class RunQueue:
-    """The queue of trainings, and the runs that are kept.
+    """The queue of trainings, and the finished runs.
 
     Args:
         load: gives an untrained backbone by its id.
-        limits: how many may wait, how long one may take, how many are kept and for how long.
+        limits: how many may wait, how long one may take, how many are stored and for how long.
     """
 
     def __init__(self, load: Callable[[str, Progress], Backbone], limits: Limits) -> None:
@@ -71,18 +74,18 @@ class RunQueue:
         """Queue a training.
 
         Raises:
-            EmbedLabError: too many are waiting, or it asks for more than this deployment gives.
+            EmbedLabError: too many are waiting, or it is beyond this deployment's limits.
         """
         recipe, limits = request.recipe, self.limits
         if recipe.steps + recipe.mntp_steps > limits.max_train_steps:
             raise EmbedLabError(
-                f"{recipe.steps + recipe.mntp_steps:,} steps were asked for; this deployment "
+                f"{recipe.steps + recipe.mntp_steps:,} steps were requested; this deployment "
                 f"trains up to {limits.max_train_steps:,} (limits.max_train_steps in "
                 "spaces_config.yaml)."
             )
         recipe.check(request.design)
         with self._changed:
-            self._forget()
+            self._remove_old()
             self._check_queue()
             run = self._new(request)
             run.total = recipe.steps + recipe.mntp_steps
@@ -90,17 +93,17 @@ class RunQueue:
         return run
 
     def adopt(self, request: Request, install: Callable[[Path], Backbone]) -> LiveRun:
-        """Keep a model that was trained elsewhere, as a run that is done.
+        """Add a model that was trained elsewhere, as a run that is done.
 
         Args:
             request: what was trained.
             install: puts the run's files into the folder given, and loads it.
 
         Raises:
-            EmbedLabError: what ``install`` raises; then nothing is kept.
+            EmbedLabError: ``install`` raised it; then nothing is stored.
         """
         with self._changed:
-            self._forget()
+            self._remove_old()
             run = self._new(request)
         try:
             folder = _version_folder(run, 1)
@@ -119,7 +122,7 @@ class RunQueue:
         """A run by its id.
 
         Raises:
-            EmbedLabError: it is not kept any more, or never was.
+            EmbedLabError: it was removed, or there never was one.
         """
         with self._changed:
             run = self._runs.get(run_id)
@@ -149,11 +152,11 @@ class RunQueue:
 
     @property
     def states(self) -> list[str]:
-        """Where every run that is kept stands."""
+        """The state of every run."""
         with self._changed:
             return [run.state for run in self._runs.values()]
 
-    def place(self, run: LiveRun) -> int:
+    def queue_position(self, run: LiveRun) -> int:
         """How many trainings come before this one."""
         with self._changed:
             if run not in self._queue:
@@ -161,7 +164,7 @@ class RunQueue:
             return self._queue.index(run) + (self._current is not None)
 
     def stop(self, run_id: str) -> None:
-        """End a run now; what it learned is kept."""
+        """End a run now, with what it has learned so far."""
         run = self.get(run_id)
         run.stop.set()
         with self._changed:
@@ -230,13 +233,15 @@ class RunQueue:
                 run.state, run.message = FAILED, str(error)
             except Exception:
                 run.state = FAILED
-                run.message = "The training failed inside EmbedLab; look into the server's log."
+                run.message = "The training failed inside EmbedLab; see the server's log."
                 log.exception("a training failed")
             finally:
                 with self._changed:
                     self._current = None
 
     def _train(self, run: LiveRun) -> None:
+        from embedlab.training.training import Training
+
         deadline = time.monotonic() + 60 * self.limits.max_train_minutes
 
         def report(done: int, total: int, what: str) -> None:
@@ -253,7 +258,7 @@ class RunQueue:
                 base, request.design, request.pairs, request.recipe, name=name, progress=report
             )
         training = run.training
-        run.held = len(training.held)
+        run.held = len(training.held_out_pairs)
         run.state = TRAINING
         late = ""
         for step in training.run(report):
@@ -267,13 +272,15 @@ class RunQueue:
         if run.model is not None and request.score and run.id in self._runs:
             messages.append(self._score(run, run.model, base, report))
         run.message = " ".join(filter(None, messages))
-        ended = training.done == training.total
+        ended = training.steps_done == training.total
         run.state = DONE if ended else FAILED if training.failed else STOPPED
         if not run.can_go_on:
             run.training = None  # it holds the optimiser and the states of a frozen backbone
 
     def _publish(self, run: LiveRun, training: Training, base: Backbone) -> None:
-        """A model of its own for everyone who looks: the training may go on and change its own."""
+        """Load a separate copy of the weights: the training may go on and change its own."""
+        from embedlab.training import checkpoints
+
         if training.learned == 0:
             return
         version = run.version + 1
@@ -284,9 +291,9 @@ class RunQueue:
         run.model = SavedModel(version=version, folder=folder, backbone=backbone, run_info=run_info)
 
     def _score(self, run: LiveRun, model: SavedModel, base: Backbone, report: Progress) -> str:
-        """Score before and after; why there are no scores, where there are none.
+        """Score before and after; returns why there are no scores, or nothing.
 
-        What was stopped is scored too; to be stopped again ends the scoring.
+        A training that was stopped is scored too; a second stop ends the scoring.
         """
         run.stop.clear()
         run.state = SCORING
@@ -300,17 +307,17 @@ class RunQueue:
         run.model = replace(model, run_info=run_info)
         return ""
 
-    # Files and forgetting
+    # Files, and old runs
 
     def _folder(self) -> Path:
         if self._root is None:
             _sweep()
-            self._root = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
+            self._root = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
             atexit.register(self.close)
         return self._root
 
-    def _forget(self) -> None:
-        """Drop the runs nobody asked for lately, and the oldest beyond the number kept."""
+    def _remove_old(self) -> None:
+        """Remove the runs that were not used lately, and the oldest ones beyond the limit."""
         limits, now = self.limits, time.monotonic()
         finished = [run for run in self._runs.values() if run.over]
         finished.sort(key=lambda run: run.last_used)
@@ -327,7 +334,7 @@ def _version_folder(run: LiveRun, version: int) -> Path:
 
 def _sweep() -> None:
     """Remove the folders of processes that were killed and could not do it themselves."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
-        owner = folder.name.removeprefix(FOLDERS).partition("-")[0]
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*-*"):
+        owner = folder.name.removeprefix(FOLDER_PREFIX).partition("-")[0]
         if owner.isdigit() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ import numpy as np
 from embedlab.analysis import comparison, metrics, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Maps, Quality
 from embedlab.analysis.evaluation import ChangedQuery, most_changed_queries
-from embedlab.analysis.retrieval import Floats, Ints
+from embedlab.analysis.retrieval import Float32Array, Int64Array
 from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
@@ -40,8 +40,8 @@ class ChangedNeighbourhoods:
     changed most, the most changed first.
     """
 
-    overlap: Floats
-    order: Ints
+    overlap: Float32Array
+    order: Int64Array
 
 
 def changed_neighbourhoods(
@@ -64,9 +64,9 @@ class Similarities:
     ``rows`` (m,) are the texts' numbers in their corpus, in the order of the matrices.
     """
 
-    rows: Ints
-    a: Floats
-    b: Floats
+    rows: Int64Array
+    a: Float32Array
+    b: Float32Array
 
 
 def similarities(

@@ -6,15 +6,17 @@ import copy
 import re
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, field_validator
-from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
-from embedlab.models.backbone import Backbone
-from embedlab.models.head import tensor_digest
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from embedlab.models.backbone import Backbone
 
 #: The linear maps that carry LoRA, as the paper has it.
 LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -41,13 +43,13 @@ class AdapterConfig(BaseModel):
     @field_validator("target_modules")
     @classmethod
     def _are_ours(cls, targets: str | list[str]) -> str | list[str]:
-        # peft matches names with the pattern, so a stranger's could take for ever.
-        known = (
+        # peft matches names with this pattern, and matching a hostile one could take for ever.
+        accepted = (
             _LAYER_PATTERN.fullmatch(targets)
             if isinstance(targets, str)
             else set(targets) <= set(LORA_TARGETS)
         )
-        if not known:
+        if not accepted:
             raise ValueError("the targets are not those of a training here")
         return targets
 
@@ -74,7 +76,7 @@ def lora_on_twin(backbone: Backbone, **config: Any) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    # peft asks transformers for a property by its old name, and nobody here can change that.
+    # peft reads a property of transformers by its old name.
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     return get_peft_model(twin(backbone.model), LoraConfig(**config))
 
@@ -95,6 +97,8 @@ def adapter_weights(adapter: Any) -> dict[str, Tensor]:
 
 def adapter_digest(adapter: Any) -> str:
     """Names the adapter's weights."""
+    from embedlab.models.head import tensor_digest
+
     return tensor_digest(adapter_weights(adapter))
 
 
@@ -139,6 +143,6 @@ def read_adapter_config(folder: Path) -> AdapterConfig:
 
     Raises:
         OSError: there is no such file.
-        ValueError: it is damaged, or says what no training here does.
+        ValueError: it is damaged, or is not of a training here.
     """
     return AdapterConfig.model_validate_json((folder / "adapter_config.json").read_bytes())

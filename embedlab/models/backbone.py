@@ -17,19 +17,22 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
 from embedlab.models.head import TrainableHead
-from embedlab.models.pooling import POOLINGS, HeadSize
+from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.progress import Progress, no_progress
+from embedlab.text import without_surrogates
 
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
 #: query waits for seconds at most.
 TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
 
-#: Texts that are tokenised in one go.
-AT_ONCE = 256
+#: Texts tokenised in one call.
+TOKENISER_BATCH = 256
 
+#: The backbones of this process by their handle. A function that runs on a lent GPU gets its
+#: arguments pickled, so it is called with a handle instead of a backbone.
 _LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
 
 
@@ -47,12 +50,12 @@ class Backbone:
     Args:
         model: the transformer without a language-model head, as ``AutoModel`` gives it.
         tokenizer: its tokenizer; it must know an EOS token. Padding is set to the right.
-        name: what people call it.
+        name: its name in the interface and in messages.
         key: identifies the weights; states are cached under it.
-        source: where it came from; shown to people.
-        note: what to know about its numbers, such as "4-bit weights, dequantised".
+        source: where it came from, for the interface.
+        note: a remark on its numbers, such as "4-bit weights, dequantised".
         max_length: longest text in tokens, EOS included.
-        cache: where hidden states are kept; by default 1 GB in memory.
+        cache: for hidden states; by default 1 GB in memory.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class Backbone:
         self.max_length = min(max_length, positions)
         self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
         self.cache = StateCache(10**9) if cache is None else cache
-        self.head_size = HeadSize()
+        self.head_size = DEFAULT_HEAD
         self.lock = FairLock()
         self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self.token_budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
@@ -110,12 +113,14 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(iter(self.model.parameters())).device
+        device: torch.device = next(iter(self.model.parameters())).device
+        return device
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of a pass."""
-        return next(iter(self.model.parameters())).dtype
+        dtype: torch.dtype = next(iter(self.model.parameters())).dtype
+        return dtype
 
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
@@ -131,19 +136,18 @@ class Backbone:
 
     def head(self, design: Design) -> TrainableHead:
         """The trainable head of a design; seeded and untrained until training replaced it."""
-        place = (design.attention, design.pooling)
+        key = (design.attention, design.pooling)
         with self._guard:
-            if place not in self._heads:
-                self._heads[place] = self.new_head(design).eval().requires_grad_(False)
-            return self._heads[place]
+            if key not in self._heads:
+                self._heads[key] = self.new_head(design).eval().requires_grad_(False)
+            return self._heads[key]
 
     def new_head(
         self, design: Design, size: HeadSize | None = None, seed: int = 0
     ) -> TrainableHead:
         """An untrained head for a design on this backbone, by default of :attr:`head_size`."""
-        return POOLINGS[design.pooling].new_head(
-            self.hidden_size, self.num_layers, size=size or self.head_size, seed=seed
-        )
+        pooling, size = POOLINGS[design.pooling], size or self.head_size
+        return TrainableHead(pooling, self.hidden_size, self.num_layers, size=size, seed=seed)
 
     def install(self, design: Design, head: TrainableHead) -> None:
         """Make a trained head the one that a design uses on this backbone."""
@@ -151,7 +155,7 @@ class Backbone:
             self._heads[design.attention, design.pooling] = head.eval().requires_grad_(False)
 
     def version(self, design: Design) -> str:
-        """Names everything a design's vectors come from: weights, adapter and trained head."""
+        """Identifies all that a design's vectors depend on: weights, adapter, trained head."""
         if not design.trainable or not self.head(design).trained:
             return self.key
         return f"{self.key}|{self.head(design).digest}"
@@ -174,22 +178,23 @@ class Backbone:
 
     def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
         """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
-        # Characters far beyond the longest length are never read, so a huge text costs nothing.
-        limit = 32 * self.max_length
         if not texts:
             return []
-        whole = [_sound(prompt + text) for text in texts]
+        # Characters far beyond the longest length are never read, so a huge text costs nothing.
+        limit = 32 * self.max_length
+        whole = [without_surrogates(prompt + text) for text in texts]
         ids: list[list[int]] = []
-        for start in range(0, len(whole), AT_ONCE):  # others tokenise between
-            some = [text[:limit] for text in whole[start : start + AT_ONCE]]
-            with self._guard:
-                ids += self.tokenizer(some, verbose=False)["input_ids"]
+        for start in range(0, len(whole), TOKENISER_BATCH):
+            part = [text[:limit] for text in whole[start : start + TOKENISER_BATCH]]
+            with self._guard:  # released between two parts, so that other threads can tokenise
+                ids += self.tokenizer(part, verbose=False)["input_ids"]
         eos = self.tokenizer.eos_token_id
         encoded = []
         for text, row in zip(whole, ids, strict=True):
-            kept = row[:-1] if row and row[-1] == eos else row
-            cut = len(kept) > self.max_length - 1 or len(text) > limit
-            encoded.append(Encoded((*kept[: self.max_length - 1], eos), cut))
+            # Some tokenizers append an EOS themselves; the one appended here is never cut off.
+            tokens = row[:-1] if row and row[-1] == eos else row
+            truncated = len(tokens) > self.max_length - 1 or len(text) > limit
+            encoded.append(Encoded((*tokens[: self.max_length - 1], eos), truncated))
         return encoded
 
     def states(
@@ -201,7 +206,7 @@ class Backbone:
         progress: Progress = no_progress,
         persist: bool = False,
     ) -> HiddenStates:
-        """One pass, every head: the hidden states of n texts, from the cache where they are kept.
+        """One pass, every head: the hidden states of n texts, from the cache where it has them.
 
         Args:
             texts: n strings, none of them empty.
@@ -220,52 +225,46 @@ class Backbone:
                 f"{attention!r} is not an attention mode; use {' or '.join(ATTENTIONS)}."
             )
         keys = [state_key(self.key, attention, prompt, text) for text in texts]
-        known: dict[str, TextStates] = {}
-        missing: dict[str, str] = {}
-        for key, text in zip(keys, texts, strict=True):
-            if key in known or key in missing:
-                continue
-            found = self.cache.get(key)
-            if found is None:
-                missing[key] = text
-            else:
-                known[key] = found
-        names, encoded = list(missing), self.encode(list(missing.values()), prompt)
-        before = len(texts) - len(missing)
+        # The same text twice is looked up and run once.
+        cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}
+        # Results are held here too, because the cache may be too small for all of them.
+        states = {key: entry for key, entry in cached.items() if entry is not None}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in states}
+        encoded = dict(zip(missing, self.encode(list(missing.values()), prompt), strict=True))
+        names, lengths = list(missing), [len(text.ids) for text in encoded.values()]
+        done_before = len(texts) - len(missing)
 
-        def keep(key: str, states: TextStates) -> None:
-            known[key] = states
-            self.cache.put(key, states, persist=persist)
+        def store(key: str, entry: TextStates) -> None:
+            states[key] = entry
+            self.cache.put(key, entry, persist=persist)
 
-        def report(done: int, _: int, what: str) -> None:
-            progress(before + done, len(texts), what)
+        def report(done: int, _: int, label: str) -> None:
+            progress(done_before + done, len(texts), label)
 
-        what = f"embedding, {attention}"
+        label = f"embedding, {attention}"
         self.sharing.run(
-            dict(zip(names, encoded, strict=True)),
-            [
-                [names[i] for i in b]
-                for b in batches([len(e.ids) for e in encoded], self.token_budget)
-            ],
+            encoded,
+            [[names[i] for i in batch] for batch in batches(lengths, self.token_budget)],
+            # Texts share a batch with others that run through the same weights in the same way.
             (self._handle, attention),
             lambda batch: self._pass(batch, attention),
-            keep,
+            store,
             report,
-            what,
+            label,
         )
-        progress(len(texts), len(texts), what)
-        return HiddenStates(tuple(known[key] for key in keys), attention)
+        progress(len(texts), len(texts), label)
+        return HiddenStates(tuple(states[key] for key in keys), attention)
 
     @property
     def token_budget(self) -> int:
-        """The most tokens in one pass where other people's texts wait for it."""
+        """The most tokens in one pass, so that other requests do not wait long for its end."""
         return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
 
     def _pass(self, batch: list[Encoded], attention: str) -> list[TextStates]:
-        rows = _forward(self._handle, [one.ids for one in batch], attention)
+        rows = _forward(self._handle, [text.ids for text in batch], attention)
         return [
-            TextStates(bank, tokens, len(one.ids), one.truncated)
-            for one, (bank, tokens) in zip(batch, rows, strict=True)
+            TextStates(bank, tokens, len(text.ids), text.truncated)
+            for text, (bank, tokens) in zip(batch, rows, strict=True)
         ]
 
     def token_states(
@@ -301,7 +300,12 @@ def _seconds(handle: str, ids: list[tuple[int, ...]], attention: str) -> int:
 def _forward(
     handle: str, ids: list[tuple[int, ...]], attention: str
 ) -> list[tuple[Tensor, Tensor | None]]:
-    """One batch through the backbone loaded under ``handle``: a bank and maybe tokens a text."""
+    """Run one batch through the backbone with this handle.
+
+    Returns:
+        For each text its bank (4, L + 1, d), and under bidirectional attention the last layer's
+        tokens (T, d), all of it on the CPU.
+    """
     backbone = _LOADED[handle]
     padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in ids]}, return_tensors="pt")
     mask = padded["attention_mask"].to(backbone.device)
@@ -309,10 +313,12 @@ def _forward(
         hidden = backbone.hidden_states(padded["input_ids"].to(backbone.device), mask, attention)
         # Cloned row by row: a view would keep the whole batch alive as long as one of its texts.
         bank = [row.clone() for row in summarise(hidden, mask).cpu()]
+        # No head reads the tokens of a causal pass, and they are most of what could be stored.
         if attention == "causal":
             return [(row, None) for row in bank]
         last = hidden[-1].cpu()
-        return [(row, last[i, : len(ids[i])].clone()) for i, row in enumerate(bank)]  # padded right
+        # The padding stands on the right.
+        return [(row, last[i, : len(ids[i])].clone()) for i, row in enumerate(bank)]
 
 
 def _short(handle: str, ids: list[list[int]], mask: list[list[int]], attention: str) -> int:
@@ -330,11 +336,6 @@ def _forward_tokens(
             torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
         )
         return torch.stack(hidden).cpu()
-
-
-def _sound(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _check_texts(texts: Sequence[str]) -> None:

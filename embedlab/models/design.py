@@ -36,8 +36,8 @@ class Design:
     document_prompt: str = ""
 
     def __post_init__(self) -> None:
-        _known(self.attention, ATTENTIONS, "attention")
-        _known(self.pooling, tuple(POOLINGS), "pooling")
+        _check_word(self.attention, ATTENTIONS, "attention")
+        _check_word(self.pooling, tuple(POOLINGS), "pooling")
         if not POOLINGS[self.pooling].reads_layer and self.layer != -1:
             raise EmbedLabError(
                 f"{self.pooling} chooses its own layers; leave '@{self.layer}' out of the design."
@@ -81,11 +81,11 @@ class Design:
         Prompts are percent-encoded, as in a URL.
 
         Raises:
-            EmbedLabError: the text is none of these; the message lists what is known.
+            EmbedLabError: the text is none of these; the message lists the words there are.
         """
         shape, _, prompts = text.strip().partition("?")
-        found = _prompts(prompts, text)
-        query, document = found.get("query", ""), found.get("document", "")
+        given = _prompts(prompts, text)
+        query, document = given.get("query", ""), given.get("document", "")
         if shape.upper() in PAPER:
             return replace(PAPER[shape.upper()], query_prompt=query, document_prompt=document)
         match = _SHAPE.fullmatch(shape)
@@ -117,10 +117,10 @@ def _prompts(query_string: str, text: str) -> dict[str, str]:
     return pairs
 
 
-def _known(word: str, known: tuple[str, ...], what: str) -> None:
-    if word not in known:
+def _check_word(word: str, words: tuple[str, ...], kind: str) -> None:
+    if word not in words:
         raise EmbedLabError(
-            f"{_quoted(word)} is not a known {what}; use one of {', '.join(known)}."
+            f"{_quoted(word)} is not a known {kind}; use one of {', '.join(words)}."
         )
 
 

@@ -74,9 +74,9 @@ def embed(
 def _through_head(
     states: HiddenStates, design: Design, backbone: Backbone, progress: Progress
 ) -> torch.Tensor:
-    """Pool in batches of similar length, so that little of what a head reads is padding."""
+    """Pool in batches of similar length, so that a head reads little padding."""
     head = backbone.head(design)
-    # A lent GPU is paid by the second; a head is cheap enough for the CPU.
+    # A lent GPU is paid by the second, and a head is cheap enough for the CPU.
     head.to("cpu" if gpu.LENT else backbone.device)
     order = torch.argsort(states.token_counts, descending=True, stable=True)
     pooled: list[torch.Tensor] = []
@@ -88,8 +88,8 @@ def _through_head(
     return unsorted
 
 
-#: Texts whose hidden states are held at once: some 300 MB on a small backbone.
-CHUNK = 1000
+#: Texts whose hidden states are in memory at once: some 300 MB on a small backbone.
+CHUNK_TEXTS = 1000
 
 
 def embed_in_chunks(
@@ -108,12 +108,12 @@ def embed_in_chunks(
     backbone.check(design)
     prompt = design.query_prompt if query else design.document_prompt
     parts, truncated = [], 0
-    for start in range(0, len(texts), CHUNK):
+    for start in range(0, len(texts), CHUNK_TEXTS):
 
         def report(done: int, total: int, what: str, start: int = start) -> None:
             progress(start + done, len(texts), what)
 
-        chunk = texts[start : start + CHUNK]
+        chunk = texts[start : start + CHUNK_TEXTS]
         states = backbone.states(chunk, design.attention, prompt, progress=report)
         truncated += int(states.truncated.sum())
         parts.append(pool(states, design, backbone))

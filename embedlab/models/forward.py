@@ -1,8 +1,8 @@
 """One call of a transformers model under an attention mode, and texts side by side in one row.
 
 The linear maps of a model do not care which text a token belongs to; attention does. So a row may
-hold many texts without any padding, if attention takes it apart, which is what :class:`Apart`
-tells the attention function that is registered here.
+hold many texts without any padding, if attention works within each text: :class:`Apart` says where
+the texts are, and the attention function registered here reads it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ APART = "embedlab_apart"
 class Apart(NamedTuple):
     """Where n texts of at most T tokens lie in one row of N tokens, one after the other.
 
-    ``place`` (n, T) is each token's place in the row, and any place where a text is shorter;
-    ``order`` (N,) is each of the row's tokens among the n · T.
+    ``place`` (n, T) is the index of each token in the row, and any index where a text is shorter;
+    ``order`` (N,) is the index of each of the row's tokens among the n · T.
     """
 
     place: Tensor
@@ -89,15 +89,16 @@ def attend(
     the mask is (n, 1, T, T).
 
     Raises:
-        TypeError: the architecture does not hand on what its model is called with.
+        TypeError: the architecture does not pass its keyword arguments on to attention.
     """
-    texts = [_taken_apart(heads, apart.place) for heads in (query, key, value)]
-    found, _ = sdpa_attention_forward(module, *texts, attention_mask, **kwargs)
-    row = found.flatten(0, 1).flatten(1).index_select(0, apart.order)
-    return row.view(1, len(row), *found.shape[2:]), None
+    # From one row to a padded batch and, after attention, back to the row.
+    texts = [_to_batch(heads, apart.place) for heads in (query, key, value)]
+    output, _ = sdpa_attention_forward(module, *texts, attention_mask, **kwargs)
+    row = output.flatten(0, 1).flatten(1).index_select(0, apart.order)
+    return row.view(1, len(row), *output.shape[2:]), None
 
 
-def _taken_apart(heads: Tensor, place: Tensor) -> Tensor:
+def _to_batch(heads: Tensor, place: Tensor) -> Tensor:
     """(1, heads, N, size) to (n, heads, T, size)."""
     _, count, _, size = heads.shape
     tokens = heads[0].transpose(0, 1).flatten(1).index_select(0, place.flatten())
@@ -106,7 +107,8 @@ def _taken_apart(heads: Tensor, place: Tensor) -> Tensor:
 
 @contextmanager
 def _attending_apart(model: Any) -> Iterator[None]:
-    """The parts of a model may have configurations of their own."""
+    """Switch a model, for one call, to :func:`attend`."""
+    # Parts of a model may have separate configurations.
     configs = {id(m.config): m.config for m in model.modules() if hasattr(m, "config")}
     before = [(config, config._attn_implementation) for config in configs.values()]
     for config, _ in before:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from embedlab.models.pooling import HeadSize
+from embedlab.models.pooling import DEFAULT_HEAD, HeadSize
 
 if TYPE_CHECKING:
-    from embedlab.models.pooling import TrainablePooling
+    from embedlab.models.pooling import Pooling
     from embedlab.models.states import HiddenStates
 
 #: Texts whose attention is computed at once.
@@ -45,7 +45,7 @@ class TrainableHead(nn.Module):
     anything was learned.
 
     Args:
-        pooling: says what X is.
+        pooling: says what X is, in its ``inputs``.
         hidden_size: d of the backbone.
         num_layers: its L; a pooling whose X has a row for each layer learns an embedding of each.
         size: r latents, heads and their dimension.
@@ -56,11 +56,11 @@ class TrainableHead(nn.Module):
 
     def __init__(
         self,
-        pooling: TrainablePooling,
+        pooling: Pooling,
         hidden_size: int,
         num_layers: int,
         *,
-        size: HeadSize,
+        size: HeadSize = DEFAULT_HEAD,
         seed: int = 0,
     ) -> None:
         super().__init__()

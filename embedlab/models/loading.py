@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from embedlab import assets, gpu
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
-from embedlab.files import safetensors_trouble
+from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.probe import leak_probe
@@ -23,8 +24,8 @@ from embedlab.progress import Progress, no_progress
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Rises when a converted backbone would differ, so that an old conversion is not reused.
 CONVERSION = 1
-#: Tokens of the longest text where nothing is said.
-LONGEST = 512
+#: Tokens of the longest text by default.
+DEFAULT_MAX_LENGTH = 512
 
 
 def load_backbone(
@@ -46,7 +47,7 @@ def load_backbone(
             the two multiplies matrices faster there. float16 is not offered: first-token
             activations beyond 65,504 overflow it.
         max_length: longest text in tokens, EOS included; by default 512, or what a training had.
-        cache: where hidden states are kept.
+        cache: for hidden states.
         progress: called while downloading, converting and loading.
 
     Raises:
@@ -59,7 +60,7 @@ def load_backbone(
     where = _device(device)
     precision = _dtype(dtype, where)
     progress(0, 0, f"loading {name}")
-    if name in assets.CATALOGUE:
+    if name in CATALOGUE:
         folder, source, note = _pinned(name, progress)
         key = f"{name}:{source}:{CONVERSION}"
     elif Path(name).is_dir():
@@ -70,20 +71,20 @@ def load_backbone(
     try:
         model, tokenizer = _from_pretrained(name, folder, precision)
     except EmbedLabError:
-        if name not in assets.CATALOGUE:
+        if name not in CATALOGUE:
             raise
-        # What we converted ourselves we can convert again: a damaged cache heals.
+        # Our own conversion can be repeated, so a damaged cache repairs itself.
         shutil.rmtree(_converted(name), ignore_errors=True)
         folder, source, note = _pinned(name, progress)
         model, tokenizer = _from_pretrained(name, folder, precision)
     backbone = Backbone(
         model.to(where),
         tokenizer,
-        name=name if folder is None or name in assets.CATALOGUE else Path(name).resolve().name,
+        name=name if folder is None or name in CATALOGUE else Path(name).resolve().name,
         key=key or f"{name}@{getattr(model.config, '_commit_hash', None)}",
         source=source,
         note=note,
-        max_length=max_length or LONGEST,
+        max_length=max_length or DEFAULT_MAX_LENGTH,
         cache=cache,
     )
     leak_probe(backbone)
@@ -108,14 +109,14 @@ def _trained(
 
 
 def _quiet_transformers() -> None:
-    """No bars of the library's own: they would stand across ours, and in every log."""
+    """Turn off the library's progress bars, which would mix with ours and fill every log."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
 
 
 def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
-    asset = assets.CATALOGUE[name]
+    asset = CATALOGUE[name]
     if asset.kind != "weights":
         raise EmbedLabError(f"{name!r} is a corpus, not a backbone; try 'smollm2-135m'.")
     folder = assets.fetch(name, progress)
@@ -142,12 +143,12 @@ def _convert(gguf: Path, into: Path) -> None:
     where = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
     tokenizer = AutoTokenizer.from_pretrained(**where)
     model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    # These weights are plain floats now; what says otherwise makes save_pretrained refuse them.
+    # These weights are plain floats now; save_pretrained refuses weights marked as quantised.
     model.hf_quantizer = None
     model.is_quantized = False
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
-    with safetensors_trouble():
+    with safetensors_errors():
         model.save_pretrained(into)
         tokenizer.save_pretrained(into)
 
@@ -174,14 +175,14 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tupl
 
 
 def _explain(name: str, folder: Path | None) -> str:
-    known = ", ".join(a.id for a in assets.CATALOGUE.values() if a.kind == "weights")
+    pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
     if folder is not None:
         return (
             f"The folder {folder.name!r} could not be loaded as a backbone; it needs config.json, "
             "a tokenizer and safetensors weights of an architecture transformers knows."
         )
     return (
-        f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({known}) nor a "
+        f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) nor a "
         "folder, and the model hub did not give it. Check the name and the network."
     )
 
@@ -227,13 +228,13 @@ def fastest_cpu_dtype() -> torch.dtype:
         for dtype in seconds:
             seconds[dtype] = min(seconds[dtype], _matmul_seconds(dtype))
         if seconds[torch.bfloat16] > 10 * seconds[torch.float32]:
-            break  # emulated: no busy neighbour explains that
+            break  # emulated: other load on the machine does not explain that
     faster = seconds[torch.bfloat16] < 0.8 * seconds[torch.float32]
     return torch.bfloat16 if faster else torch.float32
 
 
 def _matmul_seconds(dtype: torch.dtype) -> float:
-    # Large enough that what a busy machine adds to one product does not decide.
+    # Large enough that other load on the machine does not decide.
     a, b = torch.ones(128, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
     start = time.perf_counter()
     a @ b

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from embedlab.models.backbone import Backbone
     from embedlab.models.design import Design
-    from embedlab.models.head import TrainableHead
     from embedlab.models.states import Bank, HiddenStates
 
 
@@ -43,8 +42,8 @@ class ExportedModule:
 class Pooling:
     """One way to turn hidden states into vectors; the base class of them all.
 
-    A pooling without parameters overrides :meth:`from_bank` alone. The rest follows from it as long
-    as the vector is a weighted sum of the tokens, linear in the four vectors of the bank.
+    A pooling without parameters overrides :meth:`from_bank` alone: its token weights and its export
+    follow as long as the vector is a weighted sum of the tokens, linear in the bank's four vectors.
     """
 
     #: Whether it has parameters to learn.
@@ -71,10 +70,11 @@ class Pooling:
         """Pool n texts at a layer into (n, d), not normalised yet."""
         return self.from_bank(states.bank(layer), skip_first)
 
-    def new_head(
-        self, hidden_size: int, num_layers: int, *, size: HeadSize | None = None, seed: int = 0
-    ) -> TrainableHead:
-        """An untrained head, for a pooling that is trainable."""
+    def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
+        """For a trainable pooling: X, what its head reads of n texts, and a mask or None.
+
+        X is (n, s, d) and the mask (n, s).
+        """
         raise NotImplementedError
 
     def caveat(self, attention: str) -> str:
@@ -185,6 +185,8 @@ class HeadSize:
         return self.head_dim or max(1, hidden_size // self.heads)
 
 
+#: For small backbones.
+DEFAULT_HEAD = HeadSize()
 #: The authors' sizes, made for d = 4096.
 PAPER_HEAD = HeadSize(latents=768, heads=32, head_dim=2048)
 
@@ -198,18 +200,6 @@ class TrainablePooling(Pooling):
 
     trainable = True
     reads_layer = False
-
-    def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
-        """X, what the head reads of n texts, (n, s, d), and its mask (n, s) or None."""
-        raise NotImplementedError
-
-    def new_head(
-        self, hidden_size: int, num_layers: int, *, size: HeadSize | None = None, seed: int = 0
-    ) -> TrainableHead:
-        """An untrained head for a backbone of this width and depth, with weights from ``seed``."""
-        from embedlab.models.head import TrainableHead
-
-        return TrainableHead(self, hidden_size, num_layers, size=size or HeadSize(), seed=seed)
 
     def token_weights(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
         """(T,): the head's mean attention over the rows of X, times each token's part in a row."""

@@ -1,6 +1,6 @@
 """The leak probe: does this architecture really obey the attention mode it is given?
 
-Some ignore ``is_causal`` without a word (bloom), some look ahead whatever one says (an encoder).
+Some ignore ``is_causal`` (bloom), others always look ahead (an encoder).
 Their embeddings would look plausible and mean nothing, so a backbone that fails is refused.
 """
 
@@ -12,7 +12,8 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
 
 #: Relative movement of a hidden state above which it has moved. Both texts run through the same
-#: shapes, so what cannot see the change repeats to the last bit on a CPU, and nearly so on a GPU.
+#: shapes, so a state that cannot see the change is the same to the last bit on a CPU, and nearly so
+#: on a GPU.
 MOVED = 1e-6
 
 

@@ -1,4 +1,4 @@
-"""A training's folder: what was learned, what it was made from, and where it can go on.
+"""A training's folder: its weights, its information, and its checkpoint.
 
 ``run.json`` is written last, so a folder that has it is whole::
 
@@ -15,24 +15,24 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, write_whole
-from embedlab.models.adapter import load_adapter, with_adapter
-from embedlab.models.backbone import Backbone
+from embedlab.files import disk_errors, write_text
 from embedlab.models.design import Design
 from embedlab.models.pooling import HeadSize
 from embedlab.validation import validated
 
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+
 RUN_FILE = "run.json"
 Dtype = Literal["float32", "bfloat16"]
 
-#: A run that somebody uploads may say anything: no number is larger than can be shown and added.
+#: An uploaded run may hold any number: none is larger than can be shown and added.
 _Whole = Annotated[int, Field(ge=-(10**18), le=10**18)]
 _Count = Annotated[int, Field(ge=0, le=10**18)]
 _Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
@@ -95,10 +95,10 @@ class TaskChange(_Part):
 
 
 class RunInfo(_Part):
-    """What ``run.json`` says: everything needed to train the run again.
+    """The content of ``run.json``: everything needed to train the run again.
 
     ``recipe`` holds plain values and is no :class:`embedlab.training.recipe.Recipe`: it may be of
-    an older version, and is shown, not run. ``failed`` is why the training ended early, if it did.
+    an older version, and is shown, not run. ``failed`` is the reason of an early end, or empty.
     """
 
     format: Literal[1]
@@ -141,17 +141,20 @@ def write_run_info(folder: Path, run_info: RunInfo) -> None:
     """
     content = json.dumps(run_info.model_dump(mode="json"), indent=2, ensure_ascii=False)
     with disk_errors(folder.name):
-        write_whole(folder / RUN_FILE, content + "\n")
+        write_text(folder / RUN_FILE, content + "\n")
 
 
 def read_run_info(folder: Path) -> RunInfo:
-    """What ``run.json`` says, checked.
+    """Read and check ``run.json``.
 
     Raises:
         EmbedLabError: it is missing, damaged, or of another format.
     """
     try:
-        return validated(RunInfo, json.loads((folder / RUN_FILE).read_text(encoding="utf-8")))
+        content = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        run_info = validated(RunInfo, content)
+        run_info.model_dump_json()  # refuses what could not be written again: half a character
+        return run_info
     except (OSError, ValueError, RecursionError) as error:
         reason = f" ({str(error).rstrip('.')})" if isinstance(error, EmbedLabError) else ""
         raise EmbedLabError(
@@ -168,7 +171,7 @@ def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
         rows: one a task, with the keys of :class:`TaskChange`.
 
     Returns:
-        What ``run.json`` says now.
+        The new content of ``run.json``.
     """
     changes = tuple(TaskChange(**row) for row in rows)
     run_info = read_run_info(folder).model_copy(update={"before_after": changes})
@@ -186,6 +189,10 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
     Raises:
         EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.
     """
+    from safetensors.torch import load_file
+
+    from embedlab.models.adapter import load_adapter, with_adapter
+
     run_info = read_run_info(folder)
     design = run_info.trained_design
     if (folder / "adapter").is_dir():

@@ -1,10 +1,10 @@
-"""Whose texts go through the backbone next, and who shares a batch.
+"""Which texts go through the backbone next, and which requests share a batch.
 
-Everybody who waits for hidden states has a list of texts here. Whoever gets the backbone's lock
-runs one batch and hands it on; *which* batch is a matter of this module and not of who runs it.
-The shortest work goes first, so that a query does not wait for a corpus; work that has waited long
-goes before it, so that a corpus does not wait for ever; and short work of several people under the
-same attention goes in one batch.
+Every caller that needs hidden states queues a request with its texts. The thread that gets the
+backbone's lock runs one batch and releases the lock; that batch may belong to another thread's
+request. The shortest request goes first, so that a query does not wait for a corpus; a request that
+has waited too long goes before it, so that a corpus is not starved; and short requests under the
+same attention share a batch.
 """
 
 from __future__ import annotations
@@ -22,10 +22,18 @@ from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 
 T = TypeVar("T")
-#: Seconds between two looks at whether somebody who waits has left.
-LOOK = 0.2
-#: Seconds without a batch after which longer work goes first.
-PATIENCE = 3.0
+#: Seconds between two calls of a waiting request's ``progress``, which may cancel it.
+POLL_SECONDS = 0.2
+#: Seconds without a result after which a request goes before shorter ones.
+OVERDUE_SECONDS = 3.0
+#: What a batch costs besides its tokens, in tokens: small products keep a processor less busy.
+BATCH_COST = 48
+#: Seconds for which the lock has to be free before low-priority work takes it.
+QUIET_SECONDS = 0.05
+#: The longest time that low-priority work waits for that, so that it gets on under load.
+LONGEST_WAIT_SECONDS = 1.0
+#: The least time between two moments at which low-priority work lets others in.
+YIELD_SECONDS = 0.4
 
 
 class _HasIds(Protocol):
@@ -33,54 +41,58 @@ class _HasIds(Protocol):
     def ids(self) -> tuple[int, ...]: ...
 
 
-I_ = TypeVar("I_", bound=_HasIds)
+Item = TypeVar("Item", bound=_HasIds)
 
 
 @dataclass(eq=False)
-class _PendingRequest(Generic[I_, T]):
-    """One person's texts: those left, in the batches they were cut into, and those found."""
+class _Request(Generic[Item, T]):
+    """The texts of one caller: those that remain to be run, and the batches they were cut into.
+
+    ``since`` is when the request was made or last got a result.
+    """
 
     group: object
-    forward: Callable[[list[I_]], list[T]]
-    left: dict[str, I_]
+    forward: Callable[[list[Item]], list[T]]
+    remaining: dict[str, Item]
     batches: list[list[str]]
-    keep: Callable[[str, T], None]
+    store: Callable[[str, T], None]
     since: float = field(default_factory=time.monotonic)
     error: Exception | None = None
 
     @property
     def tokens(self) -> int:
-        return sum(len(one.ids) for one in self.left.values())
+        return sum(len(item.ids) for item in self.remaining.values())
 
     def next_batch(self) -> list[str]:
-        """The next batch that was cut, less what came with somebody else's."""
+        """The next batch as it was cut, without texts that already ran in another's batch."""
         while self.batches:
-            found = [name for name in self.batches.pop(0) if name in self.left]
-            if found:
-                return found
-        return list(self.left)
+            batch = [name for name in self.batches.pop(0) if name in self.remaining]
+            if batch:
+                return batch
+        return list(self.remaining)
 
     def fail(self, error: Exception) -> None:
         self.error = error
-        self.left.clear()
+        self.remaining.clear()
 
-    def found(self, name: str, result: T) -> None:
-        self.keep(name, result)
+    def deliver(self, name: str, result: T) -> None:
+        self.store(name, result)
         self.since = time.monotonic()
-        self.left.pop(name, None)  # last: with nothing left its owner goes on
+        # Last, because the caller's thread returns as soon as nothing remains.
+        self.remaining.pop(name, None)
 
 
-class Sharing(Generic[I_, T]):
-    """The texts that wait for one backbone's lock.
+class Sharing(Generic[Item, T]):
+    """The requests that wait for one backbone's lock.
 
     Args:
         lock: the backbone's.
-        budget: tokens a batch.
+        budget: tokens in a batch at most.
     """
 
     def __init__(self, lock: FairLock, budget: int) -> None:
         self.lock, self.budget = lock, budget
-        self._waiting: list[_PendingRequest[I_, T]] = []
+        self._waiting: list[_Request[Item, T]] = []
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -88,117 +100,130 @@ class Sharing(Generic[I_, T]):
 
     def run(
         self,
-        texts: Mapping[str, I_],
+        texts: Mapping[str, Item],
         cut: Sequence[Sequence[str]],
         group: object,
-        forward: Callable[[list[I_]], list[T]],
-        keep: Callable[[str, T], None],
+        forward: Callable[[list[Item]], list[T]],
+        store: Callable[[str, T], None],
         progress: Progress,
-        what: str,
+        label: str,
     ) -> None:
-        """Have texts run, each once, in batches of one's own or together with others'.
+        """Run texts, each once, in batches that may be shared with other requests.
 
         Args:
-            texts: what is to be run, by name.
+            texts: the texts to run, by name.
             cut: the names in batches; none above the budget, unless it is of one text.
             group: texts of equal groups may share a batch.
-            forward: runs a batch of the group, under the lock; one result a text.
-            keep: called with every name and its result as soon as it is there, maybe in another
+            forward: runs a batch of the group, under the lock; returns one result for each text.
+            store: called with a name and its result as soon as there is one, maybe in another
                 thread.
-            progress: called with texts done and texts in all; may raise to leave.
-            what: said with the progress.
+            progress: called with texts done and texts in all; may raise to cancel.
+            label: the progress's description.
 
         Raises:
             Exception: what ``forward`` raised for a batch with one of these texts.
         """
-        asked = _PendingRequest(group, forward, dict(texts), [list(batch) for batch in cut], keep)
+        request = _Request(group, forward, dict(texts), [list(batch) for batch in cut], store)
         with self._guard:
-            self._waiting.append(asked)
+            self._waiting.append(request)
         try:
-            while asked.left:
-                progress(len(texts) - len(asked.left), len(texts), self._said(asked, what))
-                if self.lock.acquire(LOOK):
+            while request.remaining:
+                done = len(texts) - len(request.remaining)
+                progress(done, len(texts), self._status(request, label))
+                if self.lock.acquire(POLL_SECONDS):
                     try:
-                        if asked.left:  # it may have come with somebody else's batch meanwhile
+                        # Another thread may have run these texts since the lock was requested.
+                        if request.remaining:
                             self._run_next()
                     finally:
                         self.lock.release()
         finally:
             with self._guard:
-                self._waiting.remove(asked)
-        if asked.error is not None:
-            raise asked.error
+                self._waiting.remove(request)
+        if request.error is not None:
+            raise request.error
 
-    def _said(self, asked: _PendingRequest[I_, T], what: str) -> str:
-        """What is going on, and the place in the queue of whoever has to wait."""
-        if time.monotonic() - asked.since < PATIENCE:
-            return what
+    def _status(self, request: _Request[Item, T], label: str) -> str:
+        """The label, and once a request waits long its position in the queue."""
+        if time.monotonic() - request.since < OVERDUE_SECONDS:
+            return label
         with self._guard:
-            before = sum(other.since < asked.since for other in self._waiting)
-        return f"{what}; {before} before you" if before else what
+            before = sum(other.since < request.since for other in self._waiting)
+        return f"{label}; {before} before you" if before else label
 
     def _run_next(self) -> None:
-        """Run the batch whose turn it is; the caller holds the lock."""
+        """Run the batch that is due, of whichever request; the caller holds the lock."""
         with self._guard:
-            first = self._first()
-            batch = {name: [first] for name in first.next_batch()}
-            texts = {name: first.left[name] for name in batch}
-            self._fill_up(first, batch, texts)
-        own = [name for name, owners in batch.items() if first in owners]
+            first = self._next_request()
+            requests = {name: [first] for name in first.next_batch()}
+            texts = {name: first.remaining[name] for name in requests}
+            self._add_others(first, requests, texts)
+        of_first = [name for name, sharing in requests.items() if first in sharing]
         try:
-            results = _in_halves(first.forward, list(texts.values()))
+            results = _run_in_halves(first.forward, list(texts.values()))
         except Exception:
-            # Whose text it was is not known: everybody has to fail with texts of their own.
-            batch, texts = {name: [first] for name in own}, {name: texts[name] for name in own}
+            # The text at fault may belong to any of the requests. So the first one's texts run
+            # again alone, and the others' fail, if they have to, when their own turn comes.
+            requests, texts = (
+                {name: [first] for name in of_first},
+                {name: texts[name] for name in of_first},
+            )
             try:
-                results = _in_halves(first.forward, list(texts.values()))
+                results = _run_in_halves(first.forward, list(texts.values()))
             except Exception as error:
                 first.fail(error)
                 return
         for name, result in zip(texts, results, strict=True):
-            for asked in batch[name]:
-                if isinstance(result, EmbedLabError):
-                    asked.fail(result)
+            for request in requests[name]:
+                if isinstance(
+                    result, EmbedLabError
+                ):  # one text that the GPU's memory does not hold
+                    request.fail(result)
                 else:
-                    asked.found(name, result)
+                    request.deliver(name, result)
 
-    def _first(self) -> _PendingRequest[I_, T]:
+    def _next_request(self) -> _Request[Item, T]:
+        """The request that has waited longest if one is overdue, else the shortest."""
         now = time.monotonic()
-        waiting = [asked for asked in self._waiting if asked.left]
-        late = [asked for asked in waiting if now - asked.since > PATIENCE]
-        if late:
-            return min(late, key=lambda asked: asked.since)
-        return min(waiting, key=lambda asked: asked.tokens)
+        waiting = [request for request in self._waiting if request.remaining]
+        overdue = [request for request in waiting if now - request.since > OVERDUE_SECONDS]
+        if overdue:
+            return min(overdue, key=lambda request: request.since)
+        return min(waiting, key=lambda request: request.tokens)
 
-    def _fill_up(
+    def _add_others(
         self,
-        first: _PendingRequest[I_, T],
-        batch: dict[str, list[_PendingRequest[I_, T]]],
-        texts: dict[str, I_],
+        first: _Request[Item, T],
+        requests: dict[str, list[_Request[Item, T]]],
+        texts: dict[str, Item],
     ) -> None:
-        """Add what others ask of the same texts, and their whole work where it is short enough."""
+        """Extend the first request's batch, in place, by what other requests can share.
+
+        A text that several requests need runs for all of them. All other texts of a request are
+        added together where the batch stays within the budget, the shortest requests first.
+        """
         others = [
-            asked
-            for asked in self._waiting
-            if asked is not first and asked.left and asked.group == first.group
+            request
+            for request in self._waiting
+            if request is not first and request.remaining and request.group == first.group
         ]
-        for other in sorted(others, key=lambda asked: asked.tokens):
-            for name in batch.keys() & other.left.keys():
-                batch[name].append(other)
-            new = {name: one for name, one in other.left.items() if name not in batch}
+        for other in sorted(others, key=lambda request: request.tokens):
+            for name in requests.keys() & other.remaining.keys():
+                requests[name].append(other)
+            new = {name: item for name, item in other.remaining.items() if name not in requests}
             together = [*texts.values(), *new.values()]
-            longest = max(len(one.ids) for one in together)
+            longest = max(len(item.ids) for item in together)
             if longest * len(together) <= self.budget:
-                batch.update({name: [other] for name in new})
+                requests.update({name: [other] for name in new})
                 texts.update(new)
 
 
-def _in_halves(
-    forward: Callable[[list[I_]], Sequence[T]], texts: list[I_]
+def _run_in_halves(
+    forward: Callable[[list[Item]], Sequence[T]], texts: list[Item]
 ) -> Sequence[T | EmbedLabError]:
-    """Run a batch; in two halves where the memory of a GPU does not take it whole.
+    """Run a batch; in two halves, and so on, where the memory of a GPU does not hold it whole.
 
-    In place of the result of a text that it does not take alone stands what to say of it.
+    The result of a text that it does not even hold alone is an error for its requests.
     """
     import torch
 
@@ -214,22 +239,23 @@ def _in_halves(
             )
         ]
     middle = len(texts) // 2
-    return [*_in_halves(forward, texts[:middle]), *_in_halves(forward, texts[middle:])]
-
-
-#: What a batch costs besides its tokens, in tokens: small products keep a processor less busy.
-BATCH_COST = 48
+    return [
+        *_run_in_halves(forward, texts[:middle]),
+        *_run_in_halves(forward, texts[middle:]),
+    ]
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Indices in batches of similar length, longest first, at most ``budget`` padded tokens each.
 
-    Of all ways to cut the sorted lengths the one with the fewest padded tokens is taken, where a
+    Of all ways to cut the sorted lengths this takes the one with the fewest padded tokens, where a
     batch costs :data:`BATCH_COST` more than its tokens. A text longer than the budget gets a batch
-    of its own.
+    to itself.
     """
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    cost = [0.0] * (len(order) + 1)  # of everything from here on
+    # From the last text to the first: the least cost of everything from here on, and the end of
+    # the batch that starts here.
+    cost = [0.0] * (len(order) + 1)
     end = [0] * len(order)
     for start in range(len(order) - 1, -1, -1):
         longest = lengths[order[start]]
@@ -244,15 +270,8 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
         start = end[start]
 
 
-#: Seconds that long work waits after somebody else's turn, and the most it waits under load.
-PAUSE = 0.05
-LONGEST_PAUSE = 1.0
-#: Seconds that long work goes on before it breathes, so that under load it gets on at all.
-BREATH = 0.4
-
-
 class FairLock:
-    """First come, first served; a thread that releases and asks again goes to the end.
+    """A lock that serves threads in the order in which they requested it.
 
     ``threading.Lock`` gives no such promise: a thread that embeds batch after batch would win it
     back every time, and another user's single query would wait for the whole corpus.
@@ -265,46 +284,47 @@ class FairLock:
         self._released = self._taken = float("-inf")
 
     @contextmanager
-    def later(self) -> Iterator[None]:
-        """Take the lock for long work in pieces: everybody else first, also who asks again at once.
+    def low_priority(self) -> Iterator[None]:
+        """Hold the lock for one piece of long work, after everybody else.
 
-        A query needs the lock twice, once for each design. Without a pause between its two turns a
-        piece of the long work would slip in, and the query would wait for two.
+        A query needs the lock twice, once for each design. Long work therefore waits until the lock
+        has been free for a moment; else a piece of it would slip in between the two, and the query
+        would wait for two pieces.
         """
-        self._take_later()
+        self._acquire_low_priority()
         try:
             yield
         finally:
-            self._hand_on()
+            self._pass_on()
 
-    def breathe(self) -> None:
-        """In the middle of a piece of long work that holds the lock: who waits goes first.
+    def let_others_in(self) -> None:
+        """Let waiting threads go first, in the middle of low-priority work that holds the lock.
 
-        Not more often than every :data:`BREATH` seconds.
+        Does nothing more often than every :data:`YIELD_SECONDS`.
         """
-        if self._waiting and time.monotonic() > self._taken + BREATH:
-            self._hand_on()
-            self._take_later()
+        if self._waiting and time.monotonic() > self._taken + YIELD_SECONDS:
+            self._pass_on()
+            self._acquire_low_priority()
 
-    def _take_later(self) -> None:
-        patience = time.monotonic() + LONGEST_PAUSE
-        while not self._take_if_quiet():
-            if time.monotonic() > patience:
-                self.acquire()  # waits its turn like everybody else
+    def _acquire_low_priority(self) -> None:
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while not self._acquire_if_quiet():
+            if time.monotonic() > deadline:
+                self.acquire()  # queue like everybody else
                 break
-            time.sleep(PAUSE / 10)
+            time.sleep(QUIET_SECONDS / 10)
         self._taken = time.monotonic()
 
-    def _take_if_quiet(self) -> bool:
+    def _acquire_if_quiet(self) -> bool:
         with self._guard:
-            quiet = time.monotonic() > self._released + PAUSE
+            quiet = time.monotonic() > self._released + QUIET_SECONDS
             if self._held or not quiet:
                 return False
             self._held = True
             return True
 
     def acquire(self, timeout: float | None = None) -> bool:
-        """Wait for one's turn, at most ``timeout`` seconds; whether it came."""
+        """Wait for the lock, at most ``timeout`` seconds; return whether it was acquired."""
         with self._guard:
             if not self._held:
                 self._held = True
@@ -314,20 +334,21 @@ class FairLock:
         if turn.wait(timeout):
             return True
         with self._guard:
-            if turn.is_set():  # it came at the last moment
+            if turn.is_set():  # the lock was passed on between the timeout and this line
                 return True
             self._waiting.remove(turn)
         return False
 
     def release(self) -> None:
-        """Hand the lock on; long work waits for a moment then, in case its holder asks again."""
+        """Release the lock; low-priority work then waits for a moment before it takes it."""
         self._released = time.monotonic()
-        self._hand_on()
+        self._pass_on()
 
-    def _hand_on(self) -> None:
+    def _pass_on(self) -> None:
         with self._guard:
             if self._waiting:
-                self._waiting.popleft().set()  # handed over while still held
+                # Still held: a thread that requests the lock now has to queue behind this one.
+                self._waiting.popleft().set()
             else:
                 self._held = False
 

@@ -8,15 +8,16 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from embedlab.models.states import TextStates
+if TYPE_CHECKING:
+    from embedlab.models.states import TextStates
 
 
 def state_key(backbone_key: str, attention: str, prompt: str, text: str) -> str:
-    """The name under which a text's states are kept; ``backbone_key`` covers the adapter."""
+    """The key of a text's states in the cache; ``backbone_key`` covers the adapter."""
     digest = hashlib.sha256()
     for part in (backbone_key, attention, prompt, text):
         encoded = part.encode("utf-8", "surrogatepass")
@@ -24,8 +25,9 @@ def state_key(backbone_key: str, attention: str, prompt: str, text: str) -> str:
     return digest.hexdigest()
 
 
-#: Of a full folder's budget what is kept, so that not every file makes room for one.
-ROOM_LEFT = 0.9
+#: The share of its budget to which a full folder is cut, so that not every new file has to delete
+#: an old one.
+FOLDER_SHARE = 0.9
 
 
 class StateCache:
@@ -33,7 +35,7 @@ class StateCache:
 
     Args:
         max_bytes: budget of the memory part.
-        folder: where states marked ``persist`` are also kept, as safetensors; None for nowhere.
+        folder: for states marked ``persist``, as safetensors; None for memory alone.
         max_disk_bytes: budget of the folder; the oldest files go first.
     """
 
@@ -42,9 +44,9 @@ class StateCache:
     ) -> None:
         self.max_bytes = max_bytes
         self.folder = folder
-        self._kept: OrderedDict[str, TextStates] = OrderedDict()
+        self._entries: OrderedDict[str, TextStates] = OrderedDict()
         self._bytes = 0
-        #: How often states were there when they were asked for, and how often not.
+        #: How many lookups gave states, and how many did not.
         self.hits, self.misses = 0, 0
         self._lock = threading.Lock()
         self._max_disk_bytes, self._disk_bytes = max_disk_bytes, 0
@@ -59,33 +61,33 @@ class StateCache:
         return self._bytes
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
     def get(self, key: str) -> TextStates | None:
         """The states under this key, from memory or from disk."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is not None:
+            states = self._entries.get(key)
+            if states is not None:
                 self.hits += 1
-                self._kept.move_to_end(key)
-                return found
-        found = self._read(key)
+                self._entries.move_to_end(key)
+                return states
+        states = self._read(key)
         with self._lock:
-            self.hits += found is not None
-            self.misses += found is None
-        if found is not None:
-            self.put(key, found)
-        return found
+            self.hits += states is not None
+            self.misses += states is None
+        if states is not None:
+            self.put(key, states)
+        return states
 
     def put(self, key: str, states: TextStates, *, persist: bool = False) -> None:
-        """Keep these states; with ``persist`` on disk too, where there is a folder."""
+        """Store these states, with ``persist`` also on disk where there is a folder."""
         with self._lock:
-            old = self._kept.pop(key, None)
+            old = self._entries.pop(key, None)
             self._bytes -= 0 if old is None else old.nbytes
-            self._kept[key] = states
+            self._entries[key] = states
             self._bytes += states.nbytes
-            while self._bytes > self.max_bytes and self._kept:
-                self._bytes -= self._kept.popitem(last=False)[1].nbytes
+            while self._bytes > self.max_bytes and self._entries:
+                self._bytes -= self._entries.popitem(last=False)[1].nbytes
         if persist:
             self._write(key, states)
 
@@ -96,13 +98,15 @@ class StateCache:
         path = self._path(key)
         if path is None or not path.is_file():
             return None
+        from embedlab.models.states import TextStates
+
         try:
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata()
                 tokens = file.get_tensor("tokens") if "tokens" in file.keys() else None  # noqa: SIM118
                 bank = file.get_tensor("bank")
-            with suppress(OSError):  # a cache may be there for reading only
-                os.utime(path)  # the oldest go first, and this one is in use
+            with suppress(OSError):  # the folder may be read-only
+                os.utime(path)  # the oldest files are deleted first, and this one is in use
             return TextStates(bank, tokens, int(meta["tokens"]), meta["truncated"] == "True")
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
             with suppress(OSError):
@@ -113,6 +117,8 @@ class StateCache:
         path = self._path(key)
         if path is None or path.exists():
             return
+        from safetensors.torch import save_file
+
         tensors = {"bank": states.bank.contiguous()}
         if states.tokens is not None:
             tensors["tokens"] = states.tokens.contiguous()
@@ -129,12 +135,12 @@ class StateCache:
                 temporary.unlink(missing_ok=True)
 
     def _stored(self, path: Path) -> None:
-        """Count a file, and make room for the next ones once the budget is reached."""
+        """Count a file, and delete the oldest once the budget is reached."""
         assert self.folder is not None
         with self._lock:
             self._disk_bytes += path.stat().st_size
             if self._disk_bytes > self._max_disk_bytes:
-                self._disk_bytes = _prune(self.folder, int(ROOM_LEFT * self._max_disk_bytes))
+                self._disk_bytes = _prune(self.folder, int(FOLDER_SHARE * self._max_disk_bytes))
 
 
 def _prune(folder: Path, max_bytes: int) -> int:

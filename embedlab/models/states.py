@@ -3,7 +3,7 @@
 Of every layer four vectors a text are enough for every pooling head: the last token, the first
 token, and the mean and the position-weighted mean of all tokens *but* the first. The full means
 follow from these by one addition. The other way round does not work: a first token thousands of
-times larger than the rest (an attention sink) would swallow what is to be recovered.
+times larger than the rest (an attention sink) would swallow the small difference.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ def summarise(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
     mask = mask.to(hidden_states[0].device, torch.int64)
     rows = torch.arange(mask.shape[0], device=mask.device)
     first = mask.argmax(dim=1)
+    # argmax takes the first of equals, in the flipped mask the last.
     last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
     position = mask.cumsum(dim=1) * mask
+    # The weights of the two means over the tokens after the first, the second by position.
     rest = torch.stack([(position > 1).float(), position * (position > 1)], dim=1)  # (n, 2, T)
     rest = rest / rest.sum(dim=2, keepdim=True).clamp(min=1.0)
     layers = []

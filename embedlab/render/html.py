@@ -7,8 +7,6 @@ only what another template returned (:class:`~markupsafe.Markup`) is inserted as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -44,6 +42,7 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters = {
     "breakable": _breakable,
     "length": len,
+    "numbered": enumerate,
     "points": points,
     "shorten": shorten,
 }
@@ -61,34 +60,14 @@ class Macros:
         return macro
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A table cell that is more than a text; a plain string is a cell, too.
-
-    ``small`` are short lines below the text, ``chip`` is the class of a chip around it, ``mark`` a
-    chip behind it.
-    """
-
-    text: str
-    small: Sequence[str] = ()
-    strong: bool = False
-    chip: str | None = None
-    mark: str = ""
-
-
-#: The cells of one row of a table.
-Cells: TypeAlias = Sequence[str | Cell]
-
-
 _TABLE, _LISTS = Macros("table.html"), Macros("lists.html")
 
 
 def table(
-    header: Cells,
-    rows: Sequence[Cells],
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
     caption: str,
     *,
-    words: bool = False,
     measured_on: str = "",
 ) -> Markup:
     """A table whose rows begin with their name; without rows the caption alone.
@@ -97,10 +76,9 @@ def table(
         header: the column names; the columns named A and B have the designs' colours.
         rows: the cells, as many a row as there are names.
         caption: what the numbers are.
-        words: the cells hold sentences; on a phone such a table is drawn as a list.
         measured_on: model, designs and texts; with it, a button saves the table as CSV.
     """
-    return _TABLE.table(header, rows, caption, words, measured_on)
+    return _TABLE.table(header, rows, caption, measured_on)
 
 
 def note(sentences: Iterable[str]) -> Markup:
@@ -116,10 +94,3 @@ def muted(sentence: str) -> Markup:
 def joined(parts: Iterable[Markup]) -> Markup:
     """Several pieces of HTML as one."""
     return Markup("").join(parts)
-
-
-def interval(low: float | None, high: float | None, *, sign: bool = False) -> tuple[str, ...]:
-    """The small line ``[60.1 … 62.0]`` of a cell; none where an end is missing."""
-    if low is None or high is None:
-        return ()
-    return (f"[{points(low, sign=sign)} … {points(high, sign=sign)}]",)

@@ -95,26 +95,16 @@ def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.
     if (why := why_no_p(differences)) is not None:
         raise EmbedLabError(why)
     labels = designs_in(differences)
-    index_of = {label: i for i, label in enumerate(labels)}
-    n = len(labels)
-    z, shown, hover = (
-        np.full((n, n), np.nan),
-        [[""] * n for _ in labels],
-        [[""] * n for _ in labels],
-    )
-    for one in differences:
-        row, column = index_of[one.b], index_of[one.a]
-        z[row, column] = np.nan if one.corrected is None else one.corrected
-        shown[row][column] = p_text(one.corrected)
-        hover[row][column] = _hover_text(one)
     names = [_short_lines(label) for label in labels]
+    pairs = {(one.a, one.b): one for one in differences}
+    cells = [[pairs.get((a, b)) for a in labels[:-1]] for b in labels[1:]]
     figure = go.Figure(
         go.Heatmap(
-            z=z[1:, :-1],
+            z=np.array([[one and one.corrected for one in row] for row in cells], dtype=float),
             x=names[:-1],
             y=names[1:],
-            text=[row[:-1] for row in shown[1:]],
-            customdata=[row[:-1] for row in hover[1:]],
+            text=[["" if one is None else p_text(one.corrected) for one in row] for row in cells],
+            customdata=[["" if one is None else _hover_text(one) for one in row] for row in cells],
             texttemplate="%{text}",
             hovertemplate="%{customdata}<extra></extra>",
             zmin=0,
@@ -130,7 +120,9 @@ def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.
     figure.update_xaxes(**axis, tickfont={"size": 11})
     figure.update_yaxes(**axis, tickfont={"size": 11}, autorange="reversed")
     return figure.update_layout(
-        height=180 + 40 * max(3, n), dragmode=False, margin={"l": 104, "r": 12, "t": 64, "b": 120}
+        height=180 + 40 * max(3, len(labels)),
+        dragmode=False,
+        margin={"l": 104, "r": 12, "t": 64, "b": 120},
     )
 
 

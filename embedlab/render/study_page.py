@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from embedlab.files import disk_errors, write_whole
+from embedlab.files import disk_errors, write_text
 from embedlab.render.csv_table import csv_table
 from embedlab.render.html import Macros
 from embedlab.render.study_sections import Section, sections
@@ -43,7 +43,7 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
     for name, made in FILES.items():
         with disk_errors(name):
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / name, made(report))
+            write_text(folder / name, made(report))
         paths.append(folder / name)
     return tuple(paths)
 

@@ -31,7 +31,7 @@ _GAINS = ("a", "b", "n", "difference", "low", "high", "p", "p corrected", "verdi
 
 @dataclass(frozen=True, kw_only=True)
 class StudyFigure:
-    """A plotly figure with its data: scores are fractions there, NaN where undefined.
+    """A plotly figure with its data: scores are fractions there, None where undefined.
 
     ``name`` is the downloaded files' name without suffix; ``caption`` says what was measured.
     """
@@ -121,7 +121,7 @@ def training(report: Report) -> Section:
     if not report.curves:
         return Section(title="Training", text=note(["Nothing was trained."]))
     rows = [
-        (curve.label, curve.seed, step, _float(loss))
+        (curve.label, curve.seed, step, loss)
         for curve in report.curves
         for step, loss, _ in curve.points
     ]
@@ -179,11 +179,7 @@ def _comparisons(
     reference = designs[0] if reference is None else reference
     reference = reference if reference in designs else ""
     rows = [
-        (
-            *(one.a, one.b, one.n),
-            *map(_float, (one.difference, one.low, one.high, one.p, one.corrected)),
-            one.verdict,
-        )
+        (one.a, one.b, one.n, one.difference, one.low, one.high, one.p, one.corrected, one.verdict)
         for one in _chosen(differences, reference)
     ]
     gains = StudyFigure(
@@ -198,7 +194,7 @@ def _comparisons(
     matrix = StudyFigure(
         figure=study_figures.p_matrix(differences, f"{title}: corrected p", report.alpha),
         header=("row", "column", "p"),
-        rows=[(short_name(one.b), short_name(one.a), _float(one.corrected)) for one in differences],
+        rows=[(short_name(one.b), short_name(one.a), one.corrected) for one in differences],
         name="p-values",
         caption=_caption(report, f"{title}: p-values after Holm's correction"),
     )
@@ -224,8 +220,7 @@ def _score_figure(report: Report, name: str) -> StudyFigure:
         figure=study_figures.score_plot(report, name),
         header=("model", "kind", "mean score", "SD of seeds"),
         rows=[
-            (row.title, row.kind, _float(row.means[index]), _float(row.seed_sds[index]))
-            for row in report.summary
+            (row.title, row.kind, row.means[index], row.seed_sds[index]) for row in report.summary
         ],
         name="scores",
         caption=_caption(report, f"{name}: mean score over its tasks, as a fraction"),
@@ -234,7 +229,3 @@ def _score_figure(report: Report, name: str) -> StudyFigure:
 
 def _caption(report: Report, what: str) -> str:
     return f"{what} · study {report.name} · {study_tables.headline(report)}"
-
-
-def _float(value: float | None) -> float:
-    return float("nan") if value is None else value

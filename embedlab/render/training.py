@@ -169,7 +169,7 @@ def shown_points(n: int) -> list[int]:
     """Which of n points a movement map shows: all, or ``MAX_MOVEMENTS`` spread evenly over them."""
     if n <= MAX_MOVEMENTS:
         return list(range(n))
-    return np.linspace(0, n - 1, MAX_MOVEMENTS).round().astype(int).tolist()
+    return list(map(int, np.linspace(0, n - 1, MAX_MOVEMENTS).round()))
 
 
 def _movements(

@@ -1,12 +1,12 @@
-"""What a study may conclude: designs compared item by item within a task, and over datasets.
+"""Comparisons of designs: item by item within a task, and over datasets.
 
-Three sources of chance are kept apart. Items: which queries, pairs or documents a task happens to
-hold (:func:`score_interval`, :func:`compare_items`). Datasets: which tasks the study happens to
-hold (:func:`compare_over_datasets`). Seeds: which training happened (:func:`seed_sd`); everything
-else averages over the seeds there are and holds them fixed.
+Three sources of variation are kept apart. Items: a task is a sample of queries, pairs or documents
+(:func:`score_interval`, :func:`compare_items`). Datasets: a study is a sample of tasks
+(:func:`compare_over_datasets`). Seeds: a training is one of many (:func:`seed_sd`); everything else
+averages over the seeds and holds them fixed.
 
-A score that is not defined (a cosine that is the same for every pair has no rank correlation) is
-None in what is returned and NaN in tables of scores; nothing is tested on it.
+An undefined score (cosines that are equal for all pairs have no rank correlation) is None in
+results and NaN in tables of scores; it enters no test.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import bootstrap
-from embedlab.analysis.bootstrap import Reals, verdict
+from embedlab.analysis.bootstrap import Float64Array, verdict
 from embedlab.study.paired_tests import (
     FEWEST_DATASETS,
     detectable_effect,
@@ -40,21 +40,21 @@ def seed_sd(scores: npt.ArrayLike) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """What one task's score under one design was measured on, for each of S seeds.
+    """The items behind one task's score under one design, for each of S seeds.
 
-    ``means``: values (S, n) are scores of items, a query's nDCG@10 or how often a text is labelled
-    right; the score is their mean. ``pairs``: values (S, n) are cosines and ``gold`` (n,) what
-    people said; the score is Spearman's correlation of the two. ``resamples``: values (S, n) are
-    V-measures of n bootstrap samples of the documents, the same samples for every design; their
-    spread is the bootstrap and the score is their mean.
+    ``means``: values (S, n) are scores of items, a query's nDCG@10 or the share of classifiers that
+    label a text correctly; the score is their mean. ``pairs``: values (S, n) are cosines and
+    ``gold`` (n,) human scores; the score is Spearman's correlation of the two. ``resamples``:
+    values (S, n) are V-measures of n bootstrap samples of the documents, the same samples for every
+    design; their spread is the bootstrap and the score is their mean.
 
     Raises:
         ValueError: if the shapes do not fit together.
     """
 
     kind: Literal["means", "pairs", "resamples"]
-    values: Reals
-    gold: Reals | None = None
+    values: Float64Array
+    gold: Float64Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", np.asarray(self.values, np.float64))
@@ -71,10 +71,10 @@ class Items:
         return self.values.shape[1]
 
     @property
-    def scores(self) -> Reals:
+    def scores(self) -> Float64Array:
         """One score a seed, (S,); NaN where a seed has none."""
         if self.gold is not None:
-            return bootstrap.spearman(self.values, self.gold)
+            return np.array([bootstrap.spearman(seed, self.gold) for seed in self.values])
         return bootstrap.mean(self.values) if self.n else np.full(len(self.values), np.nan)
 
     @property
@@ -85,7 +85,7 @@ class Items:
 
 @dataclass(frozen=True)
 class ItemComparison:
-    """One task under two designs: what the second gains on the first, and how sure that is.
+    """One task under two designs: the gain of the second on the first, and its uncertainty.
 
     ``low`` and ``high`` bound the 95 % bootstrap interval, ``p`` is of the paired test (two-sided,
     not yet corrected for the number of pairs: see :func:`holm`), ``n`` the items. All but ``n``
@@ -157,32 +157,32 @@ def holm(p_values: Sequence[float | None], comparisons: int | None = None) -> li
     """P-values corrected for their number, after Holm (1979): all below α hold together at α.
 
     Args:
-        p_values: one a comparison; None, where nothing was tested, stays None and does not count.
-        comparisons: how many to correct for, if more than there are.
+        p_values: one per comparison; None, where nothing was tested, stays None and does not count.
+        comparisons: the number to correct for, if it is larger than that.
     """
     from statsmodels.stats.multitest import multipletests
 
-    known = [p for p in p_values if p is not None]
-    if not known:
+    tested = [p for p in p_values if p is not None]
+    if not tested:
         return list(p_values)
-    # Comparisons that are not at hand count as ones that found nothing.
-    unseen = [1.0] * ((comparisons or 0) - len(known))
-    corrected = iter(multipletests([*known, *unseen], method="holm")[1].tolist())
+    # Comparisons beyond those given count as ones without any difference.
+    others = [1.0] * ((comparisons or 0) - len(tested))
+    corrected = iter(multipletests([*tested, *others], method="holm")[1].tolist())
     return [None if p is None else next(corrected) for p in p_values]
 
 
 @dataclass(frozen=True)
 class DatasetComparison:
-    """Two designs over n datasets: what ``b`` gains on ``a``.
+    """Two designs over n datasets: the gain of ``b`` on ``a``.
 
     ``difference`` is the mean over datasets, ``low`` and ``high`` its 95 % bootstrap interval over
     datasets, None below six of them (and somewhat narrow up to a dozen: the test decides, not the
     interval). ``p`` is of the exact two-sided Wilcoxon signed-rank test, ``corrected`` after Holm.
     ``effect`` is the matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), from -1, ``a``
     better wherever they differ, to 1. ``detectable_difference`` is the smallest mean difference
-    that would have been found (:func:`~embedlab.study.paired_tests.detectable_effect`, in the
-    unit of the scores), ``why`` a sentence where nothing could have been. None stands for what is
-    not known.
+    that the test would have detected (:func:`~embedlab.study.paired_tests.detectable_effect`, in
+    the unit of the scores); ``why`` explains why it could have detected none. None stands for an
+    undefined value.
     """
 
     a: str
@@ -217,10 +217,10 @@ def compare_over_datasets(
     """Every unordered pair of designs, paired over datasets.
 
     Args:
-        scores: (designs, datasets); NaN where there is none, which leaves the dataset out of the
-            pairs of that design.
+        scores: (designs, datasets); NaN where a score is undefined, which leaves the dataset out of
+            the pairs of that design.
         names: of the designs.
-        comparisons: how many to correct for; the number of pairs where nothing is said.
+        comparisons: the number to correct for; by default the number of pairs.
         alpha: the chance of any false "separable" among the comparisons.
         power: at which a difference counts as detectable.
         n_resamples: of the bootstrap.
@@ -238,16 +238,16 @@ def compare_over_datasets(
     gains = [rounded(table[b] - table[a]) for a, b in pairs]
     gains = [gain[np.isfinite(gain)] for gain in gains]
     p_values = wilcoxon_p(gains)
-    found = []
+    results = []
     for (a, b), gain, p, corrected in zip(
         pairs, gains, p_values, holm(p_values, comparisons), strict=True
     ):
         n = len(gain)
         bounds = bootstrap.interval(bootstrap.mean, gain, n_resamples=n_resamples, seed=seed)
-        # The bootstrap of a handful is no interval: of two it would be their own two values.
+        # A bootstrap of so few is no interval: with two datasets its ends are their two values.
         low, high = (_ends(*bounds) if n >= FEWEST_DATASETS else None) or (None, None)
         smallest = detectable_effect(n, comparisons, alpha, power)
-        found.append(
+        results.append(
             DatasetComparison(
                 names[a],
                 names[b],
@@ -263,10 +263,10 @@ def compare_over_datasets(
                 why=why_not(n, comparisons, alpha),
             )
         )
-    return tuple(found)
+    return tuple(results)
 
 
-def _by_spread(values: Reals) -> tuple[float, float, float]:
+def _by_spread(values: Float64Array) -> tuple[float, float, float]:
     """95 % interval around the mean of bootstrap results (r,), and the p of a mean of zero."""
     from scipy.stats import t
 
@@ -276,19 +276,20 @@ def _by_spread(values: Reals) -> tuple[float, float, float]:
     return mean - reach, mean + reach, p
 
 
-def _sides(items: Items) -> tuple[Reals, ...]:
-    """Arrays (n,) from which :func:`_mean_score` gets the score: the gold scores stand last."""
+def _sides(items: Items) -> tuple[Float64Array, ...]:
+    """The arrays (n,) that :func:`_mean_score` takes, the gold scores as the last one."""
     if items.gold is None:
         return (items.values.mean(axis=0),)
     return (*items.values, items.gold)
 
 
-def _mean_score(*sides: npt.ArrayLike) -> Reals:
-    """Mean over seeds of the scores of items (…, n), from what :func:`_sides` lists."""
+def _mean_score(*sides: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+    """Mean over seeds of the scores of items (…, n), from the arrays of :func:`_sides`."""
     *seeds, last = sides
     if not seeds:
-        return bootstrap.mean(last)
-    return np.asarray(bootstrap.spearman(np.stack(seeds), last).mean(axis=0))
+        return bootstrap.mean(last, draws=draws)
+    scores = [bootstrap.spearman(seed, last, draws=draws) for seed in seeds]
+    return np.asarray(np.mean(scores, axis=0))
 
 
 def _defined(value: float) -> float | None:

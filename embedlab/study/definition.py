@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from embedlab.analysis.tasks import MEASURES, STUDY_TASKS, Task
+from embedlab.analysis.tasks import CATEGORY_MEASURES, STUDY_TASKS, Task
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
-from embedlab.resources import sample_folder
+from embedlab.resources import ASSETS
 from embedlab.training.recipe import CUTS, Recipe, recipe_from
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
@@ -139,7 +139,7 @@ class Study:
         values = self.asdict
         if values["recipe"] is not None:
             recipe = {key: value for key, value in values["recipe"].items() if key not in CUTS}
-            # A key that recipes once had: the folders of that time are still continued.
+            # Recipes once had this setting: without its default, older folders would be refused.
             values["recipe"] = {"top_layers": 6} | recipe
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -156,7 +156,7 @@ def load_study(name_or_path: str, **changes: Any) -> Study:
     """
     path = Path(name_or_path)
     if name_or_path in STUDY_PRESETS:
-        path = sample_folder() / "studies" / f"{name_or_path}.yaml"
+        path = ASSETS / "studies" / f"{name_or_path}.yaml"
     raw = read_yaml(path, f"a study file, or one of {', '.join(STUDY_PRESETS)}")
     return study_from(raw | changes if isinstance(raw, dict) else raw, path.stem)
 
@@ -208,9 +208,9 @@ class StudyFile(YamlModel):
     @classmethod
     def _by_category(cls, sizes: dict[str, int]) -> dict[str, int]:
         for category in sizes:
-            if category not in MEASURES:
+            if category not in CATEGORY_MEASURES:
                 raise EmbedLabError(
-                    f"{category[:60]!r} is not a category; use {', '.join(MEASURES)}."
+                    f"{category[:60]!r} is not a category; use {', '.join(CATEGORY_MEASURES)}."
                 )
         return sizes
 

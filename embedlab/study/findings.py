@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedlab.analysis.bootstrap import Reals
-from embedlab.analysis.tasks import MEASURES
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
@@ -55,7 +55,7 @@ class _Measurements:
     def __init__(self, record: StudyRecord, results: Sequence[CellResult]) -> None:
         self.record, self.tasks = record, record.tasks
         present = {task.category for task in record.tasks}
-        self.categories = tuple(category for category in MEASURES if category in present)
+        self.categories = tuple(category for category in CATEGORY_MEASURES if category in present)
         on_disk = {result.name: result for result in results}
         #: Every cell of the study, and its result if it was run.
         self.cells = [(cell, on_disk.get(cell.name)) for cell in record.cells]
@@ -99,7 +99,7 @@ class _Measurements:
         values = np.array([one.values for one in items], np.float64)
         return Items(items[0].kind, values, None if gold is None else np.array(gold, np.float64))
 
-    def seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Reals:
+    def seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Float64Array:
         """Mean over the tasks for each of S seeds, (S,); NaN where a score is undefined."""
         rows = [[one.score for one in self._task_results(model, task)] for task in tasks]
         return np.asarray(np.array(rows, np.float64).mean(axis=0))
@@ -205,6 +205,7 @@ def _within_tasks(measured: _Measurements) -> list[TaskDifference]:
         items = {label: one for label, one in of_models.items() if one is not None}
         pairs = list(combinations(items, 2))
         compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
+        # Over all pairs of one task: each task is a question of its own.
         corrected = comparisons.holm([one.p for one in compared])
         differences += [
             TaskDifference(
@@ -283,9 +284,9 @@ def _defined(value: float) -> float | None:
 
 # The paper's conclusions
 
-#: A difference smaller than this, two points, is called no gain where the interval excludes more.
-RELEVANT = 0.02
-#: What the paper concluded, in words, of M4 and M5 against M1: by category, whether it saw a gain.
+#: Two points: a gain below this counts as none if the interval excludes a larger one.
+RELEVANT_GAIN = 0.02
+#: The paper's conclusion on M4 and M5 against M1, by category: whether it saw a gain.
 PAPER_SAW_GAIN = {"STS": True, "Retrieval": True, "Classification": False, "Clustering": False}
 AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
 
@@ -319,7 +320,14 @@ def _claims(
 def judged(
     gains: bool, over: DatasetComparison, within: Sequence[TaskDifference]
 ) -> tuple[str, str]:
-    """Whether a study agrees that ``b`` gains on ``a``, or that it does not, and from what."""
+    """Whether a study agrees with the paper on a pair of designs, and the reason.
+
+    Args:
+        gains: whether the paper saw a gain of ``b`` on ``a``.
+        over: the pair over the datasets of a category; it decides where a test can.
+        within: the same pair on each task of the category; where datasets are too few, these
+            decide if they all agree.
+    """
     if over.why is None:
         sign = int(np.sign(over.difference or 0)) if over.separable else 0
         highest = over.high
@@ -338,10 +346,8 @@ def judged(
     why = f"{change} {basis}."
     if gains:
         return {1: AGREES, 0: CANNOT_TELL, -1: DISAGREES}[sign], why
-    if sign > 0:
-        return DISAGREES, why
-    if sign < 0:
-        return AGREES, why
-    if highest is not None and highest < RELEVANT:
-        return AGREES, f"{why} A gain above {100 * RELEVANT:.0f} points is outside the interval."
-    return CANNOT_TELL, why
+    # No difference found is no proof of none: the interval has to exclude a relevant gain.
+    if sign == 0 and highest is not None and highest < RELEVANT_GAIN:
+        limit = f"{100 * RELEVANT_GAIN:.0f} points"
+        return AGREES, f"{why} A gain above {limit} is outside the interval."
+    return {1: DISAGREES, 0: CANNOT_TELL, -1: AGREES}[sign], why

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from embedlab.analysis.tasks import Task
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, write_whole
+from embedlab.files import disk_errors, write_text
 from embedlab.study.definition import Cell, Study
 from embedlab.study.report import BackboneFacts, DataFacts, TaskFacts
 
@@ -230,4 +230,4 @@ def _write(path: Path, content: BaseModel) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not model_dump_json: an undefined score is written as NaN, which pydantic makes null.
         values = content.model_dump(exclude_unset=True)
-        write_whole(path, json.dumps(values, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(values, ensure_ascii=False) + "\n")

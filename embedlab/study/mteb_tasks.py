@@ -1,7 +1,7 @@
-"""Tasks as mteb tasks, so that mteb computes the scores and they mean what the field means.
+"""Our tasks as mteb tasks: mteb computes the scores, so that they are the field's.
 
-mteb keeps a task's scores; a paired test needs the score of every item. So mteb also writes down
-what it predicted, and the items come from there; their mean is mteb's score again.
+mteb returns a task's scores, and a paired test needs the score of every item. So mteb also writes
+its predictions to a file, and the items come from there; their mean is mteb's score again.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from mteb.models.model_meta import ModelMeta
 from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 
-from embedlab.analysis.bootstrap import Reals
-from embedlab.analysis.tasks import MEASURES, Task
+from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
@@ -44,8 +44,8 @@ disable_progress_bars()
 #: Texts, and whether they are queries, in; unit vectors (n, d) out.
 Encode = Callable[[Sequence[str], bool], Vectors]
 
-#: mteb's names of the four measures.
-MAIN_SCORES = {
+#: mteb's names of the four measures, by category.
+MTEB_MAIN_SCORES = {
     "STS": "cosine_spearman",
     "Retrieval": "ndcg_at_10",
     "Classification": "accuracy",
@@ -58,9 +58,9 @@ RESAMPLES = 30
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """mteb's score of one task, and the items it was made of (one row: one seed).
+    """mteb's score of one task, and its items (in one row, for one seed).
 
-    ``items`` is None for a task whose items mteb does not write down.
+    ``items`` is None for a task without predictions of single items.
     """
 
     score: float
@@ -68,7 +68,7 @@ class Scored:
 
 
 class _Encoder(AbsEncoder):
-    """What mteb calls a model, around a function from texts to vectors."""
+    """A model in mteb's sense, around a function from texts to vectors."""
 
     def __init__(self, encode: Encode) -> None:
         self._encode = encode
@@ -91,9 +91,10 @@ def hub_task(name: str) -> AbsTask:
         raise EmbedLabError(
             f"{name[:60]!r} is not a task of mteb; `mteb available-tasks` lists them."
         ) from error
-    if task.metadata.type not in MEASURES:
+    if task.metadata.type not in CATEGORY_MEASURES:
         raise EmbedLabError(
-            f"{name[:60]!r} is a {task.metadata.type} task; a study takes {', '.join(MEASURES)}."
+            f"{name[:60]!r} is a {task.metadata.type} task; a study takes "
+            f"{', '.join(CATEGORY_MEASURES)}."
         )
     try:
         task.load_data()
@@ -124,7 +125,7 @@ def as_mteb(task: Task, progress: Progress = no_progress) -> AbsTask:
         dataset={"path": corpus.id, "revision": corpus.fingerprint},
         eval_splits=["test"],
         eval_langs=["eng-Latn"],
-        main_score=MAIN_SCORES[task.category],
+        main_score=MTEB_MAIN_SCORES[task.category],
     )
     made: AbsTask = kind()
     made.dataset, made.data_loaded = dataset, True
@@ -134,9 +135,9 @@ def as_mteb(task: Task, progress: Progress = no_progress) -> AbsTask:
 def evaluate(task: AbsTask, encode: Encode) -> Scored:
     """Let mteb score a task; see :class:`Scored`."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # A label that nothing was given is no news: that is what the score says.
+        # A label that is never predicted lowers the score, which says enough.
         warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
-        found = mteb.evaluate(
+        results = mteb.evaluate(
             cast(Any, _Encoder(encode)),
             task,
             cache=None,
@@ -144,7 +145,7 @@ def evaluate(task: AbsTask, encode: Encode) -> Scored:
             prediction_folder=folder,
             show_progress_bar=False,
         )
-        result = found.task_results[0]
+        result = results.task_results[0]
         split = task.eval_splits[0]
         scores = result.scores[split]
         path = Path(folder) / task.prediction_file_name
@@ -176,7 +177,7 @@ def _retrieval(task: Task, corpus: Corpus) -> tuple[Any, Any]:
         "corpus": _rows([f"d{i}" for i in range(len(corpus.texts))], corpus.texts),
         "queries": _rows([f"q{i}" for i in range(len(corpus.queries))], corpus.queries),
         "relevant_docs": {
-            f"q{q}": {f"d{i}": 1 for i in sorted(found)} for q, found in enumerate(corpus.relevant)
+            f"q{q}": {f"d{i}": 1 for i in sorted(texts)} for q, texts in enumerate(corpus.relevant)
         },
         "top_ranked": None,
     }
@@ -184,7 +185,7 @@ def _retrieval(task: Task, corpus: Corpus) -> tuple[Any, Any]:
 
 
 def _classification(task: Task, corpus: Corpus) -> tuple[Any, Any]:
-    """Every other text of a label may train; mteb draws eight of a label from these, ten times."""
+    """Half of each label's texts are for training: ten times, mteb draws eight per label."""
     labels = np.unique(corpus.fields[task.field], return_inverse=True)[1]
     by_label = np.argsort(labels, kind="stable")
     parts = {
@@ -225,7 +226,7 @@ _KINDS: dict[str, Callable[[Task, Corpus], tuple[Any, Any]]] = {
 }
 
 
-# What mteb predicted, item by item
+# mteb's predictions, item by item
 
 
 def _pairs(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
@@ -235,11 +236,11 @@ def _pairs(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
 
 def _queries(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
     measure = ir_measures.nDCG @ 10
-    found = {
+    scores_by_query = {
         one.query_id: one.value
         for one in ir_measures.iter_calc([measure], data["relevant_docs"], predicted)
     }
-    return Items("means", _row([found[q] for q in data["relevant_docs"]]))
+    return Items("means", _row([scores_by_query[q] for q in data["relevant_docs"]]))
 
 
 def _texts(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
@@ -256,7 +257,7 @@ def _samples(task: Any, data: Any, predicted: Any, scores: Any) -> Items | None:
     return None if level is None else Items("resamples", _row(level))
 
 
-def _row(values: Sequence[float]) -> Reals:
+def _row(values: Sequence[float]) -> Float64Array:
     return np.array([values], np.float64)
 
 

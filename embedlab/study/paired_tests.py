@@ -1,4 +1,4 @@
-"""The paired tests a study rests on, and the smallest difference they can find.
+"""The paired tests of a study, and the smallest difference they can detect.
 
 Over datasets Wilcoxon's signed-rank test, as in the paper, always exact; within a task the
 randomisation test over items.
@@ -11,22 +11,22 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from embedlab.analysis.bootstrap import Reals
+from embedlab.analysis.bootstrap import Float64Array
 
 #: The smallest exact two-sided p for n pairs is 2 / 2ⁿ: 0.0625 for five, 0.03125 for six.
 FEWEST_DATASETS = 6
-#: Numbers drawn at once (32 MB): the randomisation test takes turns, the power has fewer draws.
+#: Numbers drawn at once (32 MB): more swaps come in turns, and the power has fewer draws.
 _BLOCK = 4_000_000
-#: Numbers nearer than this are equal: 0.3 - 0.2 and 0.2 - 0.1 are one size, not two ranks.
+#: Decimals that count: 0.3 - 0.2 and 0.2 - 0.1 are a tie, not two ranks.
 _DECIMALS = 12
 
 
-def rounded(values: Reals) -> Reals:
-    """Values without the last digits, so that what is equal but for them is a tie."""
+def rounded(values: Float64Array) -> Float64Array:
+    """Values without the digits that only rounding errors make differ, so that ties are ties."""
     return np.round(values, _DECIMALS)
 
 
-def wilcoxon_p(differences: Sequence[Reals]) -> list[float | None]:
+def wilcoxon_p(differences: Sequence[Float64Array]) -> list[float | None]:
     """Exact two-sided p of Wilcoxon's signed-rank test for each (n,); None below six differences.
 
     Zeros are left out, as Wilcoxon did; equal sizes share their mean rank. scipy's exact method
@@ -35,7 +35,7 @@ def wilcoxon_p(differences: Sequence[Reals]) -> list[float | None]:
     """
     from scipy.stats import wilcoxon
 
-    found: list[float | None] = [None] * len(differences)
+    p_values: list[float | None] = [None] * len(differences)
     distinct: dict[int, list[int]] = {}
     for index, row in enumerate(differences):
         if len(row) < FEWEST_DATASETS:
@@ -45,15 +45,15 @@ def wilcoxon_p(differences: Sequence[Reals]) -> list[float | None]:
         else:
             up, ranks = _signed_ranks(row)
             null = _null(ranks)
-            found[index] = min(1.0, 2 * float(min(null[: up + 1].sum(), null[up:].sum())))
+            p_values[index] = min(1.0, 2 * float(min(null[: up + 1].sum(), null[up:].sum())))
     for indices in distinct.values():  # one call for all of a length: each costs milliseconds
         rows = np.stack([differences[index] for index in indices])
         for index, p in zip(indices, wilcoxon(rows, axis=1, method="exact").pvalue, strict=True):
-            found[index] = float(p)
-    return found
+            p_values[index] = float(p)
+    return p_values
 
 
-def rank_biserial(differences: Reals) -> float:
+def rank_biserial(differences: Float64Array) -> float:
     """Matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), 0 if nothing differs.
 
     From -1, all differences (n,) below zero, to 1, all above (Kerby, 2014).
@@ -62,8 +62,8 @@ def rank_biserial(differences: Reals) -> float:
     return 2 * up / sum(ranks) - 1 if ranks else 0.0
 
 
-def _signed_ranks(differences: Reals) -> tuple[int, list[int]]:
-    """Twice R⁺, the rank sum of what is above zero, and twice the ranks of all that is not zero."""
+def _signed_ranks(differences: Float64Array) -> tuple[int, list[int]]:
+    """Twice R⁺, the rank sum of the positive values, and twice the ranks of all nonzero values."""
     from scipy.stats import rankdata
 
     moved = differences[differences != 0]
@@ -71,14 +71,15 @@ def _signed_ranks(differences: Reals) -> tuple[int, list[int]]:
     return int(ranks[moved > 0].sum()), ranks.tolist()
 
 
-def _null(ranks: Sequence[int]) -> Reals:
+def _null(ranks: Sequence[int]) -> Float64Array:
     """P(R⁺ = s) for s = 0 … sum(ranks) where every rank is as likely above zero as below."""
-    found = np.zeros(sum(ranks) + 1)
-    found[0] = 1.0
+    chances = np.zeros(sum(ranks) + 1)
+    chances[0] = 1.0
     for rank in ranks:
-        found[rank:] = (found[rank:] + found[: len(found) - rank]) / 2
-        found[:rank] /= 2
-    return found
+        # With this rank below zero the sum stays; above zero it moves up by the rank.
+        chances[rank:] = (chances[rank:] + chances[: len(chances) - rank]) / 2
+        chances[:rank] /= 2
+    return chances
 
 
 def why_not(n: int, comparisons: int, alpha: float = 0.05) -> str | None:
@@ -103,17 +104,18 @@ def why_not(n: int, comparisons: int, alpha: float = 0.05) -> str | None:
 def detectable_effect(
     n: int, comparisons: int, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:
-    """Smallest δ / sd of n paired differences, normal around δ, that is found with this power.
+    """Smallest δ / sd of n paired differences, normal around δ, that is detected with this power.
 
-    Found by the exact Wilcoxon test at α / comparisons, the first and strictest step of Holm's
-    correction. R⁺ is the number of positive means of two differences (Walsh averages, each with
-    itself too), and all of these move with δ: so R⁺ reaches its critical value c where δ passes
-    minus the c-th largest average, and the δ sought is a quantile of that over simulated studies.
-    What is found in the wrong direction is not counted.
+    Detected means by the exact Wilcoxon test at α / comparisons, the first and strictest step of
+    Holm's correction. R⁺ is the number of positive means of two differences (Walsh averages, each
+    with itself too), and all of these move with δ: so R⁺ reaches its critical value c where δ
+    passes minus the c-th largest average, and the result is a quantile of that over simulated
+    studies.
+    Detections in the wrong direction do not count.
 
     A t-test's power at n · 3/π datasets, the asymptotic relation of the two tests, would be quicker
     but is optimistic where few datasets leave few p-values: the effect it gives for 6 datasets and
-    one comparison, or 9 and ten, was found 65 times in 100, not 80; those given here 80 and 81.
+    one comparison, or 9 and ten, was detected 65 times in 100, not 80; those given here 80 and 81.
 
     Returns:
         The effect, with a standard error of 0.003 in power up to 20 datasets and 0.014 for 100;
@@ -132,17 +134,22 @@ def detectable_effect(
 
 
 def randomisation_p(
-    a: Reals, b: Reals, gold: Reals | None = None, *, n_swaps: int = 9999, seed: int = 0
+    a: Float64Array,
+    b: Float64Array,
+    gold: Float64Array | None = None,
+    *,
+    n_swaps: int = 9999,
+    seed: int = 0,
 ) -> float:
     """Two-sided p of the paired randomisation test over n items that two designs share.
 
     If the designs do not differ, an item's two results could as well have been each other's: items
     are swapped between the designs at random and the difference of the scores is taken anew. With
-    ``gold`` (n,) the score is Spearman's correlation with it, and what is swapped is the
-    standardised rank, because cosines of two designs are not on one scale. (To flip the signs of
-    the differences of rank products, whose mean Spearman's correlation is, holds its level too but
-    wastes it: with 120 pairs and correlations of 0.85 and 0.91 it found the difference 9 times in
-    100, swapping 44 times.) scipy's ``permutation_test`` swaps alike and takes ten times as long.
+    ``gold`` (n,) the score is Spearman's correlation with it, and the standardised ranks are
+    swapped, because cosines of two designs are not on one scale. (Flipping the signs of
+    the differences of rank products, whose mean is Spearman's correlation, holds its level too but
+    wastes it: with 120 pairs and correlations of 0.85 and 0.91 it detected the difference 9 times
+    in 100, swapping 44 times.) scipy's ``permutation_test`` does the same, ten times as slowly.
 
     Args:
         a: results (S, n) over seeds, which are averaged.
@@ -159,47 +166,49 @@ def randomisation_p(
         difference = partial(_swapped_means, a, b)
     else:
         difference = partial(_swapped_pairs, a, b, gold)
-    found = monte_carlo_test(
+    result = monte_carlo_test(
         np.ones(n),
         lambda size: rng.integers(0, 2, size, dtype=np.int8) * 2.0 - 1.0,
-        lambda kept, axis: rounded(difference(kept)),
+        lambda signs, axis: rounded(difference(signs)),
         vectorized=True,
         n_resamples=n_swaps,
         batch=max(1, _BLOCK // n),
         axis=-1,
     )
-    return float(found.pvalue)
+    return float(result.pvalue)
 
 
-def _swapped_means(a: Reals, b: Reals, kept: Reals) -> Reals:
-    """Gains of the mean where items stay (1 in ``kept``, (…, n)) or are swapped (-1): (…)."""
-    return np.asarray(kept @ (b.mean(axis=0) - a.mean(axis=0)) / a.shape[1])
+def _swapped_means(a: Float64Array, b: Float64Array, signs: Float64Array) -> Float64Array:
+    """Gains of the mean (…) with items swapped where ``signs`` (…, n) is -1, not where it is 1."""
+    return np.asarray(signs @ (b.mean(axis=0) - a.mean(axis=0)) / a.shape[1])
 
 
-def _swapped_pairs(a: Reals, b: Reals, gold: Reals, kept: Reals) -> Reals:
+def _swapped_pairs(
+    a: Float64Array, b: Float64Array, gold: Float64Array, signs: Float64Array
+) -> Float64Array:
     """The same of Spearman's correlation: Pearson's of the standardised ranks, swapped or not.
 
     With middle m = (x + y) / 2 and half h = (y - x) / 2 of two designs' ranks, the second has
-    m + kept·h and the first m - kept·h, so that all sums are matrix products. Every seed of one
+    m + sign·h and the first m - sign·h, so that all sums are matrix products. Every seed of one
     meets every seed of the other, as seeds of two designs have nothing in common.
     """
-    n, wanted = len(gold), _standard_ranks(gold)
+    n, gold_ranks = len(gold), _standard_ranks(gold)
     x = np.repeat(_standard_ranks(a), len(b), axis=0).T  # (n, seeds · seeds)
     y = np.tile(_standard_ranks(b), (len(a), 1)).T
     middle, half = (x + y) / 2, (y - x) / 2
-    fixed = wanted @ middle, middle.sum(axis=0), (middle**2 + half**2).sum(axis=0)
-    moving = kept @ (wanted[:, None] * half), kept @ half, kept @ (2 * middle * half)
+    fixed = gold_ranks @ middle, middle.sum(axis=0), (middle**2 + half**2).sum(axis=0)
+    moving = signs @ (gold_ranks[:, None] * half), signs @ half, signs @ (2 * middle * half)
 
-    def spearman(sign: int) -> Reals:
+    def spearman(sign: int) -> Float64Array:
         product, total, square = ((f + sign * m) / n for f, m in zip(fixed, moving, strict=True))
         spread = np.sqrt(np.maximum(square - total**2, 0))
-        # Ranks that a swap has made all equal order nothing.
+        # Ranks that a swap made all equal correlate with nothing.
         return np.divide(product, spread, out=np.zeros_like(spread), where=spread > 1e-6)
 
     return np.asarray((spearman(1) - spearman(-1)).mean(axis=-1))
 
 
-def _standard_ranks(values: Reals) -> Reals:
+def _standard_ranks(values: Float64Array) -> Float64Array:
     """Ranks along the last axis with mean 0 and variance 1; ties share their mean rank."""
     from scipy.stats import rankdata, zscore
 

@@ -1,4 +1,4 @@
-"""What a study found; pages, tables and plots only draw this."""
+"""The report on a study: all its results. Pages, tables and plots only draw them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from embedlab.study.definition import CellKind
 from embedlab.text import shorten
 from embedlab.validation import sentence
 
-#: A report's parts come from files too: nothing unknown, and no number that is none.
+#: A report may come from a file: no unknown keys, and finite numbers.
 _CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -209,7 +209,7 @@ class Report:
     notes: tuple[str, ...]
 
     def to_json(self) -> str:
-        """The report as it is kept; :func:`read_report` reads it."""
+        """The content of a report.json; :func:`read_report` reads it."""
         return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -222,20 +222,16 @@ def read_report(path: Path) -> Report:
     Raises:
         EmbedLabError: no such file, it holds no report, or one whose parts contradict each other.
     """
-    name = repr(shorten(path.name, 60))
-    write = "choose a report.json that `embedlab study` wrote"
     try:
         report = _REPORT.validate_json(path.read_bytes())
-    except OSError as error:
-        raise EmbedLabError(f"{name} holds no study report; {write}.") from error
-    except ValidationError as error:
-        problem = sentence(error, Report).rstrip(".")
-        raise EmbedLabError(f"{name} holds no study report ({problem}); {write}.") from error
-    try:
         _check_references(report)
-    except EmbedLabError as error:
-        problem = str(error).rstrip(".")
-        raise EmbedLabError(f"{name} contradicts itself ({problem}); {write}.") from error
+    except (OSError, ValidationError, EmbedLabError) as error:
+        problem = sentence(error, Report) if isinstance(error, ValidationError) else str(error)
+        reason = "" if isinstance(error, OSError) else f" ({problem.rstrip('.')})"
+        raise EmbedLabError(
+            f"{shorten(path.name, 60)!r} holds no study report{reason}; choose a report.json that "
+            "`embedlab study` wrote."
+        ) from error
     return report
 
 
@@ -271,40 +267,39 @@ def design_title(label: str) -> str:
     return f"{alias} · {label}" if alias else label
 
 
-#: Two designs over datasets or within a task: what is drawn of either is the same.
+#: Two designs over datasets or within a task; both are drawn alike.
 Difference = DatasetComparison | TaskDifference
 
 
 def over_datasets(report: Report, category: str) -> list[DatasetComparison]:
     """Every pair of designs over the datasets of a category."""
-    return [found.over for found in report.over_datasets if found.category == category]
+    return [one.over for one in report.over_datasets if one.category == category]
 
 
 def within_task(report: Report, task: str) -> list[TaskDifference]:
     """Every pair of designs on one task."""
-    return [found for found in report.within_tasks if found.task == task]
+    return [one for one in report.within_tasks if one.task == task]
 
 
-def designs_in(found: Sequence[Difference]) -> list[str]:
+def designs_in(differences: Sequence[Difference]) -> list[str]:
     """The designs between which differences were tested, in the study's order."""
-    return list(dict.fromkeys(label for one in found for label in (one.a, one.b)))
+    return list(dict.fromkeys(label for one in differences for label in (one.a, one.b)))
 
 
-def against(found: Sequence[Difference], reference: str) -> list[Difference]:
-    """The pairs that ``reference`` is in, turned so that it is what the other gains on."""
-    return [
-        one if one.a == reference else _turned(one) for one in found if reference in (one.a, one.b)
-    ]
+def against(differences: Sequence[Difference], reference: str) -> list[Difference]:
+    """The pairs with ``reference``, each as the other design's gain on it."""
+    pairs = [one for one in differences if reference in (one.a, one.b)]
+    return [one if one.a == reference else _turned(one) for one in pairs]
 
 
-def why_no_p(found: Sequence[Difference]) -> str | None:
+def why_no_p(differences: Sequence[Difference]) -> str | None:
     """A sentence where no pair has a p-value; None where there is one."""
-    if any(one.corrected is not None for one in found):
+    if any(one.corrected is not None for one in differences):
         return None
-    if not found:
+    if not differences:
         return "Nothing is compared here: fewer than two designs have scores of single items."
-    told = next((one.why for one in found if isinstance(one, DatasetComparison) and one.why), None)
-    return told or "No p-value: a score is undefined, or there are fewer than two items."
+    reasons = (one.why for one in differences if isinstance(one, DatasetComparison) and one.why)
+    return next(reasons, "No p-value: a score is undefined, or there are fewer than two items.")
 
 
 def short_name(label: str) -> str:

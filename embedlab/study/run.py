@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from embedlab import assets
-from embedlab.analysis.tasks import MEASURES
+from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.data.corpora import load_corpus
 from embedlab.data.pairs import PairSet, describe, without_overlap
 from embedlab.data.training_sets import find_pairs
@@ -119,6 +119,7 @@ def run(
         study.backbone, device, dtype, cache=StateCache(CACHE_BYTES), progress=progress
     )
     facts = _run_facts(study, backbone, pairs, command)
+    # Refuses other texts or pairs than before: the cells on disk would not be comparable.
     results.begin(tasks, facts)
     setup = _Setup(study, results, backbone, pairs, facts, progress)
     _fill_cache(setup)
@@ -155,7 +156,7 @@ def _task_facts(study: Study, progress: Progress) -> list[TaskFacts]:
             TaskFacts(
                 id=name,
                 category=str(meta.type),
-                measure=MEASURES[str(meta.type)],
+                measure=CATEGORY_MEASURES[str(meta.type)],
                 title=f"{name} of MTEB",
                 source=str(meta.dataset["path"]),
                 texts=0,
@@ -272,7 +273,7 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     for step in training.run(setup.progress):
         if step.number and step.number % recipe.evaluate_every == 0:
             checkpoints.save_checkpoint(training, work)
-    if training.done < training.total and not training.failed:
+    if training.steps_done < training.total and not training.failed:
         raise Cancelled
     return training
 

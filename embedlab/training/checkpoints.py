@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import disk_errors, save_tensors, write_whole
+from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
 from embedlab.models.run_folder import (
     RUN_FILE,
@@ -26,6 +26,7 @@ from embedlab.models.run_folder import (
     write_run_info,
 )
 from embedlab.training.history import Step
+from embedlab.training.optimiser import Optimiser
 from embedlab.training.recipe import CUTS
 from embedlab.training.training import Training
 
@@ -34,8 +35,8 @@ PACKAGES = ("torch", "transformers", "peft")
 
 
 def run_info(training: Training, backbone_id: str) -> RunInfo:
-    """What ``run.json`` says of a training."""
-    base, design, recipe = training.base, training.design, training.recipe
+    """The content of ``run.json`` for a training."""
+    base, design, recipe = training.untrained, training.design, training.recipe
     return RunInfo(
         format=1,
         name=training.name,
@@ -65,7 +66,7 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
     """Write what was learned into a folder that holds no finished run yet.
 
     Returns:
-        What ``run.json`` says.
+        The content of ``run.json``.
 
     Raises:
         EmbedLabError: a run is there already, the disk is full or the folder cannot be written.
@@ -82,37 +83,38 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
         if training.head is not None:
             save_tensors(folder / "head.safetensors", training.head.state_dict())
         lines = [json.dumps(asdict(step)) for step in training.history]
-        write_whole(folder / "history.jsonl", "\n".join(lines) + "\n")
+        write_text(folder / "history.jsonl", "\n".join(lines) + "\n")
     # Last: a folder with run.json is whole.
     write_run_info(folder, saved)
     return saved
 
 
 def save_checkpoint(training: Training, folder: Path) -> None:
-    """Everything needed to go on exactly where the training is: one file, replaced as a whole.
+    """Write everything that a training needs to go on exactly: one file, replaced as a whole.
 
     Raises:
         EmbedLabError: the disk is full or the folder cannot be written.
     """
+    optimiser = training.optimiser
     tensors: dict[str, Tensor] = {}
-    for i, parameter in enumerate(training.parameters):
+    for i, parameter in enumerate(optimiser.parameters):
         tensors[f"parameter.{i}"] = parameter
-        if training.good is not None:
-            tensors[f"good.{i}"] = training.good[i]
-        for name, value in training.optimizer.state.get(parameter, {}).items():
+        if optimiser.last_finite is not None:
+            tensors[f"good.{i}"] = optimiser.last_finite[i]
+        for name, value in optimiser.adamw.state.get(parameter, {}).items():
             tensors[f"optimizer.{i}.{name}"] = torch.as_tensor(value)
-    about = {
-        "done": training.done,
+    metadata = {
+        "done": training.steps_done,
         "history": [asdict(step) for step in training.history],
         **_identity(training),
     }
     with disk_errors(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
-        save_tensors(folder / CHECKPOINT, tensors, {"training": json.dumps(about)})
+        save_tensors(folder / CHECKPOINT, tensors, {"training": json.dumps(metadata)})
 
 
 def resume(training: Training, folder: Path) -> bool:
-    """Bring a fresh training to its last checkpoint; False where there is none.
+    """Restore the last checkpoint into a new training; False where there is none.
 
     Raises:
         EmbedLabError: the checkpoint belongs to another design, recipe, backbone or data, or is
@@ -123,46 +125,45 @@ def resume(training: Training, folder: Path) -> bool:
         return False
     try:
         with safe_open(path, framework="pt") as file:
-            about = json.loads(file.metadata()["training"])
+            metadata = json.loads(file.metadata()["training"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        history = [Step(**step) for step in about.pop("history")]
-        done = int(about.pop("done"))
-        about["recipe"].pop("top_layers", None)  # a setting that recipes had once
+        history = [Step(**step) for step in metadata.pop("history")]
+        steps_done = int(metadata.pop("done"))
+        metadata["recipe"].pop("top_layers", None)  # a setting that recipes had once
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise EmbedLabError(
             f"The checkpoint in {folder.name!r} is damaged; train into another folder."
         ) from error
     for name, value in _identity(training).items():
-        if about.get(name) != value:
+        if metadata.get(name) != value:
             raise EmbedLabError(
                 f"The checkpoint in {folder.name!r} is of another training (its {name} differs); "
                 "train into another folder, or with the same settings as before."
             )
-    _restore(training, tensors)
-    training.done, training.history = done, history
+    _restore(training.optimiser, tensors)
+    training.steps_done, training.history = steps_done, history
     return True
 
 
 @torch.no_grad()
-def _restore(training: Training, tensors: dict[str, Tensor]) -> None:
-    state = training.optimizer.state
-    for i, parameter in enumerate(training.parameters):
+def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
+    for i, parameter in enumerate(optimiser.parameters):
         parameter.copy_(tensors[f"parameter.{i}"])
         prefix = f"optimizer.{i}."
         for key in [key for key in tensors if key.startswith(prefix)]:
             value = tensors[key]  # AdamW counts its steps on the CPU
-            state[parameter][key.removeprefix(prefix)] = (
+            optimiser.adamw.state[parameter][key.removeprefix(prefix)] = (
                 value if value.ndim == 0 else value.to(parameter.device)
             )
     if "good.0" in tensors:
-        training.good = [
+        optimiser.last_finite = [
             tensors[f"good.{i}"].to(parameter.device)
-            for i, parameter in enumerate(training.parameters)
+            for i, parameter in enumerate(optimiser.parameters)
         ]
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """A finished training needs none."""
+    """Remove it: a finished training needs none."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -171,6 +172,6 @@ def _identity(training: Training) -> dict[str, Any]:
         "design": training.design.name,
         "prompts": [training.design.query_prompt, training.design.document_prompt],
         "recipe": {k: v for k, v in asdict(training.recipe).items() if k not in CUTS},
-        "backbone": training.base.key,
+        "backbone": training.untrained.key,
         "data": training.pairs.digest,
     }

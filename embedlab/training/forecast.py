@@ -1,4 +1,4 @@
-"""What a training will cost before it runs: roughly how long, and how many pairs it can use."""
+"""The cost of a training before it runs: roughly how long, and how many pairs it can use."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import islice
 from embedlab.data.pairs import PairSet
 from embedlab.training.recipe import Recipe
 
-#: Seen on two CPU cores with SmolLM2 135M in float32; the time left is measured once it runs.
+#: Measured on two CPU cores with SmolLM2 135M in float32; the time left is measured once it runs.
 TRAINED_TOKENS_PER_SECOND = 270
 READ_TOKENS_PER_SECOND = 650
 HEAD_SECONDS_PER_PAIR = 0.012
 #: Seconds of the evaluation of one model.
-SCORING = 40
+EVALUATION_SECONDS = 40
 _CHARACTERS_PER_TOKEN = 4.3
-_LOOKED_AT = 1000
+_SAMPLED_PAIRS = 1000
 
 
 def within_reach(recipe: Recipe, pairs: PairSet) -> Recipe:
@@ -32,17 +32,17 @@ def within_reach(recipe: Recipe, pairs: PairSet) -> Recipe:
 def tokens_per_pair(pairs: PairSet) -> float:
     """Tokens of a pair, its negative included, guessed from the characters of the first ones."""
     columns = [c for c in (pairs.anchors, pairs.positives, pairs.negatives) if c]
-    looked = min(len(pairs), _LOOKED_AT)
-    characters = sum(len(text) for column in columns for text in islice(column, looked))
-    return len(columns) + characters / _CHARACTERS_PER_TOKEN / looked
+    sampled = min(len(pairs), _SAMPLED_PAIRS)
+    characters = sum(len(text) for column in columns for text in islice(column, sampled))
+    return len(columns) + characters / _CHARACTERS_PER_TOKEN / sampled
 
 
 def rough_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> float:
-    """About how long a training takes on two CPU cores with the default backbone.
+    """Estimate how long a training takes on two CPU cores with the default backbone.
 
     Args:
-        recipe: what will be done.
-        pairs: what is trained on.
+        recipe: of the training.
+        pairs: all of them.
         score: whether the before/after table is made too.
     """
     size = tokens_per_pair(pairs)
@@ -51,7 +51,7 @@ def rough_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> flo
     used = min(len(pairs), recipe.max_pairs or len(pairs))
     held = min(recipe.held_out, used // 5)
     scorings = 1 + -(-(recipe.steps + recipe.mntp_steps) // recipe.evaluate_every)
-    evaluation = 2 * SCORING if score else 0
+    evaluation = 2 * EVALUATION_SECONDS if score else 0
     if recipe.mode == "head":
         return used * size / READ_TOKENS_PER_SECOND + seen * HEAD_SECONDS_PER_PAIR + evaluation
     trained = (seen + recipe.mntp_steps * batch) * size / TRAINED_TOKENS_PER_SECOND

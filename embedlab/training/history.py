@@ -1,4 +1,4 @@
-"""What a training has done so far: its steps, the time left, and whether something looks wrong."""
+"""The steps of a training so far, the time left, and a warning where it overfits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 #: A held-out score this far below its best has fallen, and is not just noise of a small sample.
-FALLEN = 0.03
+SCORE_DROP = 0.03
 #: Steps over which losses are averaged before they are compared.
-WINDOW = 5
+SMOOTHED_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ def warning(history: Sequence[Step]) -> str:
     """A sentence when the held-out score falls while the loss falls, else nothing."""
     scores = [s.held_out for s in history if s.held_out is not None]
     losses = [s.loss for s in history if s.loss is not None and s.phase == "contrastive"]
-    if len(scores) < 3 or len(losses) < 2 * WINDOW:
+    if len(scores) < 3 or len(losses) < 2 * SMOOTHED_STEPS:
         return ""
-    falling = statistics.mean(losses[-WINDOW:]) < statistics.mean(losses[:WINDOW])
-    if not falling or max(scores) - scores[-1] < FALLEN:
+    falling = statistics.mean(losses[-SMOOTHED_STEPS:]) < statistics.mean(losses[:SMOOTHED_STEPS])
+    if not falling or max(scores) - scores[-1] < SCORE_DROP:
         return ""
     return (
         f"The held-out score fell from {100 * max(scores):.1f} to {100 * scores[-1]:.1f} while the "

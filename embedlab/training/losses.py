@@ -1,4 +1,4 @@
-"""What training minimises, and the score of held-out pairs."""
+"""The contrastive loss, and the score of held-out pairs."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def info_nce(
     if same is not None:
         other = same.to(a.device) & ~torch.eye(len(a), dtype=torch.bool, device=a.device)
         scores = scores.masked_fill(other, float("-inf"))
-    ahead = scores
+    candidates = scores
     if negatives is not None:
-        ahead = torch.cat([scores, scale * a @ F.normalize(negatives, dim=-1).T], dim=1)
-    loss = F.cross_entropy(ahead, target)
+        candidates = torch.cat([scores, scale * a @ F.normalize(negatives, dim=-1).T], dim=1)
+    loss = F.cross_entropy(candidates, target)
     if both_directions:
         loss = (loss + F.cross_entropy(scores.T, target)) / 2
     return loss
@@ -67,8 +67,8 @@ def mean_reciprocal_rank(anchors: Tensor, positives: Tensor, same: Tensor | None
         same: (n, n) bool, candidates that are the right text too and are not counted as others.
     """
     scores = F.normalize(anchors, dim=-1) @ F.normalize(positives, dim=-1).T
-    own = scores.diagonal()[:, None]
-    better = scores > own
+    right = scores.diagonal()[:, None]
+    better = scores > right
     if same is not None:
         better &= ~same.to(better.device)
     return float((1 / (1 + better.sum(dim=1).float())).mean())

@@ -1,8 +1,8 @@
 """Masked next-token prediction (MNTP, LLM2Vec, arXiv 2404.05961).
 
-A causal backbone has never looked ahead. Before the contrastive training it learns to, by filling
-in masked tokens under bidirectional attention; a masked token is predicted from the state of the
-token before it, since that is where a causal model's prediction of it stands.
+A causal backbone was never trained to use the tokens to the right. Before the contrastive training
+it learns to, by predicting masked tokens under bidirectional attention; a masked token is predicted
+from the state of the token before it, as a causal model predicts the next token.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from embedlab.models.backbone import Backbone, Encoded
 from embedlab.training.lora import seeded
 from embedlab.training.passes import Packer
 
-#: Share of a text's tokens that are masked, as LLM2Vec has it.
-MASKED = 0.2
-#: What LLM2Vec puts in place of a token where the tokenizer has no mask token.
+#: Share of a text's tokens that are masked, as in LLM2Vec.
+MASKED_SHARE = 0.2
+#: LLM2Vec's replacement of a token where the tokenizer has no mask token.
 BLANK = "_"
 
 
@@ -41,11 +41,11 @@ def output_weights(backbone: Backbone) -> Tensor:
 
 
 def blank_id(backbone: Backbone) -> int:
-    """The token id that stands for a masked token."""
+    """The token id that replaces a masked token."""
     tokenizer = backbone.tokenizer
-    found = tokenizer.mask_token_id or tokenizer.convert_tokens_to_ids(BLANK)
-    unknown = found is None or found == tokenizer.unk_token_id
-    return int(tokenizer.eos_token_id if unknown else found)
+    token = tokenizer.mask_token_id or tokenizer.convert_tokens_to_ids(BLANK)
+    unknown = token is None or token == tokenizer.unk_token_id
+    return int(tokenizer.eos_token_id if unknown else token)
 
 
 def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:
@@ -56,8 +56,8 @@ def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:
     draw = random.Random(seed)
     chosen = []
     for length in lengths:
-        found = [i for i in range(1, length) if draw.random() < MASKED]
-        chosen.append(found or [draw.randrange(1, length)] if length > 1 else [])
+        drawn = [i for i in range(1, length) if draw.random() < MASKED_SHARE]
+        chosen.append(drawn or [draw.randrange(1, length)] if length > 1 else [])
     return chosen
 
 
@@ -78,12 +78,13 @@ def backward(
     loss = 0.0
     for number, part in enumerate(parts):
         layout = packer.layout([_blanked(encoded[i], chosen[i], trained) for i in part])
-        before = [int(layout.place[row, t - 1]) for row, i in enumerate(part) for t in chosen[i]]
-        wanted = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
-        with trained.lock.later(), seeded(trained, seed + number):
+        where = [(row, t - 1) for row, i in enumerate(part) for t in chosen[i]]
+        before = [int(layout.token_index[row, t]) for row, t in where]
+        targets = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
+        with trained.lock.low_priority(), seeded(trained, seed + number):
             states = packer.states(layout)[-1].flatten(0, 1)
             logits = states[before].float() @ output_weights(trained).float().T
-            part_loss = F.cross_entropy(logits, wanted.to(logits.device), reduction="sum")
+            part_loss = F.cross_entropy(logits, targets.to(logits.device), reduction="sum")
             part_loss = part_loss / max(1, total)
             part_loss.backward()
         loss += float(part_loss.detach())
@@ -92,6 +93,6 @@ def backward(
 
 def _blanked(encoded: Encoded, chosen: Sequence[int], backbone: Backbone) -> Encoded:
     blank = blank_id(backbone)
-    hidden = set(chosen)
-    ids = tuple(blank if t in hidden else token for t, token in enumerate(encoded.ids))
+    masked_positions = set(chosen)
+    ids = tuple(blank if t in masked_positions else token for t, token in enumerate(encoded.ids))
     return Encoded(ids, encoded.truncated)

@@ -33,7 +33,7 @@ class Pooler:
     Args:
         backbone: the adapted backbone, or the frozen one.
         design: what is trained.
-        recipe: says which of the two it is, and how a batch is cut.
+        recipe: its mode decides which of the two; it also sets the size of a micro-batch.
         head: the trainable head; None where the design has none.
     """
 
@@ -74,7 +74,7 @@ class Pooler:
 
     def turn(self) -> AbstractContextManager[object]:
         """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.packer is None else self.backbone.lock.later()
+        return nullcontext() if self.packer is None else self.backbone.lock.low_priority()
 
     def _by_prompt(self, texts: Sequence[PromptedText]) -> Iterator[tuple[list[int], str]]:
         """The rows of queries and of documents, where there are some, with the prompt of each."""
@@ -112,23 +112,23 @@ class Pooler:
         return HiddenStates(tuple(rows), self.design.attention)
 
 
-#: Largest relative difference between a text's states packed and alone.
-SAME = 1e-3
+#: Largest relative difference between a text's states packed and padded.
+PACKING_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """How n texts of at most T tokens lie in a pass of R rows of N tokens.
 
-    ``ids`` and ``positions`` are (R, N); ``mask`` is what the model takes, (R, N), or (n, 1, T, T)
-    where attention takes the row ``apart``; ``place`` (n, T) says where each text's tokens are
-    among the R · N, and ``real`` (n, T) which of those are tokens and not filling.
+    ``ids`` and ``positions`` are (R, N); ``mask`` is the model's, (R, N), or (n, 1, T, T) where
+    attention splits the row into its texts (``apart``); ``token_index`` (n, T) has the index of
+    each text's tokens among the R · N, and ``real`` (n, T) tells tokens from padding.
     """
 
     ids: Tensor
     positions: Tensor
     mask: Tensor
-    place: Tensor
+    token_index: Tensor
     real: Tensor
     apart: Apart | None = None
 
@@ -140,7 +140,7 @@ class Layout:
 
     def unpack(self, hidden: Tensor) -> Tensor:
         """(R, N, d) to (n, T, d)."""
-        return hidden.flatten(0, 1)[self.place]
+        return hidden.flatten(0, 1)[self.token_index]
 
 
 def padded(batch: Sequence[Encoded], backbone: Backbone) -> Layout:
@@ -149,8 +149,8 @@ def padded(batch: Sequence[Encoded], backbone: Backbone) -> Layout:
     both = backbone.tokenizer.pad({"input_ids": rows}, return_tensors="pt")
     ids, mask = (both[name].to(backbone.device) for name in ("input_ids", "attention_mask"))
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    place = torch.arange(ids.numel(), device=ids.device).view_as(ids)
-    return Layout(ids, positions, mask, place, mask.bool())
+    token_index = torch.arange(ids.numel(), device=ids.device).view_as(ids)
+    return Layout(ids, positions, mask, token_index, mask.bool())
 
 
 def packed(batch: Sequence[Encoded], backbone: Backbone, attention: str) -> Layout:
@@ -159,19 +159,19 @@ def packed(batch: Sequence[Encoded], backbone: Backbone, attention: str) -> Layo
     starts = lengths.cumsum(0) - lengths
     across = torch.arange(int(lengths.max()))
     real = across[None] < lengths[:, None]
-    place = (starts[:, None] + across[None]).where(real, torch.tensor(0))
+    token_index = (starts[:, None] + across[None]).where(real, torch.tensor(0))
     ids = torch.tensor([token for encoded in batch for token in encoded.ids])
     positions = across.expand(real.shape)[real]
-    seen = real[:, None, :].expand(-1, len(across), -1)
+    visible = real[:, None, :].expand(-1, len(across), -1)
     if attention == "causal":
-        seen = seen & torch.ones(len(across), len(across), dtype=torch.bool).tril()
+        visible = visible & torch.ones(len(across), len(across), dtype=torch.bool).tril()
     # Additive, which every attention implementation takes.
-    mask = torch.zeros(seen.shape, dtype=backbone.dtype)
-    mask = mask.masked_fill(~seen, torch.finfo(backbone.dtype).min)[:, None]
+    mask = torch.zeros(visible.shape, dtype=backbone.dtype)
+    mask = mask.masked_fill(~visible, torch.finfo(backbone.dtype).min)[:, None]
     to = backbone.device
-    place, real, order = place.to(to), real.to(to), real.flatten().nonzero()[:, 0].to(to)
-    apart = Apart(place, order)
-    return Layout(ids[None].to(to), positions[None].to(to), mask.to(to), place, real, apart)
+    token_index, real = token_index.to(to), real.to(to)
+    apart = Apart(token_index, real.flatten().nonzero()[:, 0])
+    return Layout(ids[None].to(to), positions[None].to(to), mask.to(to), token_index, real, apart)
 
 
 class Packer:
@@ -191,7 +191,7 @@ class Packer:
         """Indices of n texts in micro-batches of about ``budget`` tokens at most."""
         if not self._fits(lengths):
             return list(batches(lengths, budget))
-        # As few rows as hold all texts and evenly full: the longest first into the emptiest.
+        # As few rows as hold all texts, evenly full: the longest text first, into the emptiest row.
         rows: list[list[int]] = [[] for _ in range(-(-sum(lengths) // budget))]
         full = [0] * len(rows)
         for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -209,42 +209,41 @@ class Packer:
     def states(self, layout: Layout) -> tuple[Tensor, ...]:
         """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
 
-        Here and in a backward pass through them, who waits goes first between two layers.
+        Between two layers, here and in a backward pass, waiting requests go first.
 
         Args:
             layout: as :meth:`layout` gave it.
         """
         model = self.backbone.model
-        with self._breathing(model):
+        with self._yielding(model):
             hidden = layout.states(model, self.attention)
         for layer in hidden:
             if layer.requires_grad:
-                layer.register_hook(self._breathe)
+                layer.register_hook(self._let_others_run)
         return hidden
 
     @contextmanager
-    def _breathing(self, model: nn.Module) -> Iterator[None]:
-        """For this pass alone: the model may serve others later, whose passes do not stop."""
+    def _yielding(self, model: nn.Module) -> Iterator[None]:
+        """Hooks for this pass alone: later passes of the same model run without a break."""
         lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
-        handles = [
-            layer.register_forward_pre_hook(self._breathe) for layer in next(lists, nn.ModuleList())
-        ]
+        layers = next(lists, nn.ModuleList())
+        handles = [layer.register_forward_pre_hook(self._let_others_run) for layer in layers]
         try:
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
-    def _breathe(self, *_: Any) -> None:
-        self.backbone.lock.breathe()
+    def _let_others_run(self, *_: Any) -> None:
+        self.backbone.lock.let_others_in()
 
     def _fits(self, lengths: Sequence[int]) -> bool:
-        # A mask of ours knows no sliding window: longer texts are left to the library's.
+        # Our mask has no sliding window: longer texts are padded, under the library's mask.
         return self.packs and max(lengths) <= self.window
 
     @torch.no_grad()
     def _keeps_texts_apart(self) -> bool:
-        """Whether texts in one row really do not see each other with this architecture."""
+        """Whether texts in one row do not attend to each other with this architecture."""
         batch = [Encoded((7, 5, 3, 9, 4), False), Encoded((4, 8, 6), False)]
         states: list[Any] = []
         # Two draws of a dropout would differ and prove nothing.
@@ -259,7 +258,7 @@ class Packer:
                     return False
                 states.append([layout.unpack(h) * layout.real[..., None] for h in hidden])
         return all(
-            float((one - other).float().norm() / one.float().norm()) < SAME
+            float((one - other).float().norm() / one.float().norm()) < PACKING_TOLERANCE
             for one, other in zip(*states, strict=True)
         )
 

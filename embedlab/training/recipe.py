@@ -47,15 +47,15 @@ class Recipe:
         mntp_steps: steps of masked next-token prediction before the contrastive training.
         micro_tokens: tokens that go through the backbone at once; another user's query waits for
             as many.
-        keep_tokens: tokens of a batch whose activations are kept for the backward pass; a larger
-            batch is run twice instead, with cached gradients (GradCache, arXiv 2101.06983).
+        keep_tokens: tokens of a batch whose activations stay in memory for the backward pass; a
+            larger batch is run twice instead, with cached gradients (GradCache, arXiv 2101.06983).
         held_out: pairs that are not trained on but scored.
         evaluate_every: steps between two held-out scores, and between two checkpoints.
         max_pairs: how many of the pairs are used; 0 for all.
         seed: of the head, the adapter, the order of the pairs and the dropout.
 
     Raises:
-        ValidationError: a value out of range; :func:`recipe_from` says it in a sentence of ours.
+        ValidationError: a value is out of range; :func:`recipe_from` raises EmbedLabError.
     """
 
     mode: Mode = "lora"
@@ -115,7 +115,7 @@ class Recipe:
 
 #: ``cpu`` is made for two cores and minutes (drawing the masks of a dropout costs a CPU a fifth of
 #: a step); ``paper`` has the hyper-parameters of arXiv
-#: 2409.02727, whose batch size we do not know.
+#: 2409.02727, which does not state its batch size.
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(),
     "paper": Recipe(

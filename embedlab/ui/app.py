@@ -13,8 +13,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from embedlab.analysis import projection
-from embedlab.lab.config import Config, load_config
+from embedlab.lab.config import load_config
 from embedlab.lab.lab import Lab
+from embedlab.resources import DEFAULT_CONFIG
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
@@ -24,8 +25,6 @@ log = logging.getLogger("embedlab")
 
 #: Seconds between the first view being ready and the compilation of UMAP.
 HEAD_START = 6
-#: The configuration beside app.py.
-SHIPPED = Path(__file__).resolve().parents[2] / "spaces_config.yaml"
 
 
 def build_app(lab: Lab) -> gr.Blocks:
@@ -44,13 +43,11 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
     """Serve the application until it is stopped.
 
     Args:
-        config: a spaces_config.yaml; by default the one beside app.py, if it is there.
+        config: a spaces_config.yaml; by default the one that ships with EmbedLab.
         host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
-    if config is None and SHIPPED.is_file():
-        config = SHIPPED
-    lab = Lab(Config() if config is None else load_config(config))
+    lab = Lab(load_config(config or DEFAULT_CONFIG))
     app = build_app(lab)
     app.launch(
         prevent_thread_lock=True,

@@ -220,15 +220,13 @@ class Workspace:
                 status = html.status_line(pair.corpus, pair.names)
                 with session.lock:
                     report(0, 0, "drawing")  # the last moment at which it can be stopped
-                    return session.remember(
-                        {
-                            self.source: html.source_line(*pair.backbones),
-                            self.status: status,
-                            self.shown: status,
-                            **updates,
-                            **session.choices.answer(self.revision),
-                        }
-                    )
+                    updates |= {
+                        self.source: html.source_line(*pair.backbones),
+                        self.status: status,
+                        self.shown: status,
+                        **session.choices.answer(self.revision),
+                    }
+                    return dict(session.remember(updates))
             except BaseException:
                 session.failed_to_show(key)
                 raise

@@ -1,6 +1,6 @@
 """Script injection in the tabs that draw a visitor's texts beside the map, the lists and heatmaps.
 
-Those three are tried in ``test_browser.py``; nothing may run here either.
+Those three are in ``test_page.py``; nothing may run here either.
 """
 
 from __future__ import annotations

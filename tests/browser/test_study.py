@@ -26,7 +26,7 @@ def upload(visitor: Visitor, path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
-def test_read_choose_bring_and_take_away(
+def test_read_choose_upload_and_download(
     browser: Browser, served: Served, tmp_path: Path, width: int, theme: str
 ) -> None:
     with visiting(browser, served.url, width, theme) as visitor:
@@ -52,13 +52,13 @@ def test_read_choose_bring_and_take_away(
         assert "'wrong.json' holds no study report" in visitor.toast()
         assert visitor.text("#study-head") == shown
 
-        own = tmp_path / "own.json"
+        mine = tmp_path / "mine.json"
         report = made_up("mine <b>& only")
-        own.write_text(report.to_json())
-        upload(visitor, own)
+        mine.write_text(report.to_json())
+        upload(visitor, mine)
         expect(page.locator("#study-head")).to_contain_text("mine <b>& only")
         drawn(visitor, "study-in-task-gains", "sts-0")
-        with page.expect_download() as taken:
+        with page.expect_download() as download:
             page.locator("[data-file='report.json']").click()
-        assert taken.value.path().read_text(encoding="utf-8") == report.to_json()
+        assert download.value.path().read_text(encoding="utf-8") == report.to_json()
         assert visitor.overflow() <= 0

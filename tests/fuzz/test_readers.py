@@ -569,7 +569,7 @@ def _use(lab: Lab, archive: Path, home: Path) -> None:
     vectors = embed(["w1 w2", "w3"], design, lab.backbone(run.id))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     model_card(run.model.run_info, "adapter", own_code=False)
-    before_after([row.model_dump() for row in run.changes], (), "scores")
+    before_after(run.changes, (), "scores")
 
 
 @fuzz(130)

@@ -31,13 +31,13 @@ np.save(out, model.encode_document(json.loads(texts)))
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that has sentence-transformers and what it needs."""
+    """The interpreter of an environment with sentence-transformers and its requirements."""
     folder = tmp_path_factory.mktemp("elsewhere") / "venv"
     venv.create(folder, with_pip=True)
-    found = folder / "bin" / "python"
-    wanted = [f"{name}=={version(name).partition('+')[0]}" for name in SAME_VERSIONS]
-    subprocess.run([found, "-m", "pip", "install", "--quiet", *wanted], check=True)
-    return found
+    interpreter = folder / "bin" / "python"
+    requirements = [f"{name}=={version(name).partition('+')[0]}" for name in SAME_VERSIONS]
+    subprocess.run([interpreter, "-m", "pip", "install", "--quiet", *requirements], check=True)
+    return interpreter
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from embedlab import Design, embed
 from embedlab.cli.bench import same_weights
 from embedlab.errors import EmbedLabError
 from embedlab.study.definition import study_from
-from embedlab.study.mteb_tasks import MAIN_SCORES, as_mteb, evaluate, hub_task
+from embedlab.study.mteb_tasks import MTEB_MAIN_SCORES, as_mteb, evaluate, hub_task
 
 STUDY = study_from(
     {
@@ -97,7 +97,7 @@ def test_the_train_texts_of_a_classifier_are_not_tested():
 
 def test_main_scores_are_those_of_mteb():
     for category, task in ONE_EACH.items():
-        assert as_mteb(task).metadata.main_score == MAIN_SCORES[category]
+        assert as_mteb(task).metadata.main_score == MTEB_MAIN_SCORES[category]
 
 
 def test_mteb_s_own_tasks_need_the_hub_and_a_known_name():

@@ -1,4 +1,4 @@
-"""Training the real backbone: what it reaches, and that others are served meanwhile."""
+"""Training the real backbone: the scores it reaches, and queries meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stsb_spearman(design: Design, backbone) -> float:
     )
 
 
-def test_a_head_learns_on_kept_states(smollm2):
+def test_a_head_learns_on_cached_states(smollm2):
     recipe = recipe_from("cpu", mode="head", steps=40, max_pairs=200, held_out=32)
     training = Training(smollm2, Design.parse("M3"), load_pairs("stsb-train"), recipe)
     history = list(training.run())
@@ -38,7 +38,7 @@ def test_a_head_learns_on_kept_states(smollm2):
 
 @pytest.mark.alone
 def test_a_query_is_answered_while_another_trains(smollm2):
-    """Within 2 s, and with the vectors it has when nothing trains."""
+    """Within 2 s, and with the same vectors as without a training."""
     lab = Lab(Config(limits=Limits(state_disk_mb=0)))
     lab.models.put(lab.default_backbone, smollm2)
     corpus = lab.corpus("senses")
@@ -70,9 +70,9 @@ def test_a_query_is_answered_while_another_trains(smollm2):
     for (one, other), (one_alone, other_alone) in zip(answers, alone, strict=True):
         assert [hit.id for hit in one] == [hit.id for hit in one_alone]
         assert [hit.id for hit in other] == [hit.id for hit in other_alone]
-        found = [hit.score for hit in (*one, *other)]
+        scores = [hit.score for hit in (*one, *other)]
         np.testing.assert_allclose(
-            found, [hit.score for hit in (*one_alone, *other_alone)], atol=1e-4
+            scores, [hit.score for hit in (*one_alone, *other_alone)], atol=1e-4
         )
     assert max(seconds) < 2
 
@@ -111,7 +111,7 @@ def test_what_forty_steps_of_lora_reach(smollm2, design, mntp):
 @pytest.mark.slow
 @pytest.mark.parametrize("design", ["M3", "M5"])
 def test_two_hundred_steps_of_a_head(smollm2, design):
-    """At most 45 s on two idle cores, the states being kept."""
+    """At most 45 s on two idle cores, with cached states."""
     recipe = recipe_from("cpu", mode="head", steps=200, max_pairs=500, evaluate_every=50)
     training = Training(smollm2, Design.parse(design), load_pairs("stsb-train"), recipe)
     start = time.perf_counter()

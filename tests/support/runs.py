@@ -58,13 +58,8 @@ def trained(backbone: Backbone, targets=("q_proj", "v_proj", "down_proj"), sprea
         for name, parameter in adapter.named_parameters():
             if "lora_" in name:
                 parameter.normal_(0, spread, generator=generator)
-    other = copy.copy(backbone)
-    other.model, other.adapter = adapter.base_model.model, adapter
-    other.key, other.cache, other._heads = f"{backbone.key}|lora", StateCache(10**8), {}
-    other._handle = f"{other.key}#{id(other)}"
-    from embedlab.models.backbone import _LOADED
-
-    _LOADED[other._handle] = other
+    other = backbone.sibling(backbone.name, adapter.base_model.model, digest="lora")
+    other.adapter, other.cache = adapter, StateCache(10**8)
     return other
 
 

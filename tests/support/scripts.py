@@ -1,4 +1,4 @@
-"""Texts that would run as scripts where a page forgets to escape."""
+"""Texts that would run as scripts where a page does not escape."""
 
 from __future__ import annotations
 

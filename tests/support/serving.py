@@ -46,7 +46,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @contextmanager
-def serving(folder: Path, command: Sequence[str], cwd: Path = ROOT) -> Iterator[Served]:
+def serving(
+    folder: Path, command: Sequence[str], cwd: Path = ROOT, python: str | Path = sys.executable
+) -> Iterator[Served]:
     """The application that ``python`` starts with these arguments; it prints into ``folder``."""
     port = _free_port()
     log = folder / "app.log"
@@ -61,7 +63,7 @@ def serving(folder: Path, command: Sequence[str], cwd: Path = ROOT) -> Iterator[
     start = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=cwd, env=environment, stdout=output, stderr=output
+            [python, *command], cwd=cwd, env=environment, stdout=output, stderr=output
         )
     try:
         _wait_for_page(url, process, log, start)

@@ -1,4 +1,4 @@
-"""A made-up report, its conclusions drawn by the study's own code; no number in it was measured."""
+"""A made-up report with conclusions by the study's code; no number in it was measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedlab.study.report import Report, TaskFacts
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]
 TASKS = [("STS", f"sts-{i}", "spearman") for i in range(9)] + [("Clustering", "news", "v_measure")]
-#: What a name, a label or an error may hold at worst.
+#: The worst that a name, a label or an error may hold.
 HOSTILE = "<script>alert('${1}')</script>"
 
 
@@ -48,16 +48,16 @@ def study_folder(folder: Path, name: str = "made up") -> Path:
     results.begin(tasks, facts)
     gold = rng.normal(size=20)
     for number, cell in enumerate(study.cells):
-        found: dict[str, Any] = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
-        found |= {"study": study.digest, "status": "done", "seconds": 1.5}
+        values: dict[str, Any] = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
+        values |= {"study": study.digest, "status": "done", "seconds": 1.5}
         if cell.kind == "trained":
-            found["history"] = [[0, "contrastive", None, 0.0, 0.5]]
-            found["history"] += [[i, "contrastive", 1.0 / i, 1e-4, None] for i in (1, 2, 3)]
+            values["history"] = [[0, "contrastive", None, 0.0, 0.5]]
+            values["history"] += [[i, "contrastive", 1.0 / i, 1e-4, None] for i in (1, 2, 3)]
         signal = 3.0 * (cell.kind == "trained") * (cell.label != "causal/eos")
-        found["tasks"] = [_entry(measure, id_, signal, gold, rng) for _, id_, measure in TASKS]
+        values["tasks"] = [_entry(measure, id_, signal, gold, rng) for _, id_, measure in TASKS]
         if number == len(study.cells) - 1:
-            found |= {"status": "failed", "error": "The memory did not suffice."}
-        results.save(CellResult.model_validate(found))
+            values |= {"status": "failed", "error": "The memory did not suffice."}
+        results.save(CellResult.model_validate(values))
     return folder
 
 
@@ -76,5 +76,5 @@ def _entry(measure: str, id_: str, signal: float, gold: Any, rng: Any) -> dict[s
 @cache
 def made_up(name: str = "made up") -> Report:
     """The report of :func:`study_folder`."""
-    with TemporaryDirectory() as place:
-        return report_of(study_folder(Path(place) / "study", name))
+    with TemporaryDirectory() as folder:
+        return report_of(study_folder(Path(folder) / "study", name))

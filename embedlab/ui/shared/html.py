@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from markupsafe import Markup
@@ -10,13 +11,15 @@ from markupsafe import Markup
 from embedlab.analysis.comparison import Embedded, Hit, Quality
 from embedlab.analysis.metrics import RetrievalScores
 from embedlab.data.corpus import Corpus
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.render.html import Macros, muted, points, table
 from embedlab.render.html import joined as joined  # the tabs find all their HTML here
 from embedlab.render.html import note as note
 from embedlab.ui.shared.theme import script
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 _LISTS, _RESULTS = Macros("lists.html"), Macros("results.html")
 

@@ -13,7 +13,8 @@ from gradio.components import Number
 
 
 def _preprocess(self: gr.Slider, payload: float | None) -> float | None:
-    return Number.round_to_precision(payload, self.precision)
+    rounded: float | None = Number.round_to_precision(payload, self.precision)
+    return rounded
 
 
 #: As ``gr.Slider``. Not a class statement: Gradio's metaclass writes a .pyi file beside each.

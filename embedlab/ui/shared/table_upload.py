@@ -12,7 +12,7 @@ from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
-from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
+from embedlab.ui.shared.session import Remembered, Sessions, Updates, Values
 
 #: What the last dropdown offers instead of a column.
 NO_COLUMN = ("(none)", "")
@@ -34,7 +34,7 @@ class TableUpload:
         max_rows: how many rows are read; a note says when there are more.
         button: the words on the button.
         min_width: of a dropdown in pixels; they stand side by side where there is room.
-        resets: states that hold what the previous file gave; a new file empties them.
+        resets: what came of the previous file, which a new file makes None.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class TableUpload:
         max_rows: int,
         button: str,
         min_width: int = 130,
-        resets: Sequence[gr.State] = (),
+        resets: Sequence[Remembered] = (),
     ) -> None:
         self.limits, self.guess, self.max_rows, self.resets = limits, guess, max_rows, resets
         self.kinds = kinds
-        self.table = gr.State(None, time_to_live=STATE_SECONDS)
+        self.table = Remembered()
         self.file = gr.File(
             label=f"{kinds} to {limits.max_upload_mb} MB", elem_id=f"{prefix}-upload"
         )
@@ -69,12 +69,12 @@ class TableUpload:
                     for label in columns
                 ]
             self.use = gr.Button(button, elem_id=f"{prefix}-use")
-        self.inputs = {self.table, *self.columns}
+        self.inputs = set(self.columns)
         #: The event of a file that was read; ``success`` continues it.
         self.was_read = self.file.change(
             sessions.handler(self._read, f"{prefix} upload"),
             {self.file},
-            [self.table, self.group, *self.columns, *resets],
+            [self.group, *self.columns],
             api_visibility="private",
         )
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import gradio as gr
 
 from embedlab.render.style import DESIGN_A, DESIGN_B
+from embedlab.resources import STATIC
 
-STATIC = Path(__file__).resolve().parents[1] / "static"
 STYLES = (STATIC / "style.css", STATIC / "page.css")
 #: The scripts of our components. Gradio runs each as the body of one function, so its files share
 #: their names.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
@@ -12,12 +12,14 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
-from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
 from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
 from embedlab.ui.shared.sidebar import Choice, Sidebar
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
 #: own lock hands it on batch by batch, so that a short query does not wait for a long corpus.

@@ -18,6 +18,8 @@ async function draw() {
   if (current === null) return;
   const Plotly = await loadPlotly(root.dataset.plotly);
   root.querySelector(".fig-caption").textContent = current.caption;
+  // A resize makes plotly forget the figure's height and take the element's.
+  plot.style.height = `${current.figure.layout.height}px`;
   await Plotly.react(plot, current.figure.data, current.figure.layout, CONFIG);
   if (!plot.figListening) {
     plot.figListening = true;

@@ -5,5 +5,5 @@ element.addEventListener("click", (event) => {
   if (!button) return;
   const { rows } = button.closest("figure").querySelector("table");
   const texts = [...rows].map((row) => [...row.cells].map((cell) => cell.textContent));
-  saveText(`${button.dataset.name}.csv`, csvText(button.dataset.about, texts));
+  saveText(`${button.dataset.name}.csv`, csvText(button.dataset.caption, texts));
 });

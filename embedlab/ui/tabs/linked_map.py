@@ -184,4 +184,5 @@ def _coordinates(points: npt.ArrayLike, n: int, letter: str) -> list[list[float]
         return []
     low, high = xy.min(axis=0), xy.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
-    return np.round((xy - (low + high) / 2) / half, 4).tolist()
+    scaled: list[list[float]] = np.round((xy - (low + high) / 2) / half, 4).tolist()
+    return scaled

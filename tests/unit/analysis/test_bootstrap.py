@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import v_measure_score
 
 from embedlab.analysis import bootstrap
@@ -14,61 +14,93 @@ def rng():
     return np.random.default_rng(3)
 
 
-def test_spearman_of_many_rows_equals_scipy_in_a_loop(rng):
-    x = rng.normal(size=(20, 40)).round(1).astype(np.float32)  # with ties
-    y = (x + rng.normal(size=x.shape)).round(0)
-    wanted = [spearmanr(*row).statistic for row in zip(x, y, strict=True)]
-    np.testing.assert_allclose(bootstrap.spearman(x, y), wanted, atol=1e-12)
-    assert float(bootstrap.spearman(x[0], y[0])) == pytest.approx(wanted[0])
+def counts(draws: np.ndarray) -> np.ndarray:
+    """How often each of n items occurs in each of b draws (b, n): (n, b)."""
+    n = draws.shape[1]
+    return np.stack([np.bincount(draw, minlength=n) for draw in draws], axis=1).astype(float)
+
+
+def test_spearman_of_many_resamples_equals_scipy_in_a_loop(rng):
+    x = rng.normal(size=40).round(1).astype(np.float32)  # with ties
+    y = (x + rng.normal(size=40)).round(0)
+    draws = rng.integers(0, 40, (20, 40))
+    expected = [spearmanr(x[draw], y[draw]).statistic for draw in draws]
+    scores = bootstrap.spearman(x, y, draws=counts(draws))
+    np.testing.assert_allclose(scores, expected, atol=1e-12)
+    assert float(bootstrap.spearman(x, y)) == pytest.approx(spearmanr(x, y).statistic)
+
+
+def test_ranks_within_a_resample_equal_scipy(rng):
+    values = rng.integers(0, 15, 40).astype(float)  # with ties
+    draws = rng.integers(0, 40, (20, 40))
+    ranks = bootstrap._centred_ranks(values, counts(draws))
+    for column, items in enumerate(draws):
+        expected = rankdata(values[items]) - 41 / 2
+        np.testing.assert_allclose(ranks[items, column], expected)
+
+
+def test_the_mean_of_many_resamples_equals_a_loop(rng):
+    scores, draws = rng.random((3, 40)), rng.integers(0, 40, (20, 40))
+    expected = np.stack([scores[:, draw].mean(axis=1) for draw in draws], axis=1)
+    np.testing.assert_allclose(bootstrap.mean(scores, draws=counts(draws)), expected)
 
 
 def test_spearman_without_an_order_is_undefined():
     assert np.isnan(bootstrap.spearman([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]))
 
 
-def test_v_measure_of_many_rows_equals_sklearn_in_a_loop(rng):
+def test_v_measure_equals_sklearn(rng):
     labels = rng.integers(0, 4, (30, 25))
-    found = np.where(rng.random(labels.shape) < 0.5, labels, rng.integers(0, 6, labels.shape))
-    labels[0], found[1] = 2, 5  # one label, one cluster
-    labels[2] = found[2] = 0  # and both
-    labels[3] = found[3]
-    wanted = [v_measure_score(*row) for row in zip(labels, found, strict=True)]
-    np.testing.assert_allclose(bootstrap.v_measure(found, labels), wanted, atol=1e-12)
-    assert wanted[2] == wanted[3] == 1
-    assert float(bootstrap.v_measure(found[4], labels[4])) == pytest.approx(wanted[4])
+    clusters = np.where(rng.random(labels.shape) < 0.5, labels, rng.integers(0, 6, labels.shape))
+    labels[0], clusters[1] = 2, 5  # one label, one cluster
+    labels[2] = clusters[2] = 0  # and both
+    labels[3] = clusters[3]
+    expected = [v_measure_score(*row) for row in zip(labels, clusters, strict=True)]
+    scores = [bootstrap.v_measure(*row) for row in zip(clusters, labels, strict=True)]
+    np.testing.assert_allclose(scores, expected, atol=1e-12)
+    assert expected[2] == expected[3] == 1
+
+
+def test_v_measure_of_many_resamples_equals_sklearn_in_a_loop(rng):
+    labels, clusters = rng.integers(0, 4, 25), rng.integers(0, 6, 25)
+    draws = np.concatenate([rng.integers(0, 25, (20, 25)), np.zeros((1, 25), int)])
+    expected = [v_measure_score(labels[draw], clusters[draw]) for draw in draws]
+    scores = bootstrap.v_measure(clusters, labels, draws=counts(draws))
+    np.testing.assert_allclose(scores, expected, atol=1e-12)
+    assert scores[-1] == 1  # the same item each time: one cluster and one label
 
 
 def test_mean_interval_equals_scipy_percentiles(rng):
     scores = rng.random(60)
-    wanted = scipy_bootstrap(
+    expected = scipy_bootstrap(
         (scores,), np.mean, n_resamples=700, method="percentile", confidence_level=0.9, rng=7
     ).confidence_interval
-    found = bootstrap.interval(bootstrap.mean, scores, n_resamples=700, seed=7, confidence=0.9)
-    assert found == pytest.approx(tuple(wanted), abs=1e-12)
+    result = bootstrap.interval(bootstrap.mean, scores, n_resamples=700, seed=7, confidence=0.9)
+    assert result == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_spearman_interval_equals_a_loop_over_whole_pairs(rng):
     x = rng.normal(size=50)
     y = x + rng.normal(size=50)
     draws = np.random.default_rng(1).integers(0, 50, (300, 50))
-    found = [spearmanr(x[draw], y[draw]).statistic for draw in draws]
-    wanted = np.percentile(found, [2.5, 97.5])
+    result = [spearmanr(x[draw], y[draw]).statistic for draw in draws]
+    expected = np.percentile(result, [2.5, 97.5])
     assert bootstrap.interval(bootstrap.spearman, x, y, n_resamples=300, seed=1) == pytest.approx(
-        wanted
+        expected
     )
 
 
 def test_centring_takes_out_what_repeated_items_add(rng):
     labels, clusters = rng.integers(0, 5, 100), rng.integers(0, 5, 100)
     draws = np.random.default_rng(0).integers(0, 100, (200, 100))
-    found = np.array([v_measure_score(labels[d], clusters[d]) for d in draws])
+    result = np.array([v_measure_score(labels[d], clusters[d]) for d in draws])
     score = v_measure_score(labels, clusters)
     plain = bootstrap.interval(bootstrap.v_measure, clusters, labels, n_resamples=200)
     centred = bootstrap.interval(
         bootstrap.v_measure, clusters, labels, n_resamples=200, centred=True
     )
-    assert plain == pytest.approx(np.percentile(found, [2.5, 97.5]))
-    assert centred == pytest.approx(np.percentile(found - found.mean() + score, [2.5, 97.5]))
+    assert plain == pytest.approx(np.percentile(result, [2.5, 97.5]))
+    assert centred == pytest.approx(np.percentile(result - result.mean() + score, [2.5, 97.5]))
     assert np.mean(plain) > score + 0.02  # chance alone, and resamples find more of it
     assert np.mean(centred) == pytest.approx(score, abs=0.02)
 
@@ -79,7 +111,7 @@ def test_a_centred_interval_covers_the_expected_score_more_often(rng):
         return np.where(rng.random(labels.shape) < 0.4, labels, other)
 
     many = rng.integers(0, 5, (2000, 100))
-    truth = bootstrap.v_measure(noisy(many), many).mean()
+    truth = np.mean([bootstrap.v_measure(noisy(labels), labels) for labels in many])
     covered = {True: 0, False: 0}
     for labels in many[:100]:
         clusters = noisy(labels)
@@ -95,14 +127,14 @@ def test_paired_interval_equals_a_loop_with_the_same_draws(rng):
     gold = rng.normal(size=40)
     before, after = (gold + noise * rng.normal(size=40) for noise in (3, 1))
     draws = np.random.default_rng(5).integers(0, 40, (250, 40))
-    found = [
+    result = [
         spearmanr(after[d], gold[d]).statistic - spearmanr(before[d], gold[d]).statistic
         for d in draws
     ]
     interval = bootstrap.paired_interval(
         bootstrap.spearman, (before, gold), (after, gold), n_resamples=250, seed=5
     )
-    assert interval == pytest.approx(np.percentile(found, [2.5, 97.5]))
+    assert interval == pytest.approx(np.percentile(result, [2.5, 97.5]))
 
 
 def test_pairing_cancels_what_items_share(rng):

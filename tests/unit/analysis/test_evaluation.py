@@ -11,7 +11,7 @@ from support.models import tiny_backbone
 from embedlab import Cancelled, Corpus, Design, EmbedLabError, embed, load_corpus
 from embedlab.analysis import evaluation, tasks
 from embedlab.analysis.evaluation import compare, evaluate, most_changed_queries, score
-from embedlab.analysis.tasks import MEASURES, QUICK_TASKS, Task
+from embedlab.analysis.tasks import CATEGORY_MEASURES, QUICK_TASKS, Task
 
 CAUSAL = Design.parse("causal/mean")
 STS, RETRIEVAL, CLASSIFICATION, CLUSTERING = QUICK_TASKS
@@ -40,7 +40,7 @@ def test_quick_tasks_cost_what_the_documentation_says(smollm2):
         corpus = task.corpus()
         costs.append(sum(len(e.ids) for e in smollm2.encode(corpus.texts + corpus.queries)))
     assert costs == [3137, 12815, 3891, 4056] and sum(costs) == 23_899
-    assert [task.category for task in QUICK_TASKS] == list(tasks.MEASURES)
+    assert [task.category for task in QUICK_TASKS] == list(tasks.CATEGORY_MEASURES)
 
 
 def test_sts_takes_the_first_pairs():
@@ -105,17 +105,17 @@ def test_sts_equals_scipy(rng):
     rows = unit(rng.normal(size=(20, 6)))
     pairs = tuple((i, i + 10, float(gold)) for i, gold in enumerate(rng.random(10)))
     corpus = Corpus(id="p", title="p", texts=tuple("abcdefghijklmnopqrst"), pairs=pairs)
-    found = score(STS, corpus, rows)
+    result = score(STS, corpus, rows)
     cosines = [float(rows[i] @ rows[j]) for i, j, _ in pairs]
-    assert found.score == pytest.approx(spearmanr(cosines, [p[2] for p in pairs]).statistic)
-    assert found.n == 10 and found.low < found.score < found.high
+    assert result.score == pytest.approx(spearmanr(cosines, [p[2] for p in pairs]).statistic)
+    assert result.n == 10 and result.low < result.score < result.high
 
 
 def test_equal_vectors_have_no_score_rather_than_an_error():
     corpus = Corpus(id="p", title="p", texts=("a", "b"), pairs=((0, 1, 1.0), (1, 0, 2.0)))
-    found = score(STS, corpus, np.ones((2, 1), np.float32))
-    assert np.isnan([found.score, found.low, found.high]).all()
-    (change,) = compare([found], [found])
+    result = score(STS, corpus, np.ones((2, 1), np.float32))
+    assert np.isnan([result.score, result.low, result.high]).all()
+    (change,) = compare([result], [result])
     assert not change.separable
     assert evaluation.to_json([change])[0]["before"] == [None, None, None]
 
@@ -126,16 +126,16 @@ def test_retrieval_equals_the_formula(rng):
     corpus = Corpus(
         id="r", title="r", texts=("t",) * 30, queries=tuple("abcdefgh"), relevant=relevant
     )
-    found = score(RETRIEVAL, corpus, documents, queries)
+    result = score(RETRIEVAL, corpus, documents, queries)
     order = np.argsort(-(queries @ documents.T), axis=1)[:, :10]
     ideal = 1 + 1 / np.log2(3)
-    wanted = [
+    expected = [
         sum(1 / np.log2(rank + 2) for rank, i in enumerate(row) if i in docs) / ideal
         for row, docs in zip(order.tolist(), relevant, strict=True)
     ]
-    np.testing.assert_array_equal(found.ranked, order)
-    np.testing.assert_allclose(found.items[0], wanted, atol=1e-6)
-    assert found.score == pytest.approx(np.mean(wanted))
+    np.testing.assert_array_equal(result.ranked, order)
+    np.testing.assert_allclose(result.items[0], expected, atol=1e-6)
+    assert result.score == pytest.approx(np.mean(expected))
 
 
 def labelled(rng, n=60):
@@ -148,7 +148,7 @@ def labelled(rng, n=60):
 
 def test_classification_trains_on_one_half_and_scores_the_other(rng):
     rows, labels, corpus = labelled(rng)
-    found = score(replace(CLASSIFICATION, field="kind"), corpus, rows)
+    result = score(replace(CLASSIFICATION, field="kind"), corpus, rows)
     train, test = [], []
     for label in sorted(set(labels)):
         of_it = [i for i, other in enumerate(labels) if other == label]
@@ -159,22 +159,22 @@ def test_classification_trains_on_one_half_and_scores_the_other(rng):
     centre, spread = rows[train].mean(axis=0), rows[train].std(axis=0)
     scaled, kinds = (rows - centre) / spread, np.array(labels)
     model = LogisticRegression(max_iter=1000).fit(scaled[train], kinds[train])
-    wanted = model.score(scaled[test], kinds[test])
-    assert 0.5 < wanted < 1 and not set(train) & set(test)
-    assert found.score == pytest.approx(wanted) and found.n == len(test) == 30
-    assert found.low < found.score < found.high
+    expected = model.score(scaled[test], kinds[test])
+    assert 0.5 < expected < 1 and not set(train) & set(test)
+    assert result.score == pytest.approx(expected) and result.n == len(test) == 30
+    assert result.low < result.score < result.high
 
 
 def test_clustering_equals_sklearn(rng):
     rows, labels, corpus = labelled(rng)
-    found = score(replace(CLUSTERING, field="kind"), corpus, rows)
-    clusters, codes = found.items
+    result = score(replace(CLUSTERING, field="kind"), corpus, rows)
+    clusters, codes = result.items
     assert len(set(clusters)) == 3
     assert [sorted(set(labels))[code] for code in codes] == labels
-    assert found.score == pytest.approx(v_measure_score(labels, clusters))
-    assert 0 <= found.low < found.score < found.high <= 1
+    assert result.score == pytest.approx(v_measure_score(labels, clusters))
+    assert 0 <= result.low < result.score < result.high <= 1
     again = score(replace(CLUSTERING, field="kind"), corpus, rows)
-    assert (again.score, again.low, again.high) == (found.score, found.low, found.high)
+    assert (again.score, again.low, again.high) == (result.score, result.low, result.high)
 
 
 # Before and after
@@ -228,17 +228,17 @@ def test_most_changed_queries_by_hand(rng):
     after[9] = 30 + np.arange(10)
     relevant = [frozenset({int(row[1])}) for row in before]
     relevant[9] = frozenset()
-    found = most_changed_queries(before, after, relevant, top=20)
+    result = most_changed_queries(before, after, relevant, top=20)
     overlaps = [average_overlap(*rows, 10) for rows in zip(before, after, strict=True)]
-    wanted = [q for q in sorted(range(12), key=lambda q: (overlaps[q], q)) if q != 3]
-    assert [row.query for row in found] == wanted and wanted[:2] == [7, 9]
-    assert [row.overlap for row in found] == pytest.approx([overlaps[q] for q in wanted])
-    first, second = found[:2]
+    expected = [q for q in sorted(range(12), key=lambda q: (overlaps[q], q)) if q != 3]
+    assert [row.query for row in result] == expected and expected[:2] == [7, 9]
+    assert [row.overlap for row in result] == pytest.approx([overlaps[q] for q in expected])
+    first, second = result[:2]
     assert first.ndcg_before == pytest.approx(1 / np.log2(3)) and first.ndcg_after == 0
     assert second.ndcg_before is None and second.ndcg_after is None
-    reversed_order = next(row for row in found if row.query == 5)
+    reversed_order = next(row for row in result if row.query == 5)
     assert reversed_order.ndcg_after == pytest.approx(1 / np.log2(10))
-    assert most_changed_queries(before, after, relevant, top=2) == found[:2]
+    assert most_changed_queries(before, after, relevant, top=2) == result[:2]
 
 
 def test_most_changed_queries_without_judgements_and_with_wrong_shapes():
@@ -255,29 +255,29 @@ def test_evaluate_embeds_with_the_right_prompts_and_keeps_the_states():
     backbone = tiny_backbone()
     design = replace(CAUSAL, query_prompt="w1 w2 ", document_prompt="w3 ")
     task = small(RETRIEVAL)
-    (found,) = evaluate(backbone, design, [task], persist=False)
+    (result,) = evaluate(backbone, design, [task], persist=False)
     corpus = task.corpus()
-    kept = len(backbone.cache)
-    wanted = score(
+    cached = len(backbone.cache)
+    expected = score(
         task,
         corpus,
         embed(corpus.texts, design, backbone),
         embed(corpus.queries, design, backbone, query=True),
     )
-    assert found.n == 5 and found.score == wanted.score
-    np.testing.assert_array_equal(found.ranked, wanted.ranked)
-    assert len(backbone.cache) == kept  # nothing new was needed
+    assert result.n == 5 and result.score == expected.score
+    np.testing.assert_array_equal(result.ranked, expected.ranked)
+    assert len(backbone.cache) == cached  # nothing new was needed
 
 
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 def test_progress_counts_all_texts_and_can_cancel():
     backbone, tasks, seen = tiny_backbone(), [small(task) for task in QUICK_TASKS], []
     evaluate(backbone, CAUSAL, tasks, progress=lambda *args: seen.append(args))
-    done, totals, said = zip(*seen, strict=True)
+    done, totals, message = zip(*seen, strict=True)
     samples = [task.corpus() for task in tasks]
     total = sum(len(sample.texts) + len(sample.queries) for sample in samples)
     assert list(done) == sorted(done) and set(totals) == {done[-1]} == {total}
-    assert {text.partition(":")[0] for text in said} == set(MEASURES)
+    assert {text.partition(":")[0] for text in message} == set(CATEGORY_MEASURES)
 
     def stop(*_):
         raise Cancelled
@@ -291,8 +291,8 @@ def test_progress_counts_all_texts_and_can_cancel():
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @pytest.mark.parametrize("name", ["M1", "M4", "M5"])
 def test_any_design_can_be_evaluated(name):
-    found = evaluate(tiny_backbone(), Design.parse(name), [small(task) for task in QUICK_TASKS])
-    assert all(np.isfinite([one.score, one.low, one.high]).all() for one in found)
+    result = evaluate(tiny_backbone(), Design.parse(name), [small(task) for task in QUICK_TASKS])
+    assert all(np.isfinite([one.score, one.low, one.high]).all() for one in result)
 
 
 def test_the_real_backbone_before_and_after_a_change_of_layer(smollm2):
@@ -303,6 +303,6 @@ def test_the_real_backbone_before_and_after_a_change_of_layer(smollm2):
     corpus = tasks[0].corpus()
     rows = embed(corpus.texts, Design.parse("causal/mean@1"), smollm2)
     cosines = [float(rows[i] @ rows[j]) for i, j, _ in corpus.pairs]
-    wanted = spearmanr(cosines, [gold for *_, gold in corpus.pairs]).statistic
-    assert after[0].score == pytest.approx(wanted, abs=1e-4)
+    expected = spearmanr(cosines, [gold for *_, gold in corpus.pairs]).statistic
+    assert after[0].score == pytest.approx(expected, abs=1e-4)
     assert sts.difference > 0.2 and sts.separable  # a mean near the input beats the untrained EOS

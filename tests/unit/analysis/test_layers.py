@@ -10,7 +10,7 @@ from support.models import words
 
 from embedlab import Design, EmbedLabError, load_corpus, pool
 from embedlab.analysis import metrics, retrieval
-from embedlab.analysis.layers import choose_measure, layer_quality, resampled_ranks
+from embedlab.analysis.layers import choose_measure, layer_quality
 from embedlab.analysis.space import scores, transform
 from embedlab.data.corpus import Corpus
 from embedlab.models.pooling import POOLINGS
@@ -37,15 +37,15 @@ def stsb(smollm2):
     return corpus, {a: smollm2.states(corpus.texts, a) for a in ATTENTIONS}
 
 
-def curve(found, name):
-    return next(c for c in found.curves if c.name == name)
+def curve(result, name):
+    return next(c for c in result.curves if c.name == name)
 
 
 @torch.no_grad()
 def test_values_equal_a_script_straight_from_transformers(smollm2, stsb):
     whole, _ = stsb
     corpus = first_pairs(whole, 40)
-    found = layer_quality(
+    result = layer_quality(
         corpus, {a: smollm2.states(corpus.texts, a) for a in ATTENTIONS}, bootstrap=0
     )
     tokenizer, layers = smollm2.tokenizer, [1, 11, 20, 30]
@@ -71,31 +71,36 @@ def test_values_equal_a_script_straight_from_transformers(smollm2, stsb):
                     float(torch.cosine_similarity(vectors[i][at], vectors[j][at], dim=0))
                     for i, j, _ in corpus.pairs
                 ]
-                want = scipy.stats.spearmanr(cosines, gold).statistic
-                got = curve(found, f"{attention}/{pooling}").scores[layer]
-                assert got == pytest.approx(want, abs=0.005)
+                expected = scipy.stats.spearmanr(cosines, gold).statistic
+                actual = curve(result, f"{attention}/{pooling}").scores[layer]
+                assert actual == pytest.approx(expected, abs=0.005)
 
 
 def test_the_story_of_smollm2_on_stsb(stsb):
-    found = layer_quality(*stsb, skip_first=True)
+    result = layer_quality(*stsb, skip_first=True)
     centred = layer_quality(*stsb, skip_first=True, transform="centre", bootstrap=0)
-    assert (found.measure, found.unit, found.n, found.bootstrap) == ("spearman", "pairs", 600, 200)
-    mean = curve(found, "causal/mean")
-    for layer, want in {0: 0.42, 1: 0.69, 11: 0.56, 20: 0.21, 24: 0.29, 30: 0.45}.items():
-        assert mean.scores[layer] == pytest.approx(want, abs=0.02)
+    assert (result.measure, result.unit, result.n, result.bootstrap) == (
+        "spearman",
+        "pairs",
+        600,
+        200,
+    )
+    mean = curve(result, "causal/mean")
+    for layer, expected in {0: 0.42, 1: 0.69, 11: 0.56, 20: 0.21, 24: 0.29, 30: 0.45}.items():
+        assert mean.scores[layer] == pytest.approx(expected, abs=0.02)
     assert np.argmax(mean.scores) == 1
-    assert np.isnan(curve(found, "causal/eos").scores[0])  # every text's EOS embedding is the same
-    without = curve(found, "causal/mean+skip_first")
-    for layer, want in {1: 0.71, 20: 0.49, 24: 0.55}.items():
-        assert without.scores[layer] == pytest.approx(want, abs=0.02)
-    for layer, want in {20: 0.57, 24: 0.65}.items():
-        got = curve(centred, "causal/mean+skip_first").scores[layer]
-        assert got == pytest.approx(want, abs=0.02)
-    collapsed = curve(found, "bidirectional/mean")
+    assert np.isnan(curve(result, "causal/eos").scores[0])  # every text's EOS embedding is the same
+    without = curve(result, "causal/mean+skip_first")
+    for layer, expected in {1: 0.71, 20: 0.49, 24: 0.55}.items():
+        assert without.scores[layer] == pytest.approx(expected, abs=0.02)
+    for layer, expected in {20: 0.57, 24: 0.65}.items():
+        actual = curve(centred, "causal/mean+skip_first").scores[layer]
+        assert actual == pytest.approx(expected, abs=0.02)
+    collapsed = curve(result, "bidirectional/mean")
     assert collapsed.scores[1] == pytest.approx(0.68, abs=0.02)
     assert (np.abs(collapsed.scores[12:]) < 0.1).all()
-    known = ~np.isnan(mean.low)
-    assert known.all() and (mean.low < mean.scores).all() and (mean.scores < mean.high).all()
+    defined = ~np.isnan(mean.low)
+    assert defined.all() and (mean.low < mean.scores).all() and (mean.scores < mean.high).all()
     assert 0.02 < np.mean(mean.high - mean.low) < 0.25
 
 
@@ -128,73 +133,61 @@ def small(tiny):
 def test_every_curve_equals_its_designs_pooled_one_by_one(small, how, block, monkeypatch):
     monkeypatch.setattr("embedlab.models.states.BLOCK_NUMBERS", block)
     tiny, corpus, states, queries = small
-    kept = {"spearman": "spearman", "ndcg_10": "ndcg_10", "knn_accuracy": "knn_accuracy"}
-    for measure, name in kept.items():
-        found = layer_quality(
+    for measure in ("spearman", "ndcg_10", "knn_accuracy"):
+        result = layer_quality(
             corpus, states, queries, measure=measure, skip_first=True, transform=how, bootstrap=10
         )
-        assert [c.name for c in found.curves[:4]] == [
+        assert [c.name for c in result.curves[:4]] == [
             "causal/eos",
             "causal/mean",
             "causal/weighted_mean",
             "causal/mean+skip_first",
         ]
-        assert len(found.curves) == 8
-        for c in found.curves:
+        assert len(result.curves) == 8
+        for c in result.curves:
             for layer in range(1, 5):
-                vectors, asked = (
+                vectors, query_vectors = (
                     pool(s[c.attention], c.design(layer), tiny) for s in (states, queries)
                 )
-                want = getattr(scores(corpus, vectors, asked, how=how), name)
-                assert c.scores[layer] == pytest.approx(want, abs=1e-5)
+                expected = getattr(scores(corpus, vectors, query_vectors, how=how), measure)
+                assert c.scores[layer] == pytest.approx(expected, abs=1e-5)
 
 
 def test_v_measure_has_no_band(small):
     tiny, corpus, states, _ = small
-    found = layer_quality(corpus, states, measure="v_measure", seed=3)
-    c = curve(found, "causal/mean")
+    result = layer_quality(corpus, states, measure="v_measure", seed=3)
+    c = curve(result, "causal/mean")
     vectors = pool(states["causal"], Design.parse("causal/mean@2"), tiny)
-    want = metrics.v_measure(vectors, corpus.labels, seed=3)
-    assert c.scores[2] == pytest.approx(want, abs=1e-6)
-    assert np.isnan(c.low).all() and np.isnan(c.high).all() and found.bootstrap == 0
-    assert np.isnan(curve(found, "causal/eos").scores[0])
-
-
-def test_ranks_within_a_resample_equal_scipy():
-    rng = np.random.default_rng(0)
-    values = rng.integers(0, 15, 40).astype(float)  # with ties
-    drawn = [rng.integers(0, 40, 40) for _ in range(20)]
-    draws = np.stack([np.bincount(d, minlength=40) for d in drawn], axis=1).astype(np.float32)
-    ranks = resampled_ranks(values, draws)
-    for column, items in enumerate(drawn):
-        want = scipy.stats.rankdata(values[items]) - 41 / 2
-        np.testing.assert_allclose(ranks[items, column], want)
+    expected = metrics.v_measure(vectors, corpus.labels, seed=3)
+    assert c.scores[2] == pytest.approx(expected, abs=1e-6)
+    assert np.isnan(c.low).all() and np.isnan(c.high).all() and result.bootstrap == 0
+    assert np.isnan(curve(result, "causal/eos").scores[0])
 
 
 def test_the_band_is_the_percentile_bootstrap(small):
     tiny, corpus, states, queries = small
     design = Design.parse("bidirectional/mean@3")
     vectors = pool(states["bidirectional"], design, tiny)
-    counts = np.random.default_rng(5).multinomial(20, np.full(20, 1 / 20), size=300)
+    draws = np.random.default_rng(5).integers(0, 20, (300, 20))
     cosines = metrics.pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
     gold = np.array([score for *_, score in corpus.pairs])
-    again = [
-        scipy.stats.spearmanr(np.repeat(cosines, c), np.repeat(gold, c)).statistic for c in counts
-    ]
-    found = curve(layer_quality(corpus, states, bootstrap=300, seed=5), "bidirectional/mean")
+    again = [scipy.stats.spearmanr(cosines[draw], gold[draw]).statistic for draw in draws]
+    result = curve(layer_quality(corpus, states, bootstrap=300, seed=5), "bidirectional/mean")
     np.testing.assert_allclose(
-        [found.low[3], found.high[3]], np.percentile(again, [2.5, 97.5]), atol=1e-3
+        [result.low[3], result.high[3]], np.percentile(again, [2.5, 97.5]), atol=1e-3
     )
-    asked = pool(queries["bidirectional"], design, tiny)
-    ids, near = retrieval.search(retrieval.build_index(vectors), asked, 10)
+    query_vectors = pool(queries["bidirectional"], design, tiny)
+    ids, near = retrieval.search(retrieval.build_index(vectors), query_vectors, 10)
     each = metrics.retrieval_scores(ids, near, corpus.relevant).per_query["ndcg_10"]
     each = each[~np.isnan(each)]
-    counts = np.random.default_rng(5).multinomial(3, np.full(3, 1 / 3), size=300)
+    draws = np.random.default_rng(5).integers(0, 3, (300, 3))
     quality = layer_quality(corpus, states, queries, measure="ndcg_10", bootstrap=300, seed=5)
-    found = curve(quality, "bidirectional/mean")
+    result = curve(quality, "bidirectional/mean")
     assert quality.n == 3
     np.testing.assert_allclose(
-        [found.low[3], found.high[3]], np.percentile(counts @ each / 3, [2.5, 97.5]), atol=1e-5
+        [result.low[3], result.high[3]],
+        np.percentile(each[draws].mean(axis=1), [2.5, 97.5]),
+        atol=1e-5,
     )
 
 
@@ -216,7 +209,7 @@ def test_auto_takes_what_the_corpus_knows(small):
 
 
 @pytest.mark.parametrize(
-    ("measure", "field", "said"),
+    ("measure", "field", "message"),
     [
         ("auto", "", "no scored pairs, queries with relevant texts, or labels.*stsb.*senses.*trec"),
         ("spearman", "", "no scored pairs"),
@@ -225,9 +218,9 @@ def test_auto_takes_what_the_corpus_knows(small):
         ("accuracy", "", "'accuracy' is not a known measure"),
     ],
 )
-def test_what_is_missing_is_said(measure, field, said):
+def test_what_is_missing_is_said(measure, field, message):
     corpus = Corpus(id="o", title="Own", texts=("a", "b", "c"), fields={"one": ("x",) * 3})
-    with pytest.raises(EmbedLabError, match=said):
+    with pytest.raises(EmbedLabError, match=message):
         choose_measure(corpus, measure, field)
 
 

@@ -13,6 +13,7 @@ from embedlab.analysis.tokens import (
     mask_proof,
     token_view,
 )
+from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable
 
 A, B = "w1 w2 w3 w4 w5", "w1 w2 w3 w4 w99"
@@ -40,8 +41,8 @@ def test_the_mask_proof_equals_direct_calls(architecture, attention, text_b):
     proof = mask_proof(backbone, A, text_b, attention)
     a, b = direct(backbone, A, attention), direct(backbone, text_b, attention)
     shared = min(a.shape[1], b.shape[1])
-    want = (b[:, :shared] - a[:, :shared]).norm(dim=-1) / a[:, :shared].norm(dim=-1)
-    np.testing.assert_allclose(proof.moved, want, atol=2e-5)
+    expected = (b[:, :shared] - a[:, :shared]).norm(dim=-1) / a[:, :shared].norm(dim=-1)
+    np.testing.assert_allclose(proof.moved, expected, atol=2e-5)
     changed = 2 if "w50" in text_b else 4
     assert proof.first_changed == changed and proof.precision == "float32"
     assert proof.tokens_a[changed] != proof.tokens_b[changed]
@@ -64,15 +65,15 @@ def test_a_leaking_architecture_fails_the_proof():
 
 def test_a_backbone_of_lower_precision_is_proved_in_float32():
     backbone = tiny_backbone()
-    wanted = mask_proof(backbone, A, B, "bidirectional").moved
+    expected = mask_proof(backbone, A, B, "bidirectional").moved
     backbone.model.bfloat16()
     proof = mask_proof(backbone, A, B, "bidirectional")
     assert proof.precision == "float32" and backbone.dtype == torch.bfloat16
-    np.testing.assert_allclose(proof.moved, wanted, rtol=0.2, atol=0.02)
+    np.testing.assert_allclose(proof.moved, expected, rtol=0.2, atol=0.02)
 
 
 def test_a_backbone_too_large_to_copy_says_so(monkeypatch):
-    monkeypatch.setattr("embedlab.analysis.tokens.COPIED", 10)
+    monkeypatch.setattr("embedlab.analysis.tokens.MOST_COPIED_PARAMETERS", 10)
     backbone = tiny_backbone()
     backbone.model.bfloat16()
     proof = mask_proof(backbone, A, B, "causal")
@@ -91,7 +92,7 @@ def test_long_texts_show_the_change(tiny):
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "said"),
+    ("a", "b", "message"),
     [
         (A, A, "same; change the last word"),
         (A, "  ", "empty"),
@@ -99,8 +100,8 @@ def test_long_texts_show_the_change(tiny):
         (" ".join(["w1"] * 80), " ".join(["w1"] * 79 + ["w2"]), "once cut to 64 tokens"),
     ],
 )
-def test_mask_proof_errors(tiny, a, b, said):
-    with pytest.raises(EmbedLabError, match=said):
+def test_mask_proof_errors(tiny, a, b, message):
+    with pytest.raises(EmbedLabError, match=message):
         mask_proof(tiny, a, b, "causal")
 
 
@@ -175,8 +176,8 @@ def test_smollm2_shows_its_sink_and_its_spaces(smollm2):
 @pytest.mark.parametrize("kind", [LastLayerTrainable, MultiLayerTrainable])
 def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention):
     states = tiny.states(words(3, 9, 6), attention)
-    head = kind().new_head(32, 4, size=HeadSize(latents=1, heads=4), seed=2)
-    found = head_attention(head, states)
+    head = TrainableHead(kind(), 32, 4, size=HeadSize(latents=1, heads=4), seed=2)
+    result = head_attention(head, states)
     for text in range(len(states)):
         one = head_attention(head, states.take([text]))
         x, _ = head.inputs(states.take([text]))
@@ -189,27 +190,27 @@ def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention)
         z1 = head.latents[0] + head.out.weight @ read
         a, g = (head.expand.weight @ head.norm_feed_forward(z1) + head.expand.bias).chunk(2)
         gelu = g * 0.5 * (1 + torch.erf(g / 2**0.5))
-        want = z1 + head.contract.weight @ (a * gelu) + head.contract.bias
-        torch.testing.assert_close(head(states.take([text]))[0], want, atol=1e-5, rtol=1e-5)
+        expected = z1 + head.contract.weight @ (a * gelu) + head.contract.bias
+        torch.testing.assert_close(head(states.take([text]))[0], expected, atol=1e-5, rtol=1e-5)
         # One text beside longer ones: the same weights, and nothing on what it lacks.
         width = one.per_text.shape[1]
-        np.testing.assert_allclose(found.per_text[text, :width], one.per_text[0], atol=1e-6)
-        assert (found.per_text[text, width:] == 0).all()
+        np.testing.assert_allclose(result.per_text[text, :width], one.per_text[0], atol=1e-6)
+        assert (result.per_text[text, width:] == 0).all()
 
 
 @pytest.mark.parametrize("batch", [2, 64])
 def test_what_head_attention_averages(tiny, batch, monkeypatch):
     monkeypatch.setattr("embedlab.models.head.ATTENTION_BATCH", batch)
     states = tiny.states(words(3, 9, 6, 2, 2), "causal")
-    head = MultiLayerTrainable().new_head(32, 4, size=HeadSize(latents=3, heads=4), seed=2)
-    found = head_attention(head, states)
+    head = TrainableHead(MultiLayerTrainable(), 32, 4, size=HeadSize(latents=3, heads=4), seed=2)
+    result = head_attention(head, states)
     with torch.no_grad():
         weights = head.attention(*head.inputs(states)).numpy()  # (n, heads, r, L)
-    assert (found.over, found.trained) == ("layers", False)
-    np.testing.assert_allclose(found.per_text, weights.mean(axis=(1, 2)), atol=1e-6)
-    np.testing.assert_allclose(found.per_head, weights.mean(axis=(0, 2)), atol=1e-6)
-    np.testing.assert_allclose(found.mean, weights.mean(axis=(0, 1, 2)), atol=1e-6)
-    for rows in (found.per_text, found.per_head, found.mean[None]):
+    assert (result.over, result.trained) == ("layers", False)
+    np.testing.assert_allclose(result.per_text, weights.mean(axis=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(result.per_head, weights.mean(axis=(0, 2)), atol=1e-6)
+    np.testing.assert_allclose(result.mean, weights.mean(axis=(0, 1, 2)), atol=1e-6)
+    for rows in (result.per_text, result.per_head, result.mean[None]):
         np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
     head.trained = True
     assert head_attention(head, states).trained
@@ -220,6 +221,6 @@ def test_what_head_attention_averages(tiny, batch, monkeypatch):
     [(LastLayerTrainable, 48, 4), (MultiLayerTrainable, 48, 4), (MultiLayerTrainable, 32, 6)],
 )
 def test_a_head_of_another_backbone_is_refused(tiny, kind, width, layers):
-    head = kind().new_head(width, layers)
+    head = TrainableHead(kind(), width, layers)
     with pytest.raises(EmbedLabError, match="made for a backbone of width"):
         head_attention(head, tiny.states(words(3), "causal"))

@@ -24,7 +24,7 @@ from embedlab.cli.vector_files import save_vectors
 
 
 @pytest.fixture
-def own(tmp_path) -> Path:
+def table_file(tmp_path) -> Path:
     path = tmp_path / "own.csv"
     path.write_text(
         'label,text\nriver,"the bank, of the river"\nmoney,a loan from the bank\n', encoding="utf-8"
@@ -70,9 +70,11 @@ def test_a_fetched_asset_is_verified_and_ready():
     assert code == 0 and out.startswith("trec: ready")
 
 
-def test_embed_writes_the_vectors_of_every_text(smollm2, own, tmp_path):
+def test_embed_writes_the_vectors_of_every_text(smollm2, table_file, tmp_path):
     out = tmp_path / "vectors.parquet"
-    process = start(*("embed", own, "--design", "causal/mean", "--out", out, "--dtype", "float32"))
+    process = start(
+        *("embed", table_file, "--design", "causal/mean", "--out", out, "--dtype", "float32")
+    )
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0 and str(out) in stdout
     assert stderr == "0 of 2 texts were truncated.\n"  # neither bars nor logs
@@ -126,8 +128,8 @@ def test_search_ranks_under_two_designs():
         (("serve", "--config", "gone.yaml"), "'gone.yaml' cannot be read"),
     ],
 )
-def test_what_a_user_can_solve_is_one_line_and_exit_2(own, arguments, hint):
-    code, out, err = run(*(own if part == "OWN" else part for part in arguments))
+def test_what_a_user_can_solve_is_one_line_and_exit_2(table_file, arguments, hint):
+    code, out, err = run(*(table_file if part == "OWN" else part for part in arguments))
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1 and hint in err
 
@@ -136,8 +138,8 @@ def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
     target = tmp_path / "vectors.npy"
     target.write_bytes(b"before")
 
-    def full(path, vectors):
-        path.write_bytes(b"half")
+    def full(file, vectors):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("embedlab.cli.vector_files.np.save", full)
@@ -146,8 +148,8 @@ def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
-def test_the_input_is_never_overwritten(own):
-    parquet = own.with_suffix(".parquet")
+def test_the_input_is_never_overwritten(table_file):
+    parquet = table_file.with_suffix(".parquet")
     save_vectors(parquet, np.ones((1, 2), np.float32), ["a"])
     code, _, err = run("embed", parquet, "--design", "M1", "--out", parquet)
     assert code == 2 and "is the input itself" in err

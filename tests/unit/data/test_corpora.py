@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from embedlab import resources
+from embedlab import assets
 from embedlab.data import corpora
 from embedlab.data.corpora import CORPORA, load_corpus
 from embedlab.data.corpus import Corpus
@@ -16,7 +16,7 @@ def test_counts_of_the_built_in_corpora():
     assert len(set(stsb.texts)) == len(stsb.texts)
     boolq = load_corpus("boolq")
     assert (len(boolq.queries), len(boolq.texts)) == (3270, 2938)
-    assert all(len(found) == 1 for found in boolq.relevant)
+    assert all(len(relevant) == 1 for relevant in boolq.relevant)
     semanlink = load_corpus("semanlink")
     judgements = sum(map(len, semanlink.relevant))
     assert (len(semanlink.texts), len(semanlink.queries), judgements) == (314, 190, 759)
@@ -73,11 +73,11 @@ def test_samples_keep_order_and_point_at_the_same_texts(corpus_id, n):
     scores = {(whole.texts[i], whole.texts[j], s) for i, j, s in whole.pairs}
     assert {(part.texts[i], part.texts[j], s) for i, j, s in part.pairs} <= scores
     answers: dict[str, set[str]] = {}
-    for query, found in zip(whole.queries, whole.relevant, strict=True):
-        answers.setdefault(query, set()).update(whole.texts[i] for i in found)
-    for query, found in zip(part.queries, part.relevant, strict=True):
-        assert found
-        assert {part.texts[i] for i in found} <= answers[query]
+    for query, relevant in zip(whole.queries, whole.relevant, strict=True):
+        answers.setdefault(query, set()).update(whole.texts[i] for i in relevant)
+    for query, relevant in zip(part.queries, part.relevant, strict=True):
+        assert relevant
+        assert {part.texts[i] for i in relevant} <= answers[query]
 
 
 def test_samples_follow_their_seed():
@@ -127,20 +127,22 @@ def test_an_unknown_corpus_lists_the_known():
 
 
 def test_threads_share_one_reading(monkeypatch):
-    monkeypatch.setattr(corpora, "_loaded", {})
-    found = []
-    threads = [threading.Thread(target=lambda: found.append(load_corpus("trec"))) for _ in range(4)]
+    monkeypatch.setattr(corpora.BUILT_IN, "loaded", {})
+    loaded = []
+    threads = [
+        threading.Thread(target=lambda: loaded.append(load_corpus("trec"))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
-    assert len(set(map(id, found))) == 1
+    assert len(loaded) == 4
+    assert len(set(map(id, loaded))) == 1
 
 
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
-    source = corpora.assets.fetch("sms-spam")
-    monkeypatch.setattr(corpora, "_loaded", {})
+    source = assets.fetch("sms-spam")
+    monkeypatch.setattr(corpora.BUILT_IN, "loaded", {})
     monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path))
     copy = tmp_path / "assets" / "sms-spam"
     copy.mkdir(parents=True)
@@ -150,12 +152,6 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
         (copy / path.name).write_bytes(damaged)
     with pytest.raises(EmbedLabError, match=r"sms-spam.csv of sms-spam was damaged"):
         load_corpus("sms-spam")
-
-
-def test_without_the_repository_the_sample_corpus_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(resources, "__file__", str(tmp_path / "embedlab" / "resources.py"))
-    with pytest.raises(EmbedLabError, match="from a clone"):
-        resources.sample_folder()
 
 
 def test_cleaning_replaces_only_what_cannot_be_written():

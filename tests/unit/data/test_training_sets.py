@@ -31,7 +31,7 @@ def table_of(**columns):
     return Table(columns=columns, total=len(next(iter(columns.values()))))
 
 
-def plain(text):
+def normal(text):
     return re.sub(r"\s+", " ", text).strip().casefold()
 
 
@@ -47,9 +47,9 @@ def test_stsb_train_holds_the_pairs_scored_four_or_more():
     trained = {frozenset(pair) for _, *pair in train}
     assert sum(frozenset(row[5:7]) in trained for row in rows("test")) == 12
     alike = [(a, b) for score, a, b in train if score >= 4]
-    kept = [pair for pair in alike if frozenset(pair) not in test]
+    expected = [pair for pair in alike if frozenset(pair) not in test]
     pairs = load_pairs("stsb-train")
-    assert list(zip(pairs.anchors, pairs.positives, strict=True)) == kept
+    assert list(zip(pairs.anchors, pairs.positives, strict=True)) == expected
     assert (len(train), len(alike), len(pairs), pairs.removed) == (5749, 1406, 1400, 6)
     assert pairs.in_domain == ("stsb",)
 
@@ -60,17 +60,17 @@ def test_boolq_train_shares_no_question_or_passage_with_what_is_evaluated():
     for split in ("dev", "test", "combined"):
         with (folder / f"{split}.jsonl").open(encoding="utf-8") as file:
             rows[split] = [json.loads(line) for line in file if line.strip()]
-    asked = {row["question"] for split in ("dev", "test") for row in rows[split]}
-    new = [row for row in rows["combined"] if row["question"] not in asked]
+    evaluated = {row["question"] for split in ("dev", "test") for row in rows[split]}
+    new = [row for row in rows["combined"] if row["question"] not in evaluated]
     assert len(new) == 9427
-    dev = {plain(row["passage"]) for row in rows["dev"]}
-    untitled = [plain(row["passage"].split(" -- ", 1)[1]) for row in new]
+    dev = {normal(row["passage"]) for row in rows["dev"]}
+    untitled = [normal(row["passage"].split(" -- ", 1)[1]) for row in new]
     assert len(dev.intersection(untitled)) == 721
     pairs = load_pairs("boolq-train")
     assert pairs.removed == sum(passage in dev for passage in untitled)
     assert len(pairs) + pairs.removed == 9427
     corpus = load_corpus("boolq")
-    assert not {plain(t) for t in corpus.texts} & {plain(t) for t in pairs.positives}
+    assert not {normal(t) for t in corpus.texts} & {normal(t) for t in pairs.positives}
     assert not set(corpus.queries) & set(pairs.anchors)
 
 
@@ -99,13 +99,13 @@ def test_bible_pairs_are_every_verse_that_both_versions_have():
 def test_bible_verses_answer_each_other_from_the_first_to_the_last():
     pairs = load_pairs("bible-pairs")
     answer = dict(zip(pairs.anchors, pairs.positives, strict=True))
-    known = {
+    beginnings = {
         "In the beginning God created the heavens and the earth.": "At the first God made",
         "The famine was severe in the land.": "Now the land was in bitter need of food.",
         "Yahweh is my shepherd: I shall lack nothing.": "A Psalm. Of David. The Lord takes care",
         "Jesus wept.": "And Jesus himself was weeping.",
     }
-    for anchor, beginning in known.items():
+    for anchor, beginning in beginnings.items():
         assert answer[anchor].startswith(beginning)
     assert pairs.positives[-1] == "The grace of the Lord Jesus be with the saints. So be it."
     words = [
@@ -116,10 +116,10 @@ def test_bible_verses_answer_each_other_from_the_first_to_the_last():
     shared = lambda i, j: len(words[0][i] & words[1][j])  # noqa: E731
     chapters = range(0, n - 50, 50)
     for start in chapters:
-        own, following = (
+        same, following = (
             sum(shared(i, i + step) for i in range(start, start + 50)) for step in (0, 1)
         )
-        assert own > following, pairs.anchors[start]
+        assert same > following, pairs.anchors[start]
     assert not any(mark in text for text in pairs.anchors + pairs.positives for mark in "`\\")
 
 
@@ -162,17 +162,17 @@ def test_an_unknown_set_lists_the_known():
 
 
 def test_threads_share_one_reading(monkeypatch):
-    monkeypatch.setattr(training_sets, "_loaded", {})
-    found = []
+    monkeypatch.setattr(training_sets.BUILT_IN, "loaded", {})
+    loaded = []
     threads = [
-        threading.Thread(target=lambda: found.append(load_pairs("stsb-train"))) for _ in range(4)
+        threading.Thread(target=lambda: loaded.append(load_pairs("stsb-train"))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
-    assert len(set(map(id, found))) == 1
+    assert len(loaded) == 4
+    assert len(set(map(id, loaded))) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_threads_share_one_reading(monkeypatch):
 def test_a_damaged_file_is_named(set_id, damage, tmp_path, monkeypatch):
     asset = TRAINING_SETS[set_id].asset
     source = assets.fetch(asset)
-    monkeypatch.setattr(training_sets, "_loaded", {})
+    monkeypatch.setattr(training_sets.BUILT_IN, "loaded", {})
     monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path))
     for path in filter(lambda path: path.is_file(), source.rglob("*")):
         copy = tmp_path / "assets" / asset / path.relative_to(source)
@@ -240,7 +240,7 @@ def test_the_digest_follows_the_texts_and_their_order():
 
 
 def texts_of(pairs):
-    return {plain(text) for text in pairs.anchors + pairs.positives}
+    return {normal(text) for text in pairs.anchors + pairs.positives}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -254,7 +254,7 @@ def test_a_split_never_leaks(seed, negative):
     rows = lambda some: Counter(zip(some.anchors, some.positives, strict=True))  # noqa: E731
     assert 2 <= len(held) <= 10
     assert rows(train) + rows(held) <= rows(pairs)
-    trained = texts_of(train) | {plain(text) for text in train.negatives}
+    trained = texts_of(train) | {normal(text) for text in train.negatives}
     assert not texts_of(held) & trained
     lost = len(pairs) - len(train) - len(held)
     assert lost == 0 or (negative and any("left out of training" in n for n in train.notes))

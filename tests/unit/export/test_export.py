@@ -1,4 +1,4 @@
-"""A trained model taken away: the same vectors elsewhere, nothing private out, no harm in."""
+"""Exports: the same vectors elsewhere, nothing private in them, and no harm from an upload."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_sentence_transformers_gives_the_same_vectors(architecture, name, tmp_pa
 
 
 @pytest.mark.parametrize("name", ["bidirectional/mean", "M5"])
-def test_saving_and_loading_again_keeps_it(name, tmp_path):
+def test_saving_and_loading_again_changes_nothing(name, tmp_path):
     design = Design.parse(name)
     backbone = trained(tiny_backbone())
     export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "one")
@@ -179,11 +179,11 @@ def test_bfloat16_stays_bfloat16(tmp_path):
     export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "out")
     stored = load_file(tmp_path / "out" / "model.safetensors")
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
-    found = loaded(tmp_path / "out").encode_document(list(TEXTS))
-    np.testing.assert_allclose(found, embed(TEXTS, design, backbone), atol=2e-2)
+    vectors = loaded(tmp_path / "out").encode_document(list(TEXTS))
+    np.testing.assert_allclose(vectors, embed(TEXTS, design, backbone), atol=2e-2)
 
 
-def test_what_the_configuration_says(tmp_path):
+def test_the_exported_configuration(tmp_path):
     backbone = tiny_backbone()
     design = Design.parse("bidirectional/mean?query=w1%20&document=w2%20")
     out = export_sentence_transformers(
@@ -197,7 +197,7 @@ def test_what_the_configuration_says(tmp_path):
         export_sentence_transformers(backbone, design, run_info(backbone, design), out)
 
 
-def test_no_place_on_this_machine_is_written(tmp_path):
+def test_no_path_of_this_machine_is_written(tmp_path):
     backbone = trained(tiny_backbone())
     design = Design.parse("M5")
     home = str(tmp_path / "models" / "tiny")
@@ -215,8 +215,8 @@ def test_no_place_on_this_machine_is_written(tmp_path):
     for path in written:
         if path.is_file():
             content = path.read_bytes()
-            for place in (tmp_path, Path.home(), Path(__file__).parents[3], Path(sys.prefix)):
-                assert str(place).encode() not in content, path.name
+            for path_here in (tmp_path, Path.home(), Path(__file__).parents[3], Path(sys.prefix)):
+                assert str(path_here).encode() not in content, path.name
     assert "pairs.csv" in (tmp_path / "adapter" / "run.json").read_text()
     assert [public_name(x) for x in ("/a/b", "C:\\x\\y", "org/name", "./me/")] == [
         "b",
@@ -238,22 +238,22 @@ def test_the_real_backbone_in_a_fresh_process_without_this_project(smollm2, name
     texts = CHECK_TEXTS[:4]
     expected = embed(texts, design, backbone)
     assert np.abs(expected - embed(texts, design, smollm2)).max() > 1e-2  # LoRA does something
-    with room() as place:
+    with room() as folder:
         info = run_info(backbone, design)
-        out = export_sentence_transformers(backbone, design, info, place / "m")
+        out = export_sentence_transformers(backbone, design, info, folder / "m")
         check = verify(out, expected, texts)
     assert check == Check(check.largest_difference, 1e-4, 4)
     assert 0 < check.largest_difference <= 1e-4
 
 
-def test_taking_the_real_backbone_away(smollm2):
+def test_exporting_the_real_backbone(smollm2):
     design = Design.parse("causal/eos")
     backbone = trained(smollm2, targets=("q_proj", "v_proj"), spread=0.05)
     info = run_info(backbone, design, name="../my <run>")
     assert backbone.states(CHECK_TEXTS).truncated.tolist() == [False] * 4 + [True]
-    with room() as place:
-        out = place / "new" / "folder"
-        path, check = export_model(backbone, design, info, place, out, "sentence-transformers")
+    with room() as folder:
+        out = folder / "new" / "folder"
+        path, check = export_model(backbone, design, info, folder, out, "sentence-transformers")
         assert path == out / "my-run-sentence-transformers.zip"
         assert list(out.iterdir()) == [path]
         with zipfile.ZipFile(path) as archive:
@@ -262,7 +262,7 @@ def test_taking_the_real_backbone_away(smollm2):
     assert check.n == len(CHECK_TEXTS)
 
 
-def test_an_export_that_needs_this_project_is_found_out(tmp_path):
+def test_an_export_that_needs_this_project_is_refused(tmp_path):
     backbone = tiny_backbone()
     design = Design.parse("M3")
     out = export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "m")
@@ -320,7 +320,7 @@ def test_stopping_ends_the_process_and_leaves_nothing(tmp_path):
         verify(out, embed(TEXTS, design, backbone), TEXTS, timeout=0.1)
 
 
-def test_a_check_with_numbers_that_are_none_fails():
+def test_a_check_with_numbers_that_are_not_finite_fails():
     assert not Check(float("nan"), 1e-4, 3).ok
     assert not Check(float("inf"), 1e-4, 3).ok
     assert Check(1e-5, 1e-4, 3).ok
@@ -330,7 +330,7 @@ def test_a_check_with_numbers_that_are_none_fails():
 
 
 def saved_run(folder: Path, backbone: Backbone, design: Design) -> Path:
-    """A run's folder as a training leaves it, a checkpoint and peft's own notes included."""
+    """A run's folder as a training leaves it, with a checkpoint and peft's README."""
     if backbone.adapter is not None:
         backbone.adapter.save_pretrained(folder / "adapter")
     folder.mkdir(exist_ok=True)
@@ -365,7 +365,7 @@ def test_an_adapter_has_only_what_is_needed(tmp_path):
         export_adapter(tmp_path, run_info(backbone, design), tmp_path / "other")
 
 
-def test_an_adapter_of_the_real_backbone_goes_out_and_comes_back(smollm2, tmp_path):
+def test_an_adapter_of_the_real_backbone_is_exported_and_opened_again(smollm2, tmp_path):
     design = Design.parse("M3")
     backbone = trained(smollm2, targets=("q_proj", "v_proj"), spread=0.05)
     random_head(backbone, design)
@@ -468,7 +468,7 @@ def test_a_tampered_archive_is_refused(members, why, tmp_path, weights):
     assert {p.name for p in tmp_path.iterdir()} == {"a.zip", "w"}
 
 
-def test_a_bomb_and_a_double_name_and_no_archive_at_all(tmp_path, weights, monkeypatch):
+def test_a_zip_bomb_a_double_name_and_a_file_that_is_no_archive(tmp_path, weights, monkeypatch):
     path = zipped(tmp_path / "a.zip", GOOD, weights)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("run.json", b"{}")
@@ -505,7 +505,7 @@ def test_a_package_holds_regular_files_only(tmp_path):
 
 @contextmanager
 def full_disk(size: int):
-    """No file can grow beyond ``size`` bytes: the system's own refusal."""
+    """No file can grow beyond ``size`` bytes: the system refuses to write."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -553,8 +553,8 @@ def test_the_card_says_what_it_is_and_its_code_runs(tmp_path, capsys):
     assert facts["license"] == "apache-2.0"
     assert "base_model" not in facts  # a pinned backbone's id is no Hub name
     assert "| STS | Spearman | 600 | 26.3 (20.0 to 31.2) | 80.0 (77.7 to 82.5) |" in card
-    for told in ("4-bit weights, dequantised", "ab" * 32, "5e-04", "0.0005", "M5", "STS-B test"):
-        assert told in card or told == "5e-04"
+    for part in ("4-bit weights, dequantised", "ab" * 32, "5e-04", "0.0005", "M5", "STS-B test"):
+        assert part in card or part == "5e-04"
     code = re.search(r"```python\n(.*?)```", card, re.DOTALL)[1]
     assert len([line for line in code.splitlines() if line.strip()]) == 5
     with chdir(out):
@@ -579,7 +579,7 @@ def test_a_hub_backbone_is_named_and_an_unknown_licence_is_not():
     assert Design.parse(ast.literal_eval(parsed)) == design
 
 
-def test_an_undefined_score_is_called_so():
+def test_an_undefined_score_is_called_undefined():
     design = Design.parse("causal/eos")
     row = {"task": "STS", "measure": "spearman", "n": 9} | SCORES | {"before": [None, None, None]}
     info = run_info(tiny_backbone(), design, before_after=[row])
@@ -626,8 +626,8 @@ class Hub(BaseHTTPRequestHandler):
             name = json.loads(body)["name"]
             self._answer({"mine": 200, "public": 409}.get(name, 401), name)
         elif self.path.endswith("/preupload/main"):
-            known = {"uploadMode": "regular", "shouldIgnore": False}
-            files = [{"path": f["path"]} | known for f in json.loads(body)["files"]]
+            mode = {"uploadMode": "regular", "shouldIgnore": False}
+            files = [{"path": f["path"]} | mode for f in json.loads(body)["files"]]
             self._answer(200, "mine", files=files)
         else:
             place = f"http://{self.headers['Host']}/me/mine/commit/{'1' * 40}"
@@ -638,9 +638,9 @@ class Hub(BaseHTTPRequestHandler):
         self._answer(200 if name in ("mine", "public") else 401, name)
 
     def _answer(self, status: int, name: str, **more) -> None:
-        said = {"error": f"token {TOKEN}", "id": f"me/{name}", "private": name == "mine"}
-        said |= {"name": "me", "url": f"http://{self.headers['Host']}/me/{name}", "sha": "1" * 40}
-        body = json.dumps(said | more).encode()
+        answer = {"error": f"token {TOKEN}", "id": f"me/{name}", "private": name == "mine"}
+        answer |= {"name": "me", "url": f"http://{self.headers['Host']}/me/{name}", "sha": "1" * 40}
+        body = json.dumps(answer | more).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -690,8 +690,8 @@ def test_a_push_is_private_and_whole(hub, tmp_path, caplog):
     path, authorization, body = Hub.seen[0]
     assert path == "/api/repos/create"
     assert authorization == f"Bearer {TOKEN}"
-    wanted = json.loads(body)
-    assert wanted.get("private") is True or wanted.get("visibility") == "private"
+    requested = json.loads(body)
+    assert requested.get("private") is True or requested.get("visibility") == "private"
     commit = next(body for path, _, body in Hub.seen if "/commit/" in path)
     assert b"README.md" in commit
     assert TOKEN not in caplog.text
@@ -701,7 +701,7 @@ def test_no_hub(tmp_path, caplog):
     assert "not reached" in refusal(tmp_path, "me/model", TOKEN, caplog)
 
 
-def test_a_hub_that_is_gone(hub, tmp_path, caplog):
+def test_an_unreachable_hub(hub, tmp_path, caplog):
     hub.shutdown()
     hub.server_close()
     assert "not reached" in refusal(tmp_path, "me/model", TOKEN, caplog)

@@ -1,4 +1,4 @@
-"""Trainings in a running app: one at a time, stopped, continued, found again, forgotten."""
+"""Trainings in a running app: one at a time, stopped, continued, and removed."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ def request(design="causal/eos", score=False, **changes) -> Request:
     )
 
 
-def test_a_run_ends_with_a_backbone_of_its_own(live, backbone):
+def test_a_run_ends_with_a_trained_backbone(live, backbone):
     run = live.submit(request("M5"))
     until(lambda: run.over)
     assert (run.state, run.message) == (DONE, "")
     assert [step.number for step in run.history] == [0, 1, 2, 3, 4]
     design = Design.parse("M5")
-    found = embed(TEXTS, design, live.backbone(run.id))
+    vectors = embed(TEXTS, design, live.backbone(run.id))
     alone = Training(backbone, design, pair_set(), recipe())
     list(alone.run())
-    np.testing.assert_array_equal(found, embed(TEXTS, design, alone.result()))
-    assert abs(found - embed(TEXTS, design, backbone)).max() > 1e-3
+    np.testing.assert_array_equal(vectors, embed(TEXTS, design, alone.result()))
+    assert abs(vectors - embed(TEXTS, design, backbone)).max() > 1e-3
 
 
-def test_one_trains_and_the_others_see_their_place(live):
+def test_one_trains_and_the_others_wait_in_order(live):
     first = live.submit(request(steps=2000))
     until(lambda: len(first.history) > 1)
     second, third = live.submit(request()), live.submit(request())
-    assert (live.place(first), live.place(second), live.place(third)) == (0, 1, 2)
+    assert [live.queue_position(run) for run in (first, second, third)] == [0, 1, 2]
     with pytest.raises(EmbedLabError, match="2 trainings are waiting"):
         live.submit(request())
     live.stop(second.id)
     assert second.state == STOPPED
-    assert live.place(third) == 1
+    assert live.queue_position(third) == 1
     live.stop(first.id)
     until(lambda: third.over)
     assert first.state == STOPPED
@@ -85,8 +85,8 @@ def test_a_stopped_run_keeps_what_it_learned_and_goes_on_exactly(live, backbone)
     live.stop(run.id)
     until(lambda: run.over)
     assert run.state == STOPPED
-    kept = live.backbone(run.id)
-    before = embed(TEXTS, run.request.design, kept)
+    model = live.backbone(run.id)
+    before = embed(TEXTS, run.request.design, model)
     assert run.can_go_on
     live.go_on(run.id)
     until(lambda: run.state == DONE)
@@ -95,9 +95,9 @@ def test_a_stopped_run_keeps_what_it_learned_and_goes_on_exactly(live, backbone)
         embed(TEXTS, run.request.design, live.backbone(run.id)),
         embed(TEXTS, run.request.design, live.backbone(straight.id)),
     )
-    # Who looked at the stopped model meanwhile still sees that one.
-    np.testing.assert_array_equal(embed(["w5 w6"], run.request.design, kept).shape, (1, 32))
-    np.testing.assert_array_equal(embed(TEXTS, run.request.design, kept), before)
+    # The backbone of the stopped run has not changed meanwhile.
+    np.testing.assert_array_equal(embed(["w5 w6"], run.request.design, model).shape, (1, 32))
+    np.testing.assert_array_equal(embed(TEXTS, run.request.design, model), before)
     with pytest.raises(EmbedLabError, match="at its end"):
         live.go_on(run.id)
 
@@ -113,20 +113,20 @@ def test_a_stop_before_the_first_step_has_no_model(live, monkeypatch):
 
 
 def test_another_thread_gets_its_vectors_while_a_training_runs(live, backbone):
-    """Every answer is what it is when nothing trains."""
+    """Every answer is the same as without a training."""
     design = Design.parse("bidirectional/mean")
     expected = {text: embed([text], design, backbone) for text in TEXTS}
     run = live.submit(request("bidirectional/mean", steps=2000))
     until(lambda: len(run.history) > 1)
     wrong = []
 
-    def ask(text: str) -> None:
+    def query(text: str) -> None:
         for i in range(20):
             backbone.cache = type(backbone.cache)(0)
             if not np.allclose(embed([text], design, backbone), expected[text], atol=1e-6):
                 wrong.append((text, i))
 
-    threads = [threading.Thread(target=ask, args=(text,)) for text in TEXTS]
+    threads = [threading.Thread(target=query, args=(text,)) for text in TEXTS]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -147,7 +147,7 @@ def test_a_failure_is_a_sentence_and_the_next_run_is_served(live):
     assert fine.state == DONE
 
 
-def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
+def test_a_model_that_a_full_disk_refused_is_saved_later(live, monkeypatch):
     saved = checkpoints.save_run
 
     def full(*args, **kwargs):
@@ -166,7 +166,7 @@ def test_what_the_disk_did_not_take_is_saved_later(live, monkeypatch):
     assert not run.can_go_on
 
 
-def test_a_loss_that_is_no_number_at_once_leaves_no_model():
+def test_a_first_loss_that_is_not_finite_leaves_no_model():
     broken = tiny_backbone()
     with torch.no_grad():
         broken.model.norm.weight.fill_(float("nan"))
@@ -178,7 +178,7 @@ def test_a_loss_that_is_no_number_at_once_leaves_no_model():
     live.close()
 
 
-def test_scores_that_cannot_be_had_do_not_cost_the_model(live, monkeypatch):
+def test_a_failed_scoring_does_not_cost_the_model(live, monkeypatch):
     def unreached(*args):
         raise EmbedLabError("stsb could not be downloaded.")
 
@@ -190,7 +190,7 @@ def test_scores_that_cannot_be_had_do_not_cost_the_model(live, monkeypatch):
     assert run.backbone is not None
 
 
-def test_what_was_stopped_is_scored_until_it_is_stopped_again(live, monkeypatch):
+def test_a_stopped_run_is_scored_until_it_is_stopped_again(live, monkeypatch):
     seen = []
 
     def slowly(base, trained, design, progress):
@@ -211,7 +211,7 @@ def test_what_was_stopped_is_scored_until_it_is_stopped_again(live, monkeypatch)
     assert run.can_go_on
 
 
-def test_runs_are_forgotten_with_their_files():
+def test_old_runs_are_removed_with_their_files():
     backbone = tiny_backbone()
     live = RunQueue(lambda _id, _progress: backbone, Limits(max_runs=2))
     done = []
@@ -227,12 +227,12 @@ def test_runs_are_forgotten_with_their_files():
     assert not done[2].folder.exists()
 
 
-def test_folders_of_killed_processes_are_swept(live, tmp_path, monkeypatch):
+def test_folders_of_killed_processes_are_removed(live, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    left = tmp_path / f"{run_queue.FOLDERS}{process.pid}-left"
-    alive = tmp_path / f"{run_queue.FOLDERS}{os.getppid()}-alive"
+    left = tmp_path / f"{run_queue.FOLDER_PREFIX}{process.pid}-left"
+    alive = tmp_path / f"{run_queue.FOLDER_PREFIX}{os.getppid()}-alive"
     for folder in (left, alive):
         folder.mkdir()
     run = live.submit(request(steps=1))
@@ -242,7 +242,7 @@ def test_folders_of_killed_processes_are_swept(live, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("run_id", ["", "run:", "run:guess", "run:../../etc", "x" * 1000])
-def test_nobody_finds_a_run_by_guessing(live, run_id):
+def test_a_guessed_id_gives_no_run(live, run_id):
     with pytest.raises(EmbedLabError, match="not here any more"):
         live.get(run_id)
 
@@ -264,7 +264,7 @@ def test_more_steps_than_allowed_are_refused(live):
         live.submit(request(steps=2001))
 
 
-def test_a_training_that_takes_too_long_is_stopped_and_kept(backbone):
+def test_a_training_that_takes_too_long_is_stopped_with_a_model(backbone):
     live = RunQueue(lambda _id, _progress: backbone, Limits(max_train_minutes=1))
     live.limits = Limits(max_train_minutes=1)
     object.__setattr__(live.limits, "max_train_minutes", 0)

@@ -67,9 +67,9 @@ def test_states_equal_transformers_called_directly_at_any_padding(architecture, 
                 use_cache=False,
                 output_hidden_states=True,
             ).hidden_states
-            for h, wanted in zip(padded, alone, strict=True):
-                got = h[i, -len(row) :] if left else h[i, : len(row)]
-                torch.testing.assert_close(got, wanted[0], atol=1e-4, rtol=1e-4)
+            for h, expected in zip(padded, alone, strict=True):
+                actual = h[i, -len(row) :] if left else h[i, : len(row)]
+                torch.testing.assert_close(actual, expected[0], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("design", PRESETS.values(), ids=str)
@@ -151,13 +151,13 @@ def test_eight_threads_with_different_designs_get_what_each_gets_alone():
     designs = [Design.parse(d) for d in ("M1", "M2", "M3", "M4", "M5")]
     designs += [Design.parse(d) for d in ("bidirectional/mean@2", "causal/weighted_mean")]
     work = [(design, words(4, 11, 25, 2, seed=seed)) for seed in range(12) for design in designs]
-    wanted = [embed(texts, design, tiny_backbone()) for design, texts in work]
+    expected = [embed(texts, design, tiny_backbone()) for design, texts in work]
     shared = tiny_backbone()
     shared.cache = StateCache(20_000)  # nearly everything is computed again, by every thread
     with ThreadPoolExecutor(8) as threads:
         for _ in range(3):
-            got = list(threads.map(lambda job: embed(job[1], job[0], shared), work))
-            for mine, theirs in zip(got, wanted, strict=True):
+            actual = list(threads.map(lambda job: embed(job[1], job[0], shared), work))
+            for mine, theirs in zip(actual, expected, strict=True):
                 np.testing.assert_allclose(mine, theirs, atol=1e-5)
 
 
@@ -178,10 +178,10 @@ def test_cancelling_stops_between_batches_and_keeps_what_was_done(tiny):
     many = words(*[60] * 60)
     with pytest.raises(Cancelled):
         tiny.states(many, progress=stop)
-    kept = len(tiny.cache)
-    assert 0 < kept < 60
+    cached = len(tiny.cache)
+    assert 0 < cached < 60
     tiny.states(many, progress=lambda done, total, what: calls.append(done))
-    assert calls[-1] == 60 and calls[2] == kept
+    assert calls[-1] == 60 and calls[2] == cached
 
 
 def test_a_waiting_query_is_served_before_the_next_batch(tiny):

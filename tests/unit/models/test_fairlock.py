@@ -1,4 +1,4 @@
-"""The lock that is handed on in the order of asking."""
+"""The lock that serves threads in the order of their requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from embedlab.models.scheduler import FairLock
 
 
-def test_turns_come_in_the_order_of_asking():
+def test_threads_are_served_in_the_order_of_their_requests():
     lock, order, threads = FairLock(), [], []
 
     def take(i: int) -> None:
@@ -26,7 +26,7 @@ def test_turns_come_in_the_order_of_asking():
     assert order == list(range(6))
 
 
-def test_who_releases_and_asks_again_goes_to_the_end():
+def test_a_thread_that_releases_and_requests_again_goes_to_the_end():
     lock, order = FairLock(), []
 
     def short() -> None:
@@ -45,7 +45,7 @@ def test_who_releases_and_asks_again_goes_to_the_end():
     assert order == ["long", "short", "long", "long"]
 
 
-def test_only_one_holds_it_and_an_error_gives_it_back():
+def test_only_one_holds_it_and_an_error_releases_it():
     lock, inside, most = FairLock(), [], []
 
     def work() -> None:
@@ -73,7 +73,7 @@ def test_long_work_does_not_slip_in_between_two_turns_of_a_query():
 
     def long_work():
         while not stop.is_set():
-            with lock.later():
+            with lock.low_priority():
                 order.append("piece")
                 time.sleep(0.02)
 
@@ -93,7 +93,7 @@ def test_long_work_does_not_slip_in_between_two_turns_of_a_query():
     assert order[-1] == "piece"  # and it goes on afterwards
 
 
-def test_long_work_breathes_now_and_then(monkeypatch):
+def test_long_work_lets_others_in_now_and_then(monkeypatch):
     lock, order = FairLock(), []
 
     def short() -> None:
@@ -101,15 +101,15 @@ def test_long_work_breathes_now_and_then(monkeypatch):
             order.append("short")
 
     other = threading.Thread(target=short)
-    with lock.later():
-        lock.breathe()  # nobody waits
+    with lock.low_priority():
+        lock.let_others_in()  # nobody waits
         other.start()
         while not lock._waiting:
             time.sleep(0.001)
-        lock.breathe()
+        lock.let_others_in()
         order.append("too early")
-        monkeypatch.setattr("embedlab.models.scheduler.BREATH", 0)
-        lock.breathe()
+        monkeypatch.setattr("embedlab.models.scheduler.YIELD_SECONDS", 0)
+        lock.let_others_in()
         order.append("long")
     other.join(5)
     assert order == ["too early", "short", "long"]

@@ -86,11 +86,11 @@ def test_a_damaged_conversion_heals(tmp_path, monkeypatch, folder):
     monkeypatch.setattr(loading.assets, "fetch", lambda *_: tmp_path / "weights")
     monkeypatch.setattr(loading.assets, "verify", lambda *_: None)
     monkeypatch.setattr(loading, "_convert", convert)
-    wanted = embed(["w1 w2"], Design.parse("causal/mean"), load_backbone("smollm2-135m"))
+    expected = embed(["w1 w2"], Design.parse("causal/mean"), load_backbone("smollm2-135m"))
     (weights,) = (tmp_path / "cache" / "backbones").glob("*/model.safetensors")
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
     healed = load_backbone("smollm2-135m")
-    np.testing.assert_array_equal(embed(["w1 w2"], Design.parse("causal/mean"), healed), wanted)
+    np.testing.assert_array_equal(embed(["w1 w2"], Design.parse("causal/mean"), healed), expected)
 
 
 @pytest.mark.parametrize(

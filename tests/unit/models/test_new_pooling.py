@@ -87,9 +87,9 @@ def test_the_sidebar_offers_it(lab):
 
 
 def test_the_layer_plot_has_its_curves(lab):
-    found = layer_curves(lab, corpus(), Design(), skip_first=True)
+    result = layer_curves(lab, corpus(), Design(), skip_first=True)
     for attention in ("causal", "bidirectional"):
-        [curve] = [c for c in found.curves if c.name == f"{attention}/both_ends"]
+        [curve] = [c for c in result.curves if c.name == f"{attention}/both_ends"]
         for layer in (1, 4):
             vectors = [by_hand(lab.tiny, text, attention, layer) for text in corpus().texts]
             cosines = [vectors[i] @ vectors[j] for i, j, _ in corpus().pairs]

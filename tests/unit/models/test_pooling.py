@@ -9,6 +9,7 @@ import torch
 from support.models import tiny_backbone, words
 
 from embedlab import Design, EmbedLabError, HeadSize, HiddenStates, pool
+from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import PAPER_HEAD, POOLINGS, LastLayerTrainable, MultiLayerTrainable
 from embedlab.models.states import TextStates, summarise
 
@@ -66,9 +67,9 @@ def by_hand(text: torch.Tensor, pooling: str, layer: int, skip_first: bool) -> t
 )
 def test_plain_poolings_equal_the_loop(side, extra, layer, pooling, skip_first):
     states, plain = random_states("causal", side, extra)
-    got = POOLINGS[pooling](states, layer, skip_first)
-    want = torch.stack([by_hand(text, pooling, layer, skip_first) for text in plain]).float()
-    torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
+    actual = POOLINGS[pooling](states, layer, skip_first)
+    expected = torch.stack([by_hand(text, pooling, layer, skip_first) for text in plain]).float()
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_an_attention_sink_does_not_swallow_the_other_tokens():
@@ -81,9 +82,9 @@ def test_an_attention_sink_does_not_swallow_the_other_tokens():
     )
     bank = summarise(list(hidden.permute(2, 0, 1, 3)), mask)
     rows = [TextStates(bank[i], None, t.shape[1], False) for i, t in enumerate(plain)]
-    got = POOLINGS["mean"](HiddenStates(tuple(rows), "causal"), 2, True)
-    want = torch.stack([by_hand(text, "mean", 2, True) for text in plain]).float()
-    torch.testing.assert_close(got[1:], want[1:], atol=1e-5, rtol=1e-5)
+    actual = POOLINGS["mean"](HiddenStates(tuple(rows), "causal"), 2, True)
+    expected = torch.stack([by_hand(text, "mean", 2, True) for text in plain]).float()
+    torch.testing.assert_close(actual[1:], expected[1:], atol=1e-5, rtol=1e-5)
     assert states.attention == "causal"
 
 
@@ -128,15 +129,15 @@ def rows_by_hand(head, text: torch.Tensor, attention: str) -> torch.Tensor:
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_trainable_heads_equal_the_formula(attention, kind, side):
     states, plain = random_states(attention, side, extra=3)
-    head = kind().new_head(WIDTH, LAYERS, size=HeadSize(latents=3, heads=4), seed=5)
-    want = torch.stack([head_by_hand(head, rows_by_hand(head, t, attention)) for t in plain])
-    torch.testing.assert_close(head(states), want, atol=1e-5, rtol=1e-5)
+    head = TrainableHead(kind(), WIDTH, LAYERS, size=HeadSize(latents=3, heads=4), seed=5)
+    expected = torch.stack([head_by_hand(head, rows_by_hand(head, t, attention)) for t in plain])
+    torch.testing.assert_close(head(states), expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
 def test_attention_over_layers_sums_to_one_and_reproduces_the_head():
     states, _ = random_states("causal")
-    head = MultiLayerTrainable().new_head(WIDTH, LAYERS, size=HeadSize(latents=3, heads=4))
+    head = TrainableHead(MultiLayerTrainable(), WIDTH, LAYERS, size=HeadSize(latents=3, heads=4))
     weights = head.attention(*head.inputs(states))
     assert weights.shape == (len(LENGTHS), 4, 3, LAYERS)
     torch.testing.assert_close(weights.sum(-1), torch.ones(len(LENGTHS), 4, 3))
@@ -151,7 +152,7 @@ def test_attention_over_layers_sums_to_one_and_reproduces_the_head():
 
 def test_m2_gives_its_query_and_key_no_gradient():
     states, _ = random_states("causal")
-    head = LastLayerTrainable().new_head(WIDTH, LAYERS, size=HeadSize(latents=3, heads=4))
+    head = TrainableHead(LastLayerTrainable(), WIDTH, LAYERS, size=HeadSize(latents=3, heads=4))
     head(states).square().sum().backward()
     assert head.query.weight.grad.abs().max() == 0
     assert head.key.weight.grad.abs().max() == 0
@@ -160,7 +161,7 @@ def test_m2_gives_its_query_and_key_no_gradient():
 
 def test_m4_gives_them_one():
     states, _ = random_states("bidirectional")
-    head = LastLayerTrainable().new_head(WIDTH, LAYERS, size=HeadSize(latents=3, heads=4))
+    head = TrainableHead(LastLayerTrainable(), WIDTH, LAYERS, size=HeadSize(latents=3, heads=4))
     head(states).square().sum().backward()
     assert head.query.weight.grad.abs().max() > 0
 
@@ -169,7 +170,7 @@ def test_m4_gives_them_one():
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
 def test_multi_layer_ignores_the_embedding_layer(attention):
     states, _ = random_states(attention)
-    head = MultiLayerTrainable().new_head(WIDTH, LAYERS)
+    head = TrainableHead(MultiLayerTrainable(), WIDTH, LAYERS)
     before = head(states)
     for row in states.rows:
         row.bank[:, 0] += 1000
@@ -180,7 +181,7 @@ def test_multi_layer_ignores_the_embedding_layer(attention):
 
 
 def test_heads_are_seeded_and_say_that_they_are_untrained():
-    a, b, c = (MultiLayerTrainable().new_head(WIDTH, LAYERS, seed=s) for s in (1, 1, 2))
+    a, b, c = (TrainableHead(MultiLayerTrainable(), WIDTH, LAYERS, seed=s) for s in (1, 1, 2))
     assert torch.equal(a.value.weight, b.value.weight)
     assert torch.equal(a.layer_embedding, b.layer_embedding)
     assert not torch.equal(a.value.weight, c.value.weight)

@@ -126,6 +126,6 @@ def test_a_backbone_reads_its_states_from_disk(tmp_path, monkeypatch):
     again.key = "tiny"
     again.cache = StateCache(10**6, tmp_path)
     monkeypatch.setattr(again, "hidden_states", None)
-    got = again.states(texts, "bidirectional")
-    assert torch.equal(POOLINGS["mean"](got, 2), POOLINGS["mean"](expected, 2))
-    assert torch.equal(got.tokens()[0], expected.tokens()[0])
+    actual = again.states(texts, "bidirectional")
+    assert torch.equal(POOLINGS["mean"](actual, 2), POOLINGS["mean"](expected, 2))
+    assert torch.equal(actual.tokens()[0], expected.tokens()[0])

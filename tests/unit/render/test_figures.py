@@ -1,4 +1,4 @@
-"""Figures, categories, escaping; and what the linked map is given and gives back."""
+"""Figures, categories and escaping; the value and the events of the linked map."""
 
 from __future__ import annotations
 
@@ -207,11 +207,11 @@ def test_events_without_an_index_are_empty(data):
 
 
 def test_events_are_checked():
-    found = {
+    indices = {
         index: event_index(SimpleNamespace(_data={"index": index}), 3)
         for index in (0, 2, 3, -1, 1.5, 10**30)
     }
-    assert found == {0: 0, 2: 2, 3: None, -1: None, 1.5: None, 10**30: None}
+    assert indices == {0: 0, 2: 2, 3: None, -1: None, 1.5: None, 10**30: None}
     assert event_index(SimpleNamespace(_data={"index": True}), 3) is None
     indices = [2, 0, 2, 9, -1, "1", None, True, [1], 1.0]
     assert event_indices(SimpleNamespace(_data={"indices": indices}), 3) == [0, 2]

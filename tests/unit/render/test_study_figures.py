@@ -1,4 +1,4 @@
-"""The figures of a study, read back as data."""
+"""The figures of a study, checked as data."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ def named(figure, name: str):
     return next(trace for trace in figure.data if trace.name == name)
 
 
-def test_differences_stand_in_points_filled_where_separable():
+def test_differences_are_in_points_and_filled_where_separable():
     rng = np.random.default_rng(1)
     base = rng.random(12)
-    found = compare_over_datasets(
+    differences = compare_over_datasets(
         [base, base + 0.1 + 0.01 * rng.random(12), base + 0.05 * rng.normal(size=12)],
         ["causal/eos", "causal/mean", "bidirectional/mean"],
     )
-    assert [one.separable for one in found] == [True, False, True]
-    figure = difference_plot(found, "STS", reference="causal/eos")
+    assert [one.separable for one in differences] == [True, False, True]
+    figure = difference_plot(differences, "STS", reference="causal/eos")
     yes, no = named(figure, "separable"), named(figure, "not separable")
-    assert yes.x == (pytest.approx(100 * found[0].difference), None)
-    assert no.x == (None, pytest.approx(100 * found[1].difference))
-    assert yes.x[0] + yes.error_x.array[0] == pytest.approx(100 * found[0].high)
-    assert yes.x[0] - yes.error_x.arrayminus[0] == pytest.approx(100 * found[0].low)
+    assert yes.x == (pytest.approx(100 * differences[0].difference), None)
+    assert no.x == (None, pytest.approx(100 * differences[1].difference))
+    assert yes.x[0] + yes.error_x.array[0] == pytest.approx(100 * differences[0].high)
+    assert yes.x[0] - yes.error_x.arrayminus[0] == pytest.approx(100 * differences[0].low)
     assert (yes.marker.symbol, no.marker.symbol) == ("circle", "circle-open")
     assert figure.layout.shapes[0].x0 == 0  # the line of no difference
     assert "n = 12 datasets" in figure.layout.title.subtitle.text
     assert "points ×100" in figure.layout.xaxis.title.text
 
 
-def test_a_pair_turned_round_says_the_same_of_the_other(report: Report):
-    found = over_datasets(report, "STS")
-    labels = designs_in(found)
+def test_a_reversed_pair_has_the_opposite_difference(report: Report):
+    differences = over_datasets(report, "STS")
+    labels = designs_in(differences)
     assert labels[:3] == [
         "causal/eos",
         "bidirectional/last_layer_trainable",
         "bidirectional/multi_layer_trainable",
     ]
-    turned = against(found, labels[-1])
+    turned = against(differences, labels[-1])
     assert {one.a for one in turned} == {labels[-1]} and len(turned) == len(labels) - 1
-    before = next(one for one in found if (one.a, one.b) == (labels[0], labels[-1]))
+    before = next(one for one in differences if (one.a, one.b) == (labels[0], labels[-1]))
     after = next(one for one in turned if one.b == labels[0])
     assert after == replace(
         before,
@@ -66,25 +66,25 @@ def test_a_pair_turned_round_says_the_same_of_the_other(report: Report):
     )
 
 
-def test_every_corrected_p_stands_in_the_matrix_once(report: Report):
-    found = over_datasets(report, "STS")
-    figure = p_matrix(found, "STS", report.alpha)
+def test_every_corrected_p_is_in_the_matrix_once(report: Report):
+    differences = over_datasets(report, "STS")
+    figure = p_matrix(differences, "STS", report.alpha)
     heat = figure.data[0]
     assert sorted(v for v in np.ravel(heat.z) if np.isfinite(v)) == sorted(
-        one.corrected for one in found
+        one.corrected for one in differences
     )
-    row = [one.corrected for one in found if one.b == "causal/mean" and one.a == "causal/eos"]
+    row = [one.corrected for one in differences if one.b == "causal/mean" and one.a == "causal/eos"]
     assert heat.z[-1][0] == row[0] and heat.x[0] == "M1"
-    edges = [place for place, _ in heat.colorscale]
+    edges = [position for position, _ in heat.colorscale]
     assert edges[1] == report.alpha  # green ends at the level of the tests
 
 
 def test_without_a_p_there_is_a_sentence(report: Report):
-    found = over_datasets(report, "Clustering")
-    assert "1 paired dataset" in why_no_p(found) and "at least 6" in why_no_p(found)
+    differences = over_datasets(report, "Clustering")
+    assert "1 paired dataset" in why_no_p(differences) and "at least 6" in why_no_p(differences)
     with pytest.raises(EmbedLabError, match="No p-value"):
-        p_matrix(found, "Clustering", 0.05)
-    difference_plot(found, "Clustering")
+        p_matrix(differences, "Clustering", 0.05)
+    difference_plot(differences, "Clustering")
     assert why_no_p(over_datasets(report, "STS")) is None
     assert "fewer than two designs" in why_no_p([])
     with pytest.raises(EmbedLabError, match="no difference"):
@@ -92,10 +92,10 @@ def test_without_a_p_there_is_a_sentence(report: Report):
 
 
 def test_within_a_task_the_items_are_counted(report: Report):
-    found = within_task(report, "sts-0")
-    figure = difference_plot(found, "sts-0", unit="items")
+    differences = within_task(report, "sts-0")
+    figure = difference_plot(differences, "sts-0", unit="items")
     assert "n = 20 items" in figure.layout.title.subtitle.text
-    assert len(figure.data[0].y) == len(found) == 6
+    assert len(figure.data[0].y) == len(differences) == 6
 
 
 def test_scores_show_every_model_and_the_spread_of_its_seeds(report: Report):

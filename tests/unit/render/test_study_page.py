@@ -1,4 +1,4 @@
-"""A study's files: complete, equal to the report, in need of nothing else, and inert."""
+"""A study's files: complete, equal to the report, self-contained, and without foreign markup."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from support.study_reports import HOSTILE, made_up
 
 from embedlab.errors import EmbedLabError
 from embedlab.render.study_page import FILES, differences_csv, page, scores_csv, write_report
+from embedlab.render.study_sections import sections
 from embedlab.study.report import Ran, Report, read_report
 
 
@@ -23,7 +24,7 @@ def report() -> Report:
 
 
 class Page(HTMLParser):
-    """The tags of a page with their attributes, its own text, and what its styles say."""
+    """The tags of a page with their attributes, its visible text, and its styles."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -102,7 +103,7 @@ def test_the_tables_hold_the_reports_numbers(report: Report) -> None:
         assert int(row["n"]) == score.n
         assert tuple(map(int, row["seeds"].split())) == model.seeds
     rows = list(csv.DictReader(io.StringIO(differences_csv(report))))
-    pairs = [*(found.over for found in report.over_datasets), *report.within_tasks]
+    pairs = [*(one.over for one in report.over_datasets), *report.within_tasks]
     assert len(rows) == len(pairs) and {row["scope"] for row in rows} == {
         "over datasets",
         "within task",
@@ -123,17 +124,17 @@ def test_a_cell_that_looks_like_a_formula_is_text(report: Report) -> None:
 
 
 def test_the_page_needs_nothing_else(report: Report) -> None:
-    found = Page(page(report))
-    for tag, attributes in found.tags:
+    read = Page(page(report))
+    for tag, attributes in read.tags:
         assert tag not in ("link", "iframe", "img", "object", "embed", "base")
         assert "src" not in attributes and "href" not in attributes
-    assert "@import" not in found.styles and "url(" not in found.styles
-    assert "prefers-color-scheme: dark" in found.styles and "@media print" in found.styles
+    assert "@import" not in read.styles and "url(" not in read.styles
+    assert "prefers-color-scheme: dark" in read.styles and "@media print" in read.styles
 
 
-def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
+def test_the_page_says_what_was_run_and_what_is_separable(report: Report) -> None:
     words = " ".join(Page(page(report)).words.split())
-    for told in (
+    for sentence in (
         "embedlab study made-up.yaml --out results",
         "2 threads of a made-up CPU",
         "2 pairs left out because they are in a task",
@@ -143,13 +144,24 @@ def test_the_page_says_what_was_run_and_what_was_found(report: Report) -> None:
         "The smallest difference that a test would detect",
         "at least 6 are needed",
     ):
-        assert told in words
+        assert sentence in words
     assert len(report.claims) == 4
     for claim in report.claims:
         assert claim.found in words and claim.why in words
     first = report.scores[0]
     assert first.score is not None and first.low is not None and first.high is not None
     assert f"{100 * first.score:.1f} [{100 * first.low:.1f} … {100 * first.high:.1f}]" in words
+
+
+def test_the_page_has_every_section_with_all_its_figures_and_tables(report: Report) -> None:
+    source = page(report)
+    assert source.count('class="plotly-graph-div"') == sum(
+        len(section.figures) for section in sections(report)
+    )
+    words = Page(source).words
+    for section in sections(report):
+        assert section.title in words and section.text in source
+        assert all(title in words and table in source for title, table in section.tables)
 
 
 def test_markup_in_names_and_errors_is_inert(report: Report) -> None:

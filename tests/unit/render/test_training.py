@@ -1,4 +1,4 @@
-"""The figures of a training, read back as data."""
+"""The figures of a training, checked as data."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_many_labels_have_no_legend_and_hostile_ones_are_escaped():
     assert all("<b>" not in t.name for t in figure.data if t.name)
 
 
-def test_at_most_so_many_points_are_drawn_spread_evenly():
+def test_large_maps_draw_points_spread_evenly():
     n = 3 * MAX_MOVEMENTS
     chosen = shown_points(n)
     assert len(set(chosen)) == MAX_MOVEMENTS and chosen[0] == 0 and chosen[-1] == n - 1

@@ -69,10 +69,10 @@ def cosines(rng, gold, correlation, seeds=1):
 def test_scores_are_means_and_scipys_spearman_over_seeds(rng):
     gold = rng.integers(0, 6, 80).astype(float)  # ties
     values = cosines(rng, gold, 0.5, seeds=3).round(1)
-    wanted = [spearmanr(seed, gold).statistic for seed in values]
+    expected = [spearmanr(seed, gold).statistic for seed in values]
     pairs = Items("pairs", values, gold)
-    np.testing.assert_allclose(pairs.scores, wanted, atol=1e-12)
-    assert pairs.score == pytest.approx(np.mean(wanted))
+    np.testing.assert_allclose(pairs.scores, expected, atol=1e-12)
+    assert pairs.score == pytest.approx(np.mean(expected))
     means = Items("means", values)
     np.testing.assert_allclose(means.scores, [sum(seed) / 80 for seed in values])
     assert seed_sd(means.scores) == pytest.approx(np.std(means.scores, ddof=1))
@@ -82,11 +82,11 @@ def test_scores_are_means_and_scipys_spearman_over_seeds(rng):
 
 def test_interval_of_means_is_scipys_bootstrap_of_the_seeds_mean(rng):
     values = rng.random((3, 50))
-    wanted = bootstrap(
+    expected = bootstrap(
         (values.mean(axis=0),), np.mean, n_resamples=500, method="percentile", rng=4
     ).confidence_interval
-    found = score_interval(Items("means", values), n_resamples=500, seed=4)
-    assert found == pytest.approx(tuple(wanted), abs=1e-12)
+    result = score_interval(Items("means", values), n_resamples=500, seed=4)
+    assert result == pytest.approx(tuple(expected), abs=1e-12)
 
 
 def test_intervals_of_pairs_draw_the_same_pairs_for_both_designs_and_all_seeds(rng):
@@ -98,22 +98,22 @@ def test_intervals_of_pairs_draw_the_same_pairs_for_both_designs_and_all_seeds(r
         return [np.mean([spearmanr(seed[d], gold[d]).statistic for seed in values]) for d in draws]
 
     one, other = Items("pairs", a, gold), Items("pairs", b, gold.copy())
-    found = score_interval(one, n_resamples=200, seed=2)
-    assert found == pytest.approx(np.percentile(scores(a), [2.5, 97.5]))
+    result = score_interval(one, n_resamples=200, seed=2)
+    assert result == pytest.approx(np.percentile(scores(a), [2.5, 97.5]))
     compared = compare_items(one, other, n_resamples=200, n_swaps=99, seed=2)
-    wanted = np.percentile(np.subtract(scores(b), scores(a)), [2.5, 97.5])
-    assert (compared.low, compared.high) == pytest.approx(tuple(wanted))
+    expected = np.percentile(np.subtract(scores(b), scores(a)), [2.5, 97.5])
+    assert (compared.low, compared.high) == pytest.approx(tuple(expected))
     assert compared.difference == pytest.approx(other.score - one.score)
 
 
 def test_resamples_are_their_own_bootstrap(rng):
     a, b = rng.normal(0.5, 0.02, (2, 2000)), rng.normal(0.53, 0.02, (2, 2000))
     gains = b.mean(axis=0) - a.mean(axis=0)
-    found = compare_items(Items("resamples", a), Items("resamples", b))
+    result = compare_items(Items("resamples", a), Items("resamples", b))
     # Of many normal resamples the ends are their quantiles, and p the share beyond zero.
     ends = tuple(np.quantile(gains, [0.025, 0.975]))
-    assert (found.low, found.high) == pytest.approx(ends, abs=2e-3)
-    assert found.p == pytest.approx(2 * np.mean(gains <= 0), abs=0.02)
+    assert (result.low, result.high) == pytest.approx(ends, abs=2e-3)
+    assert result.p == pytest.approx(2 * np.mean(gains <= 0), abs=0.02)
     low, high = score_interval(Items("resamples", a))
     assert (low, high) == pytest.approx(
         tuple(np.quantile(a.mean(axis=0), [0.025, 0.975])), abs=2e-3
@@ -181,9 +181,9 @@ def test_the_p_of_a_test_is_never_zero_and_one_without_a_difference(rng):
 )
 def test_undefined_scores_and_single_items_have_no_interval_and_no_p(a, b):
     assert score_interval(a) is None
-    found = compare_items(b, a)
-    assert (found.difference, found.low, found.high, found.p) == (None,) * 4
-    assert found.n == a.n
+    result = compare_items(b, a)
+    assert (result.difference, result.low, result.high, result.p) == (None,) * 4
+    assert result.n == a.n
     assert a.n == 1 or a.score is None
 
 
@@ -244,10 +244,10 @@ def enumerated_p(differences):
 def test_wilcoxon_equals_scipy_and_all_signs_by_hand(n, decimals, rng):
     for _ in range(3):
         row = rng.normal(0.4, 1, n).round(decimals)  # from no ties to many, and zeros
-        (found,) = wilcoxon_p([row])
-        assert found == pytest.approx(enumerated_p(row), abs=1e-12)
+        (result,) = wilcoxon_p([row])
+        assert result == pytest.approx(enumerated_p(row), abs=1e-12)
         scipys = wilcoxon(row, method=PermutationMethod(n_resamples=np.inf))
-        assert found == pytest.approx(scipys.pvalue, abs=1e-12)
+        assert result == pytest.approx(scipys.pvalue, abs=1e-12)
 
 
 def test_wilcoxon_of_many_datasets_equals_scipy_exact_and_counts_rank_sums_with_ties(rng):
@@ -262,35 +262,35 @@ def test_wilcoxon_of_many_datasets_equals_scipy_exact_and_counts_rank_sums_with_
 
 def test_equal_differences_are_ties_whatever_their_last_digits():
     a, b = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.5])
-    (found,) = compare_over_datasets([a, b], "ab")
-    assert found.p == pytest.approx(enumerated_p([1, 1, 1, 1, 1, -1]))
-    assert found.effect == pytest.approx((5 - 1) / 6)
+    (result,) = compare_over_datasets([a, b], "ab")
+    assert result.p == pytest.approx(enumerated_p([1, 1, 1, 1, 1, -1]))
+    assert result.effect == pytest.approx((5 - 1) / 6)
 
 
 def test_no_difference_at_all_is_not_separable():
-    (found,) = compare_over_datasets(np.full((2, 8), 0.7), "ab")
-    assert (found.difference, found.low, found.high) == (0, 0, 0)
-    assert (found.p, found.corrected, found.effect) == (1, 1, 0)
-    assert found.verdict == "not separable"
+    (result,) = compare_over_datasets(np.full((2, 8), 0.7), "ab")
+    assert (result.difference, result.low, result.high) == (0, 0, 0)
+    assert (result.p, result.corrected, result.effect) == (1, 1, 0)
+    assert result.verdict == "not separable"
 
 
 def test_effect_is_the_rank_sums_difference_over_their_sum(rng):
     row = rng.normal(0.2, 1, 15).round(1)
     moved = row[row != 0]
     ranks = rankdata(np.abs(moved))
-    wanted = (ranks[moved > 0].sum() - ranks[moved < 0].sum()) / ranks.sum()
-    assert rank_biserial(row) == pytest.approx(wanted)
+    expected = (ranks[moved > 0].sum() - ranks[moved < 0].sum()) / ranks.sum()
+    assert rank_biserial(row) == pytest.approx(expected)
     assert rank_biserial(np.arange(1.0, 5)) == 1
     assert rank_biserial(-np.arange(1.0, 5)) == -1
 
 
 def test_holm_by_hand_and_by_statsmodels(rng):
     p = (rng.random(9) ** 3).tolist()
-    wanted, largest = [0.0] * 9, 0.0
+    expected, largest = [0.0] * 9, 0.0
     for step, index in enumerate(sorted(range(9), key=p.__getitem__)):
         largest = max(largest, min(1.0, (9 - step) * p[index]))
-        wanted[index] = largest
-    assert holm(p) == pytest.approx(wanted)
+        expected[index] = largest
+    assert holm(p) == pytest.approx(expected)
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
     assert holm([None, 0.01, None, 0.04]) == [None, 0.02, None, 0.04]
     assert holm([0.01, 0.04], comparisons=10) == pytest.approx([0.1, 0.36])
@@ -301,21 +301,21 @@ def test_holm_by_hand_and_by_statsmodels(rng):
 def test_every_pair_over_datasets_equals_scipy_and_statsmodels_called_directly(rng):
     names = ["M1", "M4", "mean"]
     scores = rng.normal(size=(3, 12)) * 0.03 + np.array([[0.5], [0.58], [0.51]])
-    found = compare_over_datasets(scores, names, n_resamples=400, seed=3)
-    assert [(c.a, c.b) for c in found] == [("M1", "M4"), ("M1", "mean"), ("M4", "mean")]
+    result = compare_over_datasets(scores, names, n_resamples=400, seed=3)
+    assert [(c.a, c.b) for c in result] == [("M1", "M4"), ("M1", "mean"), ("M4", "mean")]
     gains = [scores[1] - scores[0], scores[2] - scores[0], scores[2] - scores[1]]
     p = [wilcoxon(gain, method="exact").pvalue for gain in gains]
     corrected = multipletests(p, method="holm")[1]
-    for one, gain, raw, wanted in zip(found, gains, p, corrected, strict=True):
+    for one, gain, raw, expected in zip(result, gains, p, corrected, strict=True):
         ends = bootstrap((gain,), np.mean, n_resamples=400, method="percentile", rng=3)
         assert (one.low, one.high) == pytest.approx(tuple(ends.confidence_interval))
-        assert (one.difference, one.p, one.corrected) == pytest.approx((gain.mean(), raw, wanted))
+        assert (one.difference, one.p, one.corrected) == pytest.approx((gain.mean(), raw, expected))
         assert one.detectable_difference == pytest.approx(
             detectable_effect(12, 3) * gain.std(ddof=1)
         )
-        assert one.separable == (wanted <= 0.05)
+        assert one.separable == (expected <= 0.05)
         assert one.why is None
-    assert {one.verdict for one in found} == {"separable", "not separable"}
+    assert {one.verdict for one in result} == {"separable", "not separable"}
     stricter = compare_over_datasets(scores, names, comparisons=300, n_resamples=2)
     assert not any(one.separable for one in stricter)
     assert all("first of 300 comparisons" in one.why for one in stricter)
@@ -324,14 +324,14 @@ def test_every_pair_over_datasets_equals_scipy_and_statsmodels_called_directly(r
 def test_below_six_datasets_there_is_no_p_and_a_sentence_says_why(rng):
     scores = rng.random((2, 7))
     scores[0, 2] = scores[1, 5] = np.nan  # five are left
-    (found,) = compare_over_datasets(scores, ["M1", "M2"])
-    kept = [0, 1, 3, 4, 6]
-    assert found.n == 5
-    assert found.difference == pytest.approx((scores[1] - scores[0])[kept].mean())
-    assert (found.p, found.corrected, found.detectable_difference) == (None, None, None)
-    assert found.verdict == "not separable"
-    assert "5 paired datasets" in found.why and "0.0625" in found.why and "6" in found.why
-    assert found.low is None and found.effect is not None
+    (result,) = compare_over_datasets(scores, ["M1", "M2"])
+    used = [0, 1, 3, 4, 6]
+    assert result.n == 5
+    assert result.difference == pytest.approx((scores[1] - scores[0])[used].mean())
+    assert (result.p, result.corrected, result.detectable_difference) == (None, None, None)
+    assert result.verdict == "not separable"
+    assert "5 paired datasets" in result.why and "0.0625" in result.why and "6" in result.why
+    assert result.low is None and result.effect is not None
 
 
 def test_pairs_keep_their_own_datasets_and_untested_ones_stay_untested(rng):
@@ -344,12 +344,12 @@ def test_pairs_keep_their_own_datasets_and_untested_ones_stay_untested(rng):
 
 
 def test_a_study_without_scores_is_undefined_and_nothing_breaks():
-    (found,) = compare_over_datasets([[np.nan], [0.5]], "ab")
-    assert (found.n, found.difference, found.low, found.effect) == (0, None, None, None)
-    (found,) = compare_over_datasets(np.empty((2, 0)), "ab")
-    assert (found.n, found.verdict) == (0, "not separable")
-    (found,) = compare_over_datasets([[0.4], [0.5]], "ab")
-    assert (found.n, found.low, found.effect) == (1, None, 1)
+    (result,) = compare_over_datasets([[np.nan], [0.5]], "ab")
+    assert (result.n, result.difference, result.low, result.effect) == (0, None, None, None)
+    (result,) = compare_over_datasets(np.empty((2, 0)), "ab")
+    assert (result.n, result.verdict) == (0, "not separable")
+    (result,) = compare_over_datasets([[0.4], [0.5]], "ab")
+    assert (result.n, result.low, result.effect) == (1, None, 1)
     assert compare_over_datasets([[0.4, 0.5]], "a") == ()
     with pytest.raises(ValueError, match="3 designs"):
         compare_over_datasets(np.ones((2, 4)), "abc")
@@ -369,7 +369,7 @@ def test_too_many_comparisons_for_the_datasets_are_said_to_be():
 
 @SIZES
 def test_without_a_difference_few_studies_find_one(part, many_corrections):
-    """2,000 studies, 5 designs, 12 datasets of their own difficulty: 4.2 % found a difference."""
+    """2,000 studies, 5 designs, 12 datasets of their own difficulty: 4.2 % detected one."""
     rng, studies, alpha = np.random.default_rng(1), 2000 // part, 0.05
     tables = rng.normal(0.6, 0.15, (studies, 1, 12)) + rng.normal(0, 0.03, (studies, 5, 12))
     pairs = list(combinations(range(5), 2))
@@ -380,8 +380,8 @@ def test_without_a_difference_few_studies_find_one(part, many_corrections):
     assert share <= alpha + 2 * binomial_sd(alpha, studies)
     hits = np.flatnonzero(false.any(axis=1))[:20]
     for index in (*range(40), *hits):  # and that is what a study says
-        found = compare_over_datasets(tables[index], "abcde", n_resamples=2)
-        assert [one.separable for one in found] == false[index].tolist()
+        result = compare_over_datasets(tables[index], "abcde", n_resamples=2)
+        assert [one.separable for one in result] == false[index].tolist()
 
 
 @SIZES

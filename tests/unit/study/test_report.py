@@ -1,15 +1,16 @@
-"""What a report concludes, from cells made up so that the right conclusion is known."""
+"""What a report concludes, from cells made up that have one right conclusion."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import spearmanr, wilcoxon
 
 from embedlab.errors import EmbedLabError
-from embedlab.study.definition import study_from
+from embedlab.study.definition import load_study, study_from
 from embedlab.study.findings import AGREES, CANNOT_TELL, DISAGREES, report_of
 from embedlab.study.folder import CellResult, RunFacts, StudyFolder
 from embedlab.study.report import TaskFacts, read_report
@@ -24,6 +25,7 @@ STUDY = study_from(
         "words": 9,
     }
 )
+SHIPPED = Path(__file__).parents[3] / "assets" / "study"
 M1, M5 = "causal/eos", "bidirectional/multi_layer_trainable"
 
 
@@ -49,7 +51,7 @@ def entry(task, gain, seed, rng):
 
 
 def made_up(folder, gains, left_out=()):
-    """A study's folder in which M5 gains on M1 by category as told."""
+    """A study's folder in which M5 gains on M1 by category as given."""
     tasks = [
         TaskFacts(t.id, t.category, t.measure, t.title, "made up", 40, "0") for t in STUDY.tasks
     ]
@@ -59,8 +61,8 @@ def made_up(folder, gains, left_out=()):
     for cell in STUDY.cells:
         if cell in left_out:
             continue
-        known = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
-        known |= {"study": STUDY.digest, "status": "done", "error": "", "seconds": 1.0}
+        values = {"label": cell.label, "kind": cell.kind, "seed": cell.seed}
+        values |= {"study": STUDY.digest, "status": "done", "error": "", "seconds": 1.0}
         scores = []
         for number, task in enumerate(STUDY.tasks):
             gain = gains.get(task.category, 0) if (cell.label, cell.kind) == (M5, "trained") else 0
@@ -68,7 +70,7 @@ def made_up(folder, gains, left_out=()):
             scores.append(entry(task, gain, seed, np.random.default_rng(number)))
         history = [[0, "contrastive", None, 0.0, 0.5], [1, "contrastive", 2.0, 1e-3, None]]
         extra = {"history": history} if cell.kind == "trained" else {}
-        results.save(CellResult.model_validate(known | extra | {"tasks": scores}))
+        results.save(CellResult.model_validate(values | extra | {"tasks": scores}))
     return folder
 
 
@@ -92,10 +94,10 @@ def test_scores_are_means_over_seeds_and_their_spread_is_shown(report, folder):
     cells = cells_of(folder, M5)
     scores = [t["score"] for c in cells for t in c["tasks"] if t["id"] == "boolq"]
     number = next(i for i, m in enumerate(report.models) if (m.label, m.kind) == (M5, "trained"))
-    found = next(s for s in report.scores if (s.model, s.task) == (number, "boolq"))
-    assert found.score == pytest.approx(np.mean(scores))
-    assert found.seed_sd == pytest.approx(np.std(scores, ddof=1))
-    assert found.low < found.score < found.high
+    score = next(s for s in report.scores if (s.model, s.task) == (number, "boolq"))
+    assert score.score == pytest.approx(np.mean(scores))
+    assert score.seed_sd == pytest.approx(np.std(scores, ddof=1))
+    assert score.low < score.score < score.high
     assert report.models[number].title == f"M5 · {M5}"
 
 
@@ -114,31 +116,31 @@ def test_over_datasets_it_is_scipys_wilcoxon_with_holm_over_all_pairs(report, fo
         rows = [{t["id"]: t["score"] for t in c["tasks"]} for c in cells_of(folder, label)]
         return np.array([np.mean([row[i] for row in rows]) for i in sts])
 
-    found = next(
+    pair = next(
         d.over for d in report.over_datasets if (d.category, d.over.a, d.over.b) == ("STS", M1, M5)
     )
     expected = wilcoxon(means(M5) - means(M1), method="exact").pvalue
-    assert found.n == 12
-    assert found.p == pytest.approx(expected)
-    assert found.p < found.corrected <= 3 * found.p
-    assert found.separable and found.verdict == "separable"
-    assert found.difference > 0
+    assert pair.n == 12
+    assert pair.p == pytest.approx(expected)
+    assert pair.p < pair.corrected <= 3 * pair.p
+    assert pair.separable and pair.verdict == "separable"
+    assert pair.difference > 0
 
 
 def test_below_six_datasets_there_is_no_p_and_a_sentence(report):
-    found = [d.over for d in report.over_datasets if d.category == "Retrieval"]
-    assert all(d.p is None and d.corrected is None and not d.separable for d in found)
-    assert all("at least 6 are needed" in d.why for d in found)
+    pairs = [d.over for d in report.over_datasets if d.category == "Retrieval"]
+    assert all(d.p is None and d.corrected is None and not d.separable for d in pairs)
+    assert all("at least 6 are needed" in d.why for d in pairs)
 
 
 def test_the_papers_claims_are_judged(report):
-    found = {c.category: c for c in report.claims}
+    claims = {c.category: c for c in report.claims}
     assert all((c.a, c.b) == ("M1", "M5") for c in report.claims)
-    assert found["STS"].found == AGREES
+    assert claims["STS"].found == AGREES
     # Two datasets are too few over datasets; both are separable within, in the other direction.
-    assert found["Retrieval"].found == DISAGREES
-    assert "too few" in found["Retrieval"].why
-    assert found["Clustering"].found == DISAGREES
+    assert claims["Retrieval"].found == DISAGREES
+    assert "too few" in claims["Retrieval"].why
+    assert claims["Clustering"].found == DISAGREES
 
 
 def test_no_difference_is_not_taken_for_equality(tmp_path):
@@ -147,10 +149,10 @@ def test_no_difference_is_not_taken_for_equality(tmp_path):
 
 
 def test_within_a_task_all_pairs_of_designs_are_corrected_together(report):
-    found = [d for d in report.within_tasks if d.task == "boolq"]
-    assert len(found) == 3
-    assert all(d.p <= d.corrected for d in found)
-    lost = next(d for d in found if (d.a, d.b) == (M1, M5))
+    pairs = [d for d in report.within_tasks if d.task == "boolq"]
+    assert len(pairs) == 3
+    assert all(d.p <= d.corrected for d in pairs)
+    lost = next(d for d in pairs if (d.a, d.b) == (M1, M5))
     assert lost.separable and lost.high < 0
 
 
@@ -223,3 +225,38 @@ def test_cells_of_another_study_are_not_mixed_in(tmp_path):
     stray |= {"study": "other", "label": "causal/mean@1"}
     (folder / "cells" / "stray.json").write_text(json.dumps(stray), encoding="utf-8")
     assert "causal/mean@1" not in {m.label for m in report_of(folder).models}
+
+
+def test_the_shipped_study_is_read_and_written_unchanged(tmp_path):
+    assert report_of(SHIPPED).to_json() == (SHIPPED / "report.json").read_text(encoding="utf-8")
+    study = load_study(str(SHIPPED.parent / "studies" / "smollm2.yaml"))
+    results, copy = StudyFolder(study, SHIPPED).results(), StudyFolder(study, tmp_path)
+    assert len(results) == len(study.cells) == 29
+    for result in results:
+        copy.save(result)
+        old, new = (folder / "cells" / f"{result.name}.json" for folder in (SHIPPED, tmp_path))
+        assert json.loads(new.read_text("utf-8")) == json.loads(old.read_text("utf-8"))
+
+
+def test_an_undefined_score_is_written_and_read_again(tmp_path):
+    folder = made_up(tmp_path / "s", {})
+    path = next((folder / "cells").glob("*.json"))
+    cell = json.loads(path.read_text("utf-8"))
+    cell["tasks"][0] |= {"score": float("nan"), "items": None}
+    path.write_text(json.dumps(cell), encoding="utf-8")
+    result = next(r for r in StudyFolder(STUDY, folder).results() if r.name == path.stem)
+    assert np.isnan(result.tasks[0].score)
+    StudyFolder(STUDY, folder).save(result)
+    assert np.isnan(json.loads(path.read_text("utf-8"))["tasks"][0]["score"])
+
+
+@pytest.mark.parametrize("change", [{"scores": []}, {"kind": "other"}, {"tasks": "none"}])
+def test_a_damaged_cell_is_run_again_and_not_reported(change, tmp_path):
+    folder = made_up(tmp_path / "s", {})
+    cell = STUDY.cells[0]
+    path = folder / "cells" / f"{cell.name}.json"
+    assert StudyFolder(STUDY, folder).is_done(cell)
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | change), encoding="utf-8")
+    assert not StudyFolder(STUDY, folder).is_done(cell)
+    with pytest.raises(EmbedLabError, match="or damaged ones"):
+        report_of(folder)

@@ -25,13 +25,13 @@ def small(tiny_folder):
 @pytest.fixture(scope="module")
 def undisturbed(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("studies") / "undisturbed"
-    said = []
-    run.run(small, folder, say=said.append, command="embedlab study small.yaml")
-    return folder, said
+    lines = []
+    run.run(small, folder, say=lines.append, command="embedlab study small.yaml")
+    return folder, lines
 
 
 def test_every_cell_says_what_it_comes_from(undisturbed, small):
-    folder, said = undisturbed
+    folder, lines = undisturbed
     cells = StudyFolder(small, folder).results()
     assert [(c.label, c.seed) for c in cells] == [
         (str(d), seed) for seed in (0, 1) for d in small.designs
@@ -45,10 +45,10 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
         assert len(cell.data["sha256"]) == 64
         assert len(cell.history) == small.recipe.steps + 1
         assert [task.id for task in cell.tasks] == [task.id for task in small.tasks]
-    known = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    assert all(task["sha256"] for task in known["tasks"])
+    record = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert all(task["sha256"] for task in record["tasks"])
     assert not list((folder / "work").glob("*"))
-    assert any("6 left out because they stand in an evaluation corpus" in line for line in said)
+    assert any("6 left out because they stand in an evaluation corpus" in line for line in lines)
 
 
 def test_seeds_train_different_heads_and_the_same_seed_the_same(undisturbed, small, tmp_path):
@@ -128,13 +128,13 @@ def test_a_folder_of_another_study_is_refused_and_kept(undisturbed, small):
 def test_other_pairs_than_when_it_began_are_refused(undisturbed, small, tmp_path):
     folder = tmp_path / "moved"
     shutil.copytree(undisturbed[0], folder)
-    about = json.loads((folder / "study.json").read_text())
-    about["data"]["sha256"] = "0" * 64
-    (folder / "study.json").write_text(json.dumps(about))
+    record = json.loads((folder / "study.json").read_text())
+    record["data"]["sha256"] = "0" * 64
+    (folder / "study.json").write_text(json.dumps(record))
     with pytest.raises(EmbedLabError, match="holds other pairs than when the study"):
         run.run(small, folder)
-    about["tasks"][0]["sha256"] = "0" * 64
-    (folder / "study.json").write_text(json.dumps(about))
+    record["tasks"][0]["sha256"] = "0" * 64
+    (folder / "study.json").write_text(json.dumps(record))
     with pytest.raises(EmbedLabError, match="measured on other texts"):
         run.run(small, folder)
 

@@ -1,4 +1,4 @@
-"""What a training will cost: how it grows, and what is left out."""
+"""The estimated cost of a training: how it grows, and what it leaves out."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def test_time_left_is_that_of_the_last_steps():
     assert seconds_left([Step(0, "contrastive", None, 0.0, 0, 0.0, 0.3)], 20) is None
 
 
-def test_a_held_out_score_that_falls_while_the_loss_falls_is_said():
+def test_a_held_out_score_that_falls_while_the_loss_falls_is_a_warning():
     scores = [None] * 12
     scores[1], scores[5], scores[11] = 0.5, 0.6, 0.4
     assert "60.0 to 40.0" in warning(steps(FALLING, scores))
@@ -34,7 +34,7 @@ def test_a_score_that_stays_is_no_warning(last):
     assert warning(steps(FALLING, scores)) == ""
 
 
-def test_a_loss_that_rises_is_another_matter():
+def test_a_rising_loss_is_no_warning():
     scores = [None] * 12
     scores[1], scores[5], scores[11] = 0.5, 0.6, 0.4
     assert warning(steps(FALLING[::-1], scores)) == ""

@@ -34,8 +34,8 @@ def test_info_nce_is_the_explicit_softmax(hard, both):
         back = [scale * cosine(c, p[i]) for c in a]
         loss = softmax_loss(ahead, i)
         expected += ((loss + softmax_loss(back, i)) / 2 if both else loss) / 5
-    found = info_nce(a, p, n if hard else None, scale=scale, both_directions=both)
-    assert float(found) == pytest.approx(expected, abs=1e-9)
+    loss = info_nce(a, p, n if hard else None, scale=scale, both_directions=both)
+    assert float(loss) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_same_text_is_no_negative_of_itself():

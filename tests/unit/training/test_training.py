@@ -11,6 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from support.models import tiny_backbone, words
 from support.pairs import TEXTS, pair_set, recipe
+from support.runs import run_info
 from torch.nn import functional as F
 
 from embedlab import Design, embed
@@ -25,7 +26,7 @@ from embedlab.models.adapter import (
     twin,
     with_adapter,
 )
-from embedlab.models.run_folder import load_run
+from embedlab.models.run_folder import RUN_FILE, load_run, read_run_info
 from embedlab.training.checkpoints import CHECKPOINT, resume, save_checkpoint, save_run
 from embedlab.training.lora import add_lora
 from embedlab.training.passes import Packer
@@ -49,7 +50,7 @@ def tied():
 
 
 def weights(training: Training) -> list[torch.Tensor]:
-    return [p.detach().clone() for p in training.parameters]
+    return [p.detach().clone() for p in training.optimiser.parameters]
 
 
 def assert_close(one, other, atol: float) -> None:
@@ -62,7 +63,7 @@ DESIGNS = ["causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/w
 
 
 @pytest.mark.parametrize("design", DESIGNS)
-def test_lora_changes_the_vectors_and_not_the_backbone_it_came_from(design):
+def test_lora_changes_the_vectors_and_not_the_untrained_backbone(design):
     backbone, parsed = tiny_backbone(), Design.parse(design)
     before = embed(TEXTS, parsed, backbone)
     result = trained(design, backbone).result()
@@ -78,15 +79,16 @@ def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
     options = {"steps": 1, "batch": 4, "held_out": 0, "lora_dropout": 0.0, "clip": 0}
     training = Training(backbone, design, pairs, recipe(**options))
     seen: list[torch.Tensor] = []
-    training.optimizer.step = lambda: seen.extend(p.grad.clone() for p in training.parameters)
-    training.optimizer.zero_grad = lambda **_: None
+    optimiser = training.optimiser
+    optimiser.adamw.step = lambda: seen.extend(p.grad.clone() for p in optimiser.parameters)
+    optimiser.adamw.zero_grad = lambda **_: None
     (_, step) = list(training.run())
 
     other = Training(tiny_backbone(), design, pairs, recipe(**options))
     chosen = other.batch(0)
     sides = []
     for part in (pairs.anchors, pairs.positives):
-        batch = other.base.tokenizer(
+        batch = other.untrained.tokenizer(
             [f"{part[i]} </s>" for i in chosen], padding=True, return_tensors="pt"
         )
         hidden = other.adapter.base_model.model(
@@ -97,7 +99,7 @@ def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
     loss = F.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(4))
     loss.backward()
     assert step.loss == pytest.approx(float(loss.detach()), abs=1e-5)
-    assert_close(seen, [p.grad for p in other.parameters], 1e-5)
+    assert_close(seen, [p.grad for p in other.optimiser.parameters], 1e-5)
 
 
 @pytest.mark.parametrize("negatives", [False, True])
@@ -137,7 +139,7 @@ def test_resuming_is_exact(tmp_path, design, changes):
     save_checkpoint(first, tmp_path)
     second = Training(tied(), Design.parse(design), pair_set(), recipe(steps=6, **changes))
     # Two loads of one backbone have one key; two tiny random ones do not.
-    second.base.key = first.base.key
+    second.untrained.key = first.untrained.key
     assert resume(second, tmp_path)
     assert [s.number for s in second.history] == [0, 1, 2, 3, 4]
     list(second.run())
@@ -147,7 +149,7 @@ def test_resuming_is_exact(tmp_path, design, changes):
 def test_a_checkpoint_of_another_training_is_refused(tmp_path):
     first = trained("causal/eos")
     save_checkpoint(first, tmp_path)
-    other = Training(first.base, first.design, pair_set(), recipe(lr=2e-2))
+    other = Training(first.untrained, first.design, pair_set(), recipe(lr=2e-2))
     with pytest.raises(EmbedLabError, match="recipe"):
         resume(other, tmp_path)
     (tmp_path / CHECKPOINT).write_bytes(b"half a")
@@ -175,8 +177,8 @@ def test_saving_and_loading_is_exact(tmp_path, design, mode):
         save_run(training, tmp_path / "run", "tiny")
 
 
-def test_lora_on_some_layers_alone_loads_as_what_it_is(tmp_path):
-    """As runs of before have it, whose config names the layers in a pattern."""
+def test_lora_on_some_layers_loads_as_such(tmp_path):
+    """As in runs of earlier versions, whose config names the layers in a pattern."""
     backbone, maps = tiny_backbone(), "|".join(LORA_TARGETS)
     config = LoraConfig(r=2, target_modules=rf"(.*\.)?layers\.(2|3)\..*\.({maps})")
     adapter = get_peft_model(twin(backbone.model), config)
@@ -186,6 +188,37 @@ def test_lora_on_some_layers_alone_loads_as_what_it_is(tmp_path):
     loaded = load_adapter(backbone, tmp_path / "adapter")
     assert adapter_digest(loaded) == adapter_digest(adapter)
     assert len(adapter_weights(loaded)) == 2 * 2 * len(LORA_TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format": 2}, "format is 2"),
+        ({"more": 1}, "unknown key 'more'"),
+        ({"name": "half a \ud83d"}, "no run of EmbedLab"),
+        ({"seconds": float("nan")}, "seconds is nan"),
+        ({"steps": 10**19}, "steps is 10000000000000000000"),
+        ({"head": {"latents": 0}}, "not a head size"),
+        ({"design": "causal/nose"}, "'nose' is not a known pooling"),
+        ({"before_after": [{"task": "STS"}]}, r"before_after\[0\]: 'measure' is missing"),
+    ],
+)
+def test_a_damaged_run_file_is_refused_with_a_reason(tmp_path, change, reason):
+    values = run_info(tiny_backbone(), Design.parse("causal/eos")).model_dump(mode="json")
+    (tmp_path / RUN_FILE).write_text(json.dumps(values))
+    assert read_run_info(tmp_path).steps == 40
+    (tmp_path / RUN_FILE).write_text(json.dumps(values | change))
+    with pytest.raises(EmbedLabError, match=reason):
+        read_run_info(tmp_path)
+
+
+def test_a_run_file_of_an_earlier_version_is_read(tmp_path):
+    values = run_info(tiny_backbone(), Design.parse("M3")).model_dump(mode="json")
+    values |= {"mode": "top_layers", "recipe": {"mode": "top_layers", "top_layers": 6}}
+    for key in ("before_after", "failed", "seconds"):
+        del values[key]
+    (tmp_path / RUN_FILE).write_text(json.dumps(values))
+    assert read_run_info(tmp_path).recipe["top_layers"] == 6
 
 
 def test_a_run_for_another_backbone_is_refused(tmp_path):
@@ -214,7 +247,7 @@ def test_a_head_alone_shares_the_hidden_states_and_not_the_vectors():
     assert not backbone.head(design).trained
 
 
-def test_m2_keeps_its_query_and_key_weights_but_for_weight_decay():
+def test_m2_changes_its_query_and_key_weights_by_weight_decay_alone():
     training = Training(
         tiny_backbone(), Design.parse("M2"), pair_set(), recipe(mode="head", weight_decay=0.0)
     )
@@ -228,15 +261,15 @@ def test_m2_keeps_its_query_and_key_weights_but_for_weight_decay():
     )  # fmt: skip
 
 
-def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights():
+def test_a_loss_that_is_not_finite_ends_the_training_with_the_last_finite_weights():
     training = trained("causal/eos")
     with torch.no_grad():
-        training.parameters[0].fill_(float("nan"))
-    good = [p.clone() for p in training.good]
-    training.done -= 1
+        training.optimiser.parameters[0].fill_(float("nan"))
+    expected = [p.clone() for p in training.optimiser.last_finite]
+    training.steps_done -= 1
     list(training.run())
     assert "lower learning rate" in training.failed
-    assert_close(weights(training), good, 0)
+    assert_close(weights(training), expected, 0)
 
 
 def test_an_mntp_loss_is_that_of_predicting_masked_tokens_from_the_token_before():
@@ -301,7 +334,7 @@ def test_stopping_in_the_first_step_leaves_the_backbone_as_it_was():
         {"r": None},
     ],
 )
-def test_an_adapter_config_of_a_stranger_is_refused(tmp_path, change):
+def test_a_hostile_adapter_config_is_refused(tmp_path, change):
     backbone = tiny_backbone()
     save_run(trained("M3", backbone), tmp_path / "run", "tiny")
     path = tmp_path / "run" / "adapter" / "adapter_config.json"
@@ -314,14 +347,14 @@ def test_an_adapter_config_of_a_stranger_is_refused(tmp_path, change):
 @pytest.mark.parametrize(
     "architecture", ["llama", "qwen2", "qwen3", "mistral", "gemma3_text", "gpt2"]
 )
-def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
+def test_packed_texts_have_the_states_of_single_ones(architecture, attention):
     backbone = tiny_backbone(architecture)
     packer = Packer(backbone, attention)
     assert packer.packs
     batch = backbone.encode(["w1 w2 w3 w4 w5", "w9", "w7 w8 w6"])
     layout = packer.layout(batch)
     assert layout.ids.shape == (1, sum(len(e.ids) for e in batch))
-    found = packer.states(layout)
+    row_states = packer.states(layout)
     for row, encoded in enumerate(batch):
         alone = backbone.model(
             torch.tensor([encoded.ids]),
@@ -329,12 +362,12 @@ def test_texts_packed_in_a_row_are_as_if_alone(architecture, attention):
             output_hidden_states=True,
             use_cache=False,
         ).hidden_states
-        for one, other in zip(alone, found, strict=True):
+        for one, other in zip(alone, row_states, strict=True):
             together = layout.unpack(other)[row][layout.real[row]]
             torch.testing.assert_close(together, one[0], atol=1e-4, rtol=1e-4)
 
 
-def test_whether_texts_can_be_packed_is_seen_without_dropout():
+def test_whether_texts_can_be_packed_is_tested_without_dropout():
     backbone = tiny_backbone()
     adapter = add_lora(backbone, recipe_from("cpu", lora_dropout=0.5))
     for weights in adapter_weights(adapter).values():
@@ -344,7 +377,7 @@ def test_whether_texts_can_be_packed_is_seen_without_dropout():
     assert adapter.training and all(module.training for module in adapter.modules())
 
 
-def test_where_attention_cannot_take_a_row_apart_texts_are_padded():
+def test_texts_are_padded_where_attention_cannot_split_a_row():
     backbone = tiny_backbone()
     attention = backbone.model.layers[1].self_attn
     whole = attention.forward
@@ -355,26 +388,26 @@ def test_where_attention_cannot_take_a_row_apart_texts_are_padded():
     assert backbone.config._attn_implementation == "sdpa"
 
 
-def test_a_forward_pass_lets_who_waits_go_first_and_neither_disturbs_the_other(monkeypatch):
+def test_a_forward_pass_lets_waiting_requests_go_first_and_neither_changes_the_other(monkeypatch):
     backbone = tiny_backbone()
     adapter = add_lora(backbone, recipe_from("cpu", lora_dropout=0.5))
     trained = with_adapter(backbone, adapter, "trained")
     adapter.train()
-    packer, found = Packer(trained, "causal"), []
+    packer, answers = Packer(trained, "causal"), []
     layout = packer.layout(backbone.encode(["w1 w2 w3", "w4"]))
     torch.manual_seed(3)
     alone = packer.states(layout)
     expected = tiny_backbone().states(["w5 w6 w7"], "bidirectional").rows[0].bank
 
     def query() -> None:
-        found.append(backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
+        answers.append(backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
 
-    monkeypatch.setattr(scheduler, "BREATH", 0)
+    monkeypatch.setattr(scheduler, "YIELD_SECONDS", 0)
     other = threading.Thread(target=query)
     done_at = []
     layers = trained.model.layers
-    layers[1].register_forward_hook(lambda *_: done_at.append(len(found)))
-    with backbone.lock.later():
+    layers[1].register_forward_hook(lambda *_: done_at.append(len(answers)))
+    with backbone.lock.low_priority():
         other.start()
         while not backbone.lock._waiting:
             time.sleep(0.001)
@@ -382,14 +415,14 @@ def test_a_forward_pass_lets_who_waits_go_first_and_neither_disturbs_the_other(m
         disturbed = packer.states(layout)
     other.join(5)
     assert done_at == [1]  # before the second layer was through
-    torch.testing.assert_close(found[0], expected)
+    torch.testing.assert_close(answers[0], expected)
     for one, two in zip(alone, disturbed, strict=True):
         assert torch.equal(one, two)
     assert not any(layer._forward_pre_hooks for layer in layers)
 
 
-def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
-    monkeypatch.setattr(scheduler, "BREATH", 0)
+def test_a_backward_pass_lets_waiting_requests_go_first(monkeypatch):
+    monkeypatch.setattr(scheduler, "YIELD_SECONDS", 0)
     backbone = tiny_backbone()
     backbone.model.requires_grad_(True)
     packer, order = Packer(backbone, "causal"), []
@@ -399,7 +432,7 @@ def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
             order.append("query")
 
     other = threading.Thread(target=query)
-    with backbone.lock.later():
+    with backbone.lock.low_priority():
         hidden = packer.states(packer.layout(backbone.encode(["w1 w2 w3", "w4"])))
         other.start()
         while not backbone.lock._waiting:
@@ -410,7 +443,7 @@ def test_a_backward_pass_lets_who_waits_go_first(monkeypatch):
     assert order == ["query", "first layer"]
 
 
-def test_a_recipe_for_a_gpu_is_cut_to_what_a_cpu_takes():
+def test_micro_batches_of_a_gpu_recipe_are_reduced_for_a_cpu():
     training = Training(tiny_backbone(), Design.parse("M1"), pair_set(), recipe(micro_tokens=10**6))
     encoded = training.pooler.encode([(text, False) for text in words(*[60] * 40)])
     parts = training.pooler.parts(encoded)

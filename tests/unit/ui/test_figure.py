@@ -1,4 +1,4 @@
-"""What a figure carries away, and what it believes of a click."""
+"""A figure's data as CSV, and the checks of its clicks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def event(data):
     return types.SimpleNamespace(_data=data)
 
 
-def test_the_data_stands_below_its_caption():
+def test_the_data_is_below_its_caption():
     value = figure_value(
         go.Figure(go.Scatter(x=[1], y=[2])),
         ("text", "score"),
@@ -41,7 +41,7 @@ def test_no_text_runs_as_a_formula_in_a_spreadsheet(text):
     assert list(csv.reader(io.StringIO(value["csv"])))[-1] == [f"'{text}"]
 
 
-def test_a_click_is_a_trace_and_a_place():
+def test_a_click_is_a_trace_and_a_position():
     assert clicked(event({"curve": 1, "x": 3, "y": 0.5})) == (1, 3, 0.5)
     assert clicked_cell(event({"cell": [4, 7]})) == (4, 7)
 

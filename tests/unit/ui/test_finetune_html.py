@@ -1,4 +1,4 @@
-"""What the Fine-tune tab says of a training and of its scores."""
+"""The Fine-tune tab's sentences and tables on a training."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from embedlab.lab.config import Limits
 from embedlab.lab.run import DONE, TRAINING, LiveRun, Request
 from embedlab.lab.run_queue import RunQueue
 from embedlab.models.design import Design
+from embedlab.models.run_folder import TaskChange
 from embedlab.training.history import Step
 from embedlab.training.recipe import Recipe
 from embedlab.ui.tabs.finetune.html import before_after, duration, forecast, status
@@ -39,7 +40,7 @@ def test_a_forecast_says_when_pairs_repeat() -> None:
     assert "every pair" not in forecast(Recipe(steps=1), 32, "about 1 min", Limits())
 
 
-def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
+def test_the_status_says_how_far_a_training_is_and_how_long_it_is_stored() -> None:
     run = LiveRun("run:x", request(), Path("nowhere"), total=40)
     assert "2 trainings before it" in status(take_snapshot(run, 2), Limits())
     run.state, run.history = TRAINING, (Step(10, "contrastive", 1.0, 1e-4, 50, 2.0),)
@@ -52,20 +53,20 @@ def test_a_training_says_where_it_stands_and_what_is_kept() -> None:
     assert "&lt;i&gt;over" in words and "Nothing was learned" in words
 
 
-def test_scores_stand_with_their_intervals_and_what_they_say() -> None:
-    def row(title: str, separable: bool) -> dict[str, object]:
-        return {
-            "task": title,
-            "measure": "spearman",
-            "n": 200,
-            "before": [0.25, 0.2, 0.3],
-            "after": [None, None, None],
-            "difference": [0.125, 0.1, 0.15],
-            "separable": separable,
-        }
+def test_scores_have_their_intervals_and_verdicts() -> None:
+    def row(title: str, separable: bool) -> TaskChange:
+        return TaskChange(
+            task=title,
+            measure="spearman",
+            n=200,
+            before=(0.25, 0.2, 0.3),
+            after=(None, None, None),
+            difference=(0.125, 0.1, 0.15),
+            separable=separable,
+        )
 
     words = before_after(
-        [row(QUICK_TASKS[0].title, True), row("<script>", False)], ["stsb"], "about"
+        [row(QUICK_TASKS[0].title, True), row("<script>", False)], ["stsb"], "measured on"
     )
     first, second = words.split("<tr>")[2:]
     assert "in-domain" in first and "in-domain" not in second
@@ -78,12 +79,12 @@ def test_a_failed_import_leaves_nothing(tmp_path: Path) -> None:
     runs = RunQueue(lambda *_: None, Limits())
     folders = []
 
-    def bring(saved: Path) -> None:
+    def install(saved: Path) -> None:
         saved.mkdir(parents=True)
         folders.append(saved)
         raise EmbedLabError("It does not fit.")
 
     with pytest.raises(EmbedLabError, match="does not fit"):
-        runs.adopt(request(), bring)
+        runs.adopt(request(), install)
     assert not folders[0].parent.exists()
     runs.close()

@@ -19,7 +19,7 @@ from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.training.history import Step
 from embedlab.training.recipe import RECIPES, Recipe
-from embedlab.ui.shared.session import Sessions, Updates
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.view import Workbench
 from embedlab.ui.tabs.finetune.form import OWN_FILE, FinetuneForm
@@ -53,11 +53,11 @@ def form(tab: FinetuneTab) -> FinetuneForm:
     return tab.form
 
 
-def filled(form: FinetuneForm, **settings: object) -> Updates:
+def filled(form: FinetuneForm, **settings: object) -> Values:
     """The form as it is at first, with its own file's pairs and these settings."""
     values = {component: component.value for component in form.inputs}
     values |= {form.data: OWN_FILE, form.own.pairs: pair_set()}
-    return values | {form.settings[name]: value for name, value in settings.items()}
+    return Values(values | {form.settings[name]: value for name, value in settings.items()})
 
 
 def test_the_form_starts_with_the_cpu_recipe(form: FinetuneForm) -> None:
@@ -116,7 +116,7 @@ def step(number: int) -> Step:
     return Step(number, "contrastive", 1.0, 1e-4, 50, 2.0)
 
 
-def refreshed(panel: LivePanel, values: Updates) -> Updates:
+def refreshed(panel: LivePanel, values: Values) -> Updates:
     """The updates of a refresh; ``values`` then hold what the panel shows."""
     updates = panel._refresh(values, no_progress)
     values[panel.screen] = updates[panel.screen]
@@ -125,8 +125,7 @@ def refreshed(panel: LivePanel, values: Updates) -> Updates:
 
 def test_a_refresh_sends_only_what_changed(tab: FinetuneTab, tmp_path: Path) -> None:
     panel, run = tab.live, live_run(tmp_path)
-    values = {panel.run_ids: [run.id, "run:gone"], panel.run: None, panel.screen: None}
-    values[panel.screen] = panel.screen.value
+    values = Values({panel.run_ids: [run.id, "run:gone"], panel.run: None})
     always = {panel.screen, panel.timer}
     tab.live.lab.runs._runs[run.id] = run
 

@@ -1,4 +1,4 @@
-"""The Study tab without a browser: what it opens on, what it lets in, what its choices change."""
+"""The Study tab without a browser: the shipped report, uploads and the choices."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def test_without_shipped_results_it_says_how_to_get_some(tmp_path: Path) -> None
     assert view[tab.body]["visible"] is False
 
 
-def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report: Report) -> None:
+def test_the_choices_of_category_reference_and_task_change_the_figures(
+    shipped: Path, report: Report
+) -> None:
     tab = tab_on(shipped)
     view = choose(tab, "STS", "causal/eos")
     assert view[tab.of_category.figures["gains"]]["figure"]["data"][0]["name"] == "separable"
@@ -107,10 +109,10 @@ def test_a_category_drives_the_figures_and_a_task_its_own(shipped: Path, report:
     )
 
 
-def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
+def test_an_uploaded_report_is_shown_until_it_is_cleared(
     shipped: Path, report: Report, tmp_path: Path
 ) -> None:
-    tab, path = tab_on(shipped), tmp_path / "own.json"
+    tab, path = tab_on(shipped), tmp_path / "uploaded.json"
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
     view = opening(tab, str(path))
     assert view[tab.which] == UPLOADED and view[tab.uploaded].name == HOSTILE
@@ -118,10 +120,10 @@ def test_ones_own_report_is_shown_and_the_shipped_one_comes_back(
     assert "made up" in first(tab)[tab.head.text]  # nobody else sees it
     assert opening(tab, None)[tab.which] == SHIPPED
     with pytest.raises(EmbedLabError, match="open its file again"):
-        choose(tab, "STS", "causal/eos", which=UPLOADED)  # kept for an hour only
+        choose(tab, "STS", "causal/eos", which=UPLOADED)  # it is stored for an hour only
 
 
-def test_every_file_is_handed_out_and_nothing_else(shipped: Path, report: Report) -> None:
+def test_every_file_can_be_downloaded_and_nothing_else(shipped: Path, report: Report) -> None:
     tab = tab_on(shipped)
 
     def take(data: Any) -> dict[str, Any]:
@@ -140,7 +142,7 @@ def changed(report: Report, **values: Any) -> str:
     return json.dumps(json.loads(report.to_json()) | values)
 
 
-def test_what_is_no_report_is_refused_in_a_sentence(report: Report, tmp_path: Path) -> None:
+def test_a_file_that_is_no_report_is_refused_in_a_sentence(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     for text in ("", "not json", "[]", '{"name": "x"}'):
         path.write_text(text)

@@ -12,7 +12,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Config
 from embedlab.progress import no_progress
 from embedlab.ui.shared.own_texts import OwnTexts
-from embedlab.ui.shared.session import Sessions, Updates
+from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.table_upload import TableUpload
 from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
 
@@ -35,10 +35,10 @@ def read(upload: TableUpload, path: Path | None) -> Updates:
     return upload._read({upload.file: path and str(path)}, no_progress)
 
 
-def values(upload: TableUpload, updates: Updates) -> Updates:
-    """What the browser sends after these updates."""
+def values(upload: TableUpload, updates: Updates) -> Values:
+    """The inputs of the next event after these updates."""
     chosen = {column: updates[column]["value"] for column in upload.columns}
-    return {upload.table: updates[upload.table], **chosen}
+    return Values({upload.table: updates[upload.table], **chosen})
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_cleared_file_leaves_nothing_to_use(texts: OwnTexts, pairs: OwnPairs) 
         updates = read(upload, None)
         assert updates[upload.table] is None and not updates[upload.group]["visible"]
     assert updates[pairs.pairs] is None
-    empty = dict.fromkeys(texts.upload.inputs)
+    empty = Values(dict.fromkeys(texts.upload.inputs))
     with pytest.raises(EmbedLabError, match="no file yet; upload a txt, csv, jsonl or parquet"):
         texts.from_file(empty, no_progress)
 

@@ -84,12 +84,7 @@ class FinetuneForm:
             "hard_negatives": self.hard_negatives,
         }
         self.inputs = {
-            self.side,
-            self.data,
-            self.own.pairs,
-            self.preset,
-            self.name,
-            self.score,
+            *(self.side, self.data, self.preset, self.name, self.score),
             *self.settings.values(),
             self.sidebar.backbone,
             *self.sidebar.a.inputs,
@@ -97,11 +92,8 @@ class FinetuneForm:
         }
         #: What :meth:`plan` may change.
         self.outputs = [
-            self.what,
-            self.about_data,
-            self.note,
-            self.numbers["lr"],
-            self.numbers["head_lr"],
+            *(self.what, self.about_data, self.note),
+            *(self.numbers["lr"], self.numbers["head_lr"]),
         ]
         self._wire()
 
@@ -198,7 +190,7 @@ class FinetuneForm:
         self.own.upload.use.click(
             self.sessions.handler(self._use_own_pairs, "pairs"),
             self.inputs | self.own.upload.inputs,
-            [self.own.pairs, *self.outputs],
+            self.outputs,
             **PRIVATE,
         )
 
@@ -241,7 +233,7 @@ class FinetuneForm:
                 ]
             )
             pairs = self._pairs(values, report)
-            updates[self.about_data] = html.note([_about(pairs)])
+            updates[self.about_data] = html.note([_description(pairs)])
             recipe = within_reach(self._recipe(values), pairs)
             recipe.check(design)
             seconds = rough_seconds(recipe, pairs, score=bool(values[self.score]))
@@ -287,7 +279,7 @@ class FinetuneForm:
         return recipe_from(str(values[self.preset]), **settings)
 
 
-def _about(pairs: PairSet) -> str:
+def _description(pairs: PairSet) -> str:
     parts = [describe(pairs)]
     if pairs.id in TRAINING_SETS:
         parts.insert(0, TRAINING_SETS[pairs.id].offers)

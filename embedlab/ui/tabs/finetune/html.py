@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -14,14 +13,8 @@ from embedlab.export.check import Check
 from embedlab.lab.config import Limits
 from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING
 from embedlab.lab.views import Movement
-from embedlab.render.html import (
-    Cell,
-    Macros,
-    interval,
-    note,
-    points,
-    table,
-)
+from embedlab.models.run_folder import TaskChange
+from embedlab.render.html import Macros, note
 from embedlab.training.recipe import Recipe
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
@@ -35,7 +28,6 @@ STATES = {
     FAILED: "failed",
 }
 _TRAINING = Macros("training.html")
-_CORPUS_OF = {task.title: task.corpus_id for task in QUICK_TASKS}
 
 
 def duration(seconds: float) -> str:
@@ -96,35 +88,11 @@ def _lifetime(run: RunSnapshot, limits: Limits) -> str:
 
 
 def before_after(
-    rows: Sequence[Mapping[str, Any]], in_domain: Sequence[str], measured_on: str
+    changes: Sequence[TaskChange], in_domain: Sequence[str], measured_on: str
 ) -> Markup:
     """The four tasks before and after, with the difference's interval and its verdict."""
-    cells = []
-    for row in rows:
-        measure = MEASURE_NAMES.get(str(row["measure"]), str(row["measure"]))
-        same = _CORPUS_OF.get(str(row["task"])) in in_domain
-        name = Cell(
-            str(row["task"]),
-            small=(f"{measure}, n = {int(row['n']):,}",),
-            mark="in-domain" if same else "",
-        )
-        gain, low, high = row["difference"]
-        ends = interval(low, high, sign=True)
-        difference = Cell(points(gain, sign=True), small=(*ends, verdict(bool(row["separable"]))))
-        cells.append((name, _score(row["before"]), _score(row["after"]), difference))
-    caption = (
-        "×100, with 95 % bootstrap intervals over the items; a difference is separable where its "
-        "interval leaves out 0. Four tasks are four chances to be lucky; nothing is corrected for "
-        "their number."
-    )
-    return table(
-        ("Task", "Before", "After", "After − before"), cells, caption, measured_on=measured_on
-    )
-
-
-def _score(values: Sequence[float | None]) -> Cell:
-    score, low, high = values
-    return Cell(points(score), small=interval(low, high))
+    titles = [task.title for task in QUICK_TASKS if task.corpus_id in in_domain]
+    return _TRAINING.before_after(changes, titles, MEASURE_NAMES, verdict, measured_on)
 
 
 def changed_queries(corpus: Corpus, movement: Movement) -> Markup:

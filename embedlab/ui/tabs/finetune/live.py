@@ -16,7 +16,7 @@ from embedlab.progress import Progress
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
-from embedlab.ui.shared.session import STATE_SECONDS, Updates, Values
+from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.form import FinetuneForm
 from embedlab.ui.tabs.finetune.html import status
@@ -82,27 +82,16 @@ class LivePanel:
             with gr.Row():
                 self.rate = figure_block("train-rate")
                 self.speed = figure_block("train-speed")
-        self.screen = gr.State(Screen(), time_to_live=STATE_SECONDS)
+        self.screen = Remembered(Screen())
         self.results = gr.State(Screen().results)
         self._wire(trainings.blocks)
 
     def _wire(self, blocks: gr.Blocks) -> None:
-        inputs = {self.run_ids, self.run, self.screen}
+        inputs = {self.run_ids, self.run}
         outputs = [
-            self.run,
-            self.status,
-            self.buttons,
-            self.stop,
-            self.go_on,
-            self.curves,
-            self.loss,
-            self.rate,
-            self.speed,
-            self.timer,
-            self.screen,
-            self.results,
-            self.sidebar.a.model,
-            self.sidebar.b.model,
+            *(self.run, self.status, self.buttons, self.stop, self.go_on),
+            *(self.curves, self.loss, self.rate, self.speed),
+            *(self.timer, self.results, self.sidebar.a.model, self.sidebar.b.model),
         ]
         working = {"show_progress": "full", "show_progress_on": self.status, **PRIVATE}
         self.form.start.click(
@@ -135,7 +124,7 @@ class LivePanel:
         for run_id in run_ids if isinstance(run_ids, list) else []:
             with suppress(EmbedLabError):
                 run = self.lab.runs.get(str(run_id))
-                runs.append(take_snapshot(run, self.lab.runs.place(run)))
+                runs.append(take_snapshot(run, self.lab.runs.queue_position(run)))
         return runs
 
     def chosen(self, values: Values) -> RunSnapshot | None:

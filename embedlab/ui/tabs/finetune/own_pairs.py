@@ -9,15 +9,15 @@ from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import MAX_PAIRS, guess_columns, pairs_from_table
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
-from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Values
+from embedlab.ui.shared.session import Remembered, Sessions, Values
 from embedlab.ui.shared.table_upload import TableUpload
 
 
 class OwnPairs:
-    """The upload. ``pairs`` is a state for what :meth:`read` makes of the chosen columns."""
+    """The upload. ``pairs`` remembers what :meth:`read` makes of the columns."""
 
     def __init__(self, limits: Limits, sessions: Sessions) -> None:
-        self.pairs = gr.State(None, time_to_live=STATE_SECONDS)
+        self.pairs = Remembered()
         with gr.Group(visible=False) as self.group:
             self.upload = TableUpload(
                 limits,

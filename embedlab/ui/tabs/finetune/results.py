@@ -76,15 +76,16 @@ class ResultsPanel:
         }
 
     def _table(self, run: RunSnapshot) -> str:
-        rows = [row.model_dump() for row in run.changes]
-        if not rows:
+        if not run.changes:
             if run.request.score and not run.over:
                 return html.note(["The scores before and after appear here in about a minute."])
             return html.note(
                 ["This training has no scores; tick 'Score before and after' for the table."]
             )
         name = run.backbone.name if run.backbone else run.request.name
-        return before_after(rows, run.request.pairs.in_domain, f"{name}, {run.request.design}")
+        return before_after(
+            run.changes, run.request.pairs.in_domain, f"{name}, {run.request.design}"
+        )
 
     def _compare(self, values: Values, _: Progress) -> Updates:
         """Set the sidebar to the run's design on both sides: A untrained, B trained."""

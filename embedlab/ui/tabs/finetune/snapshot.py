@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedlab.lab.run import LiveRun, Request
-from embedlab.models.backbone import Backbone
 from embedlab.models.run_folder import TaskChange
 from embedlab.training.history import Step
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.analysis.layers import MEASURES, LayerQuality, choose_measure
+from embedlab.analysis.layers import LAYER_MEASURES, LayerQuality, choose_measure
 from embedlab.data.corpora import CORPORA
 from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
@@ -48,7 +48,7 @@ class LayersPanel(View):
         self.lab = bench.lab
         with gr.Row(equal_height=True):
             self.measure = gr.Dropdown(
-                [(AUTO, "auto"), *((MEASURE_TITLES[key], key) for key in MEASURES)],
+                [(AUTO, "auto"), *((MEASURE_TITLES[key], key) for key in LAYER_MEASURES)],
                 value="auto",
                 label="Score",
                 min_width=240,

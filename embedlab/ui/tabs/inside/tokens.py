@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 from embedlab.lab import inside
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
@@ -18,6 +17,9 @@ from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, Side, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
+
+if TYPE_CHECKING:
+    from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 
 EXAMPLE_A = "They walked along the bank of the river"
 EXAMPLE_B = "They walked along the bank of the country"

@@ -17,7 +17,7 @@ from embedlab.render import study_sections
 from embedlab.render.html import Macros
 from embedlab.render.study_page import FILES
 from embedlab.render.study_sections import EVERY_PAIR, Section
-from embedlab.resources import sample_folder
+from embedlab.resources import ASSETS
 from embedlab.study.report import Report, design_title, designs_in, over_datasets, read_report
 from embedlab.study.uploaded_report import opened
 from embedlab.text import clean
@@ -133,7 +133,7 @@ class StudyTab:
                 "matrix": "There are no p-values here.",
             },
         )
-        self.training = SectionPanel("training", {"curves": "Nothing was trained."})
+        self.training = SectionPanel("training", {"curves": "There are no training curves."})
         self.run = SectionPanel("run")
         with gr.Accordion("Show the code", open=False):
             self.code = gr.Code(language="shell", elem_id="study-code", show_label=False)
@@ -244,7 +244,7 @@ class StudyTab:
     @cached_property
     def _shipped(self) -> Report | None:
         """The report that comes with EmbedLab, read at the first use; None where there is none."""
-        path = self._path or sample_folder() / "study" / "report.json"
+        path = self._path or ASSETS / "study" / "report.json"
         return read_report(path) if path.is_file() else None
 
 

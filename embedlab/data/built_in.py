@@ -1,0 +1,84 @@
+"""Data sets that come with EmbedLab or are fetched for it, each read once for the whole process."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from embedlab import assets
+from embedlab.catalogue import CATALOGUE
+from embedlab.errors import EmbedLabError
+from embedlab.progress import Progress
+from embedlab.resources import ASSETS
+
+T = TypeVar("T")
+#: Arguments of a Corpus or PairSet.
+Parts = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A built-in data set before it is read.
+
+    ``read`` makes the texts and what belongs to them out of a folder: the asset's, or EmbedLab's
+    own without one. ``in_domain`` names the evaluation corpora of the same source.
+    """
+
+    id: str
+    title: str
+    offers: str
+    read: Callable[[Path], Parts]
+    asset: str | None = None
+    in_domain: tuple[str, ...] = ()
+
+    def parts(self, progress: Progress) -> Parts:
+        """The arguments of the Corpus or PairSet; fetches the asset if it is not there yet."""
+        named = {"id": self.id, "title": self.title}
+        if self.asset is None:
+            named |= {"source": "written for EmbedLab", "licence": "Apache-2.0"}
+            return named | self.read(ASSETS)
+        pinned = CATALOGUE[self.asset]
+        named |= {"source": pinned.source, "licence": pinned.licence}
+        return named | assets.read(self.asset, self.read, progress)
+
+
+class BuiltIn(Generic[T]):
+    """Built-in data sets of one kind by id, loaded at first use and then cached in memory.
+
+    Args:
+        kind: what messages call them, such as ``corpus``.
+        entries: the data sets by id.
+        make: makes the data set of an entry; called once for each, however many threads wait.
+    """
+
+    def __init__(
+        self, kind: str, entries: Mapping[str, Entry], make: Callable[[Entry, Progress], T]
+    ) -> None:
+        self.kind, self.entries, self.make = kind, entries, make
+        self.loaded: dict[str, T] = {}
+        self._locks = {entry_id: threading.Lock() for entry_id in entries}
+
+    def load(self, entry_id: str, progress: Progress) -> T:
+        """The data set under this id.
+
+        Raises:
+            EmbedLabError: an unknown id, or files that cannot be fetched or are damaged.
+        """
+        if entry_id not in self.entries:
+            raise EmbedLabError(
+                f"{entry_id[:60]!r} is not a known {self.kind}; use one of "
+                f"{', '.join(self.entries)}."
+            )
+        with self._locks[entry_id]:
+            if entry_id not in self.loaded:
+                self.loaded[entry_id] = self.make(self.entries[entry_id], progress)
+            return self.loaded[entry_id]
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a file with one JSON object a line."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -1,0 +1,80 @@
+"""AdamW over LoRA and head, which undoes an update after which the loss is not finite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from embedlab.models.head import TrainableHead
+from embedlab.training.recipe import Recipe
+
+
+class Optimiser:
+    """AdamW over LoRA and the head, each at its own learning rate.
+
+    Args:
+        adapter: a peft model, or None.
+        head: the trainable head, or None.
+        recipe: the rates, the weight decay and the clipping.
+    """
+
+    def __init__(self, adapter: Any, head: TrainableHead | None, recipe: Recipe) -> None:
+        self.recipe = recipe
+        parts: list[tuple[Iterable[Tensor], float]] = []
+        if adapter is not None:
+            parts.append(((p for p in adapter.parameters() if p.requires_grad), recipe.lr))
+        if head is not None:
+            parts.append((head.parameters(), recipe.head_lr))
+        self._groups = [(list(tensors), rate) for tensors, rate in parts]
+        #: The weights before the last update, with which the loss was finite.
+        self.last_finite: list[Tensor] | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the moments: those of one loss are of no use for another."""
+        groups = [{"params": tensors, "lr": rate} for tensors, rate in self._groups]
+        decay = self.recipe.weight_decay
+        self.adamw = torch.optim.AdamW(groups, weight_decay=decay, fused=True)
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """Everything that is trained."""
+        return [tensor for tensors, _ in self._groups for tensor in tensors]
+
+    def set_rate(self, share: float) -> float:
+        """Use a share of the learning rates; the first group's rate now."""
+        for group, (_, rate) in zip(self.adamw.param_groups, self._groups, strict=True):
+            group["lr"] = rate * share
+        return float(self.adamw.param_groups[0]["lr"])
+
+    def update(self, loss: float) -> bool:
+        """Change the weights by their gradient, and drop the gradient.
+
+        Returns:
+            False where the loss or the gradient is not finite. Then the weights go back to
+            :attr:`last_finite`, since the update after those is the cause.
+        """
+        with_gradient = [p for p in self.parameters if p.grad is not None]
+        norm = torch.nn.utils.clip_grad_norm_(with_gradient, self.recipe.clip or math.inf)
+        finite = math.isfinite(loss) and bool(torch.isfinite(norm))
+        if finite:
+            self.last_finite = [p.detach().clone() for p in self.parameters]
+            self.adamw.step()
+        else:
+            self._go_back()
+        self.discard_gradient()
+        return finite
+
+    def discard_gradient(self) -> None:
+        """Drop it, as after a step that was stopped."""
+        self.adamw.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def _go_back(self) -> None:
+        if self.last_finite is not None:
+            for parameter, weights in zip(self.parameters, self.last_finite, strict=True):
+                parameter.copy_(weights)
