@@ -48,7 +48,7 @@ def test_a_query_is_answered_while_another_trains(smollm2):
     alone = [lab.retrieve(query, corpus, a, b, 5) for query in queries]
     run = lab.runs.submit(
         Request(
-            backbone_id="",
+            backbone_id=lab.default_backbone,
             design=Design.parse("bidirectional/mean"),
             pairs=load_pairs("stsb-train"),
             recipe=recipe_from("cpu", steps=500, held_out=8),
