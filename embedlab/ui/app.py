@@ -19,7 +19,7 @@ from embedlab.resources import DEFAULT_CONFIG
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
-from embedlab.ui.shared.theme import css_paths, head, theme
+from embedlab.ui.shared.theme import Theme, css_paths, head
 
 log = logging.getLogger("embedlab")
 
@@ -54,7 +54,7 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         server_name=host,
         server_port=port,
         max_file_size=lab.config.limits.max_upload_mb * 10**6,
-        theme=theme(),
+        theme=Theme(),
         css_paths=css_paths(),
         head=head(),
         footer_links=["api"],
