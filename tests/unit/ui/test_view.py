@@ -19,9 +19,9 @@ from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.text import escape
 from embedlab.ui.shared import code, html
+from embedlab.ui.shared.controls import Slider
 from embedlab.ui.shared.session import STATE_SECONDS, Remembered, Session, Sessions, Values
 from embedlab.ui.shared.sidebar import OWN, Sidebar
-from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, Workbench
 from embedlab.ui.tabs.inside.tab import InsideTab
 from embedlab.ui.tabs.map import MapTab

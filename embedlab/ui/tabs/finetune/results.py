@@ -13,7 +13,7 @@ from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
-from embedlab.ui.tabs.finetune.html import before_after, changed_queries
+from embedlab.ui.tabs.finetune.html import MACROS, before_after
 from embedlab.ui.tabs.finetune.live import LivePanel
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
@@ -43,14 +43,7 @@ class ResultsPanel:
         compared = self.compare.click(
             bench.sessions.handler(self._compare, "compare"),
             {self.live.run},
-            [
-                self.sidebar.backbone,
-                *(
-                    component
-                    for panel in (self.sidebar.a, self.sidebar.b)
-                    for component in (panel.model, panel.preset, *panel.inputs)
-                ),
-            ],
+            [self.sidebar.backbone, *self.sidebar.a.controls, *self.sidebar.b.controls],
             show_progress="hidden",
             **PRIVATE,
         )
@@ -72,7 +65,7 @@ class ResultsPanel:
             self.group: gr.update(visible=True),
             self.table: self._table(run),
             self.map: _map(pair, run, moved),
-            self.queries: changed_queries(pair.corpus, moved),
+            self.queries: MACROS.changed_queries(pair.corpus, moved),
         }
 
     def _table(self, run: RunSnapshot) -> str:

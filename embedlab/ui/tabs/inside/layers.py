@@ -54,17 +54,12 @@ class LayersPanel(View):
                 min_width=240,
                 elem_id="layer-measure",
             )
-            self.skip_first = gr.Checkbox(
-                False,
-                label="Also the mean without the first token",
-                elem_classes=["roomy"],
-                elem_id="layer-skip",
-            )
-            self.centre = gr.Checkbox(
-                False,
-                label="Centre the space",
-                elem_classes=["roomy"],
-                elem_id="layer-centre",
+            self.skip_first, self.centre = (
+                gr.Checkbox(label=label, elem_classes=["roomy"], elem_id=elem_id)
+                for label, elem_id in (
+                    ("Also the mean without the first token", "layer-skip"),
+                    ("Centre the space", "layer-centre"),
+                )
             )
             self.side = gr.Radio(
                 ["A", "B"],
@@ -162,13 +157,7 @@ class LayersPanel(View):
         if point is None or not 0 <= point[0] < len(names) or not isinstance(point[1], int):
             return {}
         design = replace(Design.parse(names[point[0]]), layer=point[1])
-        panel = self.designs[values[self.side]]
-        return {
-            panel.attention: design.attention,
-            panel.pooling: design.pooling,
-            panel.layer: design.layer,
-            panel.skip_first: design.skip_first,
-        }
+        return self.designs[values[self.side]].set_fields(design)
 
 
 def _figure(

@@ -12,6 +12,7 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import changes
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Updates, Values
@@ -71,7 +72,7 @@ class MaskPanel(View):
             update[place] = _movement_figure(proof, caption)
         if not pair.one_backbone:
             notes.append(f"Shown on A's model, {backbone.name}.")
-        update[self.verdict] = inside_html.verdicts(sentences) + html.note(notes)
+        update[self.verdict] = inside_html.INSIDE.verdicts(sentences) + html.note(notes)
         return update
 
 
@@ -117,7 +118,7 @@ class TokensPanel(View):
             return figure_value(bars, HEADER, rows, name="tokens", caption=caption)
 
         strips = [
-            inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
+            inside_html.token_strip(letter, name, view)
             for letter, (name, view) in zip("AB", named, strict=True)
         ]
         notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
@@ -183,7 +184,7 @@ class HeadsPanel(View):
             self.figure_b = figure_block("head-b", "B has no trainable head.")
         self.inputs = [self.per_head, self.number]
         self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
-        self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
+        self.triggers = changes(self.inputs)
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Attention over layers or tokens; an untrained head says so."""
@@ -207,9 +208,7 @@ class HeadsPanel(View):
             update[place] = _head_figure(pair, side, attention, heads, what)
             if only is not None and over_tokens:
                 view = inside.token_view(self.lab, texts[only], design, side.backbone_id, report)
-                strips.append(
-                    inside_html.token_strip(letter, side.name, view.tokens, view.weights.tolist())
-                )
+                strips.append(inside_html.token_strip(letter, side.name, view))
             if not attention.trained:
                 notes.append(
                     f"{letter}: untrained (random). An even line means that it prefers nothing yet."
