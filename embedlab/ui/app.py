@@ -19,7 +19,7 @@ from embedlab.resources import DEFAULT_CONFIG
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
-from embedlab.ui.shared.theme import Theme, css_paths, head
+from embedlab.ui.shared.theme import HEAD, STYLES, Theme
 
 log = logging.getLogger("embedlab")
 
@@ -55,8 +55,8 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         server_port=port,
         max_file_size=lab.config.limits.max_upload_mb * 10**6,
         theme=Theme(),
-        css_paths=css_paths(),
-        head=head(),
+        css_paths=STYLES,
+        head=HEAD,
         footer_links=["api"],
         ssr_mode=False,
         app_kwargs={"exception_handlers": {RequestValidationError: _refused}},

@@ -16,11 +16,10 @@ from urllib.parse import quote
 import gradio as gr
 
 from embedlab.render.csv_table import csv_table
-from embedlab.render.html import Macros
 from embedlab.render.similarity import similarity_histogram
 from embedlab.text import clean
+from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.parse import event_data
-from embedlab.ui.shared.theme import script
 
 
 def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HTML:
@@ -29,15 +28,7 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
     The event carries ``curve`` (a trace's number), ``x`` and ``y``: read it with
     :func:`clicked`, which trusts none of them.
     """
-    gr.set_static_paths(plotly_js())
-    return gr.HTML(
-        None,
-        html_template=str(Macros("frames.html").figure(quote(plotly_js().as_posix()), empty)),
-        js_on_load=script("figure"),
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=["figure-block"],
-    )
+    return frame(elem_id, "figure", plotly_js(), empty)
 
 
 def figure_value(
@@ -88,6 +79,8 @@ def clicked_cell(event: gr.EventData) -> tuple[int, int] | None:
 
 
 @cache
-def plotly_js() -> Path:
-    """Plotly's own script, from the installed package: nothing is fetched."""
-    return Path(str(files("plotly") / "package_data" / "plotly.min.js"))
+def plotly_js() -> str:
+    """The address of Plotly's own script, from the installed package: nothing is fetched."""
+    path = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
+    gr.set_static_paths(path)
+    return quote(path.as_posix())

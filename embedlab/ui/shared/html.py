@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -36,23 +36,31 @@ _QUALITY = {
 _RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
 
 
-def picking_html(elem_id: str) -> gr.HTML:
-    """HTML whose ``data-index`` buttons send the event ``pick`` with that index."""
-    return gr.HTML(js_on_load=script("pick"), elem_id=elem_id, apply_default_css=False)
-
-
-def block(elem_id: str, html: str = "") -> gr.HTML:
+def block(elem_id: str, html: str = "", **kwargs: Any) -> gr.HTML:
     """A component for HTML in the look of our style sheets, without Gradio's."""
-    return gr.HTML(html, elem_id=elem_id, apply_default_css=False)
+    return gr.HTML(html, elem_id=elem_id, apply_default_css=False, **kwargs)
+
+
+def picking_block(elem_id: str, html: str = "") -> gr.HTML:
+    """A :func:`block` whose ``data-index`` buttons send the event ``pick`` with that index."""
+    return block(elem_id, html, js_on_load=script("pick"))
 
 
 def table_block(elem_id: str) -> gr.HTML:
     """A :func:`block` whose tables can be saved as CSV."""
+    return block(elem_id, js_on_load=script("table"), elem_classes=["table-block"])
+
+
+def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
+    """A component that a script of ours draws in the frame of the same name, given ``args``."""
     return gr.HTML(
-        js_on_load=script("table"),
+        None,
+        html_template=str(getattr(Macros("frames.html"), kind)(*args)),
+        js_on_load=script(kind),
         apply_default_css=False,
         elem_id=elem_id,
-        elem_classes=["table-block"],
+        elem_classes=[f"{kind.replace('_', '-')}-block"],
+        **kwargs,
     )
 
 

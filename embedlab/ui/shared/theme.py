@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 
 from embedlab.render.style import DESIGN_A, DESIGN_B
 from embedlab.resources import STATIC
 
-STYLES = (STATIC / "style.css", STATIC / "page.css")
+STYLES = [STATIC / "style.css", STATIC / "page.css"]
+#: For the page's head; nothing in it is fetched.
+HEAD = '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
 #: The scripts of our components. Gradio runs each as the body of one function, so its files share
 #: their names.
 SCRIPTS = {
@@ -103,19 +103,6 @@ class Theme(gr.themes.Base):
         for name, (light, dark) in _DESIGN_COLOURS.items():
             setattr(self, name, light)
             setattr(self, f"{name}_dark", dark)
-
-
-def css_paths() -> list[Path]:
-    """The style sheets for ``launch(css_paths=css_paths())``."""
-    return list(STYLES)
-
-
-def head() -> str:
-    """What ``launch(head=head())`` puts into the page's head; nothing in it is fetched."""
-    return (
-        '<meta name="color-scheme" content="light dark">'
-        '<meta name="referrer" content="no-referrer">'
-    )
 
 
 def script(component: str) -> str:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 import numpy as np
 import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
-from embedlab.render.html import Macros
 from embedlab.render.style import OTHER_COLOUR, categories, category_style
 from embedlab.text import clean, shorten
 from embedlab.ui.shared.figure import plotly_js
+from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.parse import event_data
-from embedlab.ui.shared.theme import script
 
 TOOLTIP_CHARACTERS = 160
 METHODS = ("UMAP", "PCA")
@@ -39,16 +37,7 @@ def linked_map() -> gr.HTML:
     for a selection alone, with the much smaller ``selection_update``.
     """
     # A function and not a subclass: Gradio writes a .pyi file beside every subclass it meets.
-    gr.set_static_paths(plotly_js())
-    return gr.HTML(
-        None,
-        html_template=str(Macros("frames.html").linked_map(quote(plotly_js().as_posix()))),
-        js_on_load=script("linked_map"),
-        apply_default_css=False,
-        selection=None,
-        elem_id="linked-map",
-        elem_classes=["linked-map-block"],
-    )
+    return frame("linked-map", "linked_map", plotly_js(), selection=None)
 
 
 def map_value(

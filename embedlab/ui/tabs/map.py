@@ -50,8 +50,7 @@ class MapTab(View):
         defaults = bench.lab.config.defaults
         self.lab = bench.lab
         self.map = linked_map()
-        self.neighbours = html.picking_html("neighbours")
-        self.neighbours.value = html.empty(NO_SELECTION)
+        self.neighbours = html.picking_block("neighbours", html.empty(NO_SELECTION))
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 self.quality = html.table_block("quality")
@@ -72,7 +71,7 @@ class MapTab(View):
                 gr.Column(scale=4, min_width=300),
                 gr.Accordion("Neighbourhoods that changed most", open=True),
             ):
-                self.changed = html.picking_html("changed")
+                self.changed = html.picking_block("changed")
         self.code = code_block("map-code")
         self.shown = Remembered()  # the choice that is drawn
         # An index, or the indices within a lasso, and the corpus they are of.

@@ -9,21 +9,14 @@ from markupsafe import Markup
 from embedlab.analysis.bootstrap import verdict
 from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
 from embedlab.lab.config import Limits
-from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING
+from embedlab.lab.run import PREPARING, SCORING, TRAINING, WAITING
 from embedlab.models.run_folder import TaskChange
 from embedlab.render.html import Macros, note
 from embedlab.training.recipe import Recipe
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
-STATES = {
-    WAITING: "waiting",
-    PREPARING: "getting ready",
-    TRAINING: "training",
-    SCORING: "scoring before and after",
-    DONE: "done",
-    STOPPED: "stopped",
-    FAILED: "failed",
-}
+#: The states whose names say too little.
+STATES = {PREPARING: "getting ready", SCORING: "scoring before and after"}
 MACROS = Macros("training.html")
 
 
@@ -59,7 +52,7 @@ def status(run: RunSnapshot, limits: Limits) -> Markup:
         parts.append(f"{duration(left)} left")
     lines = [*([run.message] if run.message else []), _lifetime(run, limits)]
     position = " · ".join(filter(None, parts))
-    return MACROS.status(run, STATES[run.state], position, lines, done)
+    return MACROS.status(run, STATES.get(run.state, run.state), position, lines, done)
 
 
 def _where(run: RunSnapshot, done: int) -> str:

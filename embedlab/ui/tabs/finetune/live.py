@@ -67,9 +67,7 @@ class LivePanel:
         self.run = gr.Dropdown(
             [], label="Your trainings", visible=False, elem_id="train-run", interactive=True
         )
-        self.status = gr.HTML(
-            html.empty(NO_TRAINING), elem_id="train-status", apply_default_css=False
-        )
+        self.status = html.block("train-status", html.empty(NO_TRAINING))
         with gr.Accordion("Import an adapter", open=False, elem_id="train-import"):
             self.archive = gr.File(
                 label="The zip of an adapter exported here", file_types=[".zip"], height=120

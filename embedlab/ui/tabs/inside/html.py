@@ -23,10 +23,10 @@ def token_strip(letter: str, name: str, view: TokenView) -> Markup:
     return INSIDE.tokens(letter, title, list(zip(view.tokens, weights, strict=True)), max(weights))
 
 
-def score_rows(a: Scores, b: Scores) -> list[tuple[str, float, float]]:
-    """The measures that both know."""
+def score_rows(prefix: str, a: Scores, b: Scores) -> list[tuple[str, float, float]]:
+    """The measures that both know, with a prefix before their titles."""
     titles = {"spearman": "Spearman", "ndcg_10": "nDCG@10", "knn_accuracy": "kNN accuracy"}
-    return measures(a, b, titles)
+    return measures(a, b, {name: f"{prefix}: {title}" for name, title in titles.items()})
 
 
 def shape_table(a: Shape, b: Shape, measured_on: str) -> Markup:

@@ -61,21 +61,14 @@ class LayersPanel(View):
                     ("Centre the space", "layer-centre"),
                 )
             )
-            self.side = gr.Radio(
-                ["A", "B"],
-                value="A",
-                label="A click on a line sets design",
-                min_width=200,
-                elem_id="layer-side",
+            self.side, self.model = (
+                gr.Radio(["A", "B"], value="A", label=label, min_width=180, elem_id=elem_id)
+                for label, elem_id in (
+                    ("A click on a line sets design", "layer-side"),
+                    ("Lines of the model of", "layer-model"),
+                )
             )
-            self.model = gr.Radio(
-                ["A", "B"],
-                value="A",
-                label="Lines of the model of",
-                visible=False,  # while both stand on the same
-                min_width=160,
-                elem_id="layer-model",
-            )
+            self.model.visible = False  # while both stand on the same
         self.figure = figure_block("layer-figure", "The quality of every layer appears here.")
         self.notes = html.block("layer-notes")
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
@@ -84,21 +77,12 @@ class LayersPanel(View):
         self.outputs = [self.figure, self.notes, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
         self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
+        self.corpus = bench.sidebar.corpus
+        designs = [c for panel in self.designs.values() for c in panel.inputs]
+        pick, leave = self.figure.point_click, self.elsewhere.click
         self.actions = [
-            Action(
-                trigger=self.figure.point_click,
-                run=self._pick,
-                sets=[c for panel in self.designs.values() for c in panel.inputs],
-                inputs={self.side},
-            ),
-            Action(
-                trigger=self.elsewhere.click,
-                run=lambda values, *_: {
-                    bench.sidebar.corpus: self._scored_by(values[self.measure]),
-                    self.measure: "auto",
-                },
-                sets=[bench.sidebar.corpus, self.measure],
-            ),
+            Action(trigger=pick, run=self._pick, sets=designs, inputs={self.side}),
+            Action(trigger=leave, run=self._leave, sets=[self.corpus, self.measure]),
         ]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
@@ -150,6 +134,10 @@ class LayersPanel(View):
         """The quickest corpus on offer that a measure can score, if there is one."""
         corpora = SCORED_BY.get(measure, ())
         return next((corpus for corpus in corpora if corpus in self.lab.config.corpora), None)
+
+    def _leave(self, values: Values, *_: Any) -> Updates:
+        """Switch to that corpus."""
+        return {self.corpus: self._scored_by(values[self.measure]), self.measure: "auto"}
 
     def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
         """The design of the clicked point, for A or B; its prompts stay."""

@@ -103,7 +103,7 @@ class ShapePanel(View):
                 )
                 for side in pair.sides
             )
-            rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]
+            rows += inside_html.score_rows(how, a, b)
         return html.score_table(
             rows,
             f"{pair.corpus.size_note} texts, ×100"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -112,8 +112,8 @@ class TokensPanel(View):
         ]
         caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
 
-        def figure(title: str, unit: str, numbers: Callable[[TokenView], Any]) -> dict[str, Any]:
-            sides = [(name, view.tokens, numbers(view)) for name, view in named]
+        def figure(title: str, unit: str, numbers: str) -> dict[str, Any]:
+            sides = [(name, view.tokens, getattr(view, numbers)) for name, view in named]
             bars = token_bars(sides, title=title, unit=unit)
             return figure_value(bars, HEADER, rows, name="tokens", caption=caption)
 
@@ -124,10 +124,8 @@ class TokensPanel(View):
         notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
             self.strip: html.joined(strips) + html.note(notes),
-            self.norms: figure("Norm of each token", "Norm", lambda view: view.norms),
-            self.cosines: figure(
-                "Cosine with the pooled vector", "Cosine", lambda view: view.cosines
-            ),
+            self.norms: figure("Norm of each token", "Norm", "norms"),
+            self.cosines: figure("Cosine with the pooled vector", "Cosine", "cosines"),
             self.skip: self._first_token(pair, report),
         }
 
@@ -139,10 +137,7 @@ class TokensPanel(View):
                 self.lab, pair.corpus, side.design, side.backbone_id, report
             )
             if effect is not None:
-                rows += [
-                    (f"{side.letter}: {name}", x, y)
-                    for name, x, y in inside_html.score_rows(*effect)
-                ]
+                rows += inside_html.score_rows(side.letter, *effect)
         if not rows:
             return html.note(
                 ["Neither design takes a mean, or the corpus has nothing to score it by."]

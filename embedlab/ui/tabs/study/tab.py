@@ -26,7 +26,6 @@ from embedlab.ui.shared.controls import code_block
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
-from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 
 SHIPPED, UPLOADED = "shipped", "uploaded"
@@ -149,13 +148,7 @@ class StudyTab:
         #: The sections without choices.
         self.fixed = (self.head, self.paper, self.scores, self.training, self.run)
         self.code = code_block("study-code", "shell")
-        self.files = gr.HTML(
-            None,
-            html_template=str(Macros("frames.html").study_files(list(FILES))),
-            js_on_load=script("study_files"),
-            apply_default_css=False,
-            elem_id="study-files",
-        )
+        self.files = html.frame("study-files", "study_files", list(FILES))
 
     def _wire(self, tab: gr.Tab) -> None:
         of_category = [*self.of_category.components, self.task, *self.of_task.components]
