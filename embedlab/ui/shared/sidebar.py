@@ -232,14 +232,14 @@ class Sidebar:
         a, b = (values[panel.model] or values[self.backbone] or "" for panel in (self.a, self.b))
         return a, b
 
-    def offer_runs(self, runs: Sequence[tuple[str, str]]) -> list[Any]:
+    def offer_runs(self, runs: Sequence[tuple[str, str]]) -> Updates:
         """Updates for both model dropdowns, which are there once there is a run to choose.
 
         Args:
             runs: the visitor's trained models, each a title and a run's id.
         """
-        choices = [AS_LOADED, *runs]
-        return [gr.update(choices=choices, visible=bool(runs)) for _ in range(2)]
+        update = gr.update(choices=[AS_LOADED, *runs], visible=bool(runs))
+        return {self.a.model: update, self.b.model: update}
 
     def followers(self, changed: Collection[Any]) -> set[Any]:
         """The controls that :meth:`follow` may set after a change of these."""

@@ -223,8 +223,8 @@ def test_the_code_loads_what_is_on_the_table(pair, tabs):
 
 def test_runs_are_offered_once_there_are_some(tabs):
     sidebar = tabs["bench"].sidebar
-    assert [update["visible"] for update in sidebar.offer_runs([])] == [False, False]
-    for update in sidebar.offer_runs([("tiny + my run", RUN)]):
+    assert [update["visible"] for update in sidebar.offer_runs([]).values()] == [False, False]
+    for update in sidebar.offer_runs([("tiny + my run", RUN)]).values():
         assert update["visible"] and [value for _, value in update["choices"]] == ["", RUN]
 
 

@@ -197,10 +197,9 @@ class LivePanel:
         titles = [(f"{run.request.name} · {run.request.design}", run.id) for run in now.runs]
         chosen = now.chosen.id if now.chosen else None
         models = [(run.backbone.name, run.id) for run in now.runs if run.backbone is not None]
-        dropdowns = (self.sidebar.a.model, self.sidebar.b.model)
         return {
             self.run: gr.update(choices=titles, value=chosen, visible=bool(titles)),
-            **dict(zip(dropdowns, self.sidebar.offer_runs(models), strict=True)),
+            **self.sidebar.offer_runs(models),
         }
 
     def _figures(self, run: RunSnapshot) -> Updates:
