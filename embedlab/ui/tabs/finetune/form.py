@@ -56,8 +56,7 @@ MORE_NUMBERS = {
     "max_pairs": ("Pairs used", "0 for all."),
     "seed": ("Seed", "The same seed gives the same weights."),
 }
-#: and what is chosen or switched.
-MODE = {"mode": ("What is trained", "")}
+#: and what is chosen or switched there.
 MORE_CHOICES = {
     "schedule": ("How the learning rate falls after the warm-up", ""),
     "both_directions": ("Match each positive to its anchor as well", ""),
@@ -125,7 +124,7 @@ class FinetuneForm:
             elem_id="train-preset",
         )
         #: The recipe's values, by their names there.
-        self.settings = _fields(MODE, recipe)
+        self.settings = _fields({"mode": ("What is trained", "")}, recipe)
         with gr.Row():
             self.settings |= _fields(MAIN_NUMBERS, recipe)
         with gr.Row(equal_height=True):

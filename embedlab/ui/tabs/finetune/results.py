@@ -70,11 +70,9 @@ class ResultsPanel:
 
     def _table(self, run: RunSnapshot) -> str:
         if not run.changes:
-            if run.request.score and not run.over:
-                return html.note(["The scores before and after appear here in about a minute."])
-            return html.note(
-                ["This training has no scores; tick 'Score before and after' for the table."]
-            )
+            waiting = "The scores before and after appear here in about a minute."
+            none = "This training has no scores; tick 'Score before and after' for the table."
+            return html.note([waiting if run.request.score and not run.over else none])
         name = run.backbone.name if run.backbone else run.request.name
         return before_after(
             run.changes, run.request.pairs.in_domain, f"{name}, {run.request.design}"

@@ -27,7 +27,6 @@ MEASURE_TITLES = {
     "knn_accuracy": "kNN accuracy over labels",
     "v_measure": "V-measure over labels",
 }
-AUTO = "what the corpus offers"
 #: Built-in corpora that a measure can score, the quickest first.
 SCORED_BY = {
     "auto": ("senses", "stsb", "trec"),
@@ -46,9 +45,10 @@ class LayersPanel(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.lab = bench.lab
+        choices = [(MEASURE_TITLES[key], key) for key in LAYER_MEASURES]
         with gr.Row(equal_height=True):
             self.measure = gr.Dropdown(
-                [(AUTO, "auto"), *((MEASURE_TITLES[key], key) for key in LAYER_MEASURES)],
+                [("what the corpus offers", "auto"), *choices],
                 value="auto",
                 label="Score",
                 min_width=240,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 EXAMPLE_A = "They walked along the bank of the river"
 EXAMPLE_B = "They walked along the bank of the country"
-#: The columns of a token's row.
-HEADER = ("design", "position", "token", "weight", "norm", "cosine")
 #: Lines of single heads drawn at once.
 HEADS_SHOWN = 8
 
@@ -110,17 +108,15 @@ class TokensPanel(View):
                 view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
             )
         ]
+        header = ("design", "position", "token", "weight", "norm", "cosine")
         caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
 
         def figure(title: str, unit: str, numbers: str) -> dict[str, Any]:
             sides = [(name, view.tokens, getattr(view, numbers)) for name, view in named]
             bars = token_bars(sides, title=title, unit=unit)
-            return figure_value(bars, HEADER, rows, name="tokens", caption=caption)
+            return figure_value(bars, header, rows, name="tokens", caption=caption)
 
-        strips = [
-            inside_html.token_strip(letter, name, view)
-            for letter, (name, view) in zip("AB", named, strict=True)
-        ]
+        strips = map(inside_html.token_strip, "AB", pair.names, views)
         notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
             self.strip: html.joined(strips) + html.note(notes),
