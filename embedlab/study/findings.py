@@ -24,7 +24,9 @@ from embedlab.study.report import (
     Model,
     Ran,
     Report,
+    RunFacts,
     Score,
+    StudyFacts,
     Summary,
     TaskDifference,
     TaskFacts,
@@ -121,15 +123,11 @@ def _report(measured: _Measurements) -> Report:
     over = _over_datasets(measured)
     return Report(
         name=record.name,
-        facts={
-            "backbone": record.backbone,
-            "versions": record.versions,
-            "hardware": record.hardware,
-            "data": record.data,
-            "command": record.command,
-            "recipe": record.study.recipe,
-            "digest": record.digest,
-        },
+        facts=StudyFacts(
+            **record.model_dump(include=set(RunFacts.model_fields)),
+            recipe=record.study.recipe,
+            digest=record.digest,
+        ),
         alpha=record.study.alpha,
         categories=measured.categories,
         tasks=measured.tasks,

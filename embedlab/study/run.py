@@ -35,13 +35,12 @@ from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import (
     CellResult,
     ItemScores,
-    RunFacts,
     StepRecord,
     StudyFolder,
     TaskResult,
 )
 from embedlab.study.mteb_tasks import Encode, Scored, as_mteb, evaluate, hub_task
-from embedlab.study.report import DataFacts, TaskFacts
+from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
 from embedlab.training.training import Training
 
