@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from embedlab.render import study_figures, study_tables
 from embedlab.render.html import Macros, joined, note
+from embedlab.study.comparisons import Difference
 from embedlab.study.report import (
-    Difference,
     Report,
     against,
     designs_in,

@@ -91,7 +91,10 @@ def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("embedlab.cli.vector_files.np.save", full)
-    with pytest.raises(EmbedLabError, match="No space left on device"):
+    with pytest.raises(
+        EmbedLabError,
+        match=r"disk is full.*that was there is unchanged",
+    ):
         save_vectors(target, np.ones((1, 2), np.float32), ["a"])
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 

@@ -18,8 +18,14 @@ from embedlab.render.html import Macros
 from embedlab.render.study_page import FILES
 from embedlab.render.study_sections import EVERY_PAIR, Section
 from embedlab.resources import ASSETS
-from embedlab.study.report import Report, design_title, designs_in, over_datasets, read_report
-from embedlab.study.uploaded_report import opened
+from embedlab.study.report import (
+    Report,
+    design_title,
+    designs_in,
+    over_datasets,
+    read_report,
+    read_uploaded,
+)
 from embedlab.text import clean
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import code_block
@@ -186,7 +192,7 @@ class StudyTab:
         path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
-        return self._page(UPLOADED, opened(Path(path), self.limits.max_upload_mb * 10**6))
+        return self._page(UPLOADED, read_uploaded(Path(path), self.limits.max_upload_mb * 10**6))
 
     def _page(self, which: str, uploaded: Report | None) -> Updates:
         report = uploaded or self._shipped
@@ -255,7 +261,7 @@ class StudyTab:
 
 
 def _code(report: Report, which: str) -> str:
-    made = clean(report.facts.get("command") or "") or "embedlab study STUDY.yaml --out DIR"
+    made = clean(report.facts.command or "") or "embedlab study STUDY.yaml --out DIR"
     subject = "The report shown here" if which == SHIPPED else "The report that you opened"
     return (
         "# The experiment in minutes or half an hour on two CPU cores, or the paper's on a GPU:\n"
