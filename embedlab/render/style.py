@@ -20,6 +20,8 @@ from embedlab.text import clean, shorten
 
 DESIGN_A = "#0072B2"
 DESIGN_B = "#E69F00"
+#: Letter, colour and stroke of the two designs.
+DESIGNS = (("A", DESIGN_A, "solid"), ("B", DESIGN_B, "dash"))
 # Okabe–Ito, with brown in place of black, which vanishes on a dark page. The two colours of the
 # designs come last, so that few categories never look like designs.
 PALETTE = (
@@ -39,8 +41,8 @@ UNLABELLED = "unlabelled"
 FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 GREY = "#7A7A7A"
 GRID = "rgba(128,128,128,0.25)"
-#: Keyword arguments of a legend below the plot, where it takes no width on a phone.
-LEGEND_BELOW = {
+#: A legend below the plot, where it takes no width on a phone.
+_LEGEND_BELOW = {
     "orientation": "h",
     "tracegroupgap": 0,
     "x": 0,
@@ -85,43 +87,34 @@ def _label(value: Hashable) -> str:
     return (clean(str(value)) if not missing else "") or UNLABELLED
 
 
-def colour_bar(unit: str) -> dict[str, Any]:
-    """A colour bar below the matrix, where it takes no width on a phone."""
-    position = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "ypad": 4}
-    title = {"text": unit, "side": "bottom"}
-    return {**position, "title": title, "thickness": 10, "outlinewidth": 0, "nticks": 5}
-
-
-def figure_layout(title: str, caption: str) -> dict[str, Any]:
-    """The layout that all figures share: transparent, title and caption at the top left."""
-    return {
-        "template": "none",
-        "title": {
-            "text": plotly_text(shorten(title, 60)),
-            "subtitle": {"text": plotly_text(caption), "font": {"size": 12, "color": GREY}},
-            "font": {"size": 15, "color": GREY},
-            "x": 0.01,
-            "xref": "container",
-            "y": 1,
-            "yanchor": "top",
-            "pad": {"t": 14},
-        },
-        "font": {"family": FONT_STACK, "size": 12, "color": GREY},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
-        "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
-    }
-
-
 def start(title: str, caption: str) -> go.Figure:
-    """An empty figure with the layout that all share."""
-    return go.Figure(layout=figure_layout(title, caption))
+    """An empty figure: transparent, without zoom, title and caption at the top left."""
+    return go.Figure(
+        layout={
+            "template": "none",
+            "title": {
+                "text": plotly_text(shorten(title, 60)),
+                "subtitle": {"text": plotly_text(caption), "font": {"size": 12, "color": GREY}},
+                "font": {"size": 15, "color": GREY},
+                "x": 0.01,
+                "xref": "container",
+                "y": 1,
+                "yanchor": "top",
+                "pad": {"t": 14},
+            },
+            "font": {"family": FONT_STACK, "size": 12, "color": GREY},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
+            "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
+            "dragmode": False,
+            "legend": _LEGEND_BELOW,
+            "margin": {"l": 56, "r": 16, "t": 64, "b": 130},
+        }
+    )
 
 
-def finish(
-    figure: go.Figure, *, x: str, y: str = "", height: int, below: int = 130, **layout: Any
-) -> go.Figure:
+def finish(figure: go.Figure, *, x: str, y: str = "", height: int, **layout: Any) -> go.Figure:
     """Name the axes of a figure and set its size.
 
     Args:
@@ -129,14 +122,67 @@ def finish(
         x: the x axis's name, with the unit.
         y: the y axis's.
         height: of the whole figure, pixels.
-        below: the bottom margin, which holds the legend, pixels.
-        layout: more of plotly's layout.
+        layout: more of plotly's layout; the bottom margin, ``margin_b``, holds the legend.
     """
     figure.update_xaxes(title={"text": plotly_text(x), "standoff": 6}, gridcolor=GRID)
     figure.update_yaxes(title=plotly_text(y), gridcolor=GRID)
-    margin = {"l": 56, "r": 16, "t": 64, "b": below}
-    settings = {"dragmode": False, "legend": LEGEND_BELOW, "margin": margin, **layout}
-    return figure.update_layout(height=height, **settings)
+    return figure.update_layout(height=height, **layout)
+
+
+def add_line(
+    figure: go.Figure,
+    x: Any,
+    y: Any,
+    hover: str,
+    *,
+    colour: str,
+    name: str = "",
+    dash: str = "solid",
+    width: float = 2,
+    **trace: Any,
+) -> None:
+    """Draw a line; ``hover`` is plotly's template of a point, ``trace`` more of its settings."""
+    line = {"color": colour, "dash": dash, "width": width}
+    named = {"name": plotly_text(name)} if name else {}
+    figure.add_scatter(x=x, y=y, line=line, hovertemplate=hover, **named, **trace)
+
+
+def add_designs(
+    figure: go.Figure, lines: Sequence[tuple[str, Any, Any]], hover: str, **trace: Any
+) -> None:
+    """Draw a line for A and one for B; filled to 0 where ``trace`` has a ``fill``.
+
+    Args:
+        figure: to draw on.
+        lines: A's name, x and y, then B's.
+        hover: plotly's template of a point.
+        trace: more settings of both.
+    """
+    for (letter, colour, dash), (name, x, y) in zip(DESIGNS, lines, strict=True):
+        style = {"name": f"{letter}: {name}", "colour": colour, "dash": dash}
+        if "fill" in trace:
+            style["fillcolor"] = faded(colour)
+        add_line(figure, x, y, f"{hover}<extra>{letter}</extra>", **style, **trace)
+
+
+def heatmap(title: str, caption: str, unit: str, **trace: Any) -> go.Figure:
+    """A matrix without grid; its colour bar is below, where it takes no width on a phone."""
+    figure = start(title, caption)
+    colour_bar = {
+        "orientation": "h",
+        "y": 0,
+        "yref": "container",
+        "yanchor": "bottom",
+        "ypad": 4,
+        "title": {"text": unit, "side": "bottom"},
+        "thickness": 10,
+        "outlinewidth": 0,
+        "nticks": 5,
+    }
+    figure.add_heatmap(colorbar=colour_bar, **trace)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(showgrid=False, zeroline=False)
+    return figure
 
 
 def faded(colour: str, alpha: float = 0.18) -> str:
