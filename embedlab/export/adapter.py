@@ -35,13 +35,10 @@ def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
         for name in names:
             (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(run_folder / name, folder / name)
-        settings = run_folder / "adapter" / "adapter_config.json"
         if (folder / "adapter").is_dir():
-            config = json.loads(settings.read_text(encoding="utf-8"))
-            write_json(
-                folder / "adapter" / settings.name,
-                config | {"base_model_name_or_path": backbone_id},
-            )
+            settings = Path("adapter", "adapter_config.json")
+            config = json.loads((run_folder / settings).read_text(encoding="utf-8"))
+            write_json(folder / settings, config | {"base_model_name_or_path": backbone_id})
         public = without_local_paths(run_info)
         write_run_info(folder, public)
         card = model_card(public, "adapter", own_code=False)

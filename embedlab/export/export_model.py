@@ -40,11 +40,11 @@ def export_model(
     Args:
         backbone: the trained model.
         design: what it was trained for.
-        run_info: the content of the run's ``run.json``.
+        run_info: the content of ``run.json`` in ``run_folder``.
         run_folder: the run's folder.
         out: the folder of the archive, which is named after the run and the kind.
         kind: one of :data:`EXPORT_KINDS`.
-        progress: may raise to stop.
+        progress: see :data:`~embedlab.progress.Progress`.
 
     Raises:
         EmbedLabError: an unknown kind, or the export differs; then there is no archive.
@@ -53,7 +53,9 @@ def export_model(
     from embedlab.models.embedding import embed
 
     if kind not in EXPORT_KINDS:
-        raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
+        raise EmbedLabError(
+            f"{kind[:60]!r} is not a kind of export; use {' or '.join(EXPORT_KINDS)}."
+        )
     target = out / f"{_file_name(run_info.name)}-{kind}.zip"
     with disk_errors(target.name):
         out.mkdir(parents=True, exist_ok=True)

@@ -54,5 +54,5 @@ def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with safe_open(path, framework="pt") as file:
         return {
             name: tuple(file.get_slice(name).get_shape())
-            for name in file.keys()  # noqa: SIM118 - it is no mapping
+            for name in file.keys()  # noqa: SIM118 - it is not a mapping
         }

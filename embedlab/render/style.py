@@ -159,10 +159,10 @@ def add_designs(
         trace: more settings of both.
     """
     for (letter, colour, dash), (name, x, y) in zip(DESIGNS, lines, strict=True):
-        style = {"name": f"{letter}: {name}", "colour": colour, "dash": dash}
         if "fill" in trace:
-            style["fillcolor"] = faded(colour)
-        add_line(figure, x, y, f"{hover}<extra>{letter}</extra>", **style, **trace)
+            trace["fillcolor"] = faded(colour)
+        point = f"{hover}<extra>{letter}</extra>"
+        add_line(figure, x, y, point, colour=colour, name=f"{letter}: {name}", dash=dash, **trace)
 
 
 def heatmap(title: str, caption: str, unit: str, **trace: Any) -> go.Figure:

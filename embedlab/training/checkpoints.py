@@ -63,10 +63,7 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
 
 
 def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
-    """Write what was learned into a folder that holds no finished run yet.
-
-    Returns:
-        The content of ``run.json``.
+    """Write what was learned into a folder that holds no finished run yet, and its information.
 
     Raises:
         EmbedLabError: a run is there already, the disk is full or the folder cannot be written.

@@ -14,13 +14,7 @@ from embedlab.training.recipe import Recipe
 
 
 class Optimiser:
-    """AdamW over LoRA and the head, each at its own learning rate.
-
-    Args:
-        adapter: a peft model, or None.
-        head: the trainable head, or None.
-        recipe: the rates, the weight decay and the clipping.
-    """
+    """AdamW over LoRA (a peft model or None) and the head (or None), each at its own rate."""
 
     def __init__(self, adapter: Any, head: TrainableHead | None, recipe: Recipe) -> None:
         self.recipe = recipe

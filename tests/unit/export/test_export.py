@@ -676,7 +676,7 @@ def refusal(folder: Path, repo: str, token: str, caplog) -> str:
 def test_what_the_hub_refuses(hub, tmp_path, caplog):
     assert "refused the token" in refusal(tmp_path, "me/model", TOKEN, caplog)
     assert "is public" in refusal(tmp_path, "me/public", TOKEN, caplog)
-    assert "no repository name" in refusal(tmp_path, "a b/c//d", TOKEN, caplog)
+    assert "not a repository name" in refusal(tmp_path, "a b/c//d", TOKEN, caplog)
     for token in ("", "two words", f"{TOKEN}\n", f"{TOKEN}é"):
         assert "needs a Hub token" in refusal(tmp_path, "me/model", token, caplog)
 
