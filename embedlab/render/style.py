@@ -8,8 +8,10 @@ are.
 from __future__ import annotations
 
 import html
+import json
 import textwrap
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,20 +40,10 @@ SYMBOLS = ("circle", "diamond", "square", "cross")
 OTHER_COLOUR = "#8C8C8C"
 OTHER_STYLE = (OTHER_COLOUR, "circle")
 UNLABELLED = "unlabelled"
-FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-GREY = "#7A7A7A"
-GRID = "rgba(128,128,128,0.25)"
-#: A legend below the plot, where it takes no width on a phone.
-_LEGEND_BELOW = {
-    "orientation": "h",
-    "tracegroupgap": 0,
-    "x": 0,
-    "y": 0,
-    "yref": "container",
-    "yanchor": "bottom",
-}
-# Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
-_MODEBAR = ("zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale")
+#: Transparent, without zoom (a finger on a figure scrolls the page), title and caption at the top
+#: left, legend and colour bar below the plot, where they take no width on a phone.
+_TEMPLATE = json.loads(Path(__file__).with_name("figure.json").read_text(encoding="utf-8"))
+GREY: str = _TEMPLATE["layout"]["font"]["color"]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
@@ -88,44 +80,21 @@ def _label(value: Hashable) -> str:
 
 
 def start(title: str, caption: str) -> go.Figure:
-    """An empty figure: transparent, without zoom, title and caption at the top left."""
-    return go.Figure(
-        layout={
-            "template": "none",
-            "title": {
-                "text": plotly_text(shorten(title, 60)),
-                "subtitle": {"text": plotly_text(caption), "font": {"size": 12, "color": GREY}},
-                "font": {"size": 15, "color": GREY},
-                "x": 0.01,
-                "xref": "container",
-                "y": 1,
-                "yanchor": "top",
-                "pad": {"t": 14},
-            },
-            "font": {"family": FONT_STACK, "size": 12, "color": GREY},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
-            "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
-            "dragmode": False,
-            "legend": _LEGEND_BELOW,
-            "margin": {"l": 56, "r": 16, "t": 64, "b": 130},
-        }
-    )
+    """An empty figure with the layout that all share."""
+    heading = {
+        "text": plotly_text(shorten(title, 60)),
+        "subtitle": {"text": plotly_text(caption)},
+    }
+    margin = {"l": 56, "r": 16, "t": 64, "b": 130}
+    return go.Figure(layout={"template": _TEMPLATE, "title": heading, "margin": margin})
 
 
 def finish(figure: go.Figure, *, x: str, y: str = "", height: int, **layout: Any) -> go.Figure:
-    """Name the axes of a figure and set its size.
+    """Name the axes of a figure, with their units, and set its height in pixels.
 
-    Args:
-        figure: with its traces.
-        x: the x axis's name, with the unit.
-        y: the y axis's.
-        height: of the whole figure, pixels.
-        layout: more of plotly's layout; the bottom margin, ``margin_b``, holds the legend.
+    ``layout`` is more of plotly's; the bottom margin, ``margin_b``, holds the legend.
     """
-    figure.update_xaxes(title={"text": plotly_text(x), "standoff": 6}, gridcolor=GRID)
-    figure.update_yaxes(title=plotly_text(y), gridcolor=GRID)
+    figure.update_xaxes(title_text=plotly_text(x)).update_yaxes(title_text=plotly_text(y))
     return figure.update_layout(height=height, **layout)
 
 
@@ -166,23 +135,11 @@ def add_designs(
 
 
 def heatmap(title: str, caption: str, unit: str, **trace: Any) -> go.Figure:
-    """A matrix without grid; its colour bar is below, where it takes no width on a phone."""
+    """A matrix without grid; ``unit`` is the title of its colour bar."""
     figure = start(title, caption)
-    colour_bar = {
-        "orientation": "h",
-        "y": 0,
-        "yref": "container",
-        "yanchor": "bottom",
-        "ypad": 4,
-        "title": {"text": unit, "side": "bottom"},
-        "thickness": 10,
-        "outlinewidth": 0,
-        "nticks": 5,
-    }
-    figure.add_heatmap(colorbar=colour_bar, **trace)
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(showgrid=False, zeroline=False)
-    return figure
+    figure.add_heatmap(colorbar_title_text=unit, **trace)
+    axis = {"showgrid": False, "zeroline": False}
+    return figure.update_xaxes(**axis).update_yaxes(**axis)
 
 
 def faded(colour: str, alpha: float = 0.18) -> str:

@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
-    GRID,
     PALETTE,
     add_line,
     categories,
@@ -77,7 +76,7 @@ def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figu
     _over_steps(figure, total, 440, "Loss (InfoNCE, nats)")
     return figure.update_layout(
         yaxis_domain=[0.46, 1],
-        yaxis2={"title": "MRR ×100", "domain": [0, 0.36], "gridcolor": GRID},
+        yaxis2={"title": "MRR ×100", "domain": [0, 0.36]},
         xaxis_anchor="y2",
     )
 
@@ -140,8 +139,8 @@ def movement_map(
         members = [i for i, other in zip(chosen, codes, strict=True) if other == code]
         labelled = [texts[i] for i in members]
         _movements(figure, old[members], new[members], labelled, name, category_style(code))
-    for update in (figure.update_xaxes, figure.update_yaxes):
-        update(visible=False, showgrid=False, zeroline=False)
+    axis = {"visible": False, "showgrid": False, "zeroline": False}
+    figure.update_xaxes(**axis).update_yaxes(**axis)
     named = labels is not None and len(names) <= _MAX_LEGEND_NAMES
     return figure.update_layout(
         height=520,
