@@ -16,7 +16,6 @@ from embedlab.render.style import (
     GREY,
     PALETTE,
     add_designs,
-    add_line,
     faded,
     finish,
     heatmap,
@@ -44,7 +43,7 @@ def layer_curves(
     Args:
         curves: name, scores, and the interval's ends, (L + 1,) each; the ends may be NaN.
         marks: ``A`` or ``B``, a layer and the score there.
-        score: what the y axis is called.
+        score: the measure's name.
         caption: what was measured on.
     """
     figure = start("Quality by layer", caption)
@@ -54,17 +53,15 @@ def layer_curves(
     for colour, (name, values, *_) in zip(colours, curves, strict=True):
         causal = name.startswith("causal")
         # Lines come first: a click names the curve by its trace's number.
-        add_line(
-            figure,
-            np.arange(len(values)),
-            100 * values,
-            f"layer %{{x}}: %{{y:.1f}}<extra>{plotly_text(name)}</extra>",
-            colour=colour,
-            name=name,
-            dash="solid" if causal else "dot",
+        figure.add_scatter(
+            x=np.arange(len(values)),
+            y=100 * values,
+            name=plotly_text(name),
             legendgroup=name,
             mode="lines+markers",
+            line={"color": colour, "dash": "solid" if causal else "dot"},
             marker={"size": 6, "symbol": "circle" if causal else "diamond-open"},
+            hovertemplate=f"layer %{{x}}: %{{y:.1f}}<extra>{plotly_text(name)}</extra>",
         )
     for colour, (name, _, low, high) in zip(colours, curves, strict=True):
         if np.isnan(low).all():
@@ -105,14 +102,10 @@ def layer_curves(
 def movement_heatmap(
     moved: Array, tokens_a: Sequence[str], tokens_b: Sequence[str], changed: int, title: str
 ) -> go.Figure:
-    """How far each hidden state moved, (L + 1, s), on a logarithmic scale; empty where it did not.
+    """How far each hidden state moved, on a logarithmic scale; empty where it did not.
 
-    Args:
-        moved: relative distances, layer by token.
-        tokens_a: the first text's tokens.
-        tokens_b: the second text's.
-        changed: the column of the first token that differs.
-        title: the attention mode.
+    ``moved`` has relative distances, (L + 1, s); ``changed`` is the first column whose token
+    differs between the two texts.
     """
     positions = np.arange(moved.shape[1])
     with np.errstate(divide="ignore"):
@@ -148,12 +141,8 @@ def token_bars(
     """One number per token under A and under B.
 
     The axis starts at 0, or is logarithmic where positive numbers span more than
-    :data:`LOG_SCALE_RATIO`, as norms do at an attention sink.
-
-    Args:
-        sides: the design's name, its tokens, and the numbers (s,).
-        title: what the numbers are.
-        unit: what the y axis is called.
+    :data:`LOG_SCALE_RATIO`, as norms do at an attention sink. ``sides`` has a design's name, its
+    tokens, and their numbers (s,).
     """
     figure = start(title, f"{len(sides[0][1])} tokens")
     least, most = (end([end(values) for *_, values in sides]) for end in (np.min, np.max))
@@ -198,22 +187,21 @@ def head_lines(
         lines: a name and its weights (s,).
         first: the number of the first position: layers count from 1.
         axis: what the x axis counts.
-        title: what is shown.
-        caption: what it was averaged over.
+        title: of the figure.
+        caption: what was averaged over.
     """
     figure = start(title, caption)
     alone = len(lines) == 1
     colour = DESIGN_A if letter == "A" else DESIGN_B
     for i, (name, weights) in enumerate(lines):
-        add_line(
-            figure,
-            np.arange(first, first + len(weights)),
-            100 * weights,
-            f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{plotly_text(name)}</extra>",
-            colour=colour if alone else PALETTE[i % 8],
-            name=name,
+        figure.add_scatter(
+            x=np.arange(first, first + len(weights)),
+            y=100 * weights,
+            name=plotly_text(name),
             mode="lines+markers",
+            line_color=colour if alone else PALETTE[i % 8],
             marker={"size": 5, "symbol": i % 8},
+            hovertemplate=f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{plotly_text(name)}</extra>",
         )
     figure.update_yaxes(rangemode="tozero")
     below = 56 if alone else 130

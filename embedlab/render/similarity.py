@@ -43,7 +43,7 @@ def similarity_heatmap(
         matrix: (n, n) cosines, -1 … 1.
         labels: the n texts.
         title: the design's name.
-        zmin: lowest cosine of the scale; give both heatmaps of a pair the same limits.
+        zmin: lowest cosine of the scale; both heatmaps of a pair need the same limits.
         zmax: highest cosine of the scale.
 
     Raises:
@@ -54,12 +54,7 @@ def similarity_heatmap(
 
 
 def difference_heatmap(matrix: FloatArray, labels: Sequence[str], title: str) -> go.Figure:
-    """Differences of cosines, B − A, ×100: blue where A is higher, orange where B is.
-
-    Args:
-        matrix: (n, n) differences.
-        labels: the n texts.
-        title: what is shown.
+    """Differences of cosines, B − A, (n, n), ×100: blue where A is higher, orange where B is.
 
     Raises:
         EmbedLabError: the matrix does not have one row and one column per text.
@@ -72,13 +67,7 @@ def difference_heatmap(matrix: FloatArray, labels: Sequence[str], title: str) ->
 def similarity_histogram(
     sims_a: FloatArray, sims_b: FloatArray, name_a: str, name_b: str
 ) -> go.Figure:
-    """The distribution of pairwise cosines under two designs, ×100, with their means.
-
-    Args:
-        sims_a: (pairs,) cosines under design A, each pair once.
-        sims_b: (pairs,) cosines under design B.
-        name_a: design A's name.
-        name_b: design B's name.
+    """The distribution of pairwise cosines under two designs, (pairs,), ×100, with their means.
 
     Raises:
         EmbedLabError: there is no pair to show.

@@ -16,7 +16,6 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
     PALETTE,
-    add_line,
     faded,
     finish,
     heatmap,
@@ -80,12 +79,7 @@ def difference_plot(
 
 
 def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.Figure:
-    """P-values after Holm's correction, one per pair of designs; green up to ``alpha``.
-
-    Args:
-        differences: the pairs of designs.
-        title: what they were measured on.
-        alpha: the level of the tests.
+    """P-values after Holm's correction, one per pair of designs; green up to the level ``alpha``.
 
     Raises:
         EmbedLabError: no pair has a p-value; the text is the reason.
@@ -284,17 +278,25 @@ def _add_curves(
 ) -> None:
     losses: dict[int, list[float]] = {}
     name = plotly_text(name)
-    style: dict[str, Any] = {"dash": dash, "mode": "lines", "legendgroup": name}
+    style: dict[str, Any] = {"mode": "lines", "legendgroup": name, "line_dash": dash}
     hover = "<br>step %{x}: %{y:.3f}<extra></extra>"
     for curve in curves:
         points = {step: loss for step, loss, _ in curve.points if loss is not None}
         for step, loss in points.items():
             losses.setdefault(step, []).append(loss)
-        style |= {"width": 1, "showlegend": False}
-        seed = f"{name}, seed {curve.seed}{hover}"
-        add_line(
-            figure, list(points), list(points.values()), seed, colour=faded(colour, 0.4), **style
+        figure.add_scatter(
+            x=list(points),
+            y=list(points.values()),
+            showlegend=False,
+            line={"color": faded(colour, 0.4), "width": 1},
+            hovertemplate=f"{name}, seed {curve.seed}{hover}",
+            **style,
         )
-    style |= {"width": 2.5, "showlegend": None, "name": name}
-    means = [float(np.mean(values)) for values in losses.values()]
-    add_line(figure, list(losses), means, f"{name}, mean of seeds{hover}", colour=colour, **style)
+    figure.add_scatter(
+        x=list(losses),
+        y=[float(np.mean(values)) for values in losses.values()],
+        name=name,
+        line={"color": colour, "width": 2.5},
+        hovertemplate=f"{name}, mean of seeds{hover}",
+        **style,
+    )

@@ -98,40 +98,23 @@ def finish(figure: go.Figure, *, x: str, y: str = "", height: int, **layout: Any
     return figure.update_layout(height=height, **layout)
 
 
-def add_line(
-    figure: go.Figure,
-    x: Any,
-    y: Any,
-    hover: str,
-    *,
-    colour: str,
-    name: str = "",
-    dash: str = "solid",
-    width: float = 2,
-    **trace: Any,
-) -> None:
-    """Draw a line; ``hover`` is plotly's template of a point, ``trace`` more of its settings."""
-    line = {"color": colour, "dash": dash, "width": width}
-    named = {"name": plotly_text(name)} if name else {}
-    figure.add_scatter(x=x, y=y, line=line, hovertemplate=hover, **named, **trace)
-
-
 def add_designs(
     figure: go.Figure, lines: Sequence[tuple[str, Any, Any]], hover: str, **trace: Any
 ) -> None:
-    """Draw a line for A and one for B; filled to 0 where ``trace`` has a ``fill``.
+    """Draw a line for A and one for B, both with the settings ``trace``.
 
-    Args:
-        figure: to draw on.
-        lines: A's name, x and y, then B's.
-        hover: plotly's template of a point.
-        trace: more settings of both.
+    ``lines`` has A's name, x and y, then B's; ``hover`` is plotly's template of a point.
     """
     for (letter, colour, dash), (name, x, y) in zip(DESIGNS, lines, strict=True):
-        if "fill" in trace:
-            trace["fillcolor"] = faded(colour)
-        point = f"{hover}<extra>{letter}</extra>"
-        add_line(figure, x, y, point, colour=colour, name=f"{letter}: {name}", dash=dash, **trace)
+        figure.add_scatter(
+            x=x,
+            y=y,
+            name=f"{letter}: {plotly_text(name)}",
+            line={"color": colour, "dash": dash},
+            fillcolor=faded(colour),
+            hovertemplate=f"{hover}<extra>{letter}</extra>",
+            **trace,
+        )
 
 
 def heatmap(title: str, caption: str, unit: str, **trace: Any) -> go.Figure:

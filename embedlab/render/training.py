@@ -13,7 +13,6 @@ from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
     PALETTE,
-    add_line,
     categories,
     category_style,
     faded,
@@ -40,38 +39,31 @@ _PHASES = {
 def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figure:
     """The loss of every step above, the held-out score ×100 below, over the same steps.
 
-    Args:
-        history: the steps so far; both phases.
-        total: steps in all, the width of the axis.
-        held_out: how many pairs the score is over.
+    ``total`` counts the steps of both phases, done or not; ``held_out`` the pairs of the score.
     """
     figure = start("Loss and held-out score", f"held-out n = {held_out:,} pairs")
     for phase, (name, colour, dash, symbol) in _PHASES.items():
         steps = [s for s in history if s.phase == phase and s.loss is not None]
         if steps:
-            add_line(
-                figure,
-                [s.number for s in steps],
-                [s.loss for s in steps],
-                f"step %{{x}}: {name} %{{y:.3f}}<extra></extra>",
-                colour=colour,
+            figure.add_scatter(
+                x=[s.number for s in steps],
+                y=[s.loss for s in steps],
                 name=name,
-                dash=dash,
                 mode="lines+markers" if len(steps) <= 60 else "lines",
+                line={"color": colour, "dash": dash},
                 marker={"size": 5, "symbol": symbol},
+                hovertemplate=f"step %{{x}}: {name} %{{y:.3f}}<extra></extra>",
             )
     scored = [(s.number, 100 * s.held_out) for s in history if s.held_out is not None]
-    add_line(
-        figure,
-        [number for number, _ in scored],
-        [score for _, score in scored],
-        "step %{x}: held-out score %{y:.1f}<extra></extra>",
-        colour=PALETTE[1],
+    figure.add_scatter(
+        x=[number for number, _ in scored],
+        y=[score for _, score in scored],
         name="held-out score",
-        dash="dash",
         yaxis="y2",
         mode="lines+markers",
+        line={"color": PALETTE[1], "dash": "dash"},
         marker={"size": 8, "symbol": "square"},
+        hovertemplate="step %{x}: held-out score %{y:.1f}<extra></extra>",
     )
     _over_steps(figure, total, 440, "Loss (InfoNCE, nats)")
     return figure.update_layout(
@@ -119,7 +111,7 @@ def movement_map(
         after: (n, 2) positions in the same frame.
         labels: the n texts' labels, which colour them; None for none.
         texts: the n texts.
-        method: how the positions were made, such as ``UMAP``.
+        method: of projection, such as ``UMAP``.
 
     Raises:
         EmbedLabError: there are not as many positions as texts.
@@ -197,9 +189,13 @@ def _step_curve(
 ) -> go.Figure:
     n = len(points)
     figure = start(title, f"n = {n:,} {'step' if n == 1 else 'steps'}")
-    steps, values = [step for step, _ in points], [value for _, value in points]
-    hover = f"step %{{x}}: {hover}<extra></extra>"
-    add_line(figure, steps, values, hover, colour=colour, mode="lines")
+    figure.add_scatter(
+        x=[step for step, _ in points],
+        y=[value for _, value in points],
+        mode="lines",
+        line_color=colour,
+        hovertemplate=f"step %{{x}}: {hover}<extra></extra>",
+    )
     figure.update_yaxes(rangemode="tozero")
     return figure
 
