@@ -108,20 +108,20 @@ def _with_eos(tokenizer: Any) -> dict[str, Any]:
             "The tokenizer puts more than EOS behind a text, so it cannot be exported; take the "
             "adapter."
         )
-    tokens = {i: tokenizer.convert_ids_to_tokens(i) for i in (*added, eos)}
+    ids = [*added, eos]
+    tokens = tokenizer.convert_ids_to_tokens(ids)
 
     def text(letter: str, type_id: int) -> list[dict[str, Any]]:
-        def special(i: int) -> dict[str, Any]:
-            return {"SpecialToken": {"id": tokens[i], "type_id": type_id}}
-
-        body = {"Sequence": {"id": letter, "type_id": type_id}}
-        return [*map(special, added), body, special(eos)]
+        special = [{"SpecialToken": {"id": t, "type_id": type_id}} for t in tokens]
+        return [*special[:-1], {"Sequence": {"id": letter, "type_id": type_id}}, special[-1]]
 
     return {
         "type": "TemplateProcessing",
         "single": text("A", 0),
         "pair": [*text("A", 0), *text("B", 1)],
-        "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for i, t in tokens.items()},
+        "special_tokens": {
+            t: {"id": t, "ids": [i], "tokens": [t]} for i, t in zip(ids, tokens, strict=True)
+        },
     }
 
 

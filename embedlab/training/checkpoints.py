@@ -31,7 +31,6 @@ from embedlab.training.recipe import CUTS
 from embedlab.training.training import Training
 
 CHECKPOINT = "checkpoint.safetensors"
-PACKAGES = ("torch", "transformers", "peft")
 
 
 def run_info(training: Training, backbone_id: str) -> RunInfo:
@@ -58,7 +57,8 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
         steps=training.learned,
         failed=training.failed,
         seconds=round(sum(step.seconds for step in training.history), 1),
-        versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        versions={"python": platform.python_version()}
+        | {package: version(package) for package in ("torch", "transformers", "peft")},
     )
 
 
@@ -157,11 +157,6 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
             tensors[f"good.{i}"].to(parameter.device)
             for i, parameter in enumerate(optimiser.parameters)
         ]
-
-
-def drop_checkpoint(folder: Path) -> None:
-    """Remove it: a finished training needs none."""
-    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _identity(training: Training) -> dict[str, Any]:
