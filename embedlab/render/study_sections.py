@@ -93,12 +93,9 @@ def scores(report: Report) -> Section:
 def category(report: Report, name: str, reference: str | None = None) -> Section:
     """The scores on a category, and the differences over its datasets.
 
-    Args:
-        report: the study's results.
-        name: one of the report's categories.
-        reference: the design to compare the others with; :data:`EVERY_PAIR`, or one that is in no
-            pair, for all pairs. By default the figure compares with the first design, and the
-            table holds every pair.
+    The other designs are compared with ``reference``; :data:`EVERY_PAIR`, or one that is in no
+    pair, stands for all pairs. By default the figure compares with the first design, and the
+    table holds every pair.
     """
     differences = over_datasets(report, name)
     figures = _comparisons(report, differences, name, reference, "datasets")
@@ -118,7 +115,7 @@ def category(report: Report, name: str, reference: str | None = None) -> Section
 
 
 def task(report: Report, task_id: str, reference: str | None = None) -> Section:
-    """The differences within one task, over its items; arguments as for :func:`category`."""
+    """The differences within one task, over its items; ``reference`` as for :func:`category`."""
     differences = within_task(report, task_id)
     return Section(
         title=next((one.title for one in report.tasks if one.id == task_id), task_id),

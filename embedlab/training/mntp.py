@@ -66,11 +66,8 @@ def backward(
 ) -> float:
     """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss.
 
-    Args:
-        packer: of a backbone with an adapter, under bidirectional attention.
-        encoded: the texts.
-        parts: their indices in micro-batches.
-        seed: of what is masked, and of the dropout.
+    ``packer`` has a backbone with an adapter, under bidirectional attention; ``parts`` are the
+    texts' indices in micro-batches; ``seed`` is of what is masked, and of the dropout.
     """
     trained = packer.backbone
     chosen, blank = masked([len(e.ids) for e in encoded], seed), blank_id(trained)

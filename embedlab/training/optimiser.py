@@ -45,6 +45,7 @@ class Optimiser:
             group["lr"] = rate * share
         return float(self.adamw.param_groups[0]["lr"])
 
+    @torch.no_grad()
     def update(self, loss: float) -> bool:
         """Change the weights by their gradient, and drop the gradient.
 
@@ -58,17 +59,12 @@ class Optimiser:
         if finite:
             self.last_finite = [p.detach().clone() for p in self.parameters]
             self.adamw.step()
-        else:
-            self._go_back()
+        elif self.last_finite is not None:
+            for parameter, weights in zip(self.parameters, self.last_finite, strict=True):
+                parameter.copy_(weights)
         self.discard_gradient()
         return finite
 
     def discard_gradient(self) -> None:
         """Drop it, as after a step that was stopped."""
         self.adamw.zero_grad(set_to_none=True)
-
-    @torch.no_grad()
-    def _go_back(self) -> None:
-        if self.last_finite is not None:
-            for parameter, weights in zip(self.parameters, self.last_finite, strict=True):
-                parameter.copy_(weights)
