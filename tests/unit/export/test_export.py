@@ -26,10 +26,9 @@ from support.models import tiny_backbone, words
 from support.runs import random_head, run_info, trained
 
 from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
-from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import open_archive, package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
-from embedlab.export.export_model import export_model
+from embedlab.export.export_model import export_adapter, export_model
 from embedlab.export.hub import push
 from embedlab.export.model_card import model_card, plain, public_name
 from embedlab.export.sentence_transformers import export_sentence_transformers
