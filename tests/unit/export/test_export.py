@@ -25,10 +25,9 @@ from support.models import tiny_backbone, words
 from support.runs import random_head, run_info, saved_run, trained
 
 from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
-from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import open_archive, package
 from embedlab.export.check import Check, verify
-from embedlab.export.export_model import export_model
+from embedlab.export.export_model import export_adapter, export_model
 from embedlab.export.hub import push
 from embedlab.export.model_card import model_card, plain, public_name
 from embedlab.export.sentence_transformers import export_sentence_transformers
@@ -607,7 +606,7 @@ def refusal(folder: Path, repo: str, token: str, caplog) -> str:
 def test_what_the_hub_refuses(hub, tmp_path, caplog):
     assert "refused the token" in refusal(tmp_path, "me/model", TOKEN, caplog)
     assert "is public" in refusal(tmp_path, "me/public", TOKEN, caplog)
-    assert "no repository name" in refusal(tmp_path, "a b/c//d", TOKEN, caplog)
+    assert "not a repository name" in refusal(tmp_path, "a b/c//d", TOKEN, caplog)
     for token in ("", "two words", f"{TOKEN}\n", f"{TOKEN}é"):
         assert "needs a Hub token" in refusal(tmp_path, "me/model", token, caplog)
 
