@@ -95,7 +95,7 @@ def test_a_corpus_that_knows_too_little(task):
 
 def test_an_unknown_category():
     with pytest.raises(EmbedLabError, match="'Poetry' is not a task category; use one of STS"):
-        Task(id="x", category="Poetry", title="x", corpus_id="trec", size=3)
+        Task("x", "Poetry", "x", "trec", size=3)
 
 
 # The scores
