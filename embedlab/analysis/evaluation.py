@@ -9,16 +9,15 @@ not ×100.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.analysis import bootstrap, metrics, retrieval
-from embedlab.analysis.metrics import TOP_RANKS
-from embedlab.analysis.retrieval import Int64Array
+from embedlab.analysis import bootstrap, metrics
+from embedlab.analysis.metrics import TOP_RANKS, Items
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
 
-#: One array per argument of the measure's statistic, (n,) each.
-Items = tuple[npt.NDArray[Any], ...]
-
 
 @dataclass(frozen=True, eq=False)
 class TaskScore:
@@ -38,9 +34,8 @@ class TaskScore:
 
     ``n`` counts what was scored: pairs, queries, test texts or clustered texts. ``items`` are the
     arrays (n,) that the statistic takes: cosines and gold scores, each query's nDCG@10, right (1)
-    or wrong (0), cluster and label numbers. ``ranked`` (q, 10) are the ids of each query's ranking,
-    for Retrieval. A score that is undefined, such as the order of cosines that are all equal, is
-    NaN.
+    or wrong (0), cluster and label numbers. A score that is undefined, such as the order of cosines
+    that are all equal, is NaN.
     """
 
     task: Task
@@ -49,7 +44,6 @@ class TaskScore:
     low: float
     high: float
     items: Items
-    ranked: Int64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,18 +139,18 @@ def score(
     task: Task, corpus: Corpus, vectors: Vectors, query_vectors: Vectors | None = None
 ) -> TaskScore:
     """Score unit vectors (n, d) of the task's sample, and (q, d) of its queries for Retrieval."""
-    ranked = None
-    if task.category == "Retrieval":
-        assert query_vectors is not None
-        items, ranked = _ndcg(corpus, vectors, query_vectors)
-    else:
-        items = _ITEMS[task.category](task, corpus, vectors)
-    statistic = bootstrap.STATISTICS[task.measure]
     clustered = task.category == "Clustering"
+    if clustered:
+        items = _clusters(task, corpus, vectors)
+    elif task.category == "Classification":
+        items = _right(task, corpus, vectors)
+    else:
+        items = metrics.items_of(task.measure, corpus, vectors, query_vectors)
+    statistic = bootstrap.STATISTICS[task.measure]
     low, high = bootstrap.interval(statistic, *items, centred=clustered)
     if clustered:  # a centred interval may leave the measure's range
         low, high = max(low, 0.0), min(high, 1.0)
-    return TaskScore(task, len(items[0]), float(statistic(*items)), low, high, items, ranked)
+    return TaskScore(task, len(items[0]), float(statistic(*items)), low, high, items)
 
 
 def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Change, ...]:
@@ -245,12 +239,6 @@ def most_changed_queries(
     ]
 
 
-def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Int64Array]:
-    ranked, cosines = retrieval.search(retrieval.build_index(vectors), query_vectors, TOP_RANKS)
-    scores = metrics.retrieval_scores(ranked, cosines, corpus.relevant)
-    return (scores.per_query["ndcg_10"],), ranked
-
-
 def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
     """Logistic regression as in MTEB, of standardised vectors; every other text of a label trains.
 
@@ -277,20 +265,12 @@ def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
     return metrics.k_means(vectors, len(names), starts=10, seed=task.seed), labels
 
 
-_ITEMS: dict[str, Callable[[Task, Corpus, Vectors], Items]] = {
-    "STS": lambda task, corpus, vectors: metrics.pair_items(corpus, vectors),
-    "Classification": _right,
-    "Clustering": _clusters,
-}
-
-
 def _ndcg_or_nan(
     ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]
 ) -> bootstrap.Float64Array:
     if not any(relevant):
         return np.full(len(ids), np.nan)
-    scores = metrics.retrieval_scores(ids, np.zeros(ids.shape), relevant)  # the order decides
-    return scores.per_query["ndcg_10"]
+    return metrics.retrieval_scores(ids, relevant).per_query["ndcg_10"]
 
 
 def _number(value: float) -> float | None:

@@ -144,7 +144,6 @@ def scores(
     corpus: Corpus,
     vectors: npt.ArrayLike,
     query_vectors: npt.ArrayLike | None = None,
-    field: str = "",
     how: str = "none",
 ) -> Scores:
     """Score the corpus's vectors, transformed as ``how`` says.
@@ -154,19 +153,12 @@ def scores(
         vectors: its texts under a design, (n, d).
         query_vectors: its queries, (q, d); without them there is no nDCG@10. The documents' mean
             and whitening are applied to them.
-        field: the field whose values are the labels; by default the corpus's first.
         how: ``none``, ``centre`` or ``whiten``.
     """
     fitted = fit(vectors, how)
-    rows = fitted(vectors)
-    labels = metrics.usable_labels(corpus, field)
-    ndcg = accuracy = None
-    if query_vectors is not None and any(corpus.relevant):
-        ranked = retrieval.search(retrieval.build_index(rows), fitted(query_vectors), 10)
-        ndcg = metrics.retrieval_scores(*ranked, corpus.relevant).ndcg_10
-    if labels:
-        accuracy = metrics.knn_accuracy(retrieval.neighbours(rows, 10), labels)
-    return Scores(metrics.pair_spearman(corpus, rows), ndcg, accuracy)
+    rows, queries = fitted(vectors), None if query_vectors is None else fitted(query_vectors)
+    measures = ("spearman", "ndcg_10", "knn_accuracy")
+    return Scores(**{name: metrics.score(name, corpus, rows, queries) for name in measures})
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:
