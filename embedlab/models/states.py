@@ -21,6 +21,14 @@ BLOCK_NUMBERS = 8_000_000
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """A text as the backbone sees it: token ids with EOS, and whether it was cut."""
+
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True)
 class TextStates:
     """One text under one attention mode, in the precision of the pass, on the CPU.
 
