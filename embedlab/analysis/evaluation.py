@@ -205,32 +205,32 @@ def most_changed_queries(
     after: npt.ArrayLike,
     relevant: Sequence[frozenset[int]],
     *,
-    k: int = TOP_RANKS,
     top: int = 10,
 ) -> list[ChangedQuery]:
-    """The queries whose first k documents changed most, the most changed first, ties by index.
+    """The queries whose first ten documents changed most, the most changed first, ties by index.
 
     The overlap is that of the first d documents of both rankings, as a share of d, averaged over
-    d = 1 … k (average overlap: Fagin, Kumar & Sivakumar, SODA 2003). So the upper ranks weigh more,
+    d = 1 … 10 (average overlap: Fagin, Kumar & Sivakumar, SODA 2003). So upper ranks weigh more,
     and a new order counts as a change too. A query whose ranking stayed as it was is left out.
 
     Args:
-        before: ids (q, l) with l ≥ k unless there are fewer documents, best first.
+        before: ids (q, l), at least ten unless there are fewer documents, best first.
         after: the same of the same queries.
         relevant: each query's relevant ids; empty where unknown.
-        k: documents looked at.
         top: most queries returned.
 
     Raises:
         ValueError: shapes that do not fit together.
     """
     old, new = np.asarray(before), np.asarray(after)
-    if old.ndim != 2 or old.shape != new.shape or len(old) != len(relevant) or k < 1:
-        raise ValueError(f"{old.shape}, {new.shape}, {len(relevant)} queries and k = {k}")
-    same = old[:, :k, None] == new[:, None, :k]
+    if old.ndim != 2 or old.shape != new.shape or len(old) != len(relevant):
+        raise ValueError(f"{old.shape}, {new.shape} and {len(relevant)} queries")
+    same = old[:, :TOP_RANKS, None] == new[:, None, :TOP_RANKS]
     shared = np.diagonal(same.cumsum(axis=1).cumsum(axis=2), axis1=1, axis2=2)  # (q, k)
     overlap = (shared / np.arange(1, shared.shape[1] + 1)).mean(axis=1)
-    columns = [_ndcg_or_nan(ids, relevant) for ids in (old, new)]
+    columns = [np.full(len(old), np.nan)] * 2
+    if any(relevant):
+        columns = [metrics.retrieval_scores(x, relevant).per_query["ndcg_10"] for x in (old, new)]
     order = np.argsort(overlap, kind="stable")[:top]
     return [
         ChangedQuery(int(q), float(overlap[q]), *(_number(column[q]) for column in columns))
@@ -263,14 +263,6 @@ def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
     """k-means with as many clusters as labels, the best of ten starts."""
     names, labels = np.unique(corpus.fields[task.field], return_inverse=True)
     return metrics.k_means(vectors, len(names), starts=10, seed=task.seed), labels
-
-
-def _ndcg_or_nan(
-    ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]
-) -> bootstrap.Float64Array:
-    if not any(relevant):
-        return np.full(len(ids), np.nan)
-    return metrics.retrieval_scores(ids, relevant).per_query["ndcg_10"]
 
 
 def _number(value: float) -> float | None:
