@@ -88,11 +88,8 @@ def quality(
 ) -> Quality:
     """Figures over the texts' own space, never over the map.
 
-    Args:
-        corpus: the texts with their labels, pairs and queries.
-        embedded: its texts under a design.
-        near: the texts' neighbours, at least 10 of each; by default they are searched here.
-        field: the field whose values are the labels; by default the corpus's first.
+    ``field`` holds the labels, by default the corpus's first; ``near`` are at least 10 neighbours
+    of each text, by default searched here.
     """
     vectors = embedded.vectors
     accuracy, clusters, spearman = (

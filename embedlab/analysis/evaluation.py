@@ -100,12 +100,7 @@ def evaluate(
 ) -> tuple[TaskScore, ...]:
     """Score a backbone under a design; hidden states come from its cache where it has them.
 
-    Args:
-        backbone: trained or not.
-        design: attention, pooling, layer and prompts.
-        tasks: what to measure.
-        persist: whether hidden states may be written to the cache's folder.
-        progress: called after every batch with texts done and texts in all; may raise to stop.
+    With ``persist`` hidden states may also be written to the cache's folder.
 
     Raises:
         EmbedLabError: a corpus that cannot be had, or a design that this backbone cannot carry.
@@ -163,17 +158,12 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
     """
     if [one.task for one in before] != [other.task for other in after]:
         raise ValueError("before and after were measured on different tasks")
-    return tuple(
-        Change(
-            one,
-            other,
-            other.score - one.score,
-            *bootstrap.paired_interval(
-                bootstrap.STATISTICS[one.task.measure], one.items, other.items
-            ),
-        )
-        for one, other in zip(before, after, strict=True)
-    )
+    changes = []
+    for one, other in zip(before, after, strict=True):
+        statistic = bootstrap.STATISTICS[one.task.measure]
+        low, high = bootstrap.paired_interval(statistic, one.items, other.items)
+        changes.append(Change(one, other, other.score - one.score, low, high))
+    return tuple(changes)
 
 
 def before_and_after(

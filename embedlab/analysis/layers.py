@@ -35,32 +35,21 @@ LAYER_MEASURES = {
 
 @dataclass(frozen=True, eq=False)
 class LayerCurve:
-    """One pooling under one attention over layers 0 … L: ``scores`` and their 95 % band, (L + 1,).
+    """One design over layers 0 … L: ``scores`` and their 95 % band, (L + 1,).
 
     NaN where a layer gives every text the same vector (such as the EOS at the embedding layer) or
     one that is not finite; the band is NaN throughout where the measure has none.
     """
 
-    attention: str
-    pooling: str
-    skip_first: bool
+    design: Design
     scores: Float64Array
     low: Float64Array
     high: Float64Array
 
-    def design(self, layer: int) -> Design:
-        """The design that a layer of this curve stands for."""
-        return Design(
-            attention=self.attention,
-            pooling=self.pooling,
-            layer=layer,
-            skip_first=self.skip_first,
-        )
-
     @property
     def name(self) -> str:
         """``causal/mean+skip_first``."""
-        return self.design(-1).name
+        return self.design.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,21 +138,15 @@ def layer_quality(
     scorer = _scorer(corpus, chosen, bootstrap, seed)
     n = {"pairs": len(corpus.pairs), "queries": sum(map(bool, corpus.relevant))}
     # Every pooling says itself whether it has a curve, and one without the first token.
-    poolings = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
+    kinds = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
     if skip_first:
-        poolings += [
-            (name, True) for name, pooling in POOLINGS.items() if pooling.curve_without_first
-        ]
+        kinds += [(name, True) for name, p in POOLINGS.items() if p.curve_without_first]
     curves: list[LayerCurve] = []
     for attention, documents in states.items():
-        # (L + 1, poolings, 3): layers outermost, because a layer is gathered once for all poolings.
-        points = np.array(
-            list(_points(documents, queries.get(attention), poolings, transform, scorer, progress))
-        )
-        curves += [
-            LayerCurve(attention, name, without, *points[:, i].T.copy())
-            for i, (name, without) in enumerate(poolings)
+        designs = [
+            Design(attention=attention, pooling=name, skip_first=without) for name, without in kinds
         ]
+        curves += _curves(designs, documents, queries.get(attention), transform, scorer, progress)
     return LayerQuality(
         measure=chosen,
         unit=kind,
@@ -176,24 +159,24 @@ def layer_quality(
     )
 
 
-def _points(
+def _curves(
+    designs: Sequence[Design],
     documents: HiddenStates,
     queries: HiddenStates | None,
-    poolings: Sequence[tuple[str, bool]],
     transform: str,
     scorer: Scorer,
     progress: Progress,
-) -> Iterator[list[Score]]:
-    """Per layer, a score and its band for every kind of pooling."""
-    last = documents.num_layers
-    query_layers = _by_layer(queries, poolings) if queries else None
-    for layer, pooled in enumerate(_by_layer(documents, poolings)):
-        progress(layer, last + 1, f"layers, {documents.attention}")
-        pooled_queries = next(query_layers) if query_layers else [None] * len(poolings)
-        yield [
-            _point(rows, others, transform, scorer)
-            for rows, others in zip(pooled, pooled_queries, strict=True)
-        ]
+) -> Iterator[LayerCurve]:
+    # (L + 1, curves, 3): layers outermost, because a layer is gathered once for all curves.
+    points = []
+    query_layers = _by_layer(queries, designs) if queries else None
+    for layer, rows in enumerate(_by_layer(documents, designs)):
+        progress(layer, documents.num_layers + 1, f"layers, {documents.attention}")
+        query_rows = next(query_layers) if query_layers else [None] * len(rows)
+        sides = zip(rows, query_rows, strict=True)
+        points.append([_point(*vectors, transform, scorer) for vectors in sides])
+    for design, curve in zip(designs, np.array(points).transpose(1, 2, 0), strict=True):
+        yield LayerCurve(design, *curve)
 
 
 def _point(
@@ -209,14 +192,12 @@ def _point(
     return scorer(rows, queries)
 
 
-def _by_layer(
-    states: HiddenStates, poolings: Sequence[tuple[str, bool]]
-) -> Iterator[list[Float32Array]]:
-    """The unit vectors (n, d) of every pooling, layer by layer."""
+def _by_layer(states: HiddenStates, designs: Sequence[Design]) -> Iterator[list[Float32Array]]:
+    """The unit vectors (n, d) of every design, layer by layer."""
     for bank in states.layer_banks():
         yield [
-            unit(POOLINGS[name].from_bank(bank, skip_first).cpu().numpy())
-            for name, skip_first in poolings
+            unit(POOLINGS[design.pooling].from_bank(bank, design.skip_first).cpu().numpy())
+            for design in designs
         ]
 
 
@@ -225,8 +206,6 @@ def _check_states(
     states: Mapping[str, HiddenStates],
     query_states: Mapping[str, HiddenStates] | None,
 ) -> None:
-    if not states:
-        raise ValueError("there are no hidden states to score")
     for attention, rows in states.items():
         if len(rows) != len(corpus.texts):
             raise ValueError(f"{len(rows)} states ({attention}) for {len(corpus.texts)} texts")

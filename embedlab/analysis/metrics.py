@@ -39,12 +39,11 @@ class RetrievalScores:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityDistribution:
-    """Cosines of all pairs among ``n_texts`` texts; their mean tells how anisotropic a space is."""
+    """Cosines of all pairs of texts; their mean tells how anisotropic a space is."""
 
     similarities: Float32Array
     mean: float
     std: float
-    n_texts: int
 
 
 def possible_measures(corpus: Corpus, field: str = "") -> list[str]:
@@ -245,24 +244,18 @@ def similarity_distribution(
     The default takes every pair of up to 2,000 texts.
 
     Raises:
-        EmbedLabError: fewer than two vectors, or max_pairs < 1.
+        EmbedLabError: fewer than two vectors.
     """
     rows = check_vectors(vectors)
     if len(rows) < 2:
         raise EmbedLabError("One text has no pairs; give at least two.")
-    if max_pairs < 1:
-        raise EmbedLabError(f"max_pairs is {max_pairs}; ask for at least 1.")
     # The largest n with n (n - 1) / 2 <= max_pairs.
     most = int((1 + np.sqrt(1 + 8 * max_pairs)) / 2)
     if len(rows) > most:
         rows = rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]
     cosines = similarity_matrix(rows)[np.triu_indices(len(rows), k=1)]
-    return SimilarityDistribution(
-        similarities=cosines,
-        mean=float(cosines.mean(dtype=np.float64)),
-        std=float(cosines.std(dtype=np.float64)),
-        n_texts=len(rows),
-    )
+    mean, std = cosines.mean(dtype=np.float64), cosines.std(dtype=np.float64)
+    return SimilarityDistribution(cosines, float(mean), float(std))
 
 
 def cluster_order(matrix: npt.ArrayLike) -> Int64Array:

@@ -33,14 +33,13 @@ class Hubness:
     ``counts`` (n,) is N_k, how many texts have this one among their ``k`` nearest; its mean is k.
     ``skewness`` is the third standardised moment of N_k (Radovanović et al., JMLR 2010): about 0
     where all are met equally often, large where a few hubs are neighbours of everyone.
-    ``hub_ids`` are the texts met most often, first the largest, with their ``hub_counts``.
+    ``hub_ids`` are the texts met most often, first the largest.
     """
 
     k: int
     counts: Int64Array
     skewness: float
     hub_ids: Int64Array
-    hub_counts: Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +150,8 @@ def scores(
     Args:
         corpus: the texts with their labels, pairs and queries.
         vectors: its texts under a design, (n, d).
-        query_vectors: its queries, (q, d); without them there is no nDCG@10. The documents' mean
-            and whitening are applied to them.
+        query_vectors: its queries, (q, d), which get the documents' mean and whitening; without
+            them there is no nDCG@10.
         how: ``none``, ``centre`` or ``whiten``.
     """
     fitted = fit(vectors, how)
@@ -204,7 +203,7 @@ def hubness(vectors: npt.ArrayLike, k: int = 10) -> Hubness:
     order = np.argsort(-counts, kind="stable")[:HUBS]
     even = np.ptp(counts) == 0  # such as k = n - 1: no text stands out, and skew would be 0 / 0
     skewness = 0.0 if even else float(skew(counts))
-    return Hubness(near.k, counts, skewness, order.astype(np.int64), counts[order])
+    return Hubness(near.k, counts, skewness, order)
 
 
 def _singular_values(rows: Float32Array) -> Float64Array:

@@ -147,7 +147,8 @@ def test_every_curve_equals_its_designs_pooled_one_by_one(small, how, block, mon
         for c in result.curves:
             for layer in range(1, 5):
                 vectors, query_vectors = (
-                    pool(s[c.attention], c.design(layer), tiny) for s in (states, queries)
+                    pool(s[c.design.attention], replace(c.design, layer=layer), tiny)
+                    for s in (states, queries)
                 )
                 expected = getattr(scores(corpus, vectors, query_vectors, how=how), measure)
                 assert c.scores[layer] == pytest.approx(expected, abs=1e-5)

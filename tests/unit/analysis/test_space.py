@@ -85,7 +85,7 @@ def test_one_planted_hub():
     n = 12
     vectors = np.vstack([np.eye(n - 1), np.full(n - 1, 1.0)])[[*range(5), n - 1, *range(5, n - 1)]]
     result = hubness(unit(vectors), k=1)
-    assert (result.hub_ids[0], result.hub_counts[0]) == (5, n - 1)
+    assert (result.hub_ids[0], result.counts[result.hub_ids[0]]) == (5, n - 1)
     # The hub's own nearest is some axis: once n - 1, once 1, the rest 0.
     assert sorted(result.counts) == [0] * (n - 2) + [1, n - 1]
     assert result.skewness == pytest.approx(scipy.stats.skew(result.counts))

@@ -99,10 +99,11 @@ class ShapePanel(View):
                         letter,
                         name,
                         pair.corpus,
-                        shape.hubness.hub_ids[:HUBS].tolist(),
-                        shape.hubness.hub_counts[:HUBS].tolist(),
+                        ids.tolist(),
+                        shape.hubness.counts[ids].tolist(),
                     )
                     for letter, name, shape in sides
+                    for ids in [shape.hubness.hub_ids[:HUBS]]
                 )
             ),
         }
