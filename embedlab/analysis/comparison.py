@@ -88,21 +88,19 @@ def quality(
 ) -> Quality:
     """Figures over the texts' own space, never over the map.
 
-    Args:
-        corpus: the texts with their labels, pairs and queries.
-        embedded: its texts under a design.
-        near: the texts' neighbours, at least 10 of each; by default they are searched here.
-        field: the field whose values are the labels; by default the corpus's first.
+    ``field`` holds the labels, by default the corpus's first; ``near`` are at least 10 neighbours
+    of each text, by default searched here.
     """
-    vectors, labels = embedded.vectors, metrics.usable_labels(corpus, field)
-    accuracy = None
-    if labels:
-        accuracy = metrics.knn_accuracy(near or retrieval.neighbours(vectors, NEAREST), labels)
+    vectors = embedded.vectors
+    accuracy, clusters, spearman = (
+        metrics.score(measure, corpus, vectors, field=field, near=near)
+        for measure in ("knn_accuracy", "v_measure", "spearman")
+    )
     return Quality(
         n=len(embedded),
         knn_accuracy=accuracy,
-        v_measure=metrics.v_measure(vectors, labels) if labels else None,
-        spearman=metrics.pair_spearman(corpus, vectors),
+        v_measure=clusters,
+        spearman=spearman,
         mean_cosine=metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None,
     )
 

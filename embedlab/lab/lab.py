@@ -341,7 +341,8 @@ class Lab:
         def work(report: Progress) -> metrics.RetrievalScores:
             vectors = self.query_vectors(corpus, embedded.design, backbone_id, report)
             index = retrieval.build_index(embedded.vectors)
-            return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
+            ranked, _ = retrieval.search(index, vectors, metrics.TOP_RANKS)
+            return metrics.retrieval_scores(ranked, corpus.relevant)
 
         return self.compute(("retrieval", embedded.key, corpus.annotations_hash), work, progress)
 

@@ -8,7 +8,7 @@ import scipy.stats
 from support.models import words
 
 from embedlab import Design, EmbedLabError, pool
-from embedlab.analysis import metrics, retrieval
+from embedlab.analysis import bootstrap, metrics, retrieval
 from embedlab.analysis.layers import choose_measure, layer_quality
 from embedlab.analysis.space import scores
 from embedlab.data.corpus import Corpus
@@ -56,7 +56,8 @@ def test_every_curve_equals_its_designs_pooled_one_by_one(small, how, block, mon
         for c in result.curves:
             for layer in range(1, 5):
                 vectors, query_vectors = (
-                    pool(s[c.attention], c.design(layer), tiny) for s in (states, queries)
+                    pool(s[c.design.attention], replace(c.design, layer=layer), tiny)
+                    for s in (states, queries)
                 )
                 expected = getattr(scores(corpus, vectors, query_vectors, how=how), measure)
                 assert c.scores[layer] == pytest.approx(expected, abs=1e-5)
@@ -67,7 +68,7 @@ def test_v_measure_has_no_band(small):
     result = layer_quality(corpus, states, measure="v_measure", seed=3)
     c = curve(result, "causal/mean")
     vectors = pool(states["causal"], Design.parse("causal/mean@2"), tiny)
-    expected = metrics.v_measure(vectors, corpus.labels, seed=3)
+    expected = bootstrap.v_measure(*metrics.clusters_and_labels(vectors, corpus.labels, seed=3))
     assert c.scores[2] == pytest.approx(expected, abs=1e-6)
     assert np.isnan(c.low).all() and np.isnan(c.high).all() and result.bootstrap == 0
     assert np.isnan(curve(result, "causal/eos").scores[0])
@@ -86,8 +87,8 @@ def test_the_band_is_the_percentile_bootstrap(small):
         [result.low[3], result.high[3]], np.percentile(again, [2.5, 97.5]), atol=1e-3
     )
     query_vectors = pool(queries["bidirectional"], design, tiny)
-    ids, near = retrieval.search(retrieval.build_index(vectors), query_vectors, 10)
-    each = metrics.retrieval_scores(ids, near, corpus.relevant).per_query["ndcg_10"]
+    ids, _ = retrieval.search(retrieval.build_index(vectors), query_vectors, 10)
+    each = metrics.retrieval_scores(ids, corpus.relevant).per_query["ndcg_10"]
     each = each[~np.isnan(each)]
     draws = np.random.default_rng(5).integers(0, 3, (300, 3))
     quality = layer_quality(corpus, states, queries, measure="ndcg_10", bootstrap=300, seed=5)
@@ -107,7 +108,7 @@ def test_auto_takes_what_the_corpus_knows(small):
     assert choose_measure(without_pairs) == "ndcg_10"
     only_labels = replace(without_pairs, queries=(), relevant=())
     assert choose_measure(only_labels) == "knn_accuracy"
-    assert layer_quality(only_labels, states, field="kind", bootstrap=5).field == "kind"
+    assert layer_quality(only_labels, states, bootstrap=5).field == "kind"
     with pytest.raises(ValueError, match="states of the queries"):
         layer_quality(without_pairs, states)
     with pytest.raises(ValueError, match="24 states"):
@@ -118,19 +119,19 @@ def test_auto_takes_what_the_corpus_knows(small):
 
 
 @pytest.mark.parametrize(
-    ("measure", "field", "message"),
+    ("measure", "message"),
     [
-        ("auto", "", "no scored pairs, queries with relevant texts, or labels.*stsb.*senses.*trec"),
-        ("spearman", "", "no scored pairs"),
-        ("ndcg_10", "", "no queries"),
-        ("knn_accuracy", "one", "no labels that several texts share"),
-        ("accuracy", "", "'accuracy' is not a known measure"),
+        ("auto", "no scored pairs, queries with relevant texts, or labels.*stsb.*senses.*trec"),
+        ("spearman", "no scored pairs"),
+        ("ndcg_10", "no queries"),
+        ("knn_accuracy", "no labels that several texts share"),
+        ("accuracy", "'accuracy' is not a known measure"),
     ],
 )
-def test_what_is_missing_is_said(measure, field, message):
+def test_what_is_missing_is_said(measure, message):
     corpus = Corpus(id="o", title="Own", texts=("a", "b", "c"), fields={"one": ("x",) * 3})
     with pytest.raises(EmbedLabError, match=message):
-        choose_measure(corpus, measure, field)
+        choose_measure(corpus, measure)
 
 
 def test_an_unknown_transform_is_refused(small):

@@ -82,7 +82,7 @@ def test_a_text_beyond_the_limit_is_refused_by_every_function():
     ):
         with pytest.raises(EmbedLabError, match=r"characters; the limit is 20\. Split it"):
             call()
-    assert inside.head_attention(lab, long, head, only=0).per_text.shape == (1, 4)
+    assert inside.head_attention(lab, long, head, only=0).mean.shape == (4,)
 
 
 def test_a_text_and_its_proof_are_computed_once_for_a_design():

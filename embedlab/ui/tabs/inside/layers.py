@@ -180,7 +180,7 @@ def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int,
     for side in sides:
         for curve in quality.curves:
             layer = side.design.layer % len(curve.scores)
-            if curve.design(side.design.layer).name == side.design.name:
+            if replace(curve.design, layer=side.design.layer).name == side.design.name:
                 marks.append((side.letter, layer, float(curve.scores[layer])))
     return marks
 

@@ -59,7 +59,7 @@ class ShapePanel(View):
         hubs, components, counts = [], [], []
         for letter, name, shape in zip("AB", pair.names, shapes, strict=True):
             hubness = shape.hubness
-            nearest = list(zip(hubness.hub_ids, hubness.hub_counts, strict=True))[:HUBS]
+            nearest = [(i, hubness.counts[i]) for i in hubness.hub_ids[:HUBS]]
             hubs.append(
                 inside_html.INSIDE.hubs(letter, f"{name}: hubs", pair.corpus.texts, nearest)
             )
