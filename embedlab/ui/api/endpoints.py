@@ -67,7 +67,7 @@ def add_endpoints(lab: Lab) -> None:
         """
         query, k = parse.string(query, "query"), parse.whole(k, "k")
         texts, a, b = _pair(lab, corpus, design_a, design_b)
-        hits_a, hits_b = lab.retrieve(query, texts, a, b, k)
+        hits_a, hits_b = lab.retrieve(query, a, b, k)
         return {
             "corpus": texts.id,
             "texts": texts.size_note,
@@ -92,7 +92,7 @@ def add_endpoints(lab: Lab) -> None:
                 f"{len(sent.texts):,} texts were sent; /similarity takes up to {most}."
             )
         a, b = (lab.embedded(sent, design) for design in _designs(design_a, design_b))
-        cosines = views.similarities(lab, a, b)
+        cosines = views.similarities(lab, a, b, tuple(range(len(a))))
         return {
             side: {"design": str(embedded.design), "matrix": np.round(matrix, 6).tolist()}
             for side, embedded, matrix in (("a", a, cosines.a), ("b", b, cosines.b))
@@ -110,15 +110,7 @@ def add_endpoints(lab: Lab) -> None:
             method, and a and b: each a design and points (id, x, y, label).
         """
         texts, a, b = _pair(lab, corpus, design_a, design_b)
-        defaults = lab.config.defaults
-        maps = lab.maps(
-            a,
-            b,
-            n_neighbors=defaults.n_neighbors,
-            min_dist=defaults.min_dist,
-            seed=defaults.seed,
-            compile_umap=True,
-        )
+        maps = lab.maps(a, b, seed=lab.config.defaults.seed, compile_umap=True)
         labels = texts.labels or (None,) * len(texts.texts)
         answer: dict[str, Any] = {
             "corpus": texts.id,

@@ -140,8 +140,8 @@ class MapTab(View):
             if lasso
             else self._lists(pair, selected, field),
             self.quality: html.quality_table(
-                views.quality(self.lab, corpus, a, field, report),
-                views.quality(self.lab, corpus, b, field, report),
+                views.quality(self.lab, a, field, report),
+                views.quality(self.lab, b, field, report),
                 field,
                 pair.seed,
                 pair.caption("Quality"),

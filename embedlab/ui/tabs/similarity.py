@@ -134,7 +134,7 @@ class SimilarityTab(View):
         which = values[self.which]
         corpus, a, b, rows = self._chosen(pair, values, report)
         compared = views.similarities(
-            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
+            self.lab, a, b, tuple(rows), ordered=bool(values[self.ordered]), progress=report
         )
         texts = [corpus.texts[i] for i in compared.rows]
         cosines_a, cosines_b = compared.a, compared.b

@@ -112,10 +112,7 @@ class ShapePanel(View):
         rows = []
         for how in space.TRANSFORMS:
             a, b = (
-                inside.space_scores(
-                    self.lab, pair.corpus, side.embedded, how, side.backbone_id, report
-                )
-                for side in pair.sides
+                inside.space_scores(self.lab, side.embedded, how, report) for side in pair.sides
             )
             rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]
         return html.score_table(
