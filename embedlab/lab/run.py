@@ -122,6 +122,17 @@ class LiveRun:
         return model.version if model else 0
 
     @property
+    def next_folder(self) -> Path:
+        """Of the model after this one."""
+        return self.folder / f"version-{self.version + 1}"
+
+    def add_model(self, folder: Path, backbone: Backbone, run_info: RunInfo) -> None:
+        """The run has learned this."""
+        self.model = SavedModel(
+            version=self.version + 1, folder=folder, backbone=backbone, run_info=run_info
+        )
+
+    @property
     def changes(self) -> tuple[TaskChange, ...]:
         """The model's scores before and after, where it was scored."""
         model = self.model

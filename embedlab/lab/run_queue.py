@@ -19,7 +19,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -86,36 +86,22 @@ class RunQueue:
         recipe.check(request.design)
         with self._changed:
             self._remove_old()
-            self._check_queue()
-            run = self._new(request)
-            run.total = recipe.steps + recipe.mntp_steps
+            run = self._new(request, total=recipe.steps + recipe.mntp_steps)
             self._enqueue(run)
         return run
 
-    def adopt(self, request: Request, install: Callable[[Path], Backbone]) -> LiveRun:
+    def adopt(self, request: Request, folder: Path, backbone: Backbone) -> LiveRun:
         """Add a model that was trained elsewhere, as a run that is done.
 
-        Args:
-            request: what was trained.
-            install: puts the run's files into the folder given, and loads it.
-
-        Raises:
-            EmbedLabError: ``install`` raised it; then nothing is stored.
+        ``folder``, which the trained ``backbone`` was loaded from, becomes the run's.
         """
+        run_info = run_folder.read_run_info(folder)
         with self._changed:
             self._remove_old()
-            run = self._new(request)
-        try:
-            folder = _version_folder(run, 1)
-            backbone = install(folder)
-            run_info = run_folder.read_run_info(folder)
-            run.model = SavedModel(version=1, folder=folder, backbone=backbone, run_info=run_info)
-            run.state = DONE
-        except BaseException:
-            with self._changed:
-                self._runs.pop(run.id, None)
-            shutil.rmtree(run.folder, ignore_errors=True)
-            raise
+            run = self._new(request, state=DONE)
+            run.folder.mkdir()
+            run.add_model(Path(shutil.move(folder, run.next_folder)), backbone, run_info)
+            self._runs[run.id] = run
         return run
 
     def get(self, run_id: str) -> LiveRun:
@@ -182,7 +168,6 @@ class RunQueue:
         with self._changed:
             if not run.can_go_on:
                 raise EmbedLabError(f"{run.request.name} is at its end; start a new training.")
-            self._check_queue()
             self._enqueue(run)
         return run
 
@@ -196,21 +181,18 @@ class RunQueue:
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
 
-    def _new(self, request: Request) -> LiveRun:
-        run_id = PREFIX + secrets.token_urlsafe(16)
-        run = LiveRun(run_id, request, self._folder() / run_id.removeprefix(PREFIX))
-        self._runs[run_id] = run
-        return run
+    def _new(self, request: Request, **fields: Any) -> LiveRun:
+        secret = secrets.token_urlsafe(16)
+        return LiveRun(PREFIX + secret, request, self._folder() / secret, **fields)
 
     # The worker
 
-    def _check_queue(self) -> None:
+    def _enqueue(self, run: LiveRun) -> None:
         if len(self._queue) >= self.limits.max_waiting_runs:
             raise EmbedLabError(
                 f"{len(self._queue)} trainings are waiting already; try again in some minutes."
             )
-
-    def _enqueue(self, run: LiveRun) -> None:
+        self._runs[run.id] = run
         run.stop.clear()
         run.state, run.message = WAITING, ""
         self._queue.append(run)
@@ -283,12 +265,10 @@ class RunQueue:
 
         if training.learned == 0:
             return
-        version = run.version + 1
-        folder = _version_folder(run, version)
+        folder = run.next_folder
         shutil.rmtree(folder, ignore_errors=True)  # what a full disk left
         run_info = checkpoints.save_run(training, folder, run.request.backbone_id)
-        backbone = run_folder.load_run(folder, base)
-        run.model = SavedModel(version=version, folder=folder, backbone=backbone, run_info=run_info)
+        run.add_model(folder, run_folder.load_run(folder, base), run_info)
 
     def _score(self, run: LiveRun, model: SavedModel, base: Backbone, report: Progress) -> str:
         """Score before and after; returns why there are no scores, or nothing.
@@ -326,10 +306,6 @@ class RunQueue:
             if i < surplus or now - run.last_used > 60 * limits.keep_runs_minutes:
                 del self._runs[run.id]
                 shutil.rmtree(run.folder, ignore_errors=True)
-
-
-def _version_folder(run: LiveRun, version: int) -> Path:
-    return run.folder / f"version-{version}"
 
 
 def _sweep() -> None:
