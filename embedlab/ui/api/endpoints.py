@@ -16,10 +16,9 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab import views
 from embedlab.lab.health import health as health_of
 from embedlab.lab.lab import Lab
-from embedlab.models.design import Design
 from embedlab.ui.api.errors import client_errors
 from embedlab.ui.api.finetune import finetune_endpoint
-from embedlab.ui.api.inside import inside_endpoints
+from embedlab.ui.api.inside import built_in, described, inside_endpoints
 from embedlab.ui.shared import parse
 from embedlab.ui.shared.view import LANE
 
@@ -65,15 +64,9 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and results (rank, id, score, text, relevant, move).
         """
-        query, k = parse.string(query, "query"), parse.whole(k, "k")
-        texts, a, b = _pair(lab, corpus, design_a, design_b)
-        hits_a, hits_b = lab.retrieve(query, a, b, k)
-        return {
-            "corpus": texts.id,
-            "texts": texts.size_note,
-            "a": {"design": str(a.design), "results": list(map(asdict, hits_a))},
-            "b": {"design": str(b.design), "results": list(map(asdict, hits_b))},
-        }
+        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b)
+        hits = lab.retrieve(parse.string(query, "query"), a, b, parse.whole(k, "k"))
+        return described(a.corpus) | _both(a, b, results=[list(map(asdict, each)) for each in hits])
 
     def similarity(texts: list[str], design_a: str, design_b: str) -> dict[str, Any]:
         """Cosine similarities of texts under two designs.
@@ -91,12 +84,9 @@ def add_endpoints(lab: Lab) -> None:
             raise EmbedLabError(
                 f"{len(sent.texts):,} texts were sent; /similarity takes up to {most}."
             )
-        a, b = (lab.embedded(sent, design) for design in _designs(design_a, design_b))
+        a, b = _sides(lab, sent, design_a, design_b)
         cosines = views.similarities(lab, a, b, tuple(range(len(a))))
-        return {
-            side: {"design": str(embedded.design), "matrix": np.round(matrix, 6).tolist()}
-            for side, embedded, matrix in (("a", a, cosines.a), ("b", b, cosines.b))
-        }
+        return _both(a, b, matrix=[np.round(each, 6).tolist() for each in (cosines.a, cosines.b)])
 
     def project(corpus: str, design_a: str, design_b: str) -> dict[str, Any]:
         """Two comparable maps of a built-in corpus.
@@ -109,21 +99,17 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             method, and a and b: each a design and points (id, x, y, label).
         """
-        texts, a, b = _pair(lab, corpus, design_a, design_b)
+        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b)
         maps = lab.maps(a, b, seed=lab.config.defaults.seed, compile_umap=True)
-        labels = texts.labels or (None,) * len(texts.texts)
-        answer: dict[str, Any] = {
-            "corpus": texts.id,
-            "texts": texts.size_note,
-            "method": maps.method,
-        }
-        for side, embedded, xy in (("a", a, maps.a), ("b", b, maps.b)):
-            points = [
+        labels = a.corpus.labels or (None,) * len(a)
+        points = [
+            [
                 {"id": i, "x": float(x), "y": float(y), "label": label}
                 for i, ((x, y), label) in enumerate(zip(xy, labels, strict=True))
             ]
-            answer[side] = {"design": str(embedded.design), "points": points}
-        return answer
+            for xy in (maps.a, maps.b)
+        ]
+        return described(a.corpus) | {"method": maps.method} | _both(a, b, points=points)
 
     def health() -> dict[str, Any]:
         """How this deployment is.
@@ -155,15 +141,16 @@ def _corpus(texts: list[str]) -> Corpus:
     return Corpus(id="own", title="texts of a request", texts=tuple(parse.strings(texts)))
 
 
-def _designs(design_a: str, design_b: str) -> tuple[Design, Design]:
-    return parse.design(design_a, "design_a"), parse.design(design_b, "design_b")
-
-
-def _pair(
-    lab: Lab, corpus_id: str, design_a: str, design_b: str
-) -> tuple[Corpus, Embedded, Embedded]:
-    """A built-in corpus under two designs."""
-    designs = _designs(design_a, design_b)
-    corpus = lab.corpus(parse.word(corpus_id, "corpus"), seed=lab.config.defaults.seed)
+def _sides(lab: Lab, corpus: Corpus, design_a: str, design_b: str) -> tuple[Embedded, Embedded]:
+    """A corpus under two designs."""
+    designs = parse.design(design_a, "design_a"), parse.design(design_b, "design_b")
     a, b = (lab.embedded(corpus, design) for design in designs)
-    return corpus, a, b
+    return a, b
+
+
+def _both(a: Embedded, b: Embedded, **results: list[Any]) -> dict[str, Any]:
+    """What A and B gave: each the design and, by its name, one of two results."""
+    return {
+        letter: {"design": str(side.design)} | {name: two[i] for name, two in results.items()}
+        for i, (letter, side) in enumerate((("a", a), ("b", b)))
+    }

@@ -56,16 +56,13 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             backbone; the last one also has before_after.
         """
         with client_errors("finetune"):
-            rate = parse.number(learning_rate, "learning_rate")
-            rates: dict[str, Any] = {"head_lr" if mode == "head" else "lr": rate}
-            recipe = recipe_from(
-                steps=parse.whole(steps, "steps"),
-                batch=parse.whole(batch, "batch"),
-                mode=parse.word(mode, "mode"),
-                seed=parse.whole(seed, "seed"),
-                held_out=parse.whole(held_out, "held_out"),
-                **rates,
-            )
+            numbers = {"steps": steps, "batch": batch, "seed": seed, "held_out": held_out}
+            settings: dict[str, Any] = {
+                "mode": parse.word(mode, "mode"),
+                "head_lr" if mode == "head" else "lr": parse.number(learning_rate, "learning_rate"),
+                **{name: parse.whole(value, name) for name, value in numbers.items()},
+            }
+            recipe = recipe_from(**settings)
             parsed = parse.design(design, "design")
             recipe.check(parsed)
             entry = lab.config.backbone(parse.word(backbone, "backbone") or lab.default_backbone)
