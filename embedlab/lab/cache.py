@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
@@ -14,12 +14,10 @@ V = TypeVar("V")
 
 def size_in_bytes(value: Any) -> int:
     """The bytes of a result: of its arrays, tensors and strings, at any depth."""
-    if isinstance(value, str | bytes) or value is None:
-        return sys.getsizeof(value)
     if hasattr(value, "nbytes"):
         return int(value.nbytes)
     if is_dataclass(value):
-        value = [getattr(value, field.name) for field in fields(value)]
+        value = vars(value)
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):

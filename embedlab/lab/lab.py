@@ -63,11 +63,7 @@ def computed(function: F) -> F:
 
 
 class Lab:
-    """One deployment: its config, the loaded backbones, the trainings and the cached results.
-
-    Args:
-        config: the backbones, corpora and limits of this deployment.
-    """
+    """One deployment: its config, the loaded backbones, the trainings and the cached results."""
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()

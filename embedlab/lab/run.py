@@ -76,16 +76,12 @@ class LiveRun:
 
     Args:
         id: also the key of the trained backbone; it is secret, and gives access to the run.
-        request: what to train.
         folder: of the run's files, a subfolder a version.
-        state: one of the seven above.
         message: a warning, or why the run ended.
         progress: of the work under way: done, total, what.
-        history: the steps so far.
         total: steps of both phases; 0 for a run that was imported.
         held: held-out pairs.
         model: None while nothing is learned.
-        last_used: on the monotonic clock.
         stop: set to end the training or the scoring.
         training: can go on; None once it is at its end.
     """

@@ -16,10 +16,10 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab import views
 from embedlab.lab.health import health as health_of
 from embedlab.lab.lab import Lab
-from embedlab.ui.api.errors import client_errors
 from embedlab.ui.api.finetune import finetune_endpoint
 from embedlab.ui.api.inside import built_in, described, inside_endpoints
 from embedlab.ui.shared import parse
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE
 
 
@@ -132,7 +132,7 @@ def add_endpoints(lab: Lab) -> None:
 def _add(function: Callable[..., Any], **lane: Any) -> None:
     name = function.__name__
     if not inspect.isgeneratorfunction(function):  # a stream turns its errors itself
-        function = client_errors(name)(function)
+        function = user_errors(f"/{name}")(function)
     gr.api(function, api_name=name, **lane)
 
 

@@ -12,8 +12,8 @@ from embedlab.lab.lab import Lab
 from embedlab.lab.run import LiveRun, Request
 from embedlab.training.forecast import within_reach
 from embedlab.training.recipe import recipe_from
-from embedlab.ui.api.errors import client_errors
 from embedlab.ui.shared import parse
+from embedlab.ui.shared.session import user_errors
 
 #: Seconds between two checks of a training.
 POLL_SECONDS = 0.2
@@ -55,7 +55,7 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             rank), tokens_per_second, message, and run, whose id the other endpoints take as a
             backbone; the last one also has before_after.
         """
-        with client_errors("finetune"):
+        with user_errors("/finetune"):
             numbers = {"steps": steps, "batch": batch, "seed": seed, "held_out": held_out}
             settings: dict[str, Any] = {
                 "mode": parse.word(mode, "mode"),

@@ -61,11 +61,12 @@ def empty(sentence: str) -> Markup:
     return _LISTS.empty(sentence)
 
 
-def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[str]:
+def caveats(a: Embedded, b: Embedded) -> list[str]:
     """The limits of these numbers, one short line each."""
+    corpus = a.corpus
     lines = list(corpus.notes)
-    for letter, (embedded, backbone) in zip("AB", sides, strict=True):
-        design = embedded.design
+    for letter, embedded in (("A", a), ("B", b)):
+        design, backbone = embedded.design, embedded.backbone
         if embedded.truncated:
             lines.append(
                 f"{letter}: {embedded.truncated:,} of {len(embedded):,} texts were cut to "

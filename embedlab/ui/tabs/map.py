@@ -146,7 +146,7 @@ class MapTab(View):
                 pair.seed,
                 pair.caption("Quality"),
             )
-            + html.note(html.caveats(corpus, list(zip((a, b), pair.backbones, strict=True)))),
+            + html.note(html.caveats(a, b)),
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
