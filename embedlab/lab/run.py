@@ -108,14 +108,12 @@ class LiveRun:
     @property
     def backbone(self) -> Backbone | None:
         """The trained backbone."""
-        model = self.model
-        return model.backbone if model else None
+        return self.model.backbone if self.model else None
 
     @property
     def version(self) -> int:
         """Of the model; 0 where there is none."""
-        model = self.model
-        return model.version if model else 0
+        return self.model.version if self.model else 0
 
     @property
     def next_folder(self) -> Path:
@@ -131,16 +129,15 @@ class LiveRun:
     @property
     def changes(self) -> tuple[TaskChange, ...]:
         """The model's scores before and after, where it was scored."""
-        model = self.model
-        return model.run_info.before_after if model else ()
+        return self.model.run_info.before_after if self.model else ()
 
     @property
     def can_go_on(self) -> bool:
         """Whether something is left to train or to save, and the loss still is a number."""
-        training, model = self.training, self.model
+        training = self.training
         if not self.over or training is None or training.failed:
             return False
-        saved_steps = model.run_info.steps if model else 0
+        saved_steps = self.model.run_info.steps if self.model else 0
         return training.steps_done < training.total or saved_steps != training.steps_done
 
     @property

@@ -15,7 +15,6 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,9 +62,8 @@ class RunQueue:
 
     def __init__(self, load: Callable[[str, Progress], Backbone], limits: Limits) -> None:
         self._load, self.limits = load, limits
-        self._runs: OrderedDict[str, LiveRun] = OrderedDict()
-        self._queue: deque[LiveRun] = deque()
-        self._current: LiveRun | None = None
+        #: By id; those that are not over in the order of their turns, the one under way first.
+        self._runs: dict[str, LiveRun] = {}
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
         self._root: Path | None = None
@@ -127,10 +125,9 @@ class RunQueue:
             EmbedLabError: nothing yet, or the run is gone.
         """
         run = self.get(run_id)
-        model = run.model
-        if model is None:
+        if run.model is None:
             raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
-        return model
+        return run.model
 
     def backbone(self, run_id: str) -> Backbone:
         """The trained backbone of a run; raises as :meth:`model`."""
@@ -145,17 +142,15 @@ class RunQueue:
     def queue_position(self, run: LiveRun) -> int:
         """How many trainings come before this one."""
         with self._changed:
-            if run not in self._queue:
-                return 0
-            return self._queue.index(run) + (self._current is not None)
+            turns = [each for each in self._runs.values() if not each.over]
+            return turns.index(run) if run in turns else 0
 
     def stop(self, run_id: str) -> None:
         """End a run now, with what it has learned so far."""
         run = self.get(run_id)
         run.stop.set()
         with self._changed:
-            if run in self._queue:
-                self._queue.remove(run)
+            if run.state == WAITING:
                 run.state, run.message = STOPPED, "Stopped before it began."
 
     def go_on(self, run_id: str) -> LiveRun:
@@ -176,7 +171,6 @@ class RunQueue:
         with self._changed:
             for run in self._runs.values():
                 run.stop.set()
-            self._queue.clear()
             self._runs.clear()
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
@@ -187,15 +181,19 @@ class RunQueue:
 
     # The worker
 
+    def _waiting(self) -> list[LiveRun]:
+        return [run for run in self._runs.values() if run.state == WAITING]
+
     def _enqueue(self, run: LiveRun) -> None:
-        if len(self._queue) >= self.limits.max_waiting_runs:
+        waiting = len(self._waiting())
+        if waiting >= self.limits.max_waiting_runs:
             raise EmbedLabError(
-                f"{len(self._queue)} trainings are waiting already; try again in some minutes."
+                f"{waiting} trainings are waiting already; try again in some minutes."
             )
-        self._runs[run.id] = run
         run.stop.clear()
         run.state, run.message = WAITING, ""
-        self._queue.append(run)
+        self._runs.pop(run.id, None)
+        self._runs[run.id] = run  # behind the others
         if self._worker is None:
             self._worker = threading.Thread(target=self._work, daemon=True)
             self._worker.start()
@@ -204,9 +202,8 @@ class RunQueue:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._queue:
-                    self._changed.wait()
-                run = self._current = self._queue.popleft()
+                run = self._changed.wait_for(self._waiting)[0]
+                run.state = PREPARING
             try:
                 self._train(run)
             except Cancelled:
@@ -217,9 +214,6 @@ class RunQueue:
                 run.state = FAILED
                 run.message = "The training failed inside EmbedLab; see the server's log."
                 log.exception("a training failed")
-            finally:
-                with self._changed:
-                    self._current = None
 
     def _train(self, run: LiveRun) -> None:
         from embedlab.training.training import Training
@@ -231,7 +225,6 @@ class RunQueue:
             if run.stop.is_set():
                 raise Cancelled
 
-        run.state = PREPARING
         request = run.request
         base = self._load(request.backbone_id, report)
         if run.training is None:
