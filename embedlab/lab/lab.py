@@ -44,7 +44,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def computed(function: F) -> F:
     """A function or method ``(lab, …, progress)`` that goes through :meth:`Lab.compute`.
 
-    The function's name and its arguments are the key; of an :class:`Embedded` and the like, their
+    The function and its arguments are the key; of an :class:`Embedded` and the like, their
     own ``key``. What it returns must not be None nor change afterwards.
     """
     parameters = signature(function)
@@ -55,7 +55,7 @@ def computed(function: F) -> F:
         call.apply_defaults()
         progress = call.arguments.pop("progress")
         lab, *rest = call.arguments.values()
-        key = (function.__name__, *(getattr(value, "key", value) for value in rest))
+        key = (function, *(getattr(value, "key", value) for value in rest))
         work = partial(function, *call.args, **call.kwargs)
         return lab.compute(key, lambda report: work(progress=report), progress)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -126,14 +125,14 @@ def add_endpoints(lab: Lab) -> None:
     # Not in the backbone's lane: it has to answer while that is busy.
     _add(health, concurrency_limit=None)
     # A lane of its own: a client that follows a training for minutes must not block the others.
-    _add(finetune_endpoint(lab), concurrency_id="finetune", concurrency_limit=16)
+    # As a stream, it turns its errors into sentences itself.
+    finetune = finetune_endpoint(lab)
+    gr.api(finetune, api_name="finetune", concurrency_id="finetune", concurrency_limit=16)
 
 
 def _add(function: Callable[..., Any], **lane: Any) -> None:
     name = function.__name__
-    if not inspect.isgeneratorfunction(function):  # a stream turns its errors itself
-        function = user_errors(f"/{name}")(function)
-    gr.api(function, api_name=name, **lane)
+    gr.api(user_errors(f"/{name}")(function), api_name=name, **lane)
 
 
 def _corpus(texts: list[str]) -> Corpus:
