@@ -39,13 +39,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
+_MISSING = object()
 
 
 def computed(function: F) -> F:
     """A function or method ``(lab, …, progress)`` that goes through :meth:`Lab.compute`.
 
     The function and its arguments are the key; of an :class:`Embedded` and the like, their
-    own ``key``. What it returns must not be None nor change afterwards.
+    own ``key``. What it returns must not change afterwards.
     """
     parameters = signature(function)
 
@@ -88,7 +89,7 @@ class Lab:
 
         Args:
             key: names the result; the same key must always mean the same result.
-            work: computes it from scratch. Its result must not be None nor change afterwards.
+            work: computes it from scratch. Its result must not change afterwards.
             progress: receives the work's progress; may raise to leave without stopping the others.
 
         Raises:
@@ -98,11 +99,11 @@ class Lab:
 
         def once(report: Progress) -> T:
             # Another job may have finished after this caller read the cache.
-            result: T | None = self.results.get(key)
-            return self.results.put(key, work(report)) if result is None else result
+            result: T = self.results.get(key, _MISSING)
+            return self.results.put(key, work(report)) if result is _MISSING else result
 
-        cached: T | None = self.results.get(key)
-        return self.jobs.run(key, once, self.in_time(progress)) if cached is None else cached
+        cached: T = self.results.get(key, _MISSING)
+        return self.jobs.run(key, once, self.in_time(progress)) if cached is _MISSING else cached
 
     def in_time(self, progress: Progress) -> Progress:
         """``progress`` with this deployment's time limit for one piece of work."""
@@ -328,11 +329,16 @@ class Lab:
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
         return ranked_lists(query, a, b, (vector_a, vector_b), k)
 
+    @computed
     def retrieval_scores(
         self, embedded: Embedded, progress: Progress = no_progress
     ) -> metrics.RetrievalScores | None:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
-        return _retrieval_scores(self, embedded, progress) if embedded.corpus.queries else None
+        if not embedded.corpus.queries:
+            return None
+        index = retrieval.build_index(embedded.vectors)
+        ranked = retrieval.search(index, self.query_vectors(embedded, progress), 10)
+        return metrics.retrieval_scores(*ranked, embedded.corpus.relevant)
 
     # Start-up
 
@@ -342,13 +348,6 @@ class Lab:
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
             self.embedded(corpus, Design.parse(design), progress=progress)
-
-
-@computed
-def _retrieval_scores(lab: Lab, embedded: Embedded, progress: Progress) -> metrics.RetrievalScores:
-    index = retrieval.build_index(embedded.vectors)
-    ranked = retrieval.search(index, lab.query_vectors(embedded, progress), 10)
-    return metrics.retrieval_scores(*ranked, embedded.corpus.relevant)
 
 
 def _default_backbone(config: Config) -> str:
