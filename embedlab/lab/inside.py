@@ -16,7 +16,6 @@ from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
-    from embedlab.models.states import HiddenStates
 
 
 def layer_curves(
@@ -42,17 +41,16 @@ def layer_curves(
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> LayerQuality:
-        def states(texts: tuple[str, ...], prompt: str, persist: bool) -> dict[str, HiddenStates]:
-            return {
-                mode: backbone.states(texts, mode, prompt, progress=report, persist=persist)
-                for mode in attentions
-            }
-
         queries = None
         if chosen == "ndcg_10":
-            queries = states(corpus.queries, design.query_prompt, False)
-        persist = lab.may_persist(corpus, backbone)
-        texts = states(corpus.texts, design.document_prompt, persist)
+            queries = {
+                mode: backbone.states(corpus.queries, mode, design.query_prompt, progress=report)
+                for mode in attentions
+            }
+        texts = {
+            mode: lab.states_of(corpus, backbone, mode, design.document_prompt, report)
+            for mode in attentions
+        }
         return layers.layer_quality(
             corpus,
             texts,
@@ -163,11 +161,8 @@ def head_attention(
     from embedlab.analysis import tokens
 
     corpus, design, backbone = embedded.corpus, embedded.design, embedded.backbone
-    states = backbone.states(
-        corpus.texts if only is None else corpus.texts[only : only + 1],
-        design.attention,
-        design.document_prompt,
-        progress=progress,
-        persist=lab.may_persist(corpus, backbone),
-    )
+    if only is not None:
+        corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
+    prompt = design.document_prompt
+    states = lab.states_of(corpus, backbone, design.attention, prompt, progress)
     return tokens.head_attention(backbone.head(design), states)

@@ -36,6 +36,7 @@ from embedlab.progress import Progress, no_progress, with_time_limit
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
+    from embedlab.models.states import HiddenStates
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -204,12 +205,15 @@ class Lab:
                     f"{limits.max_prompt_chars}. Shorten it."
                 )
 
-    def may_persist(self, corpus: Corpus, backbone: Backbone) -> bool:
-        """Whether hidden states of a corpus's texts may be written to the disk.
+    def states_of(
+        self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str, progress: Progress
+    ) -> HiddenStates:
+        """The hidden states of a corpus's texts.
 
-        Never those of a user's own texts, nor those of a trained model.
+        The disk never stores those of a user's own texts, nor those of a trained model.
         """
-        return corpus.id in self.config.corpora and backbone.adapter is None
+        persist = corpus.id in self.config.corpora and backbone.adapter is None
+        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
 
     def embedded(
         self,
@@ -231,13 +235,8 @@ class Lab:
         def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_]]:
             from embedlab.models.embedding import pool
 
-            states = backbone.states(
-                corpus.texts,
-                design.attention,
-                design.document_prompt,
-                progress=report,
-                persist=self.may_persist(corpus, backbone),
-            )
+            prompt = design.document_prompt
+            states = self.states_of(corpus, backbone, design.attention, prompt, report)
             return pool(states, design, backbone, report), states.truncated.numpy()
 
         key = ("vectors", backbone.version(design), str(design), corpus.fingerprint)
