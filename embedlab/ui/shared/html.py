@@ -10,7 +10,6 @@ from markupsafe import Markup
 
 from embedlab.analysis.comparison import Embedded, Quality
 from embedlab.analysis.metrics import RetrievalScores
-from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.render.html import Macros, points, table
@@ -75,11 +74,12 @@ def is_untrained(design: Design, backbone: Backbone) -> bool:
     return design.trainable and not backbone.head(design).trained
 
 
-def caveats(corpus: Corpus, sides: Sequence[tuple[Embedded, Backbone]]) -> list[str]:
+def caveats(a: Embedded, b: Embedded) -> list[str]:
     """The limits of these numbers, one short line each."""
+    corpus = a.corpus
     lines = list(corpus.notes)
-    for letter, (embedded, backbone) in zip("AB", sides, strict=True):
-        design = embedded.design
+    for letter, embedded in (("A", a), ("B", b)):
+        design, backbone = embedded.design, embedded.backbone
         if embedded.truncated:
             lines.append(
                 f"{letter}: {embedded.truncated:,} of {len(embedded):,} texts were cut to "

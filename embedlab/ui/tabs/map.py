@@ -103,9 +103,9 @@ class MapTab(View):
             how += f", {n_neighbors} neighbours, least distance {min_dist:g}"
         elif len(corpus.texts) >= 5:
             note += ", until UMAP is compiled"
-        score_a, score_b = (views.quality(self.lab, corpus, side, field, report) for side in (a, b))
+        score_a, score_b = (views.quality(self.lab, side, field, report) for side in (a, b))
         scores = html.quality_table(score_a, score_b, field, pair.seed, pair.caption("Quality"))
-        limits = html.caveats(corpus, list(zip((a, b), pair.backbones, strict=True)))
+        limits = html.caveats(a, b)
         return {
             self.map: map_value(
                 title_a=pair.names[0],

@@ -75,9 +75,7 @@ class RetrieveTab(View):
         }
         if query:
             k = int(within(values[self.k], "The number of results", 1, self.most))
-            both = self.lab.retrieve(
-                query, pair.corpus, pair.a, pair.b, k, pair.backbone_ids, report
-            )
+            both = self.lab.retrieve(query, pair.a, pair.b, k, report)
             lists = map(html.RESULTS.hits, "AB", pair.names, both, "BA")
             update[self.lists] = html.side_by_side(*lists)
         else:
@@ -85,8 +83,7 @@ class RetrieveTab(View):
                 "This corpus has no queries of its own; write one and press Enter."
             )
         scores_a, scores_b = (
-            self.lab.retrieval_scores(pair.corpus, side.embedded, side.backbone_id, report)
-            for side in pair.sides
+            self.lab.retrieval_scores(side.embedded, report) for side in pair.sides
         )
         update[self.scores] = html.retrieval_table(scores_a, scores_b, pair.caption("Retrieval"))
         return update

@@ -105,7 +105,7 @@ class SimilarityTab(View):
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         corpus, a, b, rows = self._chosen(pair, values, report)
         compared = views.similarities(
-            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
+            self.lab, a, b, tuple(rows), ordered=bool(values[self.ordered]), progress=report
         )
         texts = [corpus.texts[i] for i in compared.rows]
         caption = pair.caption(f"Cosines of {len(texts)} texts ({values[self.which]})")

@@ -132,7 +132,7 @@ def test_two_models_are_named_everywhere_and_one_only_once(pair, tabs):
 
 
 def test_a_query_is_embedded_by_each_sides_model(pair, lab, models):
-    lists = lab.retrieve("w1 w2", CORPUS, pair.a, pair.b, 5, pair.backbone_ids)
+    lists = lab.retrieve("w1 w2", pair.a, pair.b, 5)
     for hits, backbone in zip(lists, models.values(), strict=True):
         query = embed(["w1 w2"], pair.a.design, backbone, query=True)[0]
         cosines = embed(TEXTS, pair.a.design, backbone) @ query

@@ -53,14 +53,11 @@ class ResultsPanel:
         """Before and after of a training that has learned something."""
         if run is None or run.backbone is None:
             return {self.group: gr.update(visible=False)}
-        moved = movement(
-            self.lab,
-            pair.corpus,
-            run.request.design,
-            (run.request.backbone_id, run.id),
-            seed=pair.seed,
-            progress=report,
+        before, after = (
+            self.lab.embedded(pair.corpus, run.request.design, backbone_id, report)
+            for backbone_id in (run.request.backbone_id, run.id)
         )
+        moved = movement(self.lab, before, after, pair.seed, report)
         return {
             self.group: gr.update(visible=True),
             self.table: self._table(run),

@@ -98,10 +98,7 @@ class ShapePanel(View):
         rows = []
         for how in space.TRANSFORMS:
             a, b = (
-                inside.space_scores(
-                    self.lab, pair.corpus, side.embedded, how, side.backbone_id, report
-                )
-                for side in pair.sides
+                inside.space_scores(self.lab, side.embedded, how, report) for side in pair.sides
             )
             rows += inside_html.score_rows(how, a, b)
         return html.score_table(

@@ -191,9 +191,7 @@ class HeadsPanel(View):
             # Averaged over texts, weights of tokens say little: show the first text instead.
             over_tokens = POOLINGS[design.pooling].attends_over == "tokens"
             only = max(number, 1) - 1 if number or over_tokens else None
-            attention = inside.head_attention(
-                self.lab, pair.corpus, design, side.backbone_id, only=only, progress=report
-            )
+            attention = inside.head_attention(self.lab, side.embedded, only, report)
             what = f"mean over {len(texts):,} texts" if only is None else f"text {only + 1}"
             heads = attention.per_head[: HEADS_SHOWN if values[self.per_head] else 0]
             update[place] = _head_figure(pair, side, attention, heads, what)
