@@ -10,17 +10,26 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from embedlab.data.parquet import read_columns
-from embedlab.data.tables import MAX_TEXTS, Table, count_note, limit_note, text_lines
+from embedlab.data.tables import (
+    MAX_TEXTS,
+    Table,
+    count_note,
+    limit_note,
+    quoted_names,
+    text_lines,
+)
 from embedlab.errors import EmbedLabError
+from embedlab.guarded import call_guarded
 from embedlab.text import clean_text
 
 #: The largest file that is read.
 MAX_BYTES = 50_000_000
 
 _MAX_COLUMNS = 200
-#: How many times ``max_bytes`` a compressed table may take decompressed.
+#: How many times ``max_bytes`` the text of a compressed table may have.
 _MAX_EXPANSION = 5
+#: Each row may repeat one long text of a compressed table, so few are decompressed together.
+_ROWS_AT_ONCE = 64
 _MAX_NAME_CHARS = 60
 _BINARY_KINDS = {
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
@@ -73,6 +82,16 @@ def read_table(
     if not table.total:
         raise EmbedLabError(f"{_quoted(path)} has no rows of text; choose a file with texts.")
     return table
+
+
+def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
+    """A stranger's file as :func:`read_table` reads it, in a bounded child process.
+
+    Raises:
+        EmbedLabError: as there, or the file takes too much memory or time.
+    """
+    table = call_guarded(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
+    return Table(**table | {"notes": tuple(table["notes"])})
 
 
 def _quoted(path: Path) -> str:
@@ -259,12 +278,65 @@ def _json_cell(value: Any) -> str:
 
 
 def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
-    columns, total = read_columns(
-        path,
-        _quoted(path),
-        max_rows=max_texts,
-        max_bytes=max_bytes,
-        check_names=lambda names: _limit_columns(path, names),
-    )
-    read = len(next(iter(columns.values())))
-    return Table(columns=columns, total=total, notes=limit_note(read, total))
+    """The columns that hold text, numbers, times or booleans."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = _readable_columns(path, file.schema_arrow)
+            columns: dict[str, list[str]] = {name: [] for name in names}
+            chars = rows = 0
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                for name, cells in columns.items():
+                    # A name with a dot in it also brings the parts of a nested column.
+                    values = batch.column(batch.schema.names.index(name))
+                    cells += (new := _text_cells(path, name, values.slice(0, max_texts - rows)))
+                    chars += sum(map(len, new))
+                rows = len(cells)
+                if chars > max_bytes:
+                    raise EmbedLabError(
+                        f"{_quoted(path)} unpacks to more than {max_bytes / 1e6:,.0f} MB; split it "
+                        "or choose a smaller one."
+                    )
+                if rows == max_texts:
+                    break
+            total = max(file.metadata.num_rows, rows)
+    except (EmbedLabError, MemoryError):
+        raise
+    except Exception as error:  # whatever pyarrow raises for damaged bytes
+        raise EmbedLabError(
+            f"{_quoted(path)} cannot be read as parquet; save it again, or as csv."
+        ) from error
+    return Table(columns=columns, total=total, notes=limit_note(rows, total))
+
+
+def _readable_columns(path: Path, schema: Any) -> list[str]:
+    """The names of the columns to read; there must be one with text among them."""
+    from pyarrow import types
+
+    _limit_columns(path, schema.names)
+    if len(set(schema.names)) < len(schema.names):
+        raise EmbedLabError(f"{_quoted(path)} has two columns of one name; rename one of them.")
+    kinds = [f.type.value_type if types.is_dictionary(f.type) else f.type for f in schema]
+    text = [types.is_string(kind) or types.is_large_string(kind) for kind in kinds]
+    if not any(text):
+        raise EmbedLabError(
+            f"{_quoted(path)} has no column with text; its columns are "
+            f"{quoted_names(schema.names)}."
+        )
+    return [
+        name
+        for name, kind, is_text in zip(schema.names, kinds, text, strict=True)
+        if is_text or types.is_primitive(kind)
+    ]
+
+
+def _text_cells(path: Path, name: str, values: Any) -> list[str]:
+    try:
+        return ["" if value is None else clean_text(str(value)) for value in values.to_pylist()]
+    # Such as a date beyond the year 9999, an unknown time zone, bytes that are not UTF-8.
+    except (OverflowError, LookupError, ValueError) as error:
+        raise EmbedLabError(
+            f"Column {name[:40]!r} of {_quoted(path)} holds a value that cannot be written as "
+            "text; leave that column out."
+        ) from error
