@@ -185,40 +185,17 @@ def _verses(path: Path) -> dict[int, str]:
     return numbered | moved
 
 
-_ENTRIES = (
-    Entry(
-        id="stsb-train",
-        title="STS benchmark, train pairs",
-        offers="sentence pairs scored 4 or more of 5",
-        read=_read_stsb,
-        asset="stsb",
-        in_domain=("stsb",),
-    ),
-    Entry(
-        id="bible-pairs",
-        title="Bible verses in two versions",
-        offers="each verse of the World English Bible with the one in Basic English",
-        read=_read_bibles,
-        asset="bible-pairs",
-    ),
-    Entry(
-        id="boolq-train",
-        title="BoolQ, train questions to passages",
-        offers="questions, each with a Wikipedia passage that answers it",
-        read=_read_boolq,
-        asset="boolq",
-        in_domain=("boolq",),
-    ),
-)
-TRAINING_SETS: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
-
-
 def _make(entry: Entry, progress: Progress) -> PairSet:
     pairs = PairSet(in_domain=entry.in_domain, **entry.parts(progress))
     return without_overlap(pairs, [load_corpus(c, progress) for c in entry.in_domain])
 
 
-BUILT_IN = BuiltIn("training set", TRAINING_SETS, _make)
+BUILT_IN = BuiltIn(
+    "training set",
+    {"stsb-train": _read_stsb, "bible-pairs": _read_bibles, "boolq-train": _read_boolq},
+    _make,
+)
+TRAINING_SETS = BUILT_IN.entries
 
 
 def load_pairs(set_id: str, progress: Progress = no_progress) -> PairSet:

@@ -21,7 +21,7 @@ from embedlab.study.report import (
     why_no_p,
     within_task,
 )
-from embedlab.text import clean
+from embedlab.text import one_line
 
 #: Stands for no design in particular: every pair is drawn.
 EVERY_PAIR = "(every pair)"
@@ -68,7 +68,7 @@ def sections(report: Report) -> list[Section]:
 def head(report: Report) -> Section:
     """The study's name, what was measured in one line, and what limits the numbers."""
     text = Macros("lists.html").muted(study_tables.headline(report)) + note(report.notes)
-    return Section(title=f"{clean(report.name)}: a study of embedding designs", text=text)
+    return Section(title=f"{one_line(report.name)}: a study of embedding designs", text=text)
 
 
 def paper(report: Report) -> Section:

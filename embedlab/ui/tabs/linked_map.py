@@ -18,7 +18,7 @@ import numpy.typing as npt
 from embedlab.errors import EmbedLabError
 from embedlab.render.html import Macros
 from embedlab.render.style import OTHER_COLOUR, categories, category_style
-from embedlab.text import clean, shorten
+from embedlab.text import one_line, shorten
 from embedlab.ui.shared.figure import plotly_js
 from embedlab.ui.shared.theme import script
 
@@ -120,7 +120,7 @@ def map_value(
         "other_colour": OTHER_COLOUR,
         "method": method,
         "note": shorten(note, 200),
-        "caption": clean(caption),
+        "caption": one_line(caption),
         **selection,
     }
 

@@ -20,7 +20,7 @@ from embedlab.render.study_sections import EVERY_PAIR, Section
 from embedlab.resources import ASSETS
 from embedlab.study.report import Report, design_title, designs_in, over_datasets, read_report
 from embedlab.study.uploaded_report import opened
-from embedlab.text import clean
+from embedlab.text import one_line
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
@@ -264,7 +264,7 @@ def _files_block() -> gr.HTML:
 
 
 def _code(report: Report, which: str) -> str:
-    made = clean(report.facts.get("command") or "") or "embedlab study STUDY.yaml --out DIR"
+    made = one_line(report.facts.get("command") or "") or "embedlab study STUDY.yaml --out DIR"
     subject = "The report shown here" if which == SHIPPED else "The report that you opened"
     return (
         "# The experiment in minutes or half an hour on two CPU cores, or the paper's on a GPU:\n"
