@@ -6,9 +6,10 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from embedlab.data.tables import (
     MAX_TEXTS,
@@ -21,6 +22,8 @@ from embedlab.data.tables import (
 from embedlab.errors import EmbedLabError
 from embedlab.guarded import call_guarded
 from embedlab.text import clean_text
+
+Row = TypeVar("Row")
 
 #: The largest file that is read.
 MAX_BYTES = 50_000_000
@@ -51,17 +54,10 @@ def read_table(
         EmbedLabError: the file is too large, empty, or not what its ending says.
     """
     path = Path(path)
-    readers = {
-        ".txt": _read_lines,
-        ".csv": _read_delimited,
-        ".tsv": _read_delimited,
-        ".jsonl": _read_json_lines,
-        ".json": _read_json,
-    }
     kind = path.suffix.lower()
-    if kind not in (*readers, ".parquet"):
+    if kind not in (*_READERS, ".parquet"):
         raise EmbedLabError(
-            f"{_quoted(path)} is of an unknown kind; use {', '.join((*readers, '.parquet'))}."
+            f"{_quoted(path)} is of an unknown kind; use {', '.join((*_READERS, '.parquet'))}."
         )
     try:
         size = path.stat().st_size
@@ -76,12 +72,14 @@ def read_table(
             table = _read_parquet(path, max_texts, _MAX_EXPANSION * max_bytes)
         else:
             text, notes = _decode(path)
-            table = readers[kind](path, text, notes, max_texts)
+            table = _READERS[kind](path, text, max_texts)
+            table = replace(table, notes=notes + table.notes)
     except OSError as error:
         raise EmbedLabError(f"{_quoted(path)} cannot be opened; choose another file.") from error
     if not table.total:
         raise EmbedLabError(f"{_quoted(path)} has no rows of text; choose a file with texts.")
-    return table
+    rows = len(next(iter(table.columns.values()), ()))
+    return replace(table, notes=table.notes + limit_note(rows, table.total))
 
 
 def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
@@ -121,51 +119,55 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     return text, notes
 
 
-def _read_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+def _read_lines(_: Path, text: str, max_texts: int) -> Table:
     lines = text_lines(text)
-    first = lines[:max_texts]
-    return Table(
-        columns={"text": first}, total=len(lines), notes=notes + limit_note(len(first), len(lines))
-    )
+    return Table(columns={"text": lines[:max_texts]}, total=len(lines))
 
 
-def _read_delimited(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+def _read_delimited(path: Path, text: str, max_texts: int) -> Table:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    notes: tuple[str, ...] = ()
     try:
         header = next((row for row in lines if row), [])
         first: list[list[str]] = []
         if not _is_header(header):
             first, header = [header], [""] * len(header)
-            notes += ("No header row was found, so the columns are numbered.",)
+            notes = ("No header row was found, so the columns are numbered.",)
         _limit_columns(path, header)
-        rows: list[list[str]] = []
-        total = ragged = 0
-        for row in (*first, *lines):
-            fitting = row or [""] * len(header)
-            if len(fitting) != len(header):
-                ragged += 1
-                continue
-            total += 1
-            if len(rows) < max_texts:
-                rows.append(fitting)
+        width = len(header)
+        fitting = (row or [""] * width for row in (*first, *lines))
+        rows, total, ragged = _count(
+            (row if len(row) == width else None for row in fitting), max_texts
+        )
     except csv.Error as error:
         raise EmbedLabError(
             f"{_quoted(path)} cannot be read as {path.suffix.lower()} ({error}); save it again."
         ) from error
     if ragged and not rows:
         raise EmbedLabError(
-            f"No row of {_quoted(path)} has as many cells as its header ({len(header)}); check its "
+            f"No row of {_quoted(path)} has as many cells as its header ({width}); check its "
             "delimiter and quotes."
         )
-    names = _distinct_names(header)
     return Table(
-        columns={name: [row[i] for row in rows] for i, name in enumerate(names)},
+        columns={name: [row[i] for row in rows] for i, name in enumerate(_distinct_names(header))},
         total=total,
-        notes=notes
-        + count_note(ragged, "row", "left out, not having as many cells as the header")
-        + limit_note(len(rows), total),
+        notes=notes + count_note(ragged, "row", "left out, not having as many cells as the header"),
     )
+
+
+def _count(rows: Iterable[Row | None], limit: int) -> tuple[list[Row], int, int]:
+    """The first ``limit`` rows, how many there are, and how many were unusable, here None."""
+    first: list[Row] = []
+    total = unusable = 0
+    for row in rows:
+        if row is None:
+            unusable += 1
+            continue
+        total += 1
+        if total <= limit:
+            first.append(row)
+    return first, total, unusable
 
 
 def _delimiter(text: str) -> str:
@@ -207,8 +209,8 @@ def _limit_columns(path: Path, columns: Any) -> None:
         )
 
 
-def _read_json_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
-    return _json_table(path, _json_values(text), notes, max_texts)
+def _read_json_lines(path: Path, text: str, max_texts: int) -> Table:
+    return _json_table(path, _json_values(text), max_texts)
 
 
 def _json_values(text: str) -> Iterator[Any]:
@@ -220,11 +222,11 @@ def _json_values(text: str) -> Iterator[Any]:
                 yield None
 
 
-def _read_json(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+def _read_json(path: Path, text: str, max_texts: int) -> Table:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        return _read_json_lines(path, text, notes, max_texts)
+        return _read_json_lines(path, text, max_texts)
     if isinstance(whole, dict):
         columns = [value for value in whole.values() if isinstance(value, list)]
         if columns and len(columns) == len(whole) and len({len(c) for c in columns}) == 1:
@@ -235,34 +237,26 @@ def _read_json(path: Path, text: str, notes: tuple[str, ...], max_texts: int) ->
                 whole = columns[0]
         else:
             whole = [whole]
-    return _json_table(path, whole if isinstance(whole, list) else [], notes, max_texts)
+    return _json_table(path, whole if isinstance(whole, list) else [], max_texts)
 
 
-def _json_table(path: Path, values: Iterable[Any], notes: tuple[str, ...], limit: int) -> Table:
-    rows: list[dict[str, Any]] = []
-    names: dict[str, None] = {}
-    total = unusable = 0
-    for value in values:
-        if not isinstance(value, str | dict):
-            unusable += 1
-            continue
-        total += 1
-        if len(rows) < limit:
-            row = value if isinstance(value, dict) else {"text": value}
-            rows.append({clean_text(name): cell for name, cell in row.items()})
-            names.update(dict.fromkeys(rows[-1]))
-            _limit_columns(path, names)
+def _json_table(path: Path, values: Iterable[Any], limit: int) -> Table:
+    objects = ({"text": value} if isinstance(value, str) else value for value in values)
+    rows, total, unusable = _count(
+        (value if isinstance(value, dict) else None for value in objects), limit
+    )
     if not rows:
         raise EmbedLabError(
             f"{_quoted(path)} holds no rows; write one JSON object a line, such as "
             '{"text": "…", "label": "…"}.'
         )
+    rows = [{clean_text(name): cell for name, cell in row.items()} for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row)
+    _limit_columns(path, names)
     return Table(
         columns={name: [_json_cell(row.get(name)) for row in rows] for name in names},
         total=total,
-        notes=notes
-        + count_note(unusable, "row", "left out, not being a JSON object")
-        + limit_note(len(rows), total),
+        notes=count_note(unusable, "row", "left out, not being a JSON object"),
     )
 
 
@@ -275,6 +269,15 @@ def _json_cell(value: Any) -> str:
         )
     except RecursionError:  # nested more deeply than any honest data
         return ""
+
+
+_READERS: dict[str, Callable[[Path, str, int], Table]] = {
+    ".txt": _read_lines,
+    ".csv": _read_delimited,
+    ".tsv": _read_delimited,
+    ".jsonl": _read_json_lines,
+    ".json": _read_json,
+}
 
 
 def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
@@ -307,7 +310,7 @@ def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
         raise EmbedLabError(
             f"{_quoted(path)} cannot be read as parquet; save it again, or as csv."
         ) from error
-    return Table(columns=columns, total=total, notes=limit_note(rows, total))
+    return Table(columns=columns, total=total)
 
 
 def _readable_columns(path: Path, schema: Any) -> list[str]:

@@ -11,7 +11,14 @@ from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpora import load_corpus
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.data.readers import read_table
-from embedlab.data.tables import Table, column, count_note, limit_note, named_column, quoted_names
+from embedlab.data.tables import (
+    Table,
+    count_note,
+    limit_note,
+    named_column,
+    quoted_names,
+    text_cells,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 from embedlab.text import clean_text
@@ -60,7 +67,6 @@ def pairs_from_table(
     positive: str,
     negative: str = "",
     *,
-    id: str = "own",
     title: str = "Your pairs",
     source: str = "your file",
 ) -> PairSet:
@@ -73,18 +79,13 @@ def pairs_from_table(
         EmbedLabError: no such column, one without text or chosen twice, or too few pairs.
     """
     chosen = [anchor, positive, *([negative] if negative else [])]
-    cells = [column(table, name, title)[:MAX_PAIRS] for name in chosen]
-    available = f"its columns are {quoted_names(table.columns)}"
     for name in chosen:
         if chosen.count(name) > 1:
             raise EmbedLabError(
-                f"Column {name[:60]!r} of {title} is chosen twice; choose different ones: "
-                f"{available}."
+                f"Column {name[:60]!r} of {title} is chosen twice; choose different ones of "
+                f"{quoted_names(table.columns)}."
             )
-        if not table.has_text(name):
-            raise EmbedLabError(
-                f"Column {name[:60]!r} of {title} holds no text; choose another: {available}."
-            )
+    cells = [text_cells(table, name, title)[:MAX_PAIRS] for name in chosen]
     rows = [tuple(clean_text(cell).strip() for cell in row) for row in zip(*cells, strict=True)]
     full = [row for row in rows if all(row)]
     distinct = list(dict.fromkeys(full))
@@ -95,7 +96,7 @@ def pairs_from_table(
     anchors, positives, *negatives = zip(*distinct, strict=True)
     cut = len(table.columns[anchor]) > MAX_PAIRS
     return PairSet(
-        id=id,
+        id="own",
         title=title,
         source=source,
         anchors=anchors,
