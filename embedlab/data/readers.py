@@ -6,11 +6,12 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from embedlab.child_process import in_child_process
 from embedlab.data.tables import (
     MAX_TEXTS,
     Table,
@@ -20,7 +21,6 @@ from embedlab.data.tables import (
     text_lines,
 )
 from embedlab.errors import EmbedLabError
-from embedlab.guarded import call_guarded
 from embedlab.text import clean_text
 
 Row = TypeVar("Row")
@@ -54,30 +54,10 @@ def read_table(
         EmbedLabError: the file is too large, empty, or not what its ending says.
     """
     path = Path(path)
-    kind = path.suffix.lower()
-    if kind not in (*_READERS, ".parquet"):
-        raise EmbedLabError(
-            f"{_quoted(path)} is of an unknown kind; use {', '.join((*_READERS, '.parquet'))}."
-        )
     try:
-        size = path.stat().st_size
-        if size == 0:
-            raise EmbedLabError(f"{_quoted(path)} is empty; choose a file with texts.")
-        if size > max_bytes:
-            raise EmbedLabError(
-                f"{_quoted(path)} has {size / 1e6:,.1f} MB; the limit is "
-                f"{max_bytes / 1e6:,.1f} MB, so split it or choose a smaller one."
-            )
-        if kind == ".parquet":
-            table = _read_parquet(path, max_texts, _MAX_EXPANSION * max_bytes)
-        else:
-            text, notes = _decode(path)
-            table = _READERS[kind](path, text, max_texts)
-            table = replace(table, notes=notes + table.notes)
-    except OSError as error:
-        raise EmbedLabError(f"{_quoted(path)} cannot be opened; choose another file.") from error
-    if not table.total:
-        raise EmbedLabError(f"{_quoted(path)} has no rows of text; choose a file with texts.")
+        table = _read(path, max_bytes, max_texts)
+    except _Unreadable as error:
+        raise EmbedLabError(f"{path.name[-_MAX_NAME_CHARS:]!r} {error}.") from error
     rows = len(next(iter(table.columns.values()), ()))
     return replace(table, notes=table.notes + limit_note(rows, table.total))
 
@@ -88,22 +68,44 @@ def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
     Raises:
         EmbedLabError: as there, or the file takes too much memory or time.
     """
-    table = call_guarded(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
+    table = in_child_process(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
     return Table(**table | {"notes": tuple(table["notes"])})
 
 
-def _quoted(path: Path) -> str:
-    return repr(path.name[-_MAX_NAME_CHARS:])
+class _Unreadable(Exception):
+    """What is wrong with a file: the rest of a sentence that begins with its name."""
 
 
-def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
-    data = path.read_bytes()
+def _read(path: Path, max_bytes: int, max_texts: int) -> Table:
+    kind = path.suffix.lower()
+    if kind not in (*_READERS, ".parquet"):
+        raise _Unreadable(f"is of an unknown kind; use {', '.join((*_READERS, '.parquet'))}")
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise _Unreadable("is empty; choose a file with texts")
+        if size > max_bytes:
+            raise _Unreadable(
+                f"has {size / 1e6:,.1f} MB; the limit is {max_bytes / 1e6:,.1f} MB, so split it or "
+                "choose a smaller one"
+            )
+        if kind == ".parquet":
+            table = _read_parquet(path, max_texts, _MAX_EXPANSION * max_bytes)
+        else:
+            text, notes = _decode(path.read_bytes())
+            table = _READERS[kind](text, max_texts)
+            table = replace(table, notes=notes + table.notes)
+    except OSError as error:
+        raise _Unreadable("cannot be opened; choose another file") from error
+    if not table.total:
+        raise _Unreadable("has no rows of text; choose a file with texts")
+    return table
+
+
+def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     for magic, what in _BINARY_KINDS.items():
         if data.startswith(magic):
-            raise EmbedLabError(
-                f"{_quoted(path)} is {what}, not the {path.suffix.lower()} file its name says; "
-                "save it as text and try again."
-            )
+            raise _Unreadable(f"is {what}, not what its name says; save it as text and try again")
     notes: tuple[str, ...] = ()
     try:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -113,20 +115,21 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError:
         text, notes = data.decode("cp1252", "replace"), ("The file was read as Windows-1252.",)
     if "\0" in text:
-        raise EmbedLabError(
-            f"{_quoted(path)} holds NUL bytes, so it is not a text file; save it as UTF-8 text."
-        )
+        raise _Unreadable("holds NUL bytes, so it is not a text file; save it as UTF-8 text")
     return text, notes
 
 
-def _read_lines(_: Path, text: str, max_texts: int) -> Table:
+def _read_lines(text: str, max_texts: int) -> Table:
     lines = text_lines(text)
     return Table(columns={"text": lines[:max_texts]}, total=len(lines))
 
 
-def _read_delimited(path: Path, text: str, max_texts: int) -> Table:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def _read_tsv(text: str, max_texts: int) -> Table:
+    return _read_csv(text, max_texts, "\t")
+
+
+def _read_csv(text: str, max_texts: int, delimiter: str = "") -> Table:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _delimiter(text))
     notes: tuple[str, ...] = ()
     try:
         header = next((row for row in lines if row), [])
@@ -134,20 +137,17 @@ def _read_delimited(path: Path, text: str, max_texts: int) -> Table:
         if not _is_header(header):
             first, header = [header], [""] * len(header)
             notes = ("No header row was found, so the columns are numbered.",)
-        _limit_columns(path, header)
+        _limit_columns(header)
         width = len(header)
         fitting = (row or [""] * width for row in (*first, *lines))
         rows, total, ragged = _count(
             (row if len(row) == width else None for row in fitting), max_texts
         )
     except csv.Error as error:
-        raise EmbedLabError(
-            f"{_quoted(path)} cannot be read as {path.suffix.lower()} ({error}); save it again."
-        ) from error
+        raise _Unreadable(f"cannot be read as a table ({error}); save it again") from error
     if ragged and not rows:
-        raise EmbedLabError(
-            f"No row of {_quoted(path)} has as many cells as its header ({width}); check its "
-            "delimiter and quotes."
+        raise _Unreadable(
+            f"has no row with as many cells as its header ({width}); check its delimiter and quotes"
         )
     return Table(
         columns={name: [row[i] for row in rows] for i, name in enumerate(_distinct_names(header))},
@@ -201,16 +201,16 @@ def _distinct_names(header: Iterable[str]) -> list[str]:
     return names
 
 
-def _limit_columns(path: Path, columns: Any) -> None:
+def _limit_columns(columns: Collection[str]) -> None:
     if len(columns) > _MAX_COLUMNS:
-        raise EmbedLabError(
-            f"{_quoted(path)} has {len(columns):,} columns; the limit is {_MAX_COLUMNS}, so keep "
-            "only the text and its label."
+        raise _Unreadable(
+            f"has {len(columns):,} columns; the limit is {_MAX_COLUMNS}, so keep only the text and "
+            "its label"
         )
 
 
-def _read_json_lines(path: Path, text: str, max_texts: int) -> Table:
-    return _json_table(path, _json_values(text), max_texts)
+def _read_json_lines(text: str, max_texts: int) -> Table:
+    return _json_table(_json_values(text), max_texts)
 
 
 def _json_values(text: str) -> Iterator[Any]:
@@ -222,11 +222,11 @@ def _json_values(text: str) -> Iterator[Any]:
                 yield None
 
 
-def _read_json(path: Path, text: str, max_texts: int) -> Table:
+def _read_json(text: str, max_texts: int) -> Table:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        return _read_json_lines(path, text, max_texts)
+        return _read_json_lines(text, max_texts)
     if isinstance(whole, dict):
         columns = [value for value in whole.values() if isinstance(value, list)]
         if columns and len(columns) == len(whole) and len({len(c) for c in columns}) == 1:
@@ -237,22 +237,21 @@ def _read_json(path: Path, text: str, max_texts: int) -> Table:
                 whole = columns[0]
         else:
             whole = [whole]
-    return _json_table(path, whole if isinstance(whole, list) else [], max_texts)
+    return _json_table(whole if isinstance(whole, list) else [], max_texts)
 
 
-def _json_table(path: Path, values: Iterable[Any], limit: int) -> Table:
+def _json_table(values: Iterable[Any], limit: int) -> Table:
     objects = ({"text": value} if isinstance(value, str) else value for value in values)
     rows, total, unusable = _count(
         (value if isinstance(value, dict) else None for value in objects), limit
     )
     if not rows:
-        raise EmbedLabError(
-            f"{_quoted(path)} holds no rows; write one JSON object a line, such as "
-            '{"text": "…", "label": "…"}.'
+        raise _Unreadable(
+            'holds no rows; write one JSON object a line, such as {"text": "…", "label": "…"}'
         )
     rows = [{clean_text(name): cell for name, cell in row.items()} for row in rows]
     names = dict.fromkeys(name for row in rows for name in row)
-    _limit_columns(path, names)
+    _limit_columns(names)
     return Table(
         columns={name: [_json_cell(row.get(name)) for row in rows] for name in names},
         total=total,
@@ -271,10 +270,10 @@ def _json_cell(value: Any) -> str:
         return ""
 
 
-_READERS: dict[str, Callable[[Path, str, int], Table]] = {
+_READERS: dict[str, Callable[[str, int], Table]] = {
     ".txt": _read_lines,
-    ".csv": _read_delimited,
-    ".tsv": _read_delimited,
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
     ".jsonl": _read_json_lines,
     ".json": _read_json,
 }
@@ -286,47 +285,42 @@ def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
 
     try:
         with pq.ParquetFile(path) as file:
-            names = _readable_columns(path, file.schema_arrow)
+            names = _readable_columns(file.schema_arrow)
             columns: dict[str, list[str]] = {name: [] for name in names}
             chars = rows = 0
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
                 for name, cells in columns.items():
                     # A name with a dot in it also brings the parts of a nested column.
                     values = batch.column(batch.schema.names.index(name))
-                    cells += (new := _text_cells(path, name, values.slice(0, max_texts - rows)))
+                    cells += (new := _text_cells(name, values.slice(0, max_texts - rows)))
                     chars += sum(map(len, new))
                 rows = len(cells)
                 if chars > max_bytes:
-                    raise EmbedLabError(
-                        f"{_quoted(path)} unpacks to more than {max_bytes / 1e6:,.0f} MB; split it "
-                        "or choose a smaller one."
+                    raise _Unreadable(
+                        f"unpacks to more than {max_bytes / 1e6:,.0f} MB; split it or choose a "
+                        "smaller one"
                     )
                 if rows == max_texts:
                     break
             total = max(file.metadata.num_rows, rows)
-    except (EmbedLabError, MemoryError):
+    except (_Unreadable, MemoryError):
         raise
     except Exception as error:  # whatever pyarrow raises for damaged bytes
-        raise EmbedLabError(
-            f"{_quoted(path)} cannot be read as parquet; save it again, or as csv."
-        ) from error
+        raise _Unreadable("cannot be read as parquet; save it again, or as csv") from error
     return Table(columns=columns, total=total)
 
 
-def _readable_columns(path: Path, schema: Any) -> list[str]:
+def _readable_columns(schema: Any) -> list[str]:
     """The names of the columns to read; there must be one with text among them."""
     from pyarrow import types
 
-    _limit_columns(path, schema.names)
+    _limit_columns(schema.names)
     if len(set(schema.names)) < len(schema.names):
-        raise EmbedLabError(f"{_quoted(path)} has two columns of one name; rename one of them.")
+        raise _Unreadable("has two columns of one name; rename one of them")
     kinds = [f.type.value_type if types.is_dictionary(f.type) else f.type for f in schema]
     text = [types.is_string(kind) or types.is_large_string(kind) for kind in kinds]
     if not any(text):
-        raise EmbedLabError(
-            f"{_quoted(path)} has no column with text; its columns are "
-            f"{quoted_names(schema.names)}."
-        )
+        raise _Unreadable(f"has no column with text; its columns are {quoted_names(schema.names)}")
     return [
         name
         for name, kind, is_text in zip(schema.names, kinds, text, strict=True)
@@ -334,12 +328,12 @@ def _readable_columns(path: Path, schema: Any) -> list[str]:
     ]
 
 
-def _text_cells(path: Path, name: str, values: Any) -> list[str]:
+def _text_cells(name: str, values: Any) -> list[str]:
     try:
         return ["" if value is None else clean_text(str(value)) for value in values.to_pylist()]
     # Such as a date beyond the year 9999, an unknown time zone, bytes that are not UTF-8.
     except (OverflowError, LookupError, ValueError) as error:
-        raise EmbedLabError(
-            f"Column {name[:40]!r} of {_quoted(path)} holds a value that cannot be written as "
-            "text; leave that column out."
+        raise _Unreadable(
+            f"holds a value in column {name[:40]!r} that cannot be written as text; leave that "
+            "column out"
         ) from error

@@ -9,10 +9,10 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from embedlab.child_process import in_child_process
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import public_name
 from embedlab.files import atomic_file, atomic_folder, disk_errors
-from embedlab.guarded import call_guarded
 from embedlab.models.run_folder import read_run_info
 
 _MEGABYTE = 10**6
@@ -58,7 +58,7 @@ def open_archive(archive: Path, into: Path) -> Path:
             the folder, a link, more than 2 GB.
     """
     with disk_errors(into.name), atomic_folder(into) as folder:
-        call_guarded(unpack, archive, into=str(folder))
+        in_child_process(unpack, archive, into=str(folder))
     return into
 
 

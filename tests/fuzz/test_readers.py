@@ -178,7 +178,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class Reader:
-    """:func:`read_table` in one process for many files: starting a guarded one takes too long.
+    """:func:`read_table` in one process for many files: starting one for each takes too long.
 
     As there, a file that ends the process costs a sentence.
     """
@@ -205,7 +205,7 @@ class Reader:
 READER = Reader()
 
 
-def guarded(path: Path) -> Table:
+def in_child(path: Path) -> Table:
     """The table of an upload."""
     return read_upload(path, max_bytes=MOST_BYTES, max_texts=MOST_ROWS)
 
@@ -393,11 +393,11 @@ def _bombs() -> dict[str, tuple[str, Callable[[], bytes]]]:
 
 @fuzz(25)
 @given(st.sampled_from(SOUND), mutations())
-def test_damaged_files_in_a_guarded_process(
+def test_damaged_files_in_a_child_process(
     folder: Path, sound: tuple[str, bytes], changes: Any
 ) -> None:
-    with case("guarded"):
-        read(folder, sound[0], mutated(sound[1], changes), guarded)
+    with case("child process"):
+        read(folder, sound[0], mutated(sound[1], changes), in_child)
 
 
 @pytest.mark.parametrize("name", _bombs())
@@ -408,11 +408,11 @@ def test_a_bomb_takes_little_memory(
     ending, make = _bombs()[name]
     content = make()
     # Python, numpy and pyarrow alone reserve 400 MB, most of which they never use.
-    monkeypatch.setattr("embedlab.guarded.MAX_MEMORY", 800 * 10**6)
-    monkeypatch.setattr("embedlab.guarded.MAX_SECONDS", 15)
+    monkeypatch.setattr("embedlab.child_process.MAX_MEMORY", 800 * 10**6)
+    monkeypatch.setattr("embedlab.child_process.MAX_SECONDS", 15)
     before = pa.total_allocated_bytes()
     with case("bombs"):
-        read(folder, ending, content, guarded)
+        read(folder, ending, content, in_child)
     assert pa.total_allocated_bytes() == before
 
 
@@ -445,7 +445,9 @@ def lab(home: Path) -> Iterator[Lab]:
     lab = Lab(Config(backbones=(BackboneEntry(id="tiny", max_length=64),), limits=limits))
     with pytest.MonkeyPatch.context() as patch:
         # Starting a process for each archive takes too long here.
-        patch.setattr("embedlab.export.archive.call_guarded", lambda f, path, **kw: f(path, **kw))
+        patch.setattr(
+            "embedlab.export.archive.in_child_process", lambda f, path, **kw: f(path, **kw)
+        )
         yield lab
     lab.runs.close()
 

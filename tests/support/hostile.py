@@ -1,4 +1,4 @@
-"""Functions that a guarded process may be asked to run, and the worst they can do."""
+"""Functions that a child process may be asked to run, and the worst they can do."""
 
 from __future__ import annotations
 

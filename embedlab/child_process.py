@@ -32,7 +32,7 @@ _SETTINGS = {
 }
 
 
-def call_guarded(function: Callable[..., Any], path: Path, **arguments: Any) -> Any:
+def in_child_process(function: Callable[..., Any], path: Path, **arguments: Any) -> Any:
     """``function(path, **arguments)`` in a bounded child process.
 
     Args:
@@ -55,7 +55,7 @@ def call_guarded(function: Callable[..., Any], path: Path, **arguments: Any) -> 
     environment["PYTHONPATH"] = os.pathsep.join(str(Path(entry).resolve()) for entry in sys.path)
     with suppress(subprocess.TimeoutExpired):
         child = subprocess.run(
-            [sys.executable, "-P", "-m", "embedlab.guarded", json.dumps(call)],
+            [sys.executable, "-P", "-m", "embedlab.child_process", json.dumps(call)],
             env=environment | _SETTINGS,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
