@@ -17,7 +17,7 @@ import gradio as gr
 
 from embedlab.render.csv_table import csv_table
 from embedlab.render.similarity import similarity_histogram
-from embedlab.text import clean
+from embedlab.text import one_line
 from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.parse import event_data
 
@@ -46,7 +46,7 @@ def figure_value(
     return {
         "figure": json.loads(figure.to_json()),
         "csv": csv_table(header, rows, caption=caption, digits=6),
-        "caption": clean(caption),
+        "caption": one_line(caption),
         "name": name,
     }
 

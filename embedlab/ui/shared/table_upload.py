@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from embedlab.data.readers import read_table
+from embedlab.data.readers import read_upload
 from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
@@ -99,7 +99,7 @@ class TableUpload:
         if not path:
             return updates
         max_bytes = self.limits.max_upload_mb * 10**6
-        table = read_table(Path(path), max_bytes=max_bytes, max_texts=self.max_rows)
+        table = read_upload(Path(path), max_bytes=max_bytes, max_texts=self.max_rows)
         guesses = self.guess(table)
         names = list(table.columns)
         for column, guess in zip(self.columns, guesses, strict=True):

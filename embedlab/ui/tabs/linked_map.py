@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import OTHER_COLOUR, categories, category_style
-from embedlab.text import clean, shorten
+from embedlab.text import one_line, shorten
 from embedlab.ui.shared.figure import plotly_js
 from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.parse import event_data
@@ -91,7 +91,7 @@ def map_value(
         "other_colour": OTHER_COLOUR,
         "method": method,
         "note": shorten(note, 200),
-        "caption": clean(caption),
+        "caption": one_line(caption),
         **drawn,
     }
 

@@ -25,7 +25,7 @@ from support.models import tiny_backbone, words
 from support.runs import random_head, run_info, saved_run, trained
 
 from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
-from embedlab.export.archive import open_archive, package
+from embedlab.export.archive import open_archive, package, unpack
 from embedlab.export.check import Check, verify
 from embedlab.export.export_model import export_adapter, export_model
 from embedlab.export.hub import push
@@ -420,7 +420,7 @@ def test_a_zip_bomb_a_double_name_and_a_file_that_is_no_archive(tmp_path, weight
     monkeypatch.setattr("embedlab.export.archive._MOST_BYTES", 1000)
     members = {**GOOD, "history.jsonl": b"0" * 10**6}
     with pytest.raises(EmbedLabError, match="2 GB"):
-        open_archive(zipped(tmp_path / "d.zip", members, weights), tmp_path / "in")
+        unpack(zipped(tmp_path / "d.zip", members, weights), str(tmp_path / "in"))
 
 
 def test_a_package_holds_regular_files_only(tmp_path):

@@ -26,7 +26,7 @@ from embedlab.study.report import (
     read_report,
     read_uploaded,
 )
-from embedlab.text import clean
+from embedlab.text import one_line
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import code_block
 from embedlab.ui.shared.figure import figure_block, figure_value
@@ -261,7 +261,7 @@ class StudyTab:
 
 
 def _code(report: Report, which: str) -> str:
-    made = clean(report.facts.command or "") or "embedlab study STUDY.yaml --out DIR"
+    made = one_line(report.facts.command or "") or "embedlab study STUDY.yaml --out DIR"
     subject = "The report shown here" if which == SHIPPED else "The report that you opened"
     return (
         "# The experiment in minutes or half an hour on two CPU cores, or the paper's on a GPU:\n"
