@@ -160,7 +160,7 @@ def sound_files() -> list[tuple[str, bytes]]:
                 column_encoding={"text": "DELTA_BYTE_ARRAY", "n": "DELTA_BINARY_PACKED"},
             ),
         ),
-        (".csv", gzip.compress(csv)),
+        (".csv", gzip.compress(csv, mtime=0)),
         (".csv", zipped({"a.csv": csv})),
         (".csv", pickle.dumps(Trap())),
         (".txt", pickle.dumps([Trap()], protocol=0)),
@@ -387,7 +387,7 @@ def _bombs() -> dict[str, tuple[str, Callable[[], bytes]]]:
         "nesting": (".json", lambda: b"[" * 10**6),
         "nested objects": (".jsonl", lambda: b'{"a":' * 10**5 + b"1" + b"}" * 10**5),
         "a long number": (".jsonl", lambda: b'{"text": ' + b"9" * 10**6 + b"}"),
-        "gzip": (".csv", lambda: gzip.compress(b"a,b\n" * 10**6)),
+        "gzip": (".csv", lambda: gzip.compress(b"a,b\n" * 10**6, mtime=0)),
     }
 
 
