@@ -235,7 +235,7 @@ def search(
     with progress_bar() as progress:
         texts = _corpus_to_search(lab, corpus, sample, seed, progress)
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
-        lists = lab.retrieve(query, texts, sides[0], sides[-1], k, progress=progress)
+        lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
     typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
     for letter, side, hits in zip("AB", sides, lists, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")

@@ -129,7 +129,7 @@ def _save(training: Training, out: Path, backbone_id: str) -> None:
     if training.failed and not training.learned:
         raise EmbedLabError(training.failed)
     checkpoints.save_run(training, out, backbone_id)
-    checkpoints.drop_checkpoint(out)
+    (out / checkpoints.CHECKPOINT).unlink(missing_ok=True)
     for line in (training.failed, history.warning(training.history)):
         if line:
             say(line)

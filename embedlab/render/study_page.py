@@ -28,14 +28,7 @@ _DIFFERENCES = (
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
-    """Write everything in :data:`FILES`; each is whole or absent.
-
-    Args:
-        report: the study's results.
-        folder: where to; made if it is not there.
-
-    Returns:
-        The files' paths.
+    """Write everything in :data:`FILES`, each whole or not at all, and return the paths.
 
     Raises:
         EmbedLabError: the disk is full.

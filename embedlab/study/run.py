@@ -240,7 +240,7 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     try:
         checkpoints.resume(training, work)
     except EmbedLabError:  # a checkpoint of other data, or damaged: a cell can always start over
-        checkpoints.drop_checkpoint(work)
+        (work / checkpoints.CHECKPOINT).unlink(missing_ok=True)
         training = fresh()
     stopped = False
 
