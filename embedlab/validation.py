@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import reprlib
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from embedlab.errors import EmbedLabError
 from embedlab.text import one_line
@@ -100,13 +99,13 @@ def _keys(model: Any, path: Sequence[str | int]) -> list[str]:
     for part in path:
         model = model if isinstance(part, int) else get_type_hints(model).get(part)
         # Out of ``X | None``, ``tuple[X, ...]`` and ``dict[str, X]``: the model among them.
-        inner = [one for one in get_args(model) if _has_keys(one)]
-        model = inner[0] if inner else model
-    if isinstance(model, type) and issubclass(model, BaseModel):
-        return list(model.model_fields)
-    return [field.name for field in dataclasses.fields(model)] if _has_keys(model) else []
+        model = next(filter(_fields, get_args(model)), model)
+    return _fields(model)
 
 
-def _has_keys(model: Any) -> bool:
-    is_model = isinstance(model, type) and issubclass(model, BaseModel)
-    return is_model or dataclasses.is_dataclass(model)
+def _fields(model: Any) -> list[str]:
+    """The fields of a pydantic model or a dataclass; none for any other type."""
+    fields: dict[str, Any] = getattr(model, "model_fields", None) or getattr(
+        model, "__dataclass_fields__", {}
+    )
+    return list(fields)

@@ -31,11 +31,13 @@ from embedlab.study.paired_tests import (
     wilcoxon_p,
 )
 
+ItemKind = Literal["means", "pairs", "resamples"]
+
 
 def seed_sd(scores: npt.ArrayLike) -> float | None:
     """Standard deviation (n - 1) of the scores (S,) of S seeds; None for a single seed."""
     values = np.asarray(scores, np.float64)
-    return _defined(values.std(ddof=1)) if len(values) > 1 else None
+    return defined(values.std(ddof=1)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Items:
         ValueError: if the shapes do not fit together.
     """
 
-    kind: Literal["means", "pairs", "resamples"]
+    kind: ItemKind
     values: Float64Array
     gold: Float64Array | None = None
 
@@ -80,7 +82,7 @@ class Items:
     @property
     def score(self) -> float | None:
         """The mean over seeds; None where a seed has no score."""
-        return _defined(self.scores.mean())
+        return defined(self.scores.mean())
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,8 @@ def _mean_score(*sides: npt.ArrayLike, draws: Float64Array | None = None) -> Flo
     return np.asarray(np.mean(scores, axis=0))
 
 
-def _defined(value: float) -> float | None:
+def defined(value: float) -> float | None:
+    """The value, or None for NaN and infinity."""
     return float(value) if np.isfinite(value) else None
 
 

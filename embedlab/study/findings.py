@@ -158,7 +158,7 @@ def _score(measured: _Measurements, number: int, task: TaskFacts) -> Score:
     return Score(
         model=number,
         task=task.id,
-        score=_defined(seed_scores.mean()),
+        score=comparisons.defined(seed_scores.mean()),
         low=low,
         high=high,
         seed_sd=comparisons.seed_sd(seed_scores),
@@ -174,7 +174,7 @@ def _summary(measured: _Measurements, model: Model) -> Summary:
     return Summary(
         title=model.title,
         kind=model.kind,
-        means=tuple(_defined(scores.mean()) for scores in seed_scores),
+        means=tuple(comparisons.defined(scores.mean()) for scores in seed_scores),
         seed_sds=tuple(comparisons.seed_sd(scores) for scores in seed_scores),
         wins=tuple(measured.wins(model, rivals, tasks) for tasks in by_category if in_contest),
     )
@@ -249,10 +249,6 @@ def _notes(measured: _Measurements) -> Iterator[str]:
     if untrained and study.recipe:
         yield f"Not trained, because this recipe trains nothing in them: {', '.join(untrained)}."
     yield from (f"{r.label}: {r.warning}" for r in measured.done if r.warning)
-
-
-def _defined(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 # The paper's conclusions

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from embedlab.analysis.tasks import Task
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
+from embedlab.study.comparisons import ItemKind
 from embedlab.study.definition import Cell, Study
 from embedlab.study.report import RunFacts, TaskFacts
 
@@ -30,7 +31,7 @@ M = TypeVar("M", bound=BaseModel)
 class ItemScores(BaseModel, extra="forbid", frozen=True):
     """The items (n,) of one task under one seed; see :class:`~embedlab.study.comparisons.Items`."""
 
-    kind: Literal["means", "pairs", "resamples"]
+    kind: ItemKind
     values: list[float]
     gold: list[float] | None
 

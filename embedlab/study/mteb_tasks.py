@@ -10,13 +10,13 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import ir_measures
 import mteb
 import numpy as np
+import numpy.typing as npt
 from datasets import Dataset, DatasetDict, disable_progress_bars
 from mteb.abstasks import (
     AbsTask,
@@ -31,13 +31,13 @@ from mteb.models.model_meta import ModelMeta
 from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 
-from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
 from embedlab.progress import Progress, no_progress
-from embedlab.study.comparisons import Items
+from embedlab.study.comparisons import ItemKind
+from embedlab.study.folder import ItemScores, TaskResult
 
 disable_progress_bars()
 
@@ -54,17 +54,8 @@ MTEB_MAIN_SCORES = {
 #: Bootstrap samples of the documents whose V-measures mteb averages. mteb's own default is 10; the
 #: error of a difference is read off these samples, and 10 give it too roughly.
 RESAMPLES = 30
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """mteb's score of one task, and its items (in one row, for one seed).
-
-    ``items`` is None for a task without predictions of single items.
-    """
-
-    score: float
-    items: Items | None
+#: Digits of an item's score that are written down.
+DIGITS = 7
 
 
 class _Encoder(AbsEncoder):
@@ -132,8 +123,8 @@ def as_mteb(task: Task, progress: Progress = no_progress) -> AbsTask:
     return made
 
 
-def evaluate(task: AbsTask, encode: Encode) -> Scored:
-    """Let mteb score a task; see :class:`Scored`."""
+def evaluate(task: AbsTask, encode: Encode, name: str = "") -> TaskResult:
+    """Let mteb score a task under a model; ``name`` is the task's in the study."""
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # A label that is never predicted lowers the score, which says enough.
         warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
@@ -151,12 +142,12 @@ def evaluate(task: AbsTask, encode: Encode) -> Scored:
         path = Path(folder) / task.prediction_file_name
         predicted = json.loads(path.read_text(encoding="utf-8"))
     if len(scores) > 1:  # a task in several languages
-        return Scored(float(result.get_score()), None)
+        return TaskResult(id=name, score=float(result.get_score()), items=None)
     subset = scores[0]["hf_subset"]
     dataset: Any = task.dataset
     data = dataset.get(subset, dataset)
     items = _ITEMS[task.metadata.type](task, data[split], predicted[subset][split], scores[0])
-    return Scored(float(scores[0]["main_score"]), items)
+    return TaskResult(id=name, score=float(scores[0]["main_score"]), items=items)
 
 
 # Our corpora in mteb's form
@@ -229,39 +220,39 @@ _KINDS: dict[str, Callable[[Task, Corpus], tuple[Any, Any]]] = {
 # mteb's predictions, item by item
 
 
-def _pairs(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
-    gold = np.array(data["score"], np.float64)
-    return Items("pairs", _row(predicted["cosine_scores"]), gold)
+def _pairs(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores:
+    return _items("pairs", predicted["cosine_scores"], list(data["score"]))
 
 
-def _queries(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
+def _queries(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores:
     measure = ir_measures.nDCG @ 10
     scores_by_query = {
         one.query_id: one.value
         for one in ir_measures.iter_calc([measure], data["relevant_docs"], predicted)
     }
-    return Items("means", _row([scores_by_query[q] for q in data["relevant_docs"]]))
+    return _items("means", [scores_by_query[q] for q in data["relevant_docs"]])
 
 
-def _texts(task: Any, data: Any, predicted: Any, scores: Any) -> Items:
+def _texts(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores:
     gold = np.array(data[task.label_column_name])
     right = np.array([np.array(labels) == gold for labels in predicted], np.float64)
-    return Items("means", right.mean(axis=0)[None])
+    return _items("means", right.mean(axis=0))
 
 
-def _samples(task: Any, data: Any, predicted: Any, scores: Any) -> Items | None:
+def _samples(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores | None:
     measured = scores["v_measures"]
     if not isinstance(measured, dict):  # the older kind: other documents in each
-        return Items("means", _row(measured))
+        return _items("means", measured)
     (level,) = measured.values() if len(measured) == 1 else (None,)
-    return None if level is None else Items("resamples", _row(level))
+    return None if level is None else _items("resamples", level)
 
 
-def _row(values: Sequence[float]) -> Float64Array:
-    return np.array([values], np.float64)
+def _items(kind: ItemKind, values: npt.ArrayLike, gold: list[float] | None = None) -> ItemScores:
+    rounded = np.round(np.asarray(values, np.float64), DIGITS).tolist()
+    return ItemScores(kind=kind, values=rounded, gold=gold)
 
 
-_ITEMS: dict[str, Callable[..., Items | None]] = {
+_ITEMS: dict[str, Callable[..., ItemScores | None]] = {
     "STS": _pairs,
     "Retrieval": _queries,
     "Classification": _texts,

@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 
 from embedlab import assets
@@ -34,12 +33,11 @@ from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import (
     CellResult,
-    ItemScores,
     StepRecord,
     StudyFolder,
     TaskResult,
 )
-from embedlab.study.mteb_tasks import Encode, Scored, as_mteb, evaluate, hub_task
+from embedlab.study.mteb_tasks import Encode, as_mteb, evaluate, hub_task
 from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
 from embedlab.training.training import Training
@@ -55,8 +53,6 @@ PACKAGES = (
 )
 #: Bytes of hidden states in memory: those of the untrained backbone serve many cells.
 CACHE_BYTES = 6 * 10**9
-#: Digits of an item's score that are written down.
-DIGITS = 7
 
 #: Called with a line for the user.
 Say = Callable[[str], None]
@@ -294,15 +290,4 @@ def _yardstick(name: str, setup: _Setup) -> Encode:
 def _task_results(setup: _Setup, encode: Encode) -> list[TaskResult]:
     makers = [(task.id, partial(as_mteb, task, setup.progress)) for task in setup.study.tasks]
     makers += [(name, partial(hub_task, name)) for name in setup.study.mteb]
-    return [_task_result(name, evaluate(make(), encode)) for name, make in makers]
-
-
-def _task_result(name: str, scored: Scored) -> TaskResult:
-    items = scored.items
-    if items is None:
-        return TaskResult(id=name, score=scored.score, items=None)
-    values = np.round(items.values[0], DIGITS).tolist()
-    gold = None if items.gold is None else items.gold.tolist()
-    return TaskResult(
-        id=name, score=scored.score, items=ItemScores(kind=items.kind, values=values, gold=gold)
-    )
+    return [evaluate(make(), encode, name) for name, make in makers]
