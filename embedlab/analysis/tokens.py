@@ -56,17 +56,18 @@ class MaskProof:
 class TokenView:
     """A text's tokens and the part of each in its vector, at ``layer`` (0 … L) of the design.
 
-    For the s tokens at ``positions`` of ``token_count``: readable ``tokens``, ``cosines`` with the
-    pooled vector, ``norms``, and ``weights`` under the pooling (all weights of the text sum to 1).
-    ``norm_ratio`` is the first token's norm over the median of the others': far above 1 it is an
-    attention sink. A trainable head's vector lives in a space of its own, so the cosines mean
-    little there.
+    For the s tokens at ``positions`` of ``token_count``: ``ids``, readable ``tokens``, ``cosines``
+    with the pooled vector, ``norms``, and ``weights`` under the pooling (all weights of the text
+    sum to 1). ``norm_ratio`` is the first token's norm over the median of the others': far above 1
+    it is an attention sink. A trainable head's vector lives in a space of its own, so the cosines
+    mean little there.
     """
 
     design: Design
     layer: int
     token_count: int
     positions: npt.NDArray[np.int64]
+    ids: tuple[int, ...]
     tokens: tuple[str, ...]
     cosines: Float32Array
     norms: Float32Array
@@ -162,12 +163,14 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     shown = torch.arange(count)
     if count > VIEW_TOKENS:  # the EOS always stands at the end
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
+    ids = tuple(encoded.ids[i] for i in shown.tolist())
     return TokenView(
         design=design,
         layer=layer,
         token_count=count,
         positions=shown.numpy(),
-        tokens=_readable(backbone, [encoded.ids[i] for i in shown.tolist()]),
+        ids=ids,
+        tokens=_readable(backbone, ids),
         cosines=cosines[shown].numpy(),
         norms=norms[shown].numpy(),
         weights=weights[shown].numpy(),

@@ -8,7 +8,6 @@ import gradio as gr
 import numpy as np
 
 from embedlab.analysis.comparison import Embedded
-from embedlab.data.corpus import Corpus
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
@@ -103,11 +102,11 @@ class SimilarityTab(View):
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
-        corpus, a, b, rows = self._chosen(pair, values, report)
+        a, b, rows = self._chosen(pair, values, report)
         compared = views.similarities(
-            self.lab, a, b, tuple(rows), ordered=bool(values[self.ordered]), progress=report
+            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
         )
-        texts = [corpus.texts[i] for i in compared.rows]
+        texts = [a.corpus.texts[i] for i in compared.rows]
         caption = pair.caption(f"Cosines of {len(texts)} texts ({values[self.which]})")
         # One scale for both: a colour means the same number under A and under B.
         scale = (float(min(compared.a.min(), compared.b.min())), 1.0)
@@ -139,8 +138,8 @@ class SimilarityTab(View):
 
     def _chosen(
         self, pair: Pair, values: Values, report: Progress
-    ) -> tuple[Corpus, Embedded, Embedded, list[int]]:
-        """The texts to compare: their corpus, that corpus under A and B, and their numbers."""
+    ) -> tuple[Embedded, Embedded, tuple[int, ...]]:
+        """The texts to compare: their corpus under A and B, and their numbers."""
         most = int(within(values[self.count], "The number of texts", 2, self.most))
         if values[self.which] == TYPED:
             typed = own_texts(values[self.typed] or "", max_texts=most)
@@ -148,7 +147,7 @@ class SimilarityTab(View):
                 self.lab.embedded(typed, side.design, side.backbone_id, report)
                 for side in pair.sides
             )
-            return typed, a, b, list(range(len(typed.texts)))
+            return a, b, tuple(range(len(a)))
         n = len(pair.corpus.texts)
         rows: list[int]
         if values[self.which] == LASSO:
@@ -160,7 +159,7 @@ class SimilarityTab(View):
                 )
         else:
             rows = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
-        return pair.corpus, pair.a, pair.b, rows[:most]
+        return pair.a, pair.b, tuple(rows[:most])
 
 
 def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:
