@@ -340,8 +340,7 @@ class Lab:
 
         def work(report: Progress) -> metrics.RetrievalScores:
             vectors = self.query_vectors(corpus, embedded.design, backbone_id, report)
-            index = retrieval.build_index(embedded.vectors)
-            ranked, _ = retrieval.search(index, vectors, metrics.TOP_RANKS)
+            ranked, _ = retrieval.search(embedded.vectors, vectors, metrics.TOP_RANKS)
             return metrics.retrieval_scores(ranked, corpus.relevant)
 
         return self.compute(("retrieval", embedded.key, corpus.annotations_hash), work, progress)

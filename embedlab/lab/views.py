@@ -52,7 +52,8 @@ def changed_neighbourhoods(
     def work(report: Progress) -> ChangedNeighbourhoods:
         near_a, near_b = (lab.neighbours(side, NEAREST, report) for side in (a, b))
         overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
-        return ChangedNeighbourhoods(overlap, metrics.most_changed(near_a, near_b, MOST_CHANGED))
+        order = np.argsort(overlap, kind="stable")[:MOST_CHANGED]
+        return ChangedNeighbourhoods(overlap, order)
 
     return lab.compute(("changed", a.key, b.key), work, progress)
 
@@ -161,7 +162,7 @@ def movement(
     def work(report: Progress) -> Movement:
         old, new = (
             retrieval.search(
-                retrieval.build_index(side.vectors),
+                side.vectors,
                 lab.query_vectors(corpus, design, backbone_id, report),
                 NEAREST,
             )[0]

@@ -164,11 +164,7 @@ def read_run_info(folder: Path) -> RunInfo:
 
 
 def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
-    """Write scores before and after the training into a run's folder.
-
-    Args:
-        folder: of a finished run.
-        rows: one a task, with the keys of :class:`TaskChange`.
+    """Write scores, rows with the keys of :class:`TaskChange`, into the folder of a finished run.
 
     Returns:
         The new content of ``run.json``.
@@ -180,11 +176,7 @@ def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
 
 
 def load_run(folder: Path, backbone: Backbone) -> Backbone:
-    """The trained backbone that a folder describes.
-
-    Args:
-        folder: as :func:`embedlab.training.checkpoints.save_run` left it.
-        backbone: what it was trained from.
+    """The trained backbone that a run's folder describes, on the one that it was trained from.
 
     Raises:
         EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.

@@ -28,11 +28,11 @@ def retrieve_code(pair: Pair, query: str) -> str:
     return (
         _start(pair)
         + f"""
-from embedlab.analysis.retrieval import build_index, search
+from embedlab.analysis.retrieval import search
 
 query = {query!r}
 for design, backbone, vectors in ((design_a, {model_a}, a), (design_b, {model_b}, b)):
-    ids, scores = search(build_index(vectors), embed([query], design, backbone, query=True), k=10)
+    ids, scores = search(vectors, embed([query], design, backbone, query=True), k=10)
     print(design)
     for i, score in zip(ids[0], scores[0]):
         print(f"{{100 * score:5.1f}}  {{corpus.texts[i]}}")
