@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 
 if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
 
 #: Neighbours that quality figures and the neighbour lists use.
@@ -23,15 +25,18 @@ COMPARED_RANKS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Texts under one design: ``vectors`` (n, d), unit rows, and which texts were cut, (n,) bool.
+    """A corpus under a design: ``vectors`` (n, d), unit rows, and which texts are ``cut``, (n,)."""
 
-    ``key`` names backbone, design and texts.
-    """
-
-    key: str
+    corpus: Corpus
     design: Design
+    backbone: Backbone
     vectors: Vectors
     cut: NDArray[np.bool_]
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """Names the backbone with its weights, the design, the texts and their annotations."""
+        return self.backbone.version(self.design), str(self.design), *self.corpus.key
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -81,10 +86,7 @@ class Hit:
 
 
 def quality(
-    corpus: Corpus,
-    embedded: Embedded,
-    field: str = "",
-    near: retrieval.Neighbours | None = None,
+    embedded: Embedded, field: str = "", near: retrieval.Neighbours | None = None
 ) -> Quality:
     """Figures over the texts' own space, never over the map.
 
@@ -93,7 +95,7 @@ def quality(
     """
     vectors = embedded.vectors
     accuracy, clusters, spearman = (
-        metrics.score(measure, corpus, vectors, field=field, near=near)
+        metrics.score(measure, embedded.corpus, vectors, field=field, near=near)
         for measure in ("knn_accuracy", "v_measure", "spearman")
     )
     return Quality(
@@ -106,13 +108,14 @@ def quality(
 
 
 def ranked_lists(
-    query: str, corpus: Corpus, a: Embedded, b: Embedded, queries: tuple[Vectors, Vectors], k: int
+    query: str, a: Embedded, b: Embedded, queries: tuple[Vectors, Vectors], k: int
 ) -> tuple[list[Hit], list[Hit]]:
-    """The k texts nearest to a query under A and under B, with their rank moves.
+    """The k texts of a corpus nearest to a query under A and under B, with their rank moves.
 
     ``queries`` holds the query's vector under A and under B, (1, d) each. Relevance is known for
     the corpus's own queries.
     """
+    corpus = a.corpus
     relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
     deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from embedlab.text import clean
+from embedlab.text import one_line
 
 #: A cell that starts like this would run as a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@")
@@ -21,18 +21,15 @@ def csv_table(
     caption: str = "",
     digits: int | None = None,
 ) -> str:
-    """A header and rows as CSV; None and NaN are empty cells.
+    """A header and rows as CSV; None and NaN are empty cells, texts one line without formulas.
 
-    Args:
-        header: the column names.
-        rows: the cells; texts become one line without formulas.
-        caption: a comment line above the header.
-        digits: significant digits of the numbers; all of them by default.
+    ``caption`` is a comment line above the header; ``digits`` are the significant digits of the
+    numbers, all of them by default.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     if caption:
-        writer.writerow([f"# {clean(caption)}"])
+        writer.writerow([f"# {one_line(caption)}"])
     writer.writerow(header)
     writer.writerows([_cell(value, digits) for value in row] for row in rows)
     return table.getvalue()
@@ -44,6 +41,6 @@ def _cell(value: Any, digits: int | None) -> Any:
             return ""
         return value if digits is None else f"{value:.{digits}g}"
     if isinstance(value, str):
-        text = clean(value)
+        text = one_line(value)
         return f"'{text}" if text.startswith(_FORMULA) else text
     return value

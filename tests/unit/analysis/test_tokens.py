@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from support.models import tiny_backbone, words
+from support.models import direct, tiny_backbone, words
 
 from embedlab import Design, EmbedLabError, HeadSize, embed
 from embedlab.analysis.tokens import (
@@ -18,19 +18,6 @@ from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable
 
 A, B = "w1 w2 w3 w4 w5", "w1 w2 w3 w4 w99"
 ATTENTIONS = ("causal", "bidirectional")
-
-
-@torch.no_grad()
-def direct(backbone, text, attention, prompt=""):
-    """(L + 1, T, d) of one unpadded text, straight from the model."""
-    ids = [*backbone.tokenizer(prompt + text)["input_ids"], backbone.tokenizer.eos_token_id]
-    output = backbone.model(
-        input_ids=torch.tensor([ids]),
-        is_causal=attention == "causal",
-        use_cache=False,
-        output_hidden_states=True,
-    )
-    return torch.stack(output.hidden_states)[:, 0]
 
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
@@ -155,19 +142,6 @@ def test_a_view_of_few_and_of_many_tokens(tiny):
         token_view(tiny, " ", Design())
     with pytest.raises(EmbedLabError, match="no layer 5"):
         token_view(tiny, "w1", Design(layer=5))
-
-
-def test_smollm2_shows_its_sink_and_its_spaces(smollm2):
-    view = token_view(smollm2, "The river café\nfroze", Design.parse("causal/mean@20"))
-    assert view.tokens[:2] == ("The", "␣river") and "↵" in view.tokens
-    assert "␣caf" in "".join(view.tokens) and view.tokens[-1] == smollm2.tokenizer.eos_token
-    assert 50 < view.norm_ratio < 200 and view.cosines[0] > 0.95
-    # The spike is there from layer 12 to 28, and only at the first token.
-    norms = direct(smollm2, "The river café\nfroze", "causal").norm(dim=-1).numpy()
-    ratio = norms[:, 0] / np.median(norms[:, 1:], axis=1)
-    assert (ratio[12:29] > 20).all() and (ratio[:3] < 5).all() and ratio[30] < 5
-    proof = mask_proof(smollm2, "We sat on the bank", "We sat on the committee", "causal")
-    assert proof.holds and proof.largest_before == 0
 
 
 @torch.no_grad()
