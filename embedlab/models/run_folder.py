@@ -12,10 +12,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
@@ -163,13 +162,12 @@ def read_run_info(folder: Path) -> RunInfo:
         ) from error
 
 
-def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
-    """Write scores, rows with the keys of :class:`TaskChange`, into the folder of a finished run.
+def add_scores(folder: Path, changes: tuple[TaskChange, ...]) -> RunInfo:
+    """Write scores before and after the training into the folder of a finished run.
 
     Returns:
         The new content of ``run.json``.
     """
-    changes = tuple(TaskChange(**row) for row in rows)
     run_info = read_run_info(folder).model_copy(update={"before_after": changes})
     write_run_info(folder, run_info)
     return run_info
