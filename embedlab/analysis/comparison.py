@@ -119,7 +119,7 @@ def ranked_lists(
     relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
     deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (
-        retrieval.search(retrieval.build_index(side.vectors), vector, deep)
+        retrieval.search(side.vectors, vector, deep)
         for side, vector in zip((a, b), queries, strict=True)
     )
     return (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from embedlab.analysis.metrics import TOP_RANKS, Items
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
+from embedlab.models.run_folder import TaskChange
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -44,37 +45,6 @@ class TaskScore:
     low: float
     high: float
     items: Items
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """A task before and after, and the difference with its paired 95 % bootstrap interval."""
-
-    before: TaskScore
-    after: TaskScore
-    difference: float
-    low: float
-    high: float
-
-    @property
-    def task(self) -> Task:
-        """What was measured, on both sides."""
-        return self.before.task
-
-    @property
-    def n(self) -> int:
-        """Items scored, the same on both sides."""
-        return self.before.n
-
-    @property
-    def separable(self) -> bool:
-        """Whether the interval of the difference excludes zero."""
-        return self.low > 0 or self.high < 0
-
-    @property
-    def verdict(self) -> str:
-        """``separable`` or ``not separable``."""
-        return bootstrap.verdict(self.separable)
 
 
 @dataclass(frozen=True)
@@ -148,7 +118,7 @@ def score(
     return TaskScore(task, len(items[0]), float(statistic(*items)), low, high, items)
 
 
-def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Change, ...]:
+def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[TaskChange, ...]:
     """Per task the change from before to after, with its paired interval over the same items.
 
     Four tasks are four chances to be lucky: nothing is corrected for their number.
@@ -162,32 +132,26 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
     for one, other in zip(before, after, strict=True):
         statistic = bootstrap.STATISTICS[one.task.measure]
         low, high = bootstrap.paired_interval(statistic, one.items, other.items)
-        changes.append(Change(one, other, other.score - one.score, low, high))
+        changes.append(
+            TaskChange(
+                task=one.task.title,
+                measure=one.task.measure,
+                n=one.n,
+                before=_interval(one.score, one.low, one.high),
+                after=_interval(other.score, other.low, other.high),
+                difference=_interval(other.score - one.score, low, high),
+                separable=low > 0 or high < 0,
+            )
+        )
     return tuple(changes)
 
 
 def before_and_after(
     base: Backbone, trained: Backbone, design: Design, progress: Progress = no_progress
-) -> tuple[Change, ...]:
+) -> tuple[TaskChange, ...]:
     """What a training changed on the quick tasks; its states never reach the disk."""
     before = evaluate(base, design, progress=progress)
     return compare(before, evaluate(trained, design, persist=False, progress=progress))
-
-
-def to_json(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    """The changes as a run stores them: plain numbers, None for an undefined score."""
-    return [
-        {
-            "task": change.task.title,
-            "measure": change.task.measure,
-            "n": change.n,
-            "before": _numbers(change.before.score, change.before.low, change.before.high),
-            "after": _numbers(change.after.score, change.after.low, change.after.high),
-            "difference": _numbers(change.difference, change.low, change.high),
-            "separable": change.separable,
-        }
-        for change in changes
-    ]
 
 
 def most_changed_queries(
@@ -259,5 +223,7 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _numbers(*values: float) -> list[float | None]:
-    return [_number(value) for value in values]
+def _interval(
+    score: float, low: float, high: float
+) -> tuple[float | None, float | None, float | None]:
+    return _number(score), _number(low), _number(high)

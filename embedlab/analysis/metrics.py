@@ -88,7 +88,7 @@ def items_of(
         return cosines, np.array([gold for *_, gold in corpus.pairs], np.float64)
     if measure == "ndcg_10":
         assert queries is not None
-        ranked, _ = retrieval.search(retrieval.build_index(vectors), queries, TOP_RANKS)
+        ranked, _ = retrieval.search(vectors, queries, TOP_RANKS)
         scores = retrieval_scores(ranked, corpus.relevant).per_query["ndcg_10"]
         return (scores[~np.isnan(scores)],)
     labels = labels_of(corpus, field)
@@ -222,12 +222,6 @@ def jaccard(ids_a: npt.ArrayLike, ids_b: npt.ArrayLike) -> Float32Array:
     shared = (a[:, :, None] == b[:, None, :]).any(axis=2).sum(axis=1)
     union = a.shape[1] + b.shape[1] - shared
     return np.where(union == 0, 1, shared / np.maximum(union, 1)).astype(np.float32)
-
-
-def most_changed(neighbours_a: Neighbours, neighbours_b: Neighbours, top: int = 20) -> Int64Array:
-    """Return the points with the lowest Jaccard@10 between A and B, lowest first, ties by index."""
-    overlap = jaccard(neighbours_a.ids[:, :10], neighbours_b.ids[:, :10])
-    return np.argsort(overlap, kind="stable")[:top].astype(np.int64)
 
 
 def similarity_matrix(vectors: npt.ArrayLike) -> Float32Array:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +20,6 @@ Int64Array = npt.NDArray[np.int64]
 _MARGIN = 8  # candidates beyond k, so that most ties at rank k are settled among them
 _NOISE = 2e-6  # more than FAISS's float32 sums over unit vectors are off
 _CHUNK = 8_000_000  # float64 numbers held at once (64 MB)
-
-
-@dataclass(frozen=True, eq=False)
-class Index:
-    """Vectors (n, d), unit rows, and the FAISS index over them; threads may share it."""
-
-    vectors: Float32Array
-    faiss: Any
-
-    def __len__(self) -> int:
-        return len(self.vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,36 +58,24 @@ def check_vectors(vectors: npt.ArrayLike, what: str = "vectors") -> Float32Array
     return array
 
 
-def build_index(vectors: npt.ArrayLike) -> Index:
-    """Index unit vectors (n, d) by inner product; a search compares with every vector.
+def search(
+    vectors: npt.ArrayLike, queries: npt.ArrayLike, k: int
+) -> tuple[Int64Array, Float32Array]:
+    """Return the ids (q, k) and cosines (q, k) of the unit vectors (n, d) nearest to unit queries.
+
+    Best first; k is capped to n.
 
     Raises:
-        EmbedLabError: unusable vectors.
-    """
-    import faiss
-
-    rows = check_vectors(vectors)
-    flat = faiss.IndexFlatIP(rows.shape[1])
-    flat.add(rows)
-    return Index(rows, flat)
-
-
-def search(index: Index, queries: npt.ArrayLike, k: int) -> tuple[Int64Array, Float32Array]:
-    """Return the ids (q, k) and cosines (q, k) of the vectors nearest to unit ``queries`` (q, d).
-
-    Best first; k is capped to the size of the index.
-
-    Raises:
-        EmbedLabError: k < 1, or queries of another width than the index.
+        EmbedLabError: k < 1, unusable vectors, or queries of another width.
     """
     _check_k(k)
-    rows = check_vectors(queries, "queries")
-    if rows.shape[1] != index.vectors.shape[1]:
+    rows, query_rows = check_vectors(vectors), check_vectors(queries, "queries")
+    if rows.shape[1] != query_rows.shape[1]:
         raise EmbedLabError(
-            f"The queries have {rows.shape[1]} dimensions and the index {index.vectors.shape[1]}; "
+            f"The queries have {query_rows.shape[1]} dimensions and the index {rows.shape[1]}; "
             "embed both with the same backbone."
         )
-    return _ranked(index, rows, min(k, len(index)))
+    return _ranked(rows, query_rows, min(k, len(rows)))
 
 
 def neighbours(vectors: npt.ArrayLike, k: int) -> Neighbours:
@@ -111,12 +87,9 @@ def neighbours(vectors: npt.ArrayLike, k: int) -> Neighbours:
         EmbedLabError: k < 1, or unusable vectors.
     """
     _check_k(k)
-    index = build_index(vectors)
-    n = len(index)
-    if n == 1:
-        return Neighbours(np.empty((1, 0), np.int64), np.empty((1, 0), np.float32))
-    ids, similarities = _ranked(index, index.vectors, min(k, n - 1), excluded=np.arange(n))
-    return Neighbours(ids, similarities)
+    rows = check_vectors(vectors)
+    n = len(rows)
+    return Neighbours(*_ranked(rows, rows, min(k, n - 1), excluded=np.arange(n)))
 
 
 def rank_moves(ids_a: Sequence[int], ids_b: Sequence[int]) -> list[int | None]:
@@ -137,16 +110,20 @@ def _check_k(k: int) -> None:
 
 
 def _ranked(
-    index: Index, queries: Float32Array, k: int, excluded: Int64Array | None = None
+    vectors: Float32Array, queries: Float32Array, k: int, excluded: Int64Array | None = None
 ) -> tuple[Int64Array, Float32Array]:
     """Rank FAISS's candidates by exact similarity; each row leaves out its ``excluded`` (q,) id."""
-    n = len(index)
+    import faiss
+
+    n = len(vectors)
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
     count = min(n, k + _MARGIN + (excluded is not None))
-    rough, candidates = index.faiss.search(queries, count)
+    rough, candidates = flat.search(queries, count)
     ids = np.empty((len(queries), k), np.int64)
     scores = np.empty((len(queries), k), np.float32)
     for part in _chunks(len(queries), count * queries.shape[1]):
-        near = index.vectors[candidates[part]].astype(np.float64)
+        near = vectors[candidates[part]].astype(np.float64)
         exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
         if excluded is not None:
             exact[candidates[part] == excluded[part, None]] = -np.inf
@@ -155,12 +132,13 @@ def _ranked(
         scores[part] = np.take_along_axis(exact, order, axis=1)
     if count < n:  # a vector that FAISS left out may tie with rank k
         unsure = rough[:, -1] >= scores[:, -1] - _NOISE
-        _rank_all(index, queries, np.flatnonzero(unsure), excluded, ids, scores)
+        if unsure.any():
+            _rank_all(vectors, queries, np.flatnonzero(unsure), excluded, ids, scores)
     return ids, scores
 
 
 def _rank_all(
-    index: Index,
+    vectors: Float32Array,
     queries: Float32Array,
     rows: Int64Array,
     excluded: Int64Array | None,
@@ -168,13 +146,11 @@ def _rank_all(
     scores: Float32Array,
 ) -> None:
     """Fill ``ids`` and ``scores`` of the given query rows by comparing with every vector."""
-    if not len(rows):
-        return
     k = ids.shape[1]
-    vectors = index.vectors.astype(np.float64)
+    exact_vectors = vectors.astype(np.float64)
     for part in _chunks(len(rows), len(vectors)):
         some = rows[part]
-        exact = (queries[some].astype(np.float64) @ vectors.T).astype(np.float32)
+        exact = (queries[some].astype(np.float64) @ exact_vectors.T).astype(np.float32)
         if excluded is not None:
             exact[np.arange(len(some)), excluded[some]] = -np.inf
         order = np.argsort(-exact, axis=1, kind="stable")[:, :k]

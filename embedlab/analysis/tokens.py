@@ -161,8 +161,10 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     here = tokens[layer].float()
     norms, cosines = here.norm(dim=-1), torch.cosine_similarity(here, pooled[None], dim=-1)
     shown = torch.arange(count)
+    notes = [f"The text was cut to {count} tokens."] if encoded.truncated else []
     if count > VIEW_TOKENS:  # the EOS always stands at the end
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
+        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the EOS.")
     ids = tuple(encoded.ids[i] for i in shown.tolist())
     return TokenView(
         design=design,
@@ -175,7 +177,7 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         norms=norms[shown].numpy(),
         weights=weights[shown].numpy(),
         norm_ratio=float(norms[0] / norms[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
-        note=_view_note(encoded, count),
+        note=" ".join(notes),
     )
 
 
@@ -241,11 +243,4 @@ def _proof_note(a: Encoded, b: Encoded, shared: int, start: int, precision: torc
         notes.append(f"Shown are tokens {start + 1} to {start + PROOF_TOKENS} of {shared}.")
     if precision != torch.float32:
         notes.append(f"Computed in {str(precision).removeprefix('torch.')}, with its rounding.")
-    return " ".join(notes)
-
-
-def _view_note(encoded: Encoded, count: int) -> str:
-    notes = [f"The text was cut to {count} tokens."] if encoded.truncated else []
-    if count > VIEW_TOKENS:
-        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the EOS.")
     return " ".join(notes)

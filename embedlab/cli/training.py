@@ -147,21 +147,25 @@ def _step_line(step: Step, total: int) -> str:
 def _scores(training: Training, out: Path, progress: Progress) -> str:
     """The table of the scores before and after, which the run's folder gets too."""
     from embedlab.analysis import evaluation
+    from embedlab.analysis.bootstrap import verdict
+    from embedlab.analysis.tasks import QUICK_TASKS
     from embedlab.models import run_folder
+    from embedlab.render.html import points
 
     changes = evaluation.before_and_after(
         training.untrained, training.result(), training.design, progress
     )
-    run_folder.add_scores(out, evaluation.to_json(changes))
+    run_folder.add_scores(out, changes)
+    categories = {task.title: task.category for task in QUICK_TASKS}
     rows = [
         (
-            change.task.category,
+            categories[change.task],
             f"{change.n:,}",
-            f"{100 * change.before.score:.1f}",
-            f"{100 * change.after.score:.1f}",
-            f"{100 * change.difference:+.1f}",
-            f"{100 * change.low:+.1f} … {100 * change.high:+.1f}",
-            change.verdict,
+            points(change.before[0]),
+            points(change.after[0]),
+            points(change.difference[0], sign=True),
+            " … ".join(points(end, sign=True) for end in change.difference[1:]),
+            verdict(bool(change.separable)),
         )
         for change in changes
     ]

@@ -335,9 +335,8 @@ class Lab:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
         if not embedded.corpus.queries:
             return None
-        index = retrieval.build_index(embedded.vectors)
         queries = self.query_vectors(embedded, progress)
-        ranked, _ = retrieval.search(index, queries, metrics.TOP_RANKS)
+        ranked, _ = retrieval.search(embedded.vectors, queries, metrics.TOP_RANKS)
         return metrics.retrieval_scores(ranked, embedded.corpus.relevant)
 
     # Start-up

@@ -272,7 +272,7 @@ class RunQueue:
         run.state = SCORING
         try:
             changes = evaluation.before_and_after(base, model.backbone, run.request.design, report)
-            run_info = run_folder.add_scores(model.folder, evaluation.to_json(changes))
+            run_info = run_folder.add_scores(model.folder, changes)
         except Cancelled:
             return "Not scored before and after: stopped."
         except EmbedLabError as error:

@@ -44,7 +44,7 @@ def changed_neighbourhoods(
     """The texts whose nearest neighbours differ most between A and B."""
     near_a, near_b = (lab.neighbours(side, NEAREST, progress) for side in (a, b))
     overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
-    return ChangedNeighbourhoods(overlap, metrics.most_changed(near_a, near_b, MOST_CHANGED))
+    return ChangedNeighbourhoods(overlap, np.argsort(overlap, kind="stable")[:MOST_CHANGED])
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,5 +121,5 @@ def movement(
 @computed
 def _first_ten(lab: Lab, embedded: Embedded, progress: Progress) -> Int64Array:
     """The ids of the ten texts nearest to each of the corpus's queries, (q, 10)."""
-    index = retrieval.build_index(embedded.vectors)
-    return retrieval.search(index, lab.query_vectors(embedded, progress), NEAREST)[0]
+    queries = lab.query_vectors(embedded, progress)
+    return retrieval.search(embedded.vectors, queries, NEAREST)[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -56,20 +56,16 @@ def layer_states(
     more: dict[str, Any] = dict(inputs)
     if "position_ids" in inspect.signature(model.forward).parameters:
         more["position_ids"] = positions
-    if apart is None:
-        return _call(model, attention, mask, more)
-    with _attending_apart(model):
-        return _call(model, attention, mask, more | {"apart": apart})
-
-
-def _call(model: Any, attention: str, mask: Tensor, more: dict[str, Any]) -> tuple[Tensor, ...]:
-    output = model(
-        attention_mask=mask,
-        is_causal=attention == "causal",
-        use_cache=False,
-        output_hidden_states=True,
-        **more,
-    )
+    if apart is not None:
+        more["apart"] = apart
+    with nullcontext() if apart is None else _attending_apart(model):
+        output = model(
+            attention_mask=mask,
+            is_causal=attention == "causal",
+            use_cache=False,
+            output_hidden_states=True,
+            **more,
+        )
     return tuple(output.hidden_states)
 
 

@@ -111,18 +111,15 @@ class TrainableHead(nn.Module):
         width = max(part.shape[-1] for part in parts)
         return torch.cat([F.pad(part, (0, width - part.shape[-1])) for part in parts])
 
-    def pool(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(n, s, d) to (n, d)."""
+    def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
+        """(n, d), called like a pooling; ``layer`` and ``skip_first`` mean nothing to a head."""
+        x, mask = self.inputs(states)
         v = self._split(self.value(self.norm_inputs(x)))
         read = (self.attention(x, mask) @ v).transpose(1, 2).flatten(2)  # (n, r, inner)
         z1 = self.latents + self.out(read)
         a, g = self.expand(self.norm_feed_forward(z1)).chunk(2, dim=-1)
         # W_2 is linear, so the mean over the latents can come before it: r times fewer products.
         return z1.mean(dim=1) + self.contract((a * F.gelu(g)).mean(dim=1))
-
-    def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
-        """(n, d), called like a pooling; ``layer`` and ``skip_first`` mean nothing to a head."""
-        return self.pool(*self.inputs(states))
 
     @property
     def digest(self) -> str:

@@ -12,10 +12,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors import SafetensorError
@@ -163,28 +162,19 @@ def read_run_info(folder: Path) -> RunInfo:
         ) from error
 
 
-def add_scores(folder: Path, rows: Iterable[Mapping[str, Any]]) -> RunInfo:
-    """Write scores before and after the training into a run's folder.
-
-    Args:
-        folder: of a finished run.
-        rows: one a task, with the keys of :class:`TaskChange`.
+def add_scores(folder: Path, changes: tuple[TaskChange, ...]) -> RunInfo:
+    """Write scores before and after the training into the folder of a finished run.
 
     Returns:
         The new content of ``run.json``.
     """
-    changes = tuple(TaskChange(**row) for row in rows)
     run_info = read_run_info(folder).model_copy(update={"before_after": changes})
     write_run_info(folder, run_info)
     return run_info
 
 
 def load_run(folder: Path, backbone: Backbone) -> Backbone:
-    """The trained backbone that a folder describes.
-
-    Args:
-        folder: as :func:`embedlab.training.checkpoints.save_run` left it.
-        backbone: what it was trained from.
+    """The trained backbone that a run's folder describes, on the one that it was trained from.
 
     Raises:
         EmbedLabError: no run is there, it belongs to another backbone, or it is damaged.

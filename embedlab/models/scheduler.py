@@ -176,16 +176,13 @@ class Sharing:
         """The request that has waited longest if one is overdue, else the shortest."""
         now = time.monotonic()
         waiting = [request for request in self._waiting if request.remaining]
-        overdue = [request for request in waiting if now - request.since > OVERDUE_SECONDS]
-        if overdue:
-            return min(overdue, key=lambda request: request.since)
+        longest = min(waiting, key=lambda request: request.since)
+        if now - longest.since > OVERDUE_SECONDS:
+            return longest
         return min(waiting, key=lambda request: request.tokens)
 
     def _add_others(
-        self,
-        first: _Request,
-        requests: dict[str, list[_Request]],
-        texts: dict[str, Encoded],
+        self, first: _Request, requests: dict[str, list[_Request]], texts: dict[str, Encoded]
     ) -> None:
         """Extend the first request's batch, in place, by what other requests can share.
 
@@ -298,19 +295,15 @@ class FairLock:
 
     def _acquire_low_priority(self) -> None:
         deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-        while not self._acquire_if_quiet():
-            if time.monotonic() > deadline:
-                self.acquire()  # queue like everybody else
-                break
+        while time.monotonic() <= deadline:
+            with self._guard:
+                if not self._held and time.monotonic() > self._released + QUIET_SECONDS:
+                    self._held = True
+                    break
             time.sleep(QUIET_SECONDS / 10)
+        else:
+            self.acquire()  # queue like everybody else
         self._taken = time.monotonic()
-
-    def _acquire_if_quiet(self) -> bool:
-        with self._guard:
-            if self._held or time.monotonic() <= self._released + QUIET_SECONDS:
-                return False
-            self._held = True
-            return True
 
     def acquire(self, timeout: float | None = None) -> bool:
         """Wait for the lock, at most ``timeout`` seconds; return whether it was acquired."""

@@ -21,7 +21,7 @@ from gradio_client import Client
 from support.serving import Served, serving
 
 from embedlab import Design, embed, load_corpus
-from embedlab.analysis.retrieval import build_index, search
+from embedlab.analysis.retrieval import search
 
 MINUTES = float(os.environ.get("LOAD_MINUTES", "10"))
 USERS = int(os.environ.get("LOAD_USERS", "20"))
@@ -89,9 +89,9 @@ def users(smollm2: Any) -> list[User]:
         for name in user.designs:
             design = Design.parse(name)
             user.vectors[name] = np.concatenate([embed([t], design, smollm2) for t in texts])
-            index = build_index(embed(corpus.texts, design, smollm2))
+            vectors = embed(corpus.texts, design, smollm2)
             asked = np.concatenate([embed([t], design, smollm2, query=True) for t in texts])
-            ids, scores = search(index, asked, 5)
+            ids, scores = search(vectors, asked, 5)
             user.ranked[name] = [
                 list(zip(row, s, strict=True))
                 for row, s in zip(ids.tolist(), scores.tolist(), strict=True)

@@ -9,7 +9,6 @@ from sklearn.metrics import v_measure_score
 from support.models import tiny_backbone
 
 from embedlab import Cancelled, Corpus, Design, EmbedLabError, embed, load_corpus
-from embedlab.analysis import evaluation
 from embedlab.analysis.evaluation import compare, evaluate, most_changed_queries, score
 from embedlab.analysis.tasks import CATEGORY_MEASURES, QUICK_TASKS, Task
 
@@ -108,7 +107,7 @@ def test_equal_vectors_have_no_score_rather_than_an_error():
     assert np.isnan([result.score, result.low, result.high]).all()
     (change,) = compare([result], [result])
     assert not change.separable
-    assert evaluation.to_json([change])[0]["before"] == [None, None, None]
+    assert change.before == (None, None, None)
 
 
 def test_retrieval_equals_the_formula(rng):
@@ -177,30 +176,28 @@ def test_compare_pairs_the_items(rng):
     before = [score(task, corpus, noise) for task in tasks]
     after = [score(task, corpus, rows) for task in tasks]
     same = compare(after, after)
-    assert [(c.difference, c.low, c.high, c.verdict) for c in same] == [
-        (0, 0, 0, "not separable")
-    ] * 2
+    assert [(c.difference, c.separable) for c in same] == [((0, 0, 0), False)] * 2
     accuracy, clustering = compare(before, after)
     hits = after[0].items[0] - before[0].items[0]
     draws = np.random.default_rng(0).integers(0, len(hits), (1000, len(hits)))
-    assert (accuracy.low, accuracy.high) == pytest.approx(
+    assert accuracy.difference[1:] == pytest.approx(
         np.percentile(hits[draws].mean(axis=1), [2.5, 97.5])
     )
-    assert accuracy.difference == pytest.approx(hits.mean()) and accuracy.n == 30
-    assert clustering.low > 0 and clustering.verdict == "separable"
+    assert accuracy.difference[0] == pytest.approx(hits.mean()) and accuracy.n == 30
+    assert clustering.difference[1] > 0 and clustering.separable
     worse = compare(after, before)[1]
-    assert worse.high < 0 and worse.separable
+    assert worse.difference[2] < 0 and worse.separable
     with pytest.raises(ValueError, match="different tasks"):
         compare(before, after[:1])
 
-    first = json.loads(json.dumps(evaluation.to_json([accuracy]), allow_nan=False))[0]
+    first = json.loads(json.dumps(accuracy.model_dump(mode="json"), allow_nan=False))
     assert first == {
         "task": CLASSIFICATION.title,
         "measure": "accuracy",
         "n": 30,
         "before": [before[0].score, before[0].low, before[0].high],
         "after": [after[0].score, after[0].low, after[0].high],
-        "difference": [accuracy.difference, accuracy.low, accuracy.high],
+        "difference": list(accuracy.difference),
         "separable": accuracy.separable,
     }
 

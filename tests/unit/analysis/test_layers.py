@@ -87,7 +87,7 @@ def test_the_band_is_the_percentile_bootstrap(small):
         [result.low[3], result.high[3]], np.percentile(again, [2.5, 97.5]), atol=1e-3
     )
     query_vectors = pool(queries["bidirectional"], design, tiny)
-    ids, _ = retrieval.search(retrieval.build_index(vectors), query_vectors, 10)
+    ids, _ = retrieval.search(vectors, query_vectors, 10)
     each = metrics.retrieval_scores(ids, corpus.relevant).per_query["ndcg_10"]
     each = each[~np.isnan(each)]
     draws = np.random.default_rng(5).integers(0, 3, (300, 3))

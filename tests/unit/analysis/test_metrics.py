@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.neighbors import KNeighborsClassifier
 
 from embedlab.analysis import bootstrap, metrics
-from embedlab.analysis.retrieval import Neighbours, neighbours
+from embedlab.analysis.retrieval import neighbours
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 
@@ -158,22 +158,13 @@ def test_a_score_that_is_undefined_is_none():
     assert metrics.score("spearman", corpus, rows) == pytest.approx(0.5)
 
 
-def test_jaccard_and_most_changed(rng):
+def test_jaccard(rng):
     a = np.array([rng.permutation(30)[:12] for _ in range(40)])
     b = np.array([rng.permutation(30)[:12] for _ in range(40)])
     b[7] = a[7][::-1]
     expected = [len(set(p) & set(q)) / len(set(p) | set(q)) for p, q in zip(a, b, strict=True)]
     np.testing.assert_allclose(metrics.jaccard(a, b), expected, atol=1e-6)
     assert metrics.jaccard(a, b)[7] == 1
-
-    none = np.zeros(a.shape, np.float32)
-    at_10 = [
-        len(set(p[:10]) & set(q[:10])) / len(set(p[:10]) | set(q[:10]))
-        for p, q in zip(a, b, strict=True)
-    ]
-    by_hand = sorted(range(40), key=lambda i: (at_10[i], i))
-    result = metrics.most_changed(Neighbours(a, none), Neighbours(b, none), top=20)
-    assert result.tolist() == by_hand[:20]
     assert metrics.jaccard(np.empty((1, 0)), np.empty((1, 0))).tolist() == [1]
     with pytest.raises(EmbedLabError, match="embed the same texts"):
         metrics.jaccard(a, b[:3])

@@ -154,7 +154,7 @@ def test_few_texts_get_a_map(rng, n):
         np.testing.assert_array_equal(maps, np.zeros((2, 1, 2)))
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore:Tensorflow not installed")
 @pytest.mark.parametrize(
     "vectors",
     [

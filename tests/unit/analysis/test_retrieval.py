@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from embedlab.analysis.retrieval import build_index, neighbours, rank_moves, search
+from embedlab.analysis.retrieval import neighbours, rank_moves, search
 from embedlab.errors import EmbedLabError
 
 
@@ -38,7 +38,7 @@ def rng():
 def test_search_equals_brute_force_and_breaks_ties_by_index(rng, k):
     vectors, queries = with_duplicates(rng), unit(rng, 25)
     queries[0] = vectors[5]
-    ids, scores = search(build_index(vectors), queries, k)
+    ids, scores = search(vectors, queries, k)
     assert ids.shape == scores.shape == (25, min(k, 120))
     assert ids.dtype == np.int64 and scores.dtype == np.float32
     for row, query in enumerate(queries):
@@ -69,14 +69,13 @@ def test_one_point_has_no_neighbours(rng):
 
 def test_a_ranking_does_not_depend_on_the_batch(rng):
     vectors = with_duplicates(rng)
-    index = build_index(vectors)
-    together, _ = search(index, vectors, 10)
-    alone = [search(index, row[None], 10)[0][0] for row in vectors]
+    together, _ = search(vectors, vectors, 10)
+    alone = [search(vectors, row[None], 10)[0][0] for row in vectors]
     np.testing.assert_array_equal(together, alone)
 
 
 def test_a_search_over_duplicates_still_returns_k(rng):
-    ids, _ = search(build_index(np.repeat(unit(rng, 2), 200, axis=0)), unit(rng, 3), 20)
+    ids, _ = search(np.repeat(unit(rng, 2), 200, axis=0), unit(rng, 3), 20)
     assert all(len(set(row)) == 20 and min(row) >= 0 for row in ids.tolist())
 
 
@@ -123,15 +122,14 @@ def test_rank_moves():
 
 def test_errors_say_what_to_do(rng):
     vectors = unit(rng, 4)
-    index = build_index(vectors)
     with pytest.raises(EmbedLabError, match="k is 0; ask for at least 1"):
-        search(index, vectors, 0)
+        search(vectors, vectors, 0)
     with pytest.raises(EmbedLabError, match="k is 0"):
         neighbours(vectors, 0)
     with pytest.raises(EmbedLabError, match="47 dimensions and the index 48"):
-        search(index, vectors[:, 1:], 1)
+        search(vectors, vectors[:, 1:], 1)
     with pytest.raises(EmbedLabError, match=r"shape \(0, 4\)"):
-        build_index(np.empty((0, 4)))
+        search(np.empty((0, 4)), np.eye(4), 1)
     vectors[2, 3] = np.nan
     with pytest.raises(EmbedLabError, match="Row 2 of the vectors is not finite"):
-        build_index(vectors)
+        search(vectors, vectors, 1)
