@@ -60,16 +60,16 @@ def verify(
     progress: Progress = no_progress,
     timeout: float = 300,
 ) -> Check:
-    """Load an export in a fresh process and compare what it gives.
+    """Load an export of either kind in a fresh process and compare what it gives.
 
     A sentence-transformers folder is loaded where importing this project fails, so that the check
     also proves that it is not needed.
 
     Args:
-        out: an exported folder of either kind.
+        out: the exported folder.
         expected: (n, d), the trained model's vectors of ``texts`` under the document prompt.
         texts: n strings.
-        progress: called about twice a second; may raise to stop.
+        progress: called about twice a second.
         timeout: seconds after which the process is ended.
 
     Raises:
@@ -87,8 +87,13 @@ def verify(
         kind = "sentence-transformers" if merged else "adapter"
         _run_fresh(kind, out.resolve(), work, progress, timeout)
         vectors = np.load(work / "vectors.npy", allow_pickle=False)
-    precision = _precision(out, merged)
-    return Check(_largest_difference(vectors, expected), TOLERANCES[precision], len(texts))
+    if merged:
+        precision = json.loads((out / "config.json").read_text(encoding="utf-8"))["dtype"]
+    else:
+        precision = read_run_info(out).backbone.dtype
+    comparable = vectors.shape == expected.shape and np.isfinite(vectors).all()
+    difference = float(np.abs(vectors - expected).max()) if comparable else float("inf")
+    return Check(difference, TOLERANCES[precision], len(texts))
 
 
 def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
@@ -98,15 +103,13 @@ def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout:
     paths = json.dumps([str(Path(path).resolve()) for path in sys.path if path])
     command = [sys.executable, "-I", fresh_process.__file__, kind, str(folder), str(work), paths]
     log = work / "log.txt"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command,
-            cwd=work,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
+    null = subprocess.DEVNULL
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            command, cwd=work, env=environment, stdin=null, stdout=null, stderr=errors
+        ) as process,
+    ):
         try:
             end = time.monotonic() + timeout
             while process.poll() is None:
@@ -120,7 +123,6 @@ def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout:
                     process.wait(0.5)
         finally:
             process.kill()
-            process.wait()
     if process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         reason = lines[-1] if lines else "no reason given"
@@ -129,15 +131,3 @@ def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout:
             f"The export could not be loaded in a fresh process ({last}), so there is no download; "
             "try the other kind of export."
         )
-
-
-def _largest_difference(vectors: Vectors, expected: Vectors) -> float:
-    if vectors.shape != expected.shape or not np.isfinite(vectors).all():
-        return float("inf")
-    return float(np.abs(vectors - expected).max())
-
-
-def _precision(out: Path, merged: bool) -> str:
-    if not merged:
-        return read_run_info(out).backbone.dtype
-    return str(json.loads((out / "config.json").read_text(encoding="utf-8"))["dtype"])

@@ -1,19 +1,24 @@
-"""Export a trained model: write it, check the export in a fresh process, pack it."""
+"""Export a trained model: write it, check the export in a fresh process, pack it.
+
+An adapter is written here, a merged model by :mod:`embedlab.export.sentence_transformers`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedlab.errors import EmbedLabError
-from embedlab.export.adapter import export_adapter
 from embedlab.export.archive import package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
-from embedlab.files import disk_errors
+from embedlab.export.model_card import model_card, public_name, without_local_paths
+from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.models.design import Design
-from embedlab.models.run_folder import RunInfo
+from embedlab.models.run_folder import RunInfo, write_run_info
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -24,6 +29,8 @@ EXPORT_KINDS = {
     "adapter": "adapter and head, a few megabytes, for EmbedLab on the same backbone",
     "sentence-transformers": "the merged model as a folder for sentence-transformers",
 }
+#: What a run may have learned.
+_WEIGHTS = ("adapter/adapter_model.safetensors", "head.safetensors")
 
 
 def export_model(
@@ -40,11 +47,11 @@ def export_model(
     Args:
         backbone: the trained model.
         design: what it was trained for.
-        run_info: the content of the run's ``run.json``.
+        run_info: the content of ``run.json`` in ``run_folder``.
         run_folder: the run's folder.
         out: the folder of the archive, which is named after the run and the kind.
         kind: one of :data:`EXPORT_KINDS`.
-        progress: may raise to stop.
+        progress: see :data:`~embedlab.progress.Progress`.
 
     Raises:
         EmbedLabError: an unknown kind, or the export differs; then there is no archive.
@@ -53,7 +60,9 @@ def export_model(
     from embedlab.models.embedding import embed
 
     if kind not in EXPORT_KINDS:
-        raise EmbedLabError(f"{kind[:60]!r} is no export; use {' or '.join(EXPORT_KINDS)}.")
+        raise EmbedLabError(
+            f"{kind[:60]!r} is not a kind of export; use {' or '.join(EXPORT_KINDS)}."
+        )
     target = out / f"{_file_name(run_info.name)}-{kind}.zip"
     with disk_errors(target.name):
         out.mkdir(parents=True, exist_ok=True)
@@ -74,6 +83,37 @@ def export_model(
             )
         progress(0, 0, "packing")
         return package(folder, target), check
+
+
+def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
+    """Write the small part of a run: ``run.json``, the adapter, the head, and a model card.
+
+    Raises:
+        EmbedLabError: nothing was trained, the backbone is a folder of this machine, ``out``
+            exists, or the disk is full.
+    """
+    backbone_id = run_info.backbone.id
+    if public_name(backbone_id) != backbone_id:
+        raise EmbedLabError(
+            f"An adapter needs its backbone, and {public_name(backbone_id)!r} is a folder on this "
+            "machine; take the merged sentence-transformers folder instead."
+        )
+    names = [name for name in _WEIGHTS if (run_folder / name).is_file()]
+    if not names:
+        raise EmbedLabError(f"The run {run_folder.name!r} has no trained weights; train it first.")
+    with disk_errors(out.name), atomic_folder(out) as folder:
+        for name in names:
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(run_folder / name, folder / name)
+        if (folder / "adapter").is_dir():
+            settings = Path("adapter", "adapter_config.json")
+            config = json.loads((run_folder / settings).read_text(encoding="utf-8"))
+            write_json(folder / settings, config | {"base_model_name_or_path": backbone_id})
+        public = without_local_paths(run_info)
+        write_run_info(folder, public)
+        card = model_card(public, "adapter", own_code=False)
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    return out
 
 
 def _file_name(name: str) -> str:

@@ -28,27 +28,13 @@ class ExportedPooling(Module):
         return self.hidden_size
 
     @classmethod
-    def load(
-        cls,
-        model_name_or_path: str,
-        subfolder: str = "",
-        token: bool | str | None = None,
-        cache_folder: str | None = None,
-        revision: str | None = None,
-        local_files_only: bool = False,
-        init_defaults: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> ExportedPooling:
+    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> ExportedPooling:
         """Read the settings and the weights from a folder or a Hub repository."""
-        where: dict[str, Any] = {
-            "subfolder": subfolder,
-            "token": token,
-            "cache_folder": cache_folder,
-            "revision": revision,
-            "local_files_only": local_files_only,
-        }
-        pooling = cls(**cls.load_config(model_name_or_path, **where))
-        cls.load_torch_weights(model_name_or_path, model=pooling, **where)
+        pooling = super().load(model_name_or_path, *args, **options)
+        # The library passes more than says where the weights are.
+        names = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
+        where = {name: options[name] for name in names if name in options}
+        cls.load_torch_weights(model_name_or_path, *args, **where | {"model": pooling})
         return pooling
 
     def save(self, output_path: str, *args: Any, **options: Any) -> None:

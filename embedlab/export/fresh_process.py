@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +47,6 @@ def adapter_vectors(folder: Path, texts: list[str]) -> Any:
     return embed(texts, run_info.trained_design, backbone)
 
 
-VECTORS: dict[str, Callable[[Path, list[str]], Any]] = {
-    "sentence-transformers": sentence_transformers_vectors,
-    "adapter": adapter_vectors,
-}
-
-
 def main(kind: str, folder: str, work: str, paths: str) -> None:
     """Embed the texts of a work folder."""
     # Python runs isolated, so what is installed where is taken from the process that started it.
@@ -61,7 +54,8 @@ def main(kind: str, folder: str, work: str, paths: str) -> None:
     import numpy as np
 
     texts = json.loads(Path(work, "texts.json").read_text(encoding="utf-8"))
-    vectors = VECTORS[kind](Path(folder), texts)
+    load_and_embed = adapter_vectors if kind == "adapter" else sentence_transformers_vectors
+    vectors = load_and_embed(Path(folder), texts)
     np.save(Path(work, "vectors.npy"), np.asarray(vectors, dtype=np.float32), allow_pickle=False)
 
 

@@ -59,23 +59,19 @@ def _push_refusal(error: Exception, repo_id: str) -> EmbedLabError:
     name = repr(repo_id[:100])
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, HFValidationError):
-        return EmbedLabError(
-            f"{name} is no repository name; write your-name/model-name with letters, digits, "
+        reason = (
+            f"{name} is not a repository name; write your-name/model-name with letters, digits, "
             "'-', '_' and '.'."
         )
-    if status in (401, 403):
-        return EmbedLabError(
-            f"The Hub refused the token for {name}; it needs write access to that account."
-        )
-    if status is not None:
-        return EmbedLabError(
-            f"The Hub answered {status} for {name}; check the name, or try again later."
-        )
-    if isinstance(error, OSError) or type(error).__module__.startswith("http"):
-        return EmbedLabError(
+    elif status in (401, 403):
+        reason = f"The Hub refused the token for {name}; it needs write access to that account."
+    elif status is not None:
+        reason = f"The Hub answered {status} for {name}; check the name, or try again later."
+    elif isinstance(error, OSError) or type(error).__module__.startswith("http"):
+        reason = (
             f"{name} was not uploaded: the Hub was not reached. Check the network, or download the "
             "archive instead."
         )
-    return EmbedLabError(
-        f"{name} was not uploaded ({type(error).__name__}); download the archive instead."
-    )
+    else:
+        reason = f"{name} was not uploaded ({type(error).__name__}); download the archive instead."
+    return EmbedLabError(reason)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TypeVar
 
 from embedlab.catalogue import CATALOGUE
-from embedlab.models.run_folder import BackboneInfo, DataInfo, RunInfo
+from embedlab.models.run_folder import RunInfo
+from embedlab.text import printable
 
 #: Licences of backbones under the names that the Hub's front matter knows.
 _LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "Gemma Terms of Use": "gemma"}
@@ -17,19 +17,15 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~$#])")
 _LOCAL_PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST = 200
-Part = TypeVar("Part", BackboneInfo, DataInfo)
 
 
 def model_card(run_info: RunInfo, kind: str, *, own_code: bool) -> str:
-    """The README.md of an export: YAML front matter, then markdown.
+    """The README.md of an export: YAML front matter, then markdown; every value is escaped.
 
     Args:
         run_info: of the run that is exported.
         kind: ``adapter`` or ``sentence-transformers``.
         own_code: whether the folder has a module file that the user has to trust.
-
-    Returns:
-        The text; every value of the run is escaped.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -66,21 +62,20 @@ def model_card(run_info: RunInfo, kind: str, *, own_code: bool) -> str:
 
 def plain(value: object) -> str:
     """Text as it reads, safe in markdown, in a table and in HTML: one line, markup escaped."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    text = printable(str(value))
     text = text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
     return _MARKUP.sub(r"\\\1", text).translate(_ENTITIES)
 
 
 def without_local_paths(run_info: RunInfo) -> RunInfo:
     """The run's information with :func:`public_name` for every path on this machine."""
-    return run_info.model_copy(
-        update={"backbone": _public(run_info.backbone), "data": _public(run_info.data)}
-    )
-
-
-def _public(part: Part) -> Part:
-    changes = {key: public_name(value) for key, value in part if isinstance(value, str)}
-    return part.model_copy(update=changes)
+    public = {
+        name: part.model_copy(
+            update={key: public_name(value) for key, value in part if isinstance(value, str)}
+        )
+        for name, part in (("backbone", run_info.backbone), ("data", run_info.data))
+    }
+    return run_info.model_copy(update=public)
 
 
 def public_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The folders a trained model leaves in: merged for sentence-transformers, or as an adapter."""
+"""A trained model as a merged folder for sentence-transformers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
-from embedlab.files import atomic_folder, disk_errors, write_json
+from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS, ExportedModule
@@ -27,17 +27,10 @@ def export_sentence_transformers(
     out: Path,
     progress: Progress = no_progress,
 ) -> Path:
-    """Write a merged folder that ``SentenceTransformer(out)`` loads.
+    """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
     EOS, the attention mode, the longest length and the prompts are baked in. Poolings that
     sentence-transformers does not know come as one module file, which the user has to trust.
-
-    Args:
-        backbone: the trained model.
-        design: what it was trained for.
-        run_info: for the model card.
-        out: the folder to make; it must not exist.
-        progress: called between the steps; may raise to stop.
 
     Raises:
         EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
@@ -72,7 +65,7 @@ def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, fol
     for part in (config, config.get("text_config")):
         if isinstance(part, dict):
             part["is_causal"] = design.attention == "causal"
-    if pooling.every_layer:
+    if pooling.settings.get("every_layer"):
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 
@@ -115,27 +108,25 @@ def _with_eos(tokenizer: Any) -> dict[str, Any]:
             "The tokenizer puts more than EOS behind a text, so it cannot be exported; take the "
             "adapter."
         )
-    tokens = {i: tokenizer.convert_ids_to_tokens(i) for i in (*added, eos)}
+    ids = [*added, eos]
+    tokens = tokenizer.convert_ids_to_tokens(ids)
 
     def text(letter: str, type_id: int) -> list[dict[str, Any]]:
-        def special(i: int) -> dict[str, Any]:
-            return {"SpecialToken": {"id": tokens[i], "type_id": type_id}}
-
-        body = {"Sequence": {"id": letter, "type_id": type_id}}
-        return [*map(special, added), body, special(eos)]
+        special = [{"SpecialToken": {"id": t, "type_id": type_id}} for t in tokens]
+        return [*special[:-1], {"Sequence": {"id": letter, "type_id": type_id}}, special[-1]]
 
     return {
         "type": "TemplateProcessing",
         "single": text("A", 0),
         "pair": [*text("A", 0), *text("B", 1)],
-        "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for i, t in tokens.items()},
+        "special_tokens": {
+            t: {"id": t, "ids": [i], "tokens": [t]} for i, t in zip(ids, tokens, strict=True)
+        },
     }
 
 
 def _save_modules(pooling: ExportedModule, design: Design, folder: Path) -> bool:
     """The files that tell sentence-transformers what to do; whether one of them is code."""
-    from safetensors.torch import save_file
-
     own_code = not pooling.kind.startswith(_MODULES)
     home = folder / f"1_{pooling.kind.rpartition('.')[2]}"
     parts = [
@@ -143,11 +134,9 @@ def _save_modules(pooling: ExportedModule, design: Design, folder: Path) -> bool
         (home.name, pooling.kind),
         ("2_Normalize", f"{_MODULES}base.modules.normalize.Normalize"),
     ]
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": module}
-        for i, (path, module) in enumerate(parts)
-    ]
-    write_json(folder / "modules.json", modules)
+    modules = enumerate(parts)
+    rows = [{"idx": i, "name": str(i), "path": path, "type": kind} for i, (path, kind) in modules]
+    write_json(folder / "modules.json", rows)
     for module_folder, settings in ((home, pooling.settings), (folder / "2_Normalize", {})):
         module_folder.mkdir()
         write_json(module_folder / "config.json", settings)
@@ -155,8 +144,7 @@ def _save_modules(pooling: ExportedModule, design: Design, folder: Path) -> bool
     if own_code:
         shutil.copyfile(Path(__file__).with_name("export_pooling.py"), folder / "export_pooling.py")
     if pooling.weights:
-        weights = {name: t.detach().cpu().contiguous() for name, t in pooling.weights.items()}
-        save_file(weights, home / "model.safetensors", metadata={"format": "pt"})
+        save_tensors(home / "model.safetensors", pooling.weights, {"format": "pt"})
     return own_code
 
 

@@ -22,8 +22,11 @@ def check_sizes(folder: Path, run_info: RunInfo) -> None:
     try:
         if run_info.trained_design.trainable:
             _check_head(folder, run_info)
-        if (folder / "adapter").is_dir():
-            _check_adapter(folder / "adapter")
+        if (adapter := folder / "adapter").is_dir():
+            shapes = _shapes(adapter / "adapter_model.safetensors")
+            ranks = {shape[0] for name, shape in shapes.items() if ".lora_A." in name}
+            if ranks != {read_adapter_config(adapter).r}:
+                raise ValueError("another rank")
     except (OSError, LookupError, ValueError, SafetensorError) as error:
         raise EmbedLabError(
             "The archive was refused: its parts contradict each other. "
@@ -40,19 +43,9 @@ def _check_head(folder: Path, run_info: RunInfo) -> None:
         raise ValueError("another size of head")
 
 
-def _check_adapter(folder: Path) -> None:
-    ranks = {
-        shape[0]
-        for name, shape in _shapes(folder / "adapter_model.safetensors").items()
-        if ".lora_A." in name
-    }
-    if ranks != {read_adapter_config(folder).r}:
-        raise ValueError("another rank")
-
-
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with safe_open(path, framework="pt") as file:
         return {
             name: tuple(file.get_slice(name).get_shape())
-            for name in file.keys()  # noqa: SIM118 - it is no mapping
+            for name in file.keys()  # noqa: SIM118 - it is not a mapping
         }

@@ -21,13 +21,10 @@ def csv_table(
     caption: str = "",
     digits: int | None = None,
 ) -> str:
-    """A header and rows as CSV; None and NaN are empty cells.
+    """A header and rows as CSV; None and NaN are empty cells, texts one line without formulas.
 
-    Args:
-        header: the column names.
-        rows: the cells; texts become one line without formulas.
-        caption: a comment line above the header.
-        digits: significant digits of the numbers; all of them by default.
+    ``caption`` is a comment line above the header; ``digits`` are the significant digits of the
+    numbers, all of them by default.
     """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")

@@ -55,8 +55,13 @@ class Macros:
         self._file = file
 
     def __getattr__(self, name: str) -> Callable[..., Markup]:
-        # Compiled at the first use and cached by the environment.
-        macro: Callable[..., Markup] = getattr(_ENVIRONMENT.get_template(self._file).module, name)
+        def macro(*args: object, **kwargs: object) -> Markup:
+            # Compiled at the first call and cached by the environment.
+            html: Markup = getattr(_ENVIRONMENT.get_template(self._file).module, name)(
+                *args, **kwargs
+            )
+            return html
+
         return macro
 
 
@@ -72,11 +77,8 @@ def table(
 ) -> Markup:
     """A table whose rows begin with their name; without rows the caption alone.
 
-    Args:
-        header: the column names; the columns named A and B have the designs' colours.
-        rows: the cells, as many a row as there are names.
-        caption: what the numbers are.
-        measured_on: model, designs and texts; with it, a button saves the table as CSV.
+    The columns named A and B have the designs' colours. With ``measured_on`` (model, designs and
+    texts) a button saves the table as CSV.
     """
     return _TABLE.table(header, rows, caption, measured_on)
 

@@ -12,12 +12,13 @@ import plotly.graph_objects as go
 from embedlab.render.style import (
     DESIGN_A,
     DESIGN_B,
+    DESIGNS,
     GREY,
     PALETTE,
-    colour_bar,
+    add_designs,
     faded,
-    figure_layout,
     finish,
+    heatmap,
     plotly_text,
     start,
 )
@@ -28,7 +29,6 @@ Array = npt.NDArray[np.floating[Any]]
 _SEQUENTIAL = "Cividis"
 #: From this ratio of the largest to the smallest number on, bars from 0 would hide the small ones.
 LOG_SCALE_RATIO = 20
-_SIDES = (("A", DESIGN_A, "solid"), ("B", DESIGN_B, "dash"))
 
 
 def layer_curves(
@@ -43,7 +43,7 @@ def layer_curves(
     Args:
         curves: name, scores, and the interval's ends, (L + 1,) each; the ends may be NaN.
         marks: ``A`` or ``B``, a layer and the score there.
-        score: what the y axis is called.
+        score: the measure's name.
         caption: what was measured on.
     """
     figure = start("Quality by layer", caption)
@@ -52,16 +52,15 @@ def layer_curves(
     colours = [PALETTE[poolings.index(name.partition("/")[2]) % 6] for name, *_ in curves]
     for colour, (name, values, *_) in zip(colours, curves, strict=True):
         causal = name.startswith("causal")
-        layers = np.arange(len(values))
         # Lines come first: a click names the curve by its trace's number.
         figure.add_scatter(
-            x=layers,
+            x=np.arange(len(values)),
             y=100 * values,
             name=plotly_text(name),
             legendgroup=name,
             mode="lines+markers",
+            line={"color": colour, "dash": "solid" if causal else "dot"},
             marker={"size": 6, "symbol": "circle" if causal else "diamond-open"},
-            line={"color": colour, "width": 2, "dash": "solid" if causal else "dot"},
             hovertemplate=f"layer %{{x}}: %{{y:.1f}}<extra>{plotly_text(name)}</extra>",
         )
     for colour, (name, _, low, high) in zip(colours, curves, strict=True):
@@ -79,43 +78,34 @@ def layer_curves(
             hoverinfo="skip",
         )
     for letter, layer, value in marks:
-        _mark(figure, letter, layer, value)
+        figure.add_scatter(
+            x=[layer],
+            y=[100 * value],
+            mode="markers+text",
+            text=[letter],
+            textposition="top center",
+            marker={
+                "size": 16,
+                "color": "rgba(0,0,0,0)",
+                "line": {"color": DESIGN_A if letter == "A" else DESIGN_B, "width": 3},
+                "symbol": "circle" if letter == "A" else "square",
+            },
+            showlegend=False,
+            hoverinfo="skip",
+        )
     figure.update_xaxes(zeroline=False)
     below = 40 + 20 * len(curves)  # on a phone most curves take a line of the legend
     x, y = "Layer (0 is the embedding layer)", f"{score} ×100"
-    return finish(figure, x=x, y=y, height=320 + below, below=below)
-
-
-def _mark(figure: go.Figure, letter: str, layer: int, value: float) -> None:
-    colour = DESIGN_A if letter == "A" else DESIGN_B
-    figure.add_scatter(
-        x=[layer],
-        y=[100 * value],
-        mode="markers+text",
-        text=[letter],
-        textposition="top center",
-        marker={
-            "size": 16,
-            "color": "rgba(0,0,0,0)",
-            "line": {"color": colour, "width": 3},
-            "symbol": "circle" if letter == "A" else "square",
-        },
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    return finish(figure, x=x, y=y, height=320 + below, margin_b=below)
 
 
 def movement_heatmap(
     moved: Array, tokens_a: Sequence[str], tokens_b: Sequence[str], changed: int, title: str
 ) -> go.Figure:
-    """How far each hidden state moved, (L + 1, s), on a logarithmic scale; empty where it did not.
+    """How far each hidden state moved, on a logarithmic scale; empty where it did not.
 
-    Args:
-        moved: relative distances, layer by token.
-        tokens_a: the first text's tokens.
-        tokens_b: the second text's.
-        changed: the column of the first token that differs.
-        title: the attention mode.
+    ``moved`` has relative distances, (L + 1, s); ``changed`` is the first column whose token
+    differs between the two texts.
     """
     positions = np.arange(moved.shape[1])
     with np.errstate(divide="ignore"):
@@ -124,30 +114,25 @@ def movement_heatmap(
         plotly_text(a) if a == b else f"{plotly_text(a)} → {plotly_text(b)}"
         for a, b in zip(tokens_a, tokens_b, strict=True)
     ]
-    figure = go.Figure(
-        go.Heatmap(
-            z=powers,
-            x=positions,
-            y=np.arange(moved.shape[0]),
-            zmin=-4,
-            zmax=0,
-            customdata=moved,
-            text=np.tile(np.array(names, dtype=object), (moved.shape[0], 1)),
-            hovertemplate="%{text}<br>layer %{y}: moved %{customdata:.2g}<extra></extra>",
-            hoverongaps=False,
-            colorscale=_SEQUENTIAL,
-            colorbar=colour_bar("Relative movement, power of ten"),
-        ),
-        layout=figure_layout(title, "empty: not moved at all"),
+    figure = heatmap(
+        title,
+        "empty: not moved at all",
+        "Relative movement, power of ten",
+        z=powers,
+        x=positions,
+        y=np.arange(moved.shape[0]),
+        zmin=-4,
+        zmax=0,
+        customdata=moved,
+        text=np.tile(np.array(names, dtype=object), (moved.shape[0], 1)),
+        hovertemplate="%{text}<br>layer %{y}: moved %{customdata:.2g}<extra></extra>",
+        hoverongaps=False,
+        colorscale=_SEQUENTIAL,
     )
     figure.add_vline(x=changed - 0.5, line={"color": GREY, "width": 2, "dash": "dash"})
-    figure.update_xaxes(
-        tickvals=positions, ticktext=names, tickangle=-60, showgrid=False, zeroline=False
-    )
-    figure.update_yaxes(title="Layer", showgrid=False, zeroline=False)
-    return figure.update_layout(
-        height=480, dragmode=False, margin={"l": 52, "r": 12, "t": 64, "b": 170}
-    )
+    figure.update_xaxes(tickvals=positions, ticktext=names, tickangle=-60)
+    figure.update_yaxes(title="Layer")
+    return figure.update_layout(height=480, margin={"l": 52, "r": 12, "b": 170})
 
 
 def token_bars(
@@ -156,17 +141,13 @@ def token_bars(
     """One number per token under A and under B.
 
     The axis starts at 0, or is logarithmic where positive numbers span more than
-    :data:`LOG_SCALE_RATIO`, as norms do at an attention sink.
-
-    Args:
-        sides: the design's name, its tokens, and the numbers (s,).
-        title: what the numbers are.
-        unit: what the y axis is called.
+    :data:`LOG_SCALE_RATIO`, as norms do at an attention sink. ``sides`` has a design's name, its
+    tokens, and their numbers (s,).
     """
     figure = start(title, f"{len(sides[0][1])} tokens")
     least, most = (end([end(values) for *_, values in sides]) for end in (np.min, np.max))
     wide = least > 0 and most / least > LOG_SCALE_RATIO
-    for (letter, colour, _), (name, tokens, values) in zip(_SIDES, sides, strict=False):
+    for (letter, colour, _), (name, tokens, values) in zip(DESIGNS, sides, strict=False):
         figure.add_bar(
             x=np.arange(len(values)),
             y=values,
@@ -206,8 +187,8 @@ def head_lines(
         lines: a name and its weights (s,).
         first: the number of the first position: layers count from 1.
         axis: what the x axis counts.
-        title: what is shown.
-        caption: what it was averaged over.
+        title: of the figure.
+        caption: what was averaged over.
     """
     figure = start(title, caption)
     alone = len(lines) == 1
@@ -218,44 +199,32 @@ def head_lines(
             y=100 * weights,
             name=plotly_text(name),
             mode="lines+markers",
+            line_color=colour if alone else PALETTE[i % 8],
             marker={"size": 5, "symbol": i % 8},
-            line={"color": colour if alone else PALETTE[i % 8], "width": 2},
             hovertemplate=f"{axis.lower()} %{{x}}: %{{y:.2f}} %<extra>{plotly_text(name)}</extra>",
         )
     figure.update_yaxes(rangemode="tozero")
     below = 56 if alone else 130
-    return finish(figure, x=axis, y="Attention, %", height=250 + below, below=below)
+    return finish(figure, x=axis, y="Attention, %", height=250 + below, margin_b=below)
 
 
 def explained_variance(sides: Sequence[tuple[str, Array]], n: int) -> go.Figure:
     """The share of the variance that the first components explain together, under A and B."""
     figure = start("Variance explained", f"n = {n:,} texts")
-    for (letter, colour, dash), (name, shares) in zip(_SIDES, sides, strict=True):
-        figure.add_scatter(
-            x=np.arange(1, len(shares) + 1),
-            y=100 * np.cumsum(shares),
-            name=f"{letter}: {plotly_text(name)}",
-            line={"color": colour, "dash": dash, "width": 2},
-            hovertemplate="first %{x}: %{y:.1f} %<extra>" + letter + "</extra>",
-        )
+    lines = [
+        (name, np.arange(1, len(shares) + 1), 100 * np.cumsum(shares)) for name, shares in sides
+    ]
+    add_designs(figure, lines, "first %{x}: %{y:.1f} %")
     figure.update_yaxes(range=[0, 101])
     return finish(figure, x="Principal components", y="Variance, %", height=360)
 
 
 def occurrences(sides: Sequence[tuple[str, npt.NDArray[np.int64]]], k: int) -> go.Figure:
     """How often a text is among the k nearest of another: a long tail means hubs."""
-    n = len(sides[0][1])
-    figure = start(f"{k}-occurrence of the texts", f"n = {n:,} texts")
-    for (letter, colour, dash), (name, counts) in zip(_SIDES, sides, strict=True):
-        share = 100 * np.bincount(counts) / len(counts)
-        figure.add_scatter(
-            x=np.arange(len(share)),
-            y=share,
-            name=f"{letter}: {plotly_text(name)}",
-            line={"color": colour, "dash": dash, "shape": "hvh", "width": 2},
-            fill="tozeroy",
-            fillcolor=faded(colour, 0.15),
-            hovertemplate="%{y:.1f} % of the texts %{x} times<extra>" + letter + "</extra>",
-        )
+    figure = start(f"{k}-occurrence of the texts", f"n = {len(sides[0][1]):,} texts")
+    shares = [(name, 100 * np.bincount(counts) / len(counts)) for name, counts in sides]
+    lines = [(name, np.arange(len(share)), share) for name, share in shares]
+    hover = "%{y:.1f} % of the texts %{x} times"
+    add_designs(figure, lines, hover, line_shape="hvh", fill="tozeroy")
     figure.update_yaxes(rangemode="tozero")
     return finish(figure, x=f"Times among the {k} nearest", y="Share of texts, %", height=360)

@@ -10,13 +10,11 @@ import plotly.graph_objects as go
 
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
-    DESIGN_A,
-    DESIGN_B,
+    DESIGNS,
     FloatArray,
-    colour_bar,
-    faded,
-    figure_layout,
+    add_designs,
     finish,
+    heatmap,
     plotly_text,
     start,
     wrapped,
@@ -45,7 +43,7 @@ def similarity_heatmap(
         matrix: (n, n) cosines, -1 … 1.
         labels: the n texts.
         title: the design's name.
-        zmin: lowest cosine of the scale; give both heatmaps of a pair the same limits.
+        zmin: lowest cosine of the scale; both heatmaps of a pair need the same limits.
         zmax: highest cosine of the scale.
 
     Raises:
@@ -56,12 +54,7 @@ def similarity_heatmap(
 
 
 def difference_heatmap(matrix: FloatArray, labels: Sequence[str], title: str) -> go.Figure:
-    """Differences of cosines, B − A, ×100: blue where A is higher, orange where B is.
-
-    Args:
-        matrix: (n, n) differences.
-        labels: the n texts.
-        title: what is shown.
+    """Differences of cosines, B − A, (n, n), ×100: blue where A is higher, orange where B is.
 
     Raises:
         EmbedLabError: the matrix does not have one row and one column per text.
@@ -74,13 +67,7 @@ def difference_heatmap(matrix: FloatArray, labels: Sequence[str], title: str) ->
 def similarity_histogram(
     sims_a: FloatArray, sims_b: FloatArray, name_a: str, name_b: str
 ) -> go.Figure:
-    """The distribution of pairwise cosines under two designs, ×100, with their means.
-
-    Args:
-        sims_a: (pairs,) cosines under design A, each pair once.
-        sims_b: (pairs,) cosines under design B.
-        name_a: design A's name.
-        name_b: design B's name.
+    """The distribution of pairwise cosines under two designs, (pairs,), ×100, with their means.
 
     Raises:
         EmbedLabError: there is no pair to show.
@@ -91,39 +78,32 @@ def similarity_histogram(
     both = np.concatenate([a, b])
     edges = np.linspace(both.min() - 0.5, both.max() + 0.5, _BINS + 1)
     figure = start("Cosines of all pairs", f"n = {_pairs(a.size, b.size)}")
-    for letter, name, values, colour, dash in (
-        ("A", name_a, a, DESIGN_A, "solid"),
-        ("B", name_b, b, DESIGN_B, "dash"),
-    ):
-        share = 100 * np.histogram(values, edges)[0] / values.size
-        figure.add_scatter(
-            x=edges,
-            y=np.append(share, 0.0),
-            name=f"{letter}: {plotly_text(name)} · mean {values.mean():.1f}, SD {values.std():.1f}",
-            line={"color": colour, "dash": dash, "shape": "hv", "width": 2},
-            fill="tozeroy",
-            fillcolor=faded(colour),
-            hovertemplate="%{y:.1f} % of the pairs from %{x:.1f}<extra>" + letter + "</extra>",
+    lines = [
+        (
+            f"{name} · mean {values.mean():.1f}, SD {values.std():.1f}",
+            edges,
+            np.append(100 * np.histogram(values, edges)[0] / values.size, 0.0),
         )
-        _mean_line(figure, letter, float(values.mean()), colour, dash)
+        for name, values in ((name_a, a), (name_b, b))
+    ]
+    hover = "%{y:.1f} % of the pairs from %{x:.1f}"
+    add_designs(figure, lines, hover, line_shape="hv", fill="tozeroy")
+    for (letter, colour, dash), values in zip(DESIGNS, (a, b), strict=True):
+        figure.add_vline(
+            x=values.mean(),
+            line={"color": colour, "dash": dash, "width": 1.5},
+            # Above the curves, and A above B, so that close means can be told apart.
+            annotation={
+                "text": f"mean {letter} {values.mean():.1f}",
+                "yshift": 15 if letter == "A" else 0,
+                "xanchor": "center",
+                "yanchor": "bottom",
+            },
+        )
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(rangemode="tozero")
-    finish(figure, x="Cosine ×100", y="Share of pairs, %", height=340, below=88)
-    return figure.update_layout(margin_t=92)
-
-
-def _mean_line(figure: go.Figure, letter: str, mean: float, colour: str, dash: str) -> None:
-    figure.add_vline(x=mean, line={"color": colour, "dash": dash, "width": 1.5})
-    # Above the curves, and A above B, so that the two stay apart when the means are close.
-    figure.add_annotation(
-        x=mean,
-        y=1.0,
-        yref="paper",
-        yshift=15 if letter == "A" else 0,
-        text=f"mean {letter} {mean:.1f}",
-        showarrow=False,
-        yanchor="bottom",
-    )
+    x, y = "Cosine ×100", "Share of pairs, %"
+    return finish(figure, x=x, y=y, height=340, margin_b=88, margin_t=92)
 
 
 def _heatmap(
@@ -139,23 +119,24 @@ def _heatmap(
     # every cell; the short labels along the axes are annotations. The number distinguishes equal
     # texts.
     texts = [f"{i}. {wrapped(label, _HOVER_WIDTH)}" for i, label in enumerate(labels, 1)]
-    figure = go.Figure(
-        go.Heatmap(
-            z=100 * values,
-            x=texts,
-            y=texts,
-            hovertemplate=f"{number}<br><br>%{{y}}<br><br>%{{x}}<extra></extra>",
-            colorbar=colour_bar(unit),
-        ),
-        layout=figure_layout(title, f"n = {n} {'text' if n == 1 else 'texts'}"),
+    figure = heatmap(
+        title,
+        f"n = {n} {'text' if n == 1 else 'texts'}",
+        unit,
+        z=100 * values,
+        x=texts,
+        y=texts,
+        hovertemplate=f"{number}<br><br>%{{y}}<br><br>%{{x}}<extra></extra>",
     )
     size = max(7, min(11, 330 // max(n, 1)))
     height = 500 + 6 * min(max(n - 30, 0), 60)  # so that the rows' labels do not overlap
-    figure.update_layout(annotations=_axis_labels(labels, size), height=height, dragmode=False)
-    axis = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": ""}
-    figure.update_xaxes(**axis, type="category", title={"text": "Text number", "standoff": 22})
-    figure.update_yaxes(**axis, type="category", autorange="reversed")
-    return figure.update_layout(margin={"l": 136, "r": 12, "t": 64, "b": 104})
+    axis = {"showticklabels": False, "ticks": "", "type": "category"}
+    figure.update_xaxes(**axis, title={"text": "Text number", "standoff": 22})
+    figure.update_yaxes(**axis, autorange="reversed")
+    margin = {"l": 136, "r": 12, "b": 104}
+    return figure.update_layout(
+        annotations=_axis_labels(labels, size), height=height, margin=margin
+    )
 
 
 def _axis_labels(labels: Sequence[str], size: int) -> list[dict[str, Any]]:

@@ -15,18 +15,16 @@ from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
-    GRID,
     PALETTE,
-    colour_bar,
     faded,
-    figure_layout,
     finish,
+    heatmap,
     plotly_text,
     start,
 )
+from embedlab.study.comparisons import Difference
 from embedlab.study.report import (
     Curve,
-    Difference,
     Model,
     Report,
     against,
@@ -62,7 +60,7 @@ def difference_plot(
     if not rows:
         raise EmbedLabError("There is no difference to show; a study compares two designs or more.")
     names = [
-        _two_lines(design_title(one.b))
+        _two_lines(design_title(one.b), 60)
         if reference
         else f"{plotly_text(short_name(one.b))}<br>− {plotly_text(short_name(one.a))}"
         for one in rows
@@ -72,22 +70,16 @@ def difference_plot(
     figure = start(f"{title}: {on}", f"n = {n} {unit}, 95 % intervals")
     # The legend has both words even if one is unused; a row without a score stays as an empty row.
     for separable in (True, False):
-        figure.add_trace(_forest([o if o.separable == separable else None for o in rows], names))
-        figure.data[-1].update(name=verdict(separable), **_marks(separable))
+        _add_gains(
+            figure, [o if o.separable == separable else None for o in rows], names, separable
+        )
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
-    figure.update_xaxes(zeroline=False, automargin=False)
-    _name_rows(figure, names)
-    finish(figure, x="Gain, points ×100", height=150 + 40 * max(3, len(rows)), below=84)
-    return figure.update_layout(margin_l=150 if reference else 120)
+    figure.update_xaxes(automargin=False)
+    return _finish_rows(figure, names, "Gain, points ×100", 150 if reference else 120)
 
 
 def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.Figure:
-    """P-values after Holm's correction, one per pair of designs; green up to ``alpha``.
-
-    Args:
-        differences: the pairs of designs.
-        title: what they were measured on.
-        alpha: the level of the tests.
+    """P-values after Holm's correction, one per pair of designs; green up to the level ``alpha``.
 
     Raises:
         EmbedLabError: no pair has a p-value; the text is the reason.
@@ -95,35 +87,37 @@ def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.
     if (why := why_no_p(differences)) is not None:
         raise EmbedLabError(why)
     labels = designs_in(differences)
-    names = [_short_lines(label) for label in labels]
+    names = [_two_lines(short_name(label), 40) for label in labels]
     pairs = {(one.a, one.b): one for one in differences}
     cells = [[pairs.get((a, b)) for a in labels[:-1]] for b in labels[1:]]
-    figure = go.Figure(
-        go.Heatmap(
-            z=np.array([[one and one.corrected for one in row] for row in cells], dtype=float),
-            x=names[:-1],
-            y=names[1:],
-            text=[["" if one is None else p_text(one.corrected) for one in row] for row in cells],
-            customdata=[["" if one is None else _hover_text(one) for one in row] for row in cells],
-            texttemplate="%{text}",
-            hovertemplate="%{customdata}<extra></extra>",
-            zmin=0,
-            zmax=1,
-            colorscale=_p_scale(alpha),
-            colorbar=colour_bar(f"p after Holm; green: p ≤ {alpha:g}"),
-            xgap=2,
-            ygap=2,
-        ),
-        layout=figure_layout(title, f"Holm over {len(differences)} pairs, α = {alpha:g}"),
+    figure = heatmap(
+        title,
+        f"Holm over {len(differences)} pairs, α = {alpha:g}",
+        f"p after Holm; green: p ≤ {alpha:g}",
+        z=np.array([[one and one.corrected for one in row] for row in cells], dtype=float),
+        x=names[:-1],
+        y=names[1:],
+        text=[["" if one is None else p_text(one.corrected) for one in row] for row in cells],
+        customdata=[["" if one is None else _hover_text(one) for one in row] for row in cells],
+        texttemplate="%{text}",
+        hovertemplate="%{customdata}<extra></extra>",
+        zmin=0,
+        zmax=1,
+        # Green up to α, grey above; transparent, so that numbers are readable in light and dark.
+        colorscale=[
+            (0.0, faded(SEPARABLE, 0.75)),
+            (alpha, faded(SEPARABLE, 0.45)),
+            (min(1.0, alpha + 1e-9), faded(GREY, 0.35)),
+            (1.0, faded(GREY, 0.05)),
+        ],
+        xgap=2,
+        ygap=2,
     )
-    axis = {"showgrid": False, "zeroline": False, "ticks": "", "type": "category"}
-    figure.update_xaxes(**axis, tickfont={"size": 11})
-    figure.update_yaxes(**axis, tickfont={"size": 11}, autorange="reversed")
-    return figure.update_layout(
-        height=180 + 40 * max(3, len(labels)),
-        dragmode=False,
-        margin={"l": 104, "r": 12, "t": 64, "b": 120},
-    )
+    axis = {"ticks": "", "type": "category", "tickfont": {"size": 11}}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis, autorange="reversed")
+    margin = {"l": 104, "r": 12, "b": 120}
+    return figure.update_layout(height=180 + 40 * max(3, len(labels)), margin=margin)
 
 
 def score_plot(report: Report, category: str) -> go.Figure:
@@ -140,13 +134,10 @@ def score_plot(report: Report, category: str) -> go.Figure:
     spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
     caption = f"×100, {len(report.models)} models, {spread}"
     figure = start(f"{category}: mean score", caption)
-    for kind, style in _KINDS.items():
-        figure.add_trace(_scores(report, report.categories.index(category), kind).update(**style))
-    figure.update_xaxes(zeroline=False)
+    for kind in _MARKERS:
+        _add_scores(figure, report, report.categories.index(category), kind)
     names = list(dict.fromkeys(_row_name(model) for model in report.models))
-    _name_rows(figure, names)
-    finish(figure, x="Mean score ×100", height=150 + 40 * max(3, len(names)), below=84)
-    return figure.update_layout(margin_l=150)
+    return _finish_rows(figure, names, "Mean score ×100", 150)
 
 
 def training_curves(report: Report) -> go.Figure:
@@ -163,29 +154,31 @@ def training_curves(report: Report) -> go.Figure:
     for number, label in enumerate(labels):
         curves = [curve for curve in report.curves if curve.label == label]
         turn, colour = divmod(number, len(_LINE_COLOURS))
-        style = {"color": _LINE_COLOURS[colour], "dash": _DASHES[turn % len(_DASHES)]}
-        _curves_of(figure, curves, plotly_text(design_title(label)), style)
+        dash = _DASHES[turn % len(_DASHES)]
+        _add_curves(figure, curves, design_title(label), _LINE_COLOURS[colour], dash)
     figure.update_xaxes(rangemode="tozero")
     figure.update_yaxes(rangemode="tozero")
     legend = 22 * len(labels)
     y = "Loss (InfoNCE, nats)"
-    return finish(figure, x="Step", y=y, height=420 + legend, below=84 + legend)
+    return finish(figure, x="Step", y=y, height=420 + legend, margin_b=84 + legend)
 
 
 # Parts
 
 
-def _name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+def _finish_rows(figure: go.Figure, names: Sequence[str], x: str, left: int) -> go.Figure:
     """One row per name, the first on top."""
+    figure.update_xaxes(zeroline=False)
     figure.update_yaxes(
         type="category",
         categoryorder="array",
         categoryarray=list(names),
         range=[len(names) - 0.5, -0.5],
         tickfont={"size": 11},
-        gridcolor=GRID,
         ticks="",
     )
+    margin = {"l": left, "b": 84}
+    return finish(figure, x=x, height=150 + 40 * max(3, len(names)), margin=margin)
 
 
 def _points(value: float | None) -> float | None:
@@ -198,12 +191,8 @@ def _counts(values: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def _two_lines(title: str) -> str:
-    return plotly_text(shorten(title, 60)).replace("/", "/<br>", 1)
-
-
-def _short_lines(label: str) -> str:
-    return plotly_text(shorten(short_name(label), 40)).replace("/", "/<br>", 1)
+def _two_lines(title: str, limit: int) -> str:
+    return plotly_text(shorten(title, limit)).replace("/", "/<br>", 1)
 
 
 def _hover_text(one: Difference) -> str:
@@ -214,74 +203,61 @@ def _hover_text(one: Difference) -> str:
     )
 
 
-def _forest(rows: Sequence[Difference | None], names: Sequence[str]) -> go.Scatter:
-    gains = [None if one is None else _points(one.difference) for one in rows]
+def _add_gains(
+    figure: go.Figure, rows: Sequence[Difference | None], names: Sequence[str], separable: bool
+) -> None:
     ends = [
         (0.0, 0.0)
         if one is None or one.difference is None or one.low is None or one.high is None
         else (100 * (one.high - one.difference), 100 * (one.difference - one.low))
         for one in rows
     ]
-    return go.Scatter(
-        x=gains,
+    colour = SEPARABLE if separable else GREY
+    symbol = "circle" if separable else "circle-open"
+    figure.add_scatter(
+        x=[None if one is None else _points(one.difference) for one in rows],
         y=list(names),
+        name=verdict(separable),
         mode="markers",
+        marker={"size": 12, "symbol": symbol, "color": colour, "line": {"width": 2}},
         error_x={
             "type": "data",
             "symmetric": False,
             "array": [up for up, _ in ends],
             "arrayminus": [down for _, down in ends],
+            "color": colour,
+            "thickness": 2.5 if separable else 1.5,
+            "width": 4,
         },
         text=["" if one is None else _hover_text(one) for one in rows],
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def _marks(separable: bool) -> dict[str, Any]:
-    colour, width = (SEPARABLE, 2.5) if separable else (GREY, 1.5)
-    symbol = "circle" if separable else "circle-open"
-    return {
-        "marker": {"size": 12, "symbol": symbol, "color": colour, "line": {"width": 2}},
-        "error_x": {"color": colour, "thickness": width, "width": 4},
-    }
-
-
-def _p_scale(alpha: float) -> list[tuple[float, str]]:
-    """Green up to α, grey above; transparent, so that numbers are readable in light and dark."""
-    return [
-        (0.0, faded(SEPARABLE, 0.75)),
-        (alpha, faded(SEPARABLE, 0.45)),
-        (min(1.0, alpha + 1e-9), faded(GREY, 0.35)),
-        (1.0, faded(GREY, 0.05)),
-    ]
-
-
-_KINDS: dict[str, dict[str, Any]] = {
-    "trained": {"marker": {"symbol": "circle", "size": 11, "color": PALETTE[1]}},
-    "untrained": {
-        "marker": {"symbol": "circle-open", "size": 11, "color": GREY, "line": {"width": 2}}
-    },
-    "yardstick": {"marker": {"symbol": "diamond", "size": 11, "color": PALETTE[3]}},
+_MARKERS: dict[str, dict[str, Any]] = {
+    "trained": {"symbol": "circle", "color": PALETTE[1]},
+    "untrained": {"symbol": "circle-open", "color": GREY, "line": {"width": 2}},
+    "yardstick": {"symbol": "diamond", "color": PALETTE[3]},
 }
 
 
 def _row_name(model: Model) -> str:
-    yardstick = model.kind == "yardstick"
-    return _two_lines(model.label if yardstick else design_title(model.label))
+    return _two_lines(model.label if model.kind == "yardstick" else design_title(model.label), 60)
 
 
-def _scores(report: Report, category: int, kind: str) -> go.Scatter:
+def _add_scores(figure: go.Figure, report: Report, category: int, kind: str) -> None:
     rows = [
         (model, summary.means[category], summary.seed_sds[category])
         for model, summary in zip(report.models, report.summary, strict=True)
         if model.kind == kind
     ]
-    return go.Scatter(
+    figure.add_scatter(
         x=[_points(mean) for _, mean, _ in rows],
         y=[_row_name(model) for model, _, _ in rows],
         name=kind,
         legendgroup=kind,
         mode="markers",
+        marker={"size": 11, **_MARKERS[kind]},
         error_x={
             "type": "data",
             "array": [100 * (sd or 0.0) for *_, sd in rows],
@@ -297,29 +273,30 @@ def _scores(report: Report, category: int, kind: str) -> go.Scatter:
     )
 
 
-def _curves_of(
-    figure: go.Figure, curves: Sequence[Curve], name: str, style: dict[str, str]
+def _add_curves(
+    figure: go.Figure, curves: Sequence[Curve], name: str, colour: str, dash: str
 ) -> None:
-    steps: dict[int, list[float]] = {}
+    losses: dict[int, list[float]] = {}
+    name = plotly_text(name)
+    style: dict[str, Any] = {"mode": "lines", "legendgroup": name, "line_dash": dash}
+    hover = "<br>step %{x}: %{y:.3f}<extra></extra>"
     for curve in curves:
-        points = [(step, loss) for step, loss, _ in curve.points if loss is not None]
-        for step, loss in points:
-            steps.setdefault(step, []).append(loss)
+        points = {step: loss for step, loss, _ in curve.points if loss is not None}
+        for step, loss in points.items():
+            losses.setdefault(step, []).append(loss)
         figure.add_scatter(
-            x=[step for step, _ in points],
-            y=[loss for _, loss in points],
-            mode="lines",
-            legendgroup=name,
+            x=list(points),
+            y=list(points.values()),
             showlegend=False,
-            line={**style, "color": faded(style["color"], 0.4), "width": 1},
-            hovertemplate=f"{name}, seed {curve.seed}<br>step %{{x}}: %{{y:.3f}}<extra></extra>",
+            line={"color": faded(colour, 0.4), "width": 1},
+            hovertemplate=f"{name}, seed {curve.seed}{hover}",
+            **style,
         )
     figure.add_scatter(
-        x=list(steps),
-        y=[float(np.mean(losses)) for losses in steps.values()],
-        mode="lines",
+        x=list(losses),
+        y=[float(np.mean(values)) for values in losses.values()],
         name=name,
-        legendgroup=name,
-        line={**style, "width": 2.5},
-        hovertemplate=f"{name}, mean of seeds<br>step %{{x}}: %{{y:.3f}}<extra></extra>",
+        line={"color": colour, "width": 2.5},
+        hovertemplate=f"{name}, mean of seeds{hover}",
+        **style,
     )

@@ -12,7 +12,8 @@ from embedlab.files import disk_errors, write_text
 from embedlab.render.csv_table import csv_table
 from embedlab.render.html import Macros
 from embedlab.render.study_sections import Section, sections
-from embedlab.study.report import Difference, Report
+from embedlab.study.comparisons import Difference
+from embedlab.study.report import Report
 
 _FIGURE = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
@@ -27,14 +28,7 @@ _DIFFERENCES = (
 
 
 def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
-    """Write everything in :data:`FILES`; each is whole or absent.
-
-    Args:
-        report: the study's results.
-        folder: where to; made if it is not there.
-
-    Returns:
-        The files' paths.
+    """Write everything in :data:`FILES`, each whole or not at all, and return the paths.
 
     Raises:
         EmbedLabError: the disk is full.

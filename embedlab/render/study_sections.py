@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from embedlab.render import study_figures, study_tables
-from embedlab.render.html import Macros, joined, note
+from embedlab.analysis.tasks import MEASURE_NAMES
+from embedlab.render import study_figures
+from embedlab.render.html import Macros, joined, muted, note
+from embedlab.render.study_text import facts_list, headline, verdict_lines
+from embedlab.study.comparisons import DatasetComparison, Difference
 from embedlab.study.report import (
-    Difference,
     Report,
     against,
     designs_in,
     over_datasets,
+    p_text,
     short_name,
     why_no_p,
     within_task,
@@ -25,6 +29,9 @@ from embedlab.text import one_line
 
 #: Stands for no design in particular: every pair is drawn.
 EVERY_PAIR = "(every pair)"
+PAPER = "arXiv 2409.02727"
+
+_STUDY = Macros("study.html")
 
 _GAINS = ("a", "b", "n", "difference", "low", "high", "p", "p corrected", "verdict")
 
@@ -67,47 +74,47 @@ def sections(report: Report) -> list[Section]:
 
 def head(report: Report) -> Section:
     """The study's name, what was measured in one line, and what limits the numbers."""
-    text = Macros("lists.html").muted(study_tables.headline(report)) + note(report.notes)
+    text = muted(headline(report)) + note(report.notes)
     return Section(title=f"{one_line(report.name)}: a study of embedding designs", text=text)
 
 
 def paper(report: Report) -> Section:
     """The paper's conclusions beside this study's."""
-    return Section(title="Beside the paper's conclusions", text=study_tables.claims_table(report))
+    return Section(title="Beside the paper's conclusions", text=_STUDY.claims(report.claims, PAPER))
 
 
 def scores(report: Report) -> Section:
     """Every model's mean score on every category."""
-    return Section(title="Scores", text=study_tables.summary_table(report))
+    counts = Counter(task.category for task in report.tasks)
+    return Section(title="Scores", text=_STUDY.summary(report, counts))
 
 
 def category(report: Report, name: str, reference: str | None = None) -> Section:
     """The scores on a category, and the differences over its datasets.
 
-    Args:
-        report: the study's results.
-        name: one of the report's categories.
-        reference: the design to compare the others with; :data:`EVERY_PAIR`, or one that is in no
-            pair, for all pairs. By default the figure compares with the first design, and the
-            table holds every pair.
+    The other designs are compared with ``reference``; :data:`EVERY_PAIR`, or one that is in no
+    pair, stands for all pairs. By default the figure compares with the first design, and the
+    table holds every pair.
     """
     differences = over_datasets(report, name)
     figures = _comparisons(report, differences, name, reference, "datasets")
     if report.models:
         figures["scores"] = _score_figure(report, name)
+    tasks = [task for task in report.tasks if task.category == name]
+    by_model = {(score.model, score.task): score for score in report.scores}
     return Section(
         title=name,
-        text=study_tables.verdict_lines(differences),
+        text=verdict_lines(differences),
         figures=figures,
         tables=(
             *_difference_tables(differences, reference),
-            ("Scores on every task", study_tables.score_table(report, name)),
+            ("Scores on every task", _STUDY.scores(report, tasks, by_model, MEASURE_NAMES)),
         ),
     )
 
 
 def task(report: Report, task_id: str, reference: str | None = None) -> Section:
-    """The differences within one task, over its items; arguments as for :func:`category`."""
+    """The differences within one task, over its items; ``reference`` as for :func:`category`."""
     differences = within_task(report, task_id)
     return Section(
         title=next((one.title for one in report.tasks if one.id == task_id), task_id),
@@ -139,10 +146,10 @@ def run(report: Report) -> Section:
     """The settings, tasks and cells of the study."""
     return Section(
         title="What was run",
-        text=study_tables.facts_list(report),
+        text=facts_list(report),
         tables=(
-            ("Tasks and their data", study_tables.tasks_table(report)),
-            ("Every cell", study_tables.cells_table(report)),
+            ("Tasks and their data", _STUDY.tasks(report.tasks, MEASURE_NAMES)),
+            ("Every cell", _STUDY.cells(report.ran)),
         ),
     )
 
@@ -161,7 +168,7 @@ def _with_tasks(report: Report, name: str) -> Section:
             for number, one in enumerate(tasks)
             for key, figure in one.figures.items()
         }
-    tables = joined(Macros("study.html").within(one.title, one.tables) for one in tasks)
+    tables = joined(_STUDY.within(one.title, one.tables) for one in tasks)
     return replace(section, figures=figures, tables=(*section.tables, ("Within each task", tables)))
 
 
@@ -204,9 +211,18 @@ def _comparisons(
 def _difference_tables(
     differences: Sequence[Difference], reference: str | None
 ) -> tuple[tuple[str, Markup], ...]:
-    pairs = study_tables.difference_table(_chosen(differences, reference or EVERY_PAIR))
-    p_values = ("Corrected p-values", study_tables.p_table(differences))
-    return (("Differences in numbers", pairs), p_values) if differences else (p_values,)
+    if (why := why_no_p(differences)) is None:
+        pairs = {(one.a, one.b): one for one in differences}
+        matrix = _STUDY.p_values(designs_in(differences), pairs, short_name, p_text)
+    else:
+        matrix = note([why])
+    p_values = ("Corrected p-values", matrix)
+    if not differences:
+        return (p_values,)
+    chosen = _chosen(differences, reference or EVERY_PAIR)
+    over = any(isinstance(one, DatasetComparison) for one in differences)
+    numbers = _STUDY.differences(chosen, over, short_name, p_text)
+    return (("Differences in numbers", numbers), p_values)
 
 
 def _chosen(differences: Sequence[Difference], reference: str) -> Sequence[Difference]:
@@ -228,4 +244,4 @@ def _score_figure(report: Report, name: str) -> StudyFigure:
 
 
 def _caption(report: Report, what: str) -> str:
-    return f"{what} · study {report.name} · {study_tables.headline(report)}"
+    return f"{what} · study {report.name} · {headline(report)}"

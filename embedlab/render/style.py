@@ -8,8 +8,10 @@ are.
 from __future__ import annotations
 
 import html
+import json
 import textwrap
 from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from embedlab.text import one_line, shorten
 
 DESIGN_A = "#0072B2"
 DESIGN_B = "#E69F00"
+#: Letter, colour and stroke of the two designs.
+DESIGNS = (("A", DESIGN_A, "solid"), ("B", DESIGN_B, "dash"))
 # Okabe–Ito, with brown in place of black, which vanishes on a dark page. The two colours of the
 # designs come last, so that few categories never look like designs.
 PALETTE = (
@@ -36,20 +40,10 @@ SYMBOLS = ("circle", "diamond", "square", "cross")
 OTHER_COLOUR = "#8C8C8C"
 OTHER_STYLE = (OTHER_COLOUR, "circle")
 UNLABELLED = "unlabelled"
-FONT_STACK = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-GREY = "#7A7A7A"
-GRID = "rgba(128,128,128,0.25)"
-#: Keyword arguments of a legend below the plot, where it takes no width on a phone.
-LEGEND_BELOW = {
-    "orientation": "h",
-    "tracegroupgap": 0,
-    "x": 0,
-    "y": 0,
-    "yref": "container",
-    "yanchor": "bottom",
-}
-# Only the download stays: figures do not zoom, so that a finger on them scrolls the page.
-_MODEBAR = ("zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "resetscale")
+#: Transparent, without zoom (a finger on a figure scrolls the page), title and caption at the top
+#: left, legend and colour bar below the plot, where they take no width on a phone.
+_TEMPLATE = json.loads(Path(__file__).with_name("figure.json").read_text(encoding="utf-8"))
+GREY: str = _TEMPLATE["layout"]["font"]["color"]
 FloatArray = npt.NDArray[np.floating[Any]]
 
 
@@ -85,58 +79,50 @@ def _label(value: Hashable) -> str:
     return (one_line(str(value)) if not missing else "") or UNLABELLED
 
 
-def colour_bar(unit: str) -> dict[str, Any]:
-    """A colour bar below the matrix, where it takes no width on a phone."""
-    position = {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom", "ypad": 4}
-    title = {"text": unit, "side": "bottom"}
-    return {**position, "title": title, "thickness": 10, "outlinewidth": 0, "nticks": 5}
-
-
-def figure_layout(title: str, caption: str) -> dict[str, Any]:
-    """The layout that all figures share: transparent, title and caption at the top left."""
-    return {
-        "template": "none",
-        "title": {
-            "text": plotly_text(shorten(title, 60)),
-            "subtitle": {"text": plotly_text(caption), "font": {"size": 12, "color": GREY}},
-            "font": {"size": 15, "color": GREY},
-            "x": 0.01,
-            "xref": "container",
-            "y": 1,
-            "yanchor": "top",
-            "pad": {"t": 14},
-        },
-        "font": {"family": FONT_STACK, "size": 12, "color": GREY},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "modebar": {"remove": _MODEBAR, "bgcolor": "rgba(0,0,0,0)", "color": GREY},
-        "hoverlabel": {"font": {"family": FONT_STACK, "size": 13}, "align": "left"},
-    }
-
-
 def start(title: str, caption: str) -> go.Figure:
     """An empty figure with the layout that all share."""
-    return go.Figure(layout=figure_layout(title, caption))
+    heading = {
+        "text": plotly_text(shorten(title, 60)),
+        "subtitle": {"text": plotly_text(caption)},
+    }
+    margin = {"l": 56, "r": 16, "t": 64, "b": 130}
+    return go.Figure(layout={"template": _TEMPLATE, "title": heading, "margin": margin})
 
 
-def finish(
-    figure: go.Figure, *, x: str, y: str = "", height: int, below: int = 130, **layout: Any
-) -> go.Figure:
-    """Name the axes of a figure and set its size.
+def finish(figure: go.Figure, *, x: str, y: str = "", height: int, **layout: Any) -> go.Figure:
+    """Name the axes of a figure, with their units, and set its height in pixels.
 
-    Args:
-        figure: with its traces.
-        x: the x axis's name, with the unit.
-        y: the y axis's.
-        height: of the whole figure, pixels.
-        below: the bottom margin, which holds the legend, pixels.
-        layout: more of plotly's layout.
+    ``layout`` is more of plotly's; the bottom margin, ``margin_b``, holds the legend.
     """
-    figure.update_xaxes(title={"text": plotly_text(x), "standoff": 6}, gridcolor=GRID)
-    figure.update_yaxes(title=plotly_text(y), gridcolor=GRID)
-    margin = {"l": 56, "r": 16, "t": 64, "b": below}
-    settings = {"dragmode": False, "legend": LEGEND_BELOW, "margin": margin, **layout}
-    return figure.update_layout(height=height, **settings)
+    figure.update_xaxes(title_text=plotly_text(x)).update_yaxes(title_text=plotly_text(y))
+    return figure.update_layout(height=height, **layout)
+
+
+def add_designs(
+    figure: go.Figure, lines: Sequence[tuple[str, Any, Any]], hover: str, **trace: Any
+) -> None:
+    """Draw a line for A and one for B, both with the settings ``trace``.
+
+    ``lines`` has A's name, x and y, then B's; ``hover`` is plotly's template of a point.
+    """
+    for (letter, colour, dash), (name, x, y) in zip(DESIGNS, lines, strict=True):
+        figure.add_scatter(
+            x=x,
+            y=y,
+            name=f"{letter}: {plotly_text(name)}",
+            line={"color": colour, "dash": dash},
+            fillcolor=faded(colour),
+            hovertemplate=f"{hover}<extra>{letter}</extra>",
+            **trace,
+        )
+
+
+def heatmap(title: str, caption: str, unit: str, **trace: Any) -> go.Figure:
+    """A matrix without grid; ``unit`` is the title of its colour bar."""
+    figure = start(title, caption)
+    figure.add_heatmap(colorbar_title_text=unit, **trace)
+    axis = {"showgrid": False, "zeroline": False}
+    return figure.update_xaxes(**axis).update_yaxes(**axis)
 
 
 def faded(colour: str, alpha: float = 0.18) -> str:

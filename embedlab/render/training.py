@@ -12,8 +12,6 @@ import plotly.graph_objects as go
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
-    GRID,
-    LEGEND_BELOW,
     PALETTE,
     categories,
     category_style,
@@ -41,10 +39,7 @@ _PHASES = {
 def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figure:
     """The loss of every step above, the held-out score ×100 below, over the same steps.
 
-    Args:
-        history: the steps so far; both phases.
-        total: steps in all, the width of the axis.
-        held_out: how many pairs the score is over.
+    ``total`` counts the steps of both phases, done or not; ``held_out`` the pairs of the score.
     """
     figure = start("Loss and held-out score", f"held-out n = {held_out:,} pairs")
     for phase, (name, colour, dash, symbol) in _PHASES.items():
@@ -55,64 +50,49 @@ def loss_curve(history: Sequence[Step], total: int, *, held_out: int) -> go.Figu
                 y=[s.loss for s in steps],
                 name=name,
                 mode="lines+markers" if len(steps) <= 60 else "lines",
-                line={"color": colour, "width": 2, "dash": dash},
+                line={"color": colour, "dash": dash},
                 marker={"size": 5, "symbol": symbol},
                 hovertemplate=f"step %{{x}}: {name} %{{y:.3f}}<extra></extra>",
             )
-    scored = [s for s in history if s.held_out is not None]
+    scored = [(s.number, 100 * s.held_out) for s in history if s.held_out is not None]
     figure.add_scatter(
-        x=[s.number for s in scored],
-        y=[100 * (s.held_out or 0.0) for s in scored],
+        x=[number for number, _ in scored],
+        y=[score for _, score in scored],
         name="held-out score",
         yaxis="y2",
         mode="lines+markers",
-        line={"color": PALETTE[1], "width": 2, "dash": "dash"},
+        line={"color": PALETTE[1], "dash": "dash"},
         marker={"size": 8, "symbol": "square"},
         hovertemplate="step %{x}: held-out score %{y:.1f}<extra></extra>",
     )
     _over_steps(figure, total, 440, "Loss (InfoNCE, nats)")
     return figure.update_layout(
         yaxis_domain=[0.46, 1],
-        yaxis2={"title": "MRR ×100", "domain": [0, 0.36], "gridcolor": GRID},
+        yaxis2={"title": "MRR ×100", "domain": [0, 0.36]},
         xaxis_anchor="y2",
     )
 
 
 def learning_rate_curve(history: Sequence[Step], total: int) -> go.Figure:
     """The learning rate that every step used."""
-    steps = [s for s in history if s.number]
-    figure = start("Learning rate", _count(steps))
-    figure.add_scatter(
-        x=[s.number for s in steps],
-        y=[s.lr for s in steps],
-        mode="lines",
-        line={"color": PALETTE[3], "width": 2},
-        hovertemplate="step %{x}: %{y:.2e}<extra></extra>",
-    )
-    figure.update_yaxes(rangemode="tozero", exponentformat="e")
+    rates = [(s.number, s.lr) for s in history if s.number]
+    figure = _step_curve("Learning rate", rates, "%{y:.2e}", PALETTE[3])
+    figure.update_yaxes(exponentformat="e")
     return _over_steps(figure, total, 300, "Learning rate")
 
 
 def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
     """Tokens trained on in a second, step by step, and their mean."""
     steps = [s for s in history if s.number]
-    figure = start("Speed", _count(steps))
-    figure.add_scatter(
-        x=[s.number for s in steps],
-        y=[s.tokens_per_second for s in steps],
-        mode="lines",
-        line={"color": PALETTE[2], "width": 2},
-        hovertemplate="step %{x}: %{y:,.0f} tokens/s<extra></extra>",
-    )
-    seconds = sum(s.seconds for s in steps)
-    if seconds:
+    speeds = [(s.number, s.tokens_per_second) for s in steps]
+    figure = _step_curve("Speed", speeds, "%{y:,.0f} tokens/s", PALETTE[2])
+    if seconds := sum(s.seconds for s in steps):
         mean = sum(s.tokens for s in steps) / seconds
         figure.add_hline(
             y=mean,
             line={"color": GREY, "dash": "dash", "width": 1.5},
             annotation={"text": f"mean {mean:,.0f}", "font": {"size": 12}},
         )
-    figure.update_yaxes(rangemode="tozero")
     return _over_steps(figure, total, 300, "Tokens/s")
 
 
@@ -131,7 +111,7 @@ def movement_map(
         after: (n, 2) positions in the same frame.
         labels: the n texts' labels, which colour them; None for none.
         texts: the n texts.
-        method: how the positions were made, such as ``UMAP``.
+        method: of projection, such as ``UMAP``.
 
     Raises:
         EmbedLabError: there are not as many positions as texts.
@@ -152,15 +132,12 @@ def movement_map(
         labelled = [texts[i] for i in members]
         _movements(figure, old[members], new[members], labelled, name, category_style(code))
     axis = {"visible": False, "showgrid": False, "zeroline": False}
-    figure.update_xaxes(**axis)
-    figure.update_yaxes(**axis)
+    figure.update_xaxes(**axis).update_yaxes(**axis)
     named = labels is not None and len(names) <= _MAX_LEGEND_NAMES
     return figure.update_layout(
         height=520,
-        dragmode=False,
         showlegend=named,
-        legend=LEGEND_BELOW,
-        margin={"l": 16, "r": 16, "t": 64, "b": 90 if named else 24},
+        margin={"l": 16, "b": 90 if named else 24},
         hovermode="closest",
     )
 
@@ -181,16 +158,11 @@ def _movements(
     style: tuple[str, str],
 ) -> None:
     colour, symbol = style
-    gap = np.full(len(old), np.nan)
     # One trace for all lines: from, to, and a gap.
-    lines = [np.stack([old[:, i], new[:, i], gap], axis=1).ravel() for i in range(2)]
+    x, y = np.stack([old, new, np.full_like(old, np.nan)], axis=1).reshape(-1, 2).T
     shared = {"legendgroup": name, "showlegend": False, "hoverinfo": "skip"}
     figure.add_scatter(
-        x=lines[0],
-        y=lines[1],
-        mode="lines",
-        line={"color": faded(colour, 0.4), "width": 1},
-        **shared,
+        x=x, y=y, mode="lines", line={"color": faded(colour, 0.4), "width": 1}, **shared
     )
     figure.add_scatter(
         x=old[:, 0],
@@ -199,25 +171,38 @@ def _movements(
         marker={"size": 4, "color": colour, "symbol": f"{symbol}-open", "opacity": 0.7},
         **shared,
     )
+    shown = plotly_text(shorten(name, 30))
     figure.add_scatter(
         x=new[:, 0],
         y=new[:, 1],
-        name=plotly_text(shorten(name, 30)),
+        name=shown,
         legendgroup=name,
         mode="markers",
         marker={"size": 7, "color": colour, "symbol": symbol},
         text=[wrapped(text, 42) for text in texts],
-        hovertemplate="%{text}<extra>" + plotly_text(shorten(name, 30)) + "</extra>",
+        hovertemplate=f"%{{text}}<extra>{shown}</extra>",
     )
+
+
+def _step_curve(
+    title: str, points: Sequence[tuple[int, float]], hover: str, colour: str
+) -> go.Figure:
+    n = len(points)
+    figure = start(title, f"n = {n:,} {'step' if n == 1 else 'steps'}")
+    figure.add_scatter(
+        x=[step for step, _ in points],
+        y=[value for _, value in points],
+        mode="lines",
+        line_color=colour,
+        hovertemplate=f"step %{{x}}: {hover}<extra></extra>",
+    )
+    figure.update_yaxes(rangemode="tozero")
+    return figure
 
 
 def _over_steps(figure: go.Figure, total: int, height: int, y: str) -> go.Figure:
     figure.update_traces(cliponaxis=False)
     figure.update_xaxes(range=[0, max(1, total)])
     legend = height > 300
-    finish(figure, x="Step", y=y, height=height, below=88 if legend else 48, showlegend=legend)
-    return figure.update_layout(margin_l=76, margin_r=20)
-
-
-def _count(steps: Sequence[Step]) -> str:
-    return f"n = {len(steps):,} {'step' if len(steps) == 1 else 'steps'}"
+    margin = {"l": 76, "r": 20, "b": 88 if legend else 48}
+    return finish(figure, x="Step", y=y, height=height, showlegend=legend, margin=margin)

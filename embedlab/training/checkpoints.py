@@ -31,7 +31,6 @@ from embedlab.training.recipe import CUTS
 from embedlab.training.training import Training
 
 CHECKPOINT = "checkpoint.safetensors"
-PACKAGES = ("torch", "transformers", "peft")
 
 
 def run_info(training: Training, backbone_id: str) -> RunInfo:
@@ -58,15 +57,13 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
         steps=training.learned,
         failed=training.failed,
         seconds=round(sum(step.seconds for step in training.history), 1),
-        versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        versions={"python": platform.python_version()}
+        | {package: version(package) for package in ("torch", "transformers", "peft")},
     )
 
 
 def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
-    """Write what was learned into a folder that holds no finished run yet.
-
-    Returns:
-        The content of ``run.json``.
+    """Write what was learned into a folder that holds no finished run yet, and its information.
 
     Raises:
         EmbedLabError: a run is there already, the disk is full or the folder cannot be written.
@@ -160,11 +157,6 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
             tensors[f"good.{i}"].to(parameter.device)
             for i, parameter in enumerate(optimiser.parameters)
         ]
-
-
-def drop_checkpoint(folder: Path) -> None:
-    """Remove it: a finished training needs none."""
-    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _identity(training: Training) -> dict[str, Any]:

@@ -40,10 +40,7 @@ def tokens_per_pair(pairs: PairSet) -> float:
 def rough_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> float:
     """Estimate how long a training takes on two CPU cores with the default backbone.
 
-    Args:
-        recipe: of the training.
-        pairs: all of them.
-        score: whether the before/after table is made too.
+    ``score`` adds the time of the evaluation before and after it.
     """
     size = tokens_per_pair(pairs)
     batch = min(recipe.batch, len(pairs))

@@ -24,7 +24,7 @@ def backward(
     seed_of: Callable[[int], int],
     report: Callable[[], None],
 ) -> tuple[float, int]:
-    """Accumulate the gradient of a loss over n texts' vectors.
+    """Accumulate the gradient of a loss over n texts' vectors; returns the loss and the tokens.
 
     Args:
         pooler: makes the vectors.
@@ -32,9 +32,6 @@ def backward(
         loss_of: the loss of the vectors, (n, d).
         seed_of: the dropout's seed in a micro-batch, by its number; the same at both passes.
         report: called before every pass; may raise to stop.
-
-    Returns:
-        The loss and the number of tokens.
     """
     encoded = pooler.encode(texts)
     parts = pooler.parts(encoded)

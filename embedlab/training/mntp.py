@@ -66,18 +66,15 @@ def backward(
 ) -> float:
     """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss.
 
-    Args:
-        packer: of a backbone with an adapter, under bidirectional attention.
-        encoded: the texts.
-        parts: their indices in micro-batches.
-        seed: of what is masked, and of the dropout.
+    ``packer`` has a backbone with an adapter, under bidirectional attention; ``parts`` are the
+    texts' indices in micro-batches; ``seed`` is of what is masked, and of the dropout.
     """
     trained = packer.backbone
-    chosen = masked([len(e.ids) for e in encoded], seed)
+    chosen, blank = masked([len(e.ids) for e in encoded], seed), blank_id(trained)
     total = sum(map(len, chosen))
     loss = 0.0
     for number, part in enumerate(parts):
-        layout = packer.layout([_blanked(encoded[i], chosen[i], trained) for i in part])
+        layout = packer.layout([_masked_out(encoded[i], chosen[i], blank) for i in part])
         where = [(row, t - 1) for row, i in enumerate(part) for t in chosen[i]]
         before = [int(layout.token_index[row, t]) for row, t in where]
         targets = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
@@ -91,8 +88,6 @@ def backward(
     return loss
 
 
-def _blanked(encoded: Encoded, chosen: Sequence[int], backbone: Backbone) -> Encoded:
-    blank = blank_id(backbone)
-    masked_positions = set(chosen)
-    ids = tuple(blank if t in masked_positions else token for t, token in enumerate(encoded.ids))
+def _masked_out(encoded: Encoded, chosen: Sequence[int], blank: int) -> Encoded:
+    ids = tuple(blank if t in chosen else token for t, token in enumerate(encoded.ids))
     return Encoded(ids, encoded.truncated)

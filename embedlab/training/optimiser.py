@@ -14,13 +14,7 @@ from embedlab.training.recipe import Recipe
 
 
 class Optimiser:
-    """AdamW over LoRA and the head, each at its own learning rate.
-
-    Args:
-        adapter: a peft model, or None.
-        head: the trainable head, or None.
-        recipe: the rates, the weight decay and the clipping.
-    """
+    """AdamW over LoRA (a peft model or None) and the head (or None), each at its own rate."""
 
     def __init__(self, adapter: Any, head: TrainableHead | None, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -51,6 +45,7 @@ class Optimiser:
             group["lr"] = rate * share
         return float(self.adamw.param_groups[0]["lr"])
 
+    @torch.no_grad()
     def update(self, loss: float) -> bool:
         """Change the weights by their gradient, and drop the gradient.
 
@@ -64,17 +59,12 @@ class Optimiser:
         if finite:
             self.last_finite = [p.detach().clone() for p in self.parameters]
             self.adamw.step()
-        else:
-            self._go_back()
+        elif self.last_finite is not None:
+            for parameter, weights in zip(self.parameters, self.last_finite, strict=True):
+                parameter.copy_(weights)
         self.discard_gradient()
         return finite
 
     def discard_gradient(self) -> None:
         """Drop it, as after a step that was stopped."""
         self.adamw.zero_grad(set_to_none=True)
-
-    @torch.no_grad()
-    def _go_back(self) -> None:
-        if self.last_finite is not None:
-            for parameter, weights in zip(self.parameters, self.last_finite, strict=True):
-                parameter.copy_(weights)

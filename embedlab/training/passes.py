@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from embedlab.training.recipe import Recipe
 
 #: A text, and whether it is a query (and so gets the query prompt).
 PromptedText = tuple[str, bool]
+Result = TypeVar("Result")
 
 
 class Pooler:
@@ -30,11 +31,7 @@ class Pooler:
     Where the head alone is trained, the hidden states are the frozen backbone's, from its cache,
     and no pass is made; else every call is a pass of the adapted backbone, with its gradient.
 
-    Args:
-        backbone: the adapted backbone, or the frozen one.
-        design: what is trained.
-        recipe: its mode decides which of the two; it also sets the size of a micro-batch.
-        head: the trainable head; None where the design has none.
+    ``head`` is None where the design has none; the recipe also sets the size of a micro-batch.
     """
 
     def __init__(
@@ -47,11 +44,7 @@ class Pooler:
 
     def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
         """Token ids of n texts, with their prompts."""
-        encoded: dict[int, Encoded] = {}
-        for rows, prompt in self._by_prompt(texts):
-            ids = self.backbone.encode([texts[i][0] for i in rows], prompt)
-            encoded.update(zip(rows, ids, strict=True))
-        return [encoded[i] for i in range(len(texts))]
+        return self._by_prompt(texts, self.backbone.encode)
 
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
@@ -65,33 +58,40 @@ class Pooler:
         self, batch: Sequence[PromptedText], encoded: Sequence[Encoded], seed: int
     ) -> Tensor:
         """(n, d) of a micro-batch; dropout is a function of ``seed``."""
+        design = self.design
         if self.packer is None:
             states = self._cached_states(batch)
-            return self.pooling(states, self.design.layer, self.design.skip_first)
+            return self.pooling(states, design.layer, design.skip_first)
         with self.turn(), seeded(self.backbone, seed):
             states = self._trained_states(self.packer, encoded)
-            return self.pooling(states, self.design.layer, self.design.skip_first)
+            return self.pooling(states, design.layer, design.skip_first)
 
     def turn(self) -> AbstractContextManager[object]:
         """The backbone's lock where a pass is made: others get their turn between two of them."""
         return nullcontext() if self.packer is None else self.backbone.lock.low_priority()
 
-    def _by_prompt(self, texts: Sequence[PromptedText]) -> Iterator[tuple[list[int], str]]:
-        """The rows of queries and of documents, where there are some, with the prompt of each."""
+    def _by_prompt(
+        self,
+        texts: Sequence[PromptedText],
+        compute: Callable[[list[str], str], Sequence[Result]],
+    ) -> list[Result]:
+        """A result a text: computed of the queries and of the documents, each with their prompt."""
+        results: dict[int, Result] = {}
         prompts = {True: self.design.query_prompt, False: self.design.document_prompt}
         for is_query, prompt in prompts.items():
             rows = [i for i, (_, query) in enumerate(texts) if query is is_query]
             if rows:
-                yield rows, prompt
+                computed = compute([texts[i][0] for i in rows], prompt)
+                results.update(zip(rows, computed, strict=True))
+        return [results[i] for i in range(len(texts))]
 
     def _cached_states(self, batch: Sequence[PromptedText]) -> HiddenStates:
         """Of the frozen backbone."""
-        states: dict[int, TextStates] = {}
-        for rows, prompt in self._by_prompt(batch):
-            texts = [batch[i][0] for i in rows]
-            cached = self.backbone.states(texts, self.design.attention, prompt)
-            states.update(zip(rows, cached.rows, strict=True))
-        return HiddenStates(tuple(states[i] for i in range(len(batch))), self.design.attention)
+        attention = self.design.attention
+        states = self._by_prompt(
+            batch, lambda texts, prompt: self.backbone.states(texts, attention, prompt).rows
+        )
+        return HiddenStates(tuple(states), attention)
 
     def _trained_states(self, packer: Packer, batch: Sequence[Encoded]) -> HiddenStates:
         """Of the adapted backbone, with a gradient; the caller holds its lock."""
@@ -132,12 +132,6 @@ class Layout:
     real: Tensor
     apart: Apart | None = None
 
-    def states(self, model: Any, attention: str) -> tuple[Tensor, ...]:
-        """Every layer's, (R, N, d) each: :func:`embedlab.models.forward.layer_states`."""
-        return layer_states(
-            model, attention, self.mask, self.positions, self.apart, input_ids=self.ids
-        )
-
     def unpack(self, hidden: Tensor) -> Tensor:
         """(R, N, d) to (n, T, d)."""
         return hidden.flatten(0, 1)[self.token_index]
@@ -175,12 +169,7 @@ def packed(batch: Sequence[Encoded], backbone: Backbone, attention: str) -> Layo
 
 
 class Packer:
-    """Lays out micro-batches: packed on a CPU where the architecture lets it, else padded.
-
-    Args:
-        backbone: what the passes are made with.
-        attention: under which mode.
-    """
+    """Lays out micro-batches: packed on a CPU where the architecture lets it, else padded."""
 
     def __init__(self, backbone: Backbone, attention: str) -> None:
         self.backbone, self.attention = backbone, attention
@@ -210,29 +199,24 @@ class Packer:
         """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
 
         Between two layers, here and in a backward pass, waiting requests go first.
-
-        Args:
-            layout: as :meth:`layout` gave it.
         """
         model = self.backbone.model
-        with self._yielding(model):
-            hidden = layout.states(model, self.attention)
-        for layer in hidden:
-            if layer.requires_grad:
-                layer.register_hook(self._let_others_run)
-        return hidden
-
-    @contextmanager
-    def _yielding(self, model: nn.Module) -> Iterator[None]:
-        """Hooks for this pass alone: later passes of the same model run without a break."""
         lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
-        layers = next(lists, nn.ModuleList())
-        handles = [layer.register_forward_pre_hook(self._let_others_run) for layer in layers]
-        try:
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
+        with ExitStack() as hooks:  # for this pass alone: later ones run without a break
+            for layer in next(lists, nn.ModuleList()):
+                hooks.callback(layer.register_forward_pre_hook(self._let_others_run).remove)
+            hidden = layer_states(
+                model,
+                self.attention,
+                layout.mask,
+                layout.positions,
+                layout.apart,
+                input_ids=layout.ids,
+            )
+        for states in hidden:
+            if states.requires_grad:
+                states.register_hook(self._let_others_run)
+        return hidden
 
     def _let_others_run(self, *_: Any) -> None:
         self.backbone.lock.let_others_in()
@@ -248,10 +232,8 @@ class Packer:
         states: list[Any] = []
         # Two draws of a dropout would differ and prove nothing.
         with self.backbone.lock, _without_dropout(self.backbone.model):
-            for layout in (
-                padded(batch, self.backbone),
-                packed(batch, self.backbone, self.attention),
-            ):
+            one_a_row = padded(batch, self.backbone)
+            for layout in (one_a_row, packed(batch, self.backbone, self.attention)):
                 try:
                     hidden = self.states(layout)
                 except (RuntimeError, ValueError, TypeError, IndexError):

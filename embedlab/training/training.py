@@ -45,10 +45,10 @@ class Training:
 
     Args:
         backbone: an untrained backbone; it is not changed, and others may go on using it.
-        design: what to train.
-        pairs: anchors and positives, maybe hard negatives.
+        design: to train.
+        pairs: to train and to score it on.
         recipe: the hyper-parameters.
-        name: what the trained backbone is called.
+        name: of the trained backbone.
         progress: called while the states of a frozen backbone are computed.
 
     Raises:
@@ -83,7 +83,9 @@ class Training:
             order = random.Random(recipe.seed).sample(range(len(pairs)), max(2, recipe.max_pairs))
             used = pairs.take(sorted(order))
         self.train_pairs, self.held_out_pairs = used.split(recipe.held_out, recipe.seed)
-        self.head = self._new_head()
+        self.head: TrainableHead | None = None
+        if design.trainable:
+            self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.device)
         self.adapter: Any = None if recipe.mode == "head" else add_lora(backbone, recipe)
         self.adapted = backbone
         if self.adapter is not None:
@@ -96,12 +98,6 @@ class Training:
         self._order: tuple[int, list[int]] | None = None
         if recipe.mode == "head":
             self._fill_cache(progress)
-
-    def _new_head(self) -> TrainableHead | None:
-        if not self.design.trainable:
-            return None
-        head = self.untrained.new_head(self.design, seed=self.recipe.seed)
-        return head.to(self.untrained.device)
 
     def _fill_cache(self, progress: Progress) -> None:
         """A frozen backbone's states, computed before the first step rather than within it.

@@ -34,7 +34,6 @@ class TableUpload:
         max_rows: how many rows are read; a note says when there are more.
         button: the words on the button.
         min_width: of a dropdown in pixels; they stand side by side where there is room.
-        resets: what came of the previous file, which a new file makes None.
     """
 
     def __init__(
@@ -49,11 +48,12 @@ class TableUpload:
         max_rows: int,
         button: str,
         min_width: int = 130,
-        resets: Sequence[Remembered] = (),
     ) -> None:
-        self.limits, self.guess, self.max_rows, self.resets = limits, guess, max_rows, resets
+        self.limits, self.guess, self.max_rows = limits, guess, max_rows
         self.kinds = kinds
         self.table = Remembered()
+        #: For what the panel makes of the table; a new file makes it None.
+        self.result = Remembered()
         self.file = gr.File(
             label=f"{kinds} to {limits.max_upload_mb} MB", elem_id=f"{prefix}-upload"
         )
@@ -93,8 +93,8 @@ class TableUpload:
         path = values[self.file]
         updates: Updates = {
             self.table: None,
+            self.result: None,
             self.group: gr.update(visible=False),
-            **dict.fromkeys(self.resets),
         }
         if not path:
             return updates

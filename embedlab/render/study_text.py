@@ -1,55 +1,16 @@
-"""The tables and sentences of a study's report as HTML."""
+"""The sentences of a study's report, and its settings."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from embedlab.analysis.bootstrap import verdict
-from embedlab.analysis.tasks import MEASURE_NAMES
 from embedlab.render.html import Macros, note, points
 from embedlab.study.comparisons import DatasetComparison
-from embedlab.study.report import (
-    Difference,
-    Report,
-    design_title,
-    designs_in,
-    p_text,
-    short_name,
-    why_no_p,
-)
-
-PAPER = "arXiv 2409.02727"
-_STUDY = Macros("study.html")
-
-
-def summary_table(report: Report) -> Markup:
-    """Every model's mean over the tasks of a category, and the spread of its seeds."""
-    return _STUDY.summary(report, Counter(task.category for task in report.tasks))
-
-
-def score_table(report: Report, category: str) -> Markup:
-    """Every model on every task of a category, with intervals and the spread of seeds."""
-    tasks = [task for task in report.tasks if task.category == category]
-    scores = {(score.model, score.task): score for score in report.scores}
-    return _STUDY.scores(report, tasks, scores, MEASURE_NAMES)
-
-
-def difference_table(differences: Sequence[Difference]) -> Markup:
-    """Gains with their intervals, corrected p-values and verdicts."""
-    over_datasets = any(isinstance(one, DatasetComparison) for one in differences)
-    return _STUDY.differences(differences, over_datasets, short_name, p_text)
-
-
-def p_table(differences: Sequence[Difference]) -> Markup:
-    """The matrix of corrected p-values, or the sentence that says why there is none."""
-    if (why := why_no_p(differences)) is not None:
-        return note([why])
-    pairs = {(one.a, one.b): one for one in differences}
-    return _STUDY.p_values(designs_in(differences), pairs, short_name, p_text)
+from embedlab.study.report import Report, design_title
 
 
 def verdict_lines(differences: Sequence[DatasetComparison]) -> Markup:
@@ -73,24 +34,9 @@ def verdict_lines(differences: Sequence[DatasetComparison]) -> Markup:
     return note(lines)
 
 
-def claims_table(report: Report) -> Markup:
-    """The paper's conclusions in words, and whether this study agrees."""
-    return _STUDY.claims(report.claims, PAPER)
-
-
-def tasks_table(report: Report) -> Markup:
-    """Every task with its measure, source and hash."""
-    return _STUDY.tasks(report.tasks, MEASURE_NAMES)
-
-
-def cells_table(report: Report) -> Markup:
-    """Every cell of the study with its time, and the error of those that failed."""
-    return _STUDY.cells(report.ran)
-
-
 def headline(report: Report) -> str:
     """One line: backbone, designs, seeds, tasks, data, hardware."""
-    backbone, data = report.facts.get("backbone") or {}, report.facts.get("data") or {}
+    backbone, data = report.facts.backbone or {}, report.facts.data or {}
     designs = {model.label for model in report.models if model.kind != "yardstick"}
     seeds = {seed for model in report.models for seed in model.seeds}
     parts = [
@@ -99,7 +45,7 @@ def headline(report: Report) -> str:
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)}" if seeds else "untrained",
         f"{len(report.tasks)} tasks in {len(report.categories)} categories",
         f"trained on {data['title']}" if data.get("title") else "",
-        report.facts.get("hardware") or "",
+        report.facts.hardware or "",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -107,8 +53,8 @@ def headline(report: Report) -> str:
 def facts_list(report: Report) -> Markup:
     """The settings of the study: everything needed to run it again."""
     facts = report.facts
-    backbone, data = facts.get("backbone") or {}, facts.get("data") or {}
-    recipe, versions = facts.get("recipe") or {}, facts.get("versions") or {}
+    backbone, data = facts.backbone or {}, facts.data or {}
+    recipe, versions = facts.recipe or {}, facts.versions or {}
     removed = data.get("removed")
     designs = dict.fromkeys(m.label for m in report.models if m.kind != "yardstick")
     rows = [
@@ -124,13 +70,13 @@ def facts_list(report: Report) -> Markup:
         ("Hash of the data", data.get("sha256") or ""),
         ("Recipe", ", ".join(f"{k} {v}" for k, v in recipe.items() if k != "seed")),
         ("Seeds", ", ".join(map(str, sorted({s for m in report.models for s in m.seeds})))),
-        ("Hardware", facts.get("hardware") or ""),
+        ("Hardware", facts.hardware or ""),
         ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
         ("Level of the tests", f"α = {report.alpha:g} after Holm's correction"),
-        ("Command", facts.get("command") or ""),
-        ("Hash of the study", facts.get("digest") or ""),
+        ("Command", facts.command or ""),
+        ("Hash of the study", facts.digest or ""),
     ]
-    return _STUDY.facts(rows)
+    return Macros("study.html").facts(rows)
 
 
 def _joined(facts: Mapping[str, Any], *names: str) -> str:
