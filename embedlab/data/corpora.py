@@ -11,6 +11,7 @@ from pathlib import Path
 
 from embedlab.data.built_in import BuiltIn, Parts, read_json_lines
 from embedlab.data.corpus import Corpus
+from embedlab.data.tables import count_note
 from embedlab.progress import Progress, no_progress
 
 
@@ -112,18 +113,14 @@ def _read_bbc(folder: Path) -> Parts:
     return Parts(
         texts=tuple(sections),
         fields={"label": tuple(sections.values())},
-        notes=_repeated(len(paths) - len(sections)),
+        notes=count_note(len(paths) - len(sections), "repeated text", "left out"),
     )
 
 
 def _unique(rows: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The rows in their order without repetitions, and a note on those left out."""
     counts = Counter(rows)
-    return tuple(counts), _repeated(counts.total() - len(counts))
-
-
-def _repeated(n: int) -> tuple[str, ...]:
-    return (f"{n:,} repeated texts were left out.",) if n else ()
+    return tuple(counts), count_note(counts.total() - len(counts), "repeated text", "left out")
 
 
 BUILT_IN = BuiltIn(

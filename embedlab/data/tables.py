@@ -92,18 +92,17 @@ def table_to_corpus(
     chosen = text_column or table.text_column
     if chosen is None:
         raise EmbedLabError(f"{title} has no column with text; {_available_columns(table)}.")
-    cells = text_cells(table, chosen, title)
+    texts = [clean_text(cell).strip() for cell in text_cells(table, chosen, title)]
     label = table.label_beside(chosen) if label_column is None else label_column
-    labels = _column(table, label, title) if label else []
-    rows = [i for i, cell in enumerate(cells) if clean_text(cell).strip()]
-    blank = len(cells) - len(rows)
-    fields = (
-        {label: tuple(clean_text(labels[i]).strip() or "(none)" for i in rows)} if label else {}
-    )
+    fields = {}
+    if label:
+        labels = [clean_text(cell).strip() or "(none)" for cell in _column(table, label, title)]
+        fields[label] = tuple(name for name, text in zip(labels, texts, strict=True) if text)
+    blank = texts.count("")
     return Corpus(
         id="own",
         title=title,
-        texts=tuple(clean_text(cells[i]).strip() for i in rows),
+        texts=tuple(text for text in texts if text),
         fields=fields,
         total=table.total - blank,
         source=source,

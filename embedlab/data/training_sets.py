@@ -14,7 +14,6 @@ from embedlab.data.readers import read_table
 from embedlab.data.tables import (
     Table,
     count_note,
-    limit_note,
     named_column,
     quoted_names,
     text_cells,
@@ -73,7 +72,7 @@ def pairs_from_table(
     """The pairs in two columns of a table, with hard negatives in a third where one is named.
 
     Rows with an empty cell among these and rows that repeat an earlier one are left out, which
-    ``notes`` counts; so are rows after the first ``MAX_PAIRS``.
+    ``notes`` counts.
 
     Raises:
         EmbedLabError: no such column, one without text or chosen twice, or too few pairs.
@@ -85,7 +84,7 @@ def pairs_from_table(
                 f"Column {name[:60]!r} of {title} is chosen twice; choose different ones of "
                 f"{quoted_names(table.columns)}."
             )
-    cells = [text_cells(table, name, title)[:MAX_PAIRS] for name in chosen]
+    cells = [text_cells(table, name, title) for name in chosen]
     rows = [tuple(clean_text(cell).strip() for cell in row) for row in zip(*cells, strict=True)]
     full = [row for row in rows if all(row)]
     distinct = list(dict.fromkeys(full))
@@ -94,7 +93,6 @@ def pairs_from_table(
             f"No row of {title} has text in each of {quoted_names(chosen)}; choose other columns."
         )
     anchors, positives, *negatives = zip(*distinct, strict=True)
-    cut = len(table.columns[anchor]) > MAX_PAIRS
     return PairSet(
         id="own",
         title=title,
@@ -103,7 +101,6 @@ def pairs_from_table(
         positives=positives,
         negatives=negatives[0] if negatives else (),
         notes=table.notes
-        + (limit_note(MAX_PAIRS, table.total) if cut else ())
         + count_note(len(rows) - len(full), "incomplete row", "left out")
         + count_note(len(full) - len(distinct), "repeated pair", "left out"),
     )

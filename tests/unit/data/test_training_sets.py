@@ -367,10 +367,10 @@ def test_pairs_come_from_a_file(tmp_path):
     assert "3 incomplete rows were left out." in triples.notes
 
 
-def test_only_the_first_rows_are_read(monkeypatch):
-    monkeypatch.setattr(training_sets, "MAX_PAIRS", 3)
-    table = table_of(a=[f"a{i}" for i in range(5)], b=[f"b{i}" for i in range(5)])
-    pairs = pairs_from_table(table, "a", "b")
+def test_only_the_first_rows_are_read(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f"a{i},b{i}\n" for i in range(5)))
+    pairs = pairs_from_table(read_table(path, max_texts=3), "a", "b")
     assert pairs.anchors == ("a0", "a1", "a2")
     assert pairs.notes == ("Only the first 3 of 5 rows were read.",)
 
