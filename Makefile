@@ -15,41 +15,41 @@ check:
 	mypy
 	lint-imports
 	deptry embedlab --config deptry.toml
-	python -m pytest -q tests/unit/ui/test_scripts.py  # the JavaScript, by oxlint
+	python -m pytest -n 0 -q tests/unit/ui/test_scripts.py  # the JavaScript, by oxlint
 
 # The unit tests on two workers, within three minutes on two cores.
 quick:
-	python -m pytest tests/unit -n 2 --dist worksteal
+	python -m pytest tests/unit
 
 test:
 	python -m pytest
 
 test-slow:
-	python -m pytest -m slow
+	python -m pytest -n 0 -m slow
 
 # What short trainings reach on STS-B, about half an hour on two cores.
 reach:
-	python -m pytest -m slow -s tests/real/test_training.py
+	python -m pytest -n 0 -m slow -s tests/real/test_training.py
 
 # Twenty times as many hostile files and requests as the tests send, other ones each time.
 fuzz:
-	EMBEDLAB_FUZZ=20 python -m pytest -s tests/fuzz
+	EMBEDLAB_FUZZ=20 python -m pytest -n 0 -s tests/fuzz
 
 # Twenty users for ten minutes, against a sequential reference.
 load:
-	python -m pytest -m slow -s tests/real/test_load.py
+	python -m pytest -n 0 -m slow -s tests/real/test_load.py
 
 # Fifty kills at random moments of conversions, trainings and a study.
 kills:
-	python -m pytest -m slow -s tests/real/test_kills.py -k "not preset"
+	python -m pytest -n 0 -m slow -s tests/real/test_kills.py -k "not preset"
 
 # The studies `minutes` and `workshop`: timed, and killed once, about an hour and a half.
 presets:
-	python -m pytest -m slow -s tests/real/test_kills.py -k preset
+	python -m pytest -n 0 -m slow -s tests/real/test_kills.py -k preset
 
 # Build the wheel, install it in an environment without the clone, serve from an empty folder.
 wheel:
-	python -m pytest -m slow tests/real/test_wheel.py
+	python -m pytest -n 0 -m slow tests/real/test_wheel.py
 
 bench:
 	embedlab bench

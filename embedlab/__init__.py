@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 from embedlab import gpu as gpu
 
 if TYPE_CHECKING:
-    from embedlab.data.corpora import load_corpus
-    from embedlab.data.corpus import Corpus
-    from embedlab.errors import Cancelled, EmbedLabError
-    from embedlab.models.backbone import Backbone
-    from embedlab.models.design import PAPER, PRESETS, Design
-    from embedlab.models.embedding import embed, pool
-    from embedlab.models.loading import load_backbone
-    from embedlab.models.pooling import PAPER_HEAD, HeadSize
-    from embedlab.models.state_cache import StateCache
-    from embedlab.models.states import HiddenStates
+    from embedlab.data.corpora import load_corpus as load_corpus
+    from embedlab.data.corpus import Corpus as Corpus
+    from embedlab.errors import Cancelled as Cancelled
+    from embedlab.errors import EmbedLabError as EmbedLabError
+    from embedlab.models.backbone import Backbone as Backbone
+    from embedlab.models.design import PAPER as PAPER
+    from embedlab.models.design import PRESETS as PRESETS
+    from embedlab.models.design import Design as Design
+    from embedlab.models.embedding import embed as embed
+    from embedlab.models.embedding import pool as pool
+    from embedlab.models.loading import load_backbone as load_backbone
+    from embedlab.models.pooling import PAPER_HEAD as PAPER_HEAD
+    from embedlab.models.pooling import HeadSize as HeadSize
+    from embedlab.models.state_cache import StateCache as StateCache
+    from embedlab.models.states import HiddenStates as HiddenStates
 
 _HOMES = {
     "models.backbone": ["Backbone"],
@@ -37,23 +42,7 @@ _HOMES = {
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "PAPER",
-    "PAPER_HEAD",
-    "PRESETS",
-    "Backbone",
-    "Cancelled",
-    "Corpus",
-    "Design",
-    "EmbedLabError",
-    "HeadSize",
-    "HiddenStates",
-    "StateCache",
-    "embed",
-    "load_backbone",
-    "load_corpus",
-    "pool",
-]
+__all__ = sorted(_HOME)
 __version__ = "0.1.0"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from typing import Any
 
 from embedlab import resources
 from embedlab.packages import Package
+from embedlab.validation import validated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +33,7 @@ class Asset:
         return ", ".join(map(str, self.packages))
 
 
-def _asset(asset_id: str, packages: list[dict[str, Any]], members: list[str], **rest: Any) -> Asset:
-    pinned = tuple(Package(**package) for package in packages)
-    return Asset(id=asset_id, packages=pinned, members=tuple(members), **rest)
-
-
-CATALOGUE: dict[str, Asset] = {
-    asset_id: _asset(asset_id, **entry)
-    for asset_id, entry in tomllib.loads(resources.CATALOGUE.read_text(encoding="utf-8")).items()
-}
+_entries = tomllib.loads(resources.CATALOGUE.read_text(encoding="utf-8"))
+CATALOGUE = validated(
+    dict[str, Asset], {asset_id: {"id": asset_id} | entry for asset_id, entry in _entries.items()}
+)

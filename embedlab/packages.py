@@ -104,10 +104,9 @@ def download(
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):  # pip moved it meanwhile
-                total += Path(parent, name).stat().st_size
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # pip moved it meanwhile
+            total += path.stat().st_size
     return total
 
 

@@ -15,5 +15,7 @@ ASSETS = _SHIPPED / "assets"
 DEFAULT_CONFIG = _SHIPPED / "spaces_config.yaml"
 #: The pinned assets.
 CATALOGUE = _PACKAGE / "catalogue.toml"
+#: The built-in corpora and training sets.
+DATA_SETS = _PACKAGE / "data" / "data_sets.toml"
 #: Style sheets and scripts of the interface.
 STATIC = _PACKAGE / "ui" / "static"

@@ -21,14 +21,14 @@ def clean_text(text: str) -> str:
     return without_surrogates(text).replace("\0", "")
 
 
-def clean(text: str) -> str:
+def one_line(text: str) -> str:
     """One line that JSON and a browser can hold: no control characters, no lone surrogates."""
     return without_surrogates(" ".join(_CONTROL.sub(" ", text).split()))
 
 
 def shorten(text: str, limit: int) -> str:
-    """``clean(text)``, cut to ``limit`` characters with an ellipsis as the last one."""
-    line = clean(text)
+    """``one_line(text)``, cut to ``limit`` characters with an ellipsis as the last one."""
+    line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from embedlab.errors import EmbedLabError
-from embedlab.text import clean
+from embedlab.text import one_line
 
 T = TypeVar("T")
 
@@ -70,19 +70,19 @@ def sentence(error: ValidationError, model: Any, what: str = "") -> str:
             return f"{where or 'The data'}: {path[-1]!r} is missing."
         known = ", ".join(_keys(model, path[:-1]))
         key = _VALUE.repr(path[-1])
-        return _joined(where, f"unknown key {clean(key)}; known are {known}.")
+        return _joined(where, f"unknown key {one_line(key)}; known are {known}.")
     problem = context.get("error")
     if isinstance(problem, EmbedLabError):
         # A check of our own: it says the value and what is accepted itself.
         return _joined(what, _name(path), str(problem))
-    value = clean(_VALUE.repr(first["input"]))
+    value = one_line(_VALUE.repr(first["input"]))
     accepted = _ACCEPTED.get(kind, "").format(**context) or str(problem or first["msg"])
     if not path:
         return f"{what or 'The data'} is {value}; {accepted}."
     *parents, last = path
     if isinstance(last, int):
         return _joined(what, f"{_name(path)} is {value}; {accepted}.")
-    return _joined(what, _name(parents), f"{clean(last)} is {value}; {accepted}.")
+    return _joined(what, _name(parents), f"{one_line(last)} is {value}; {accepted}.")
 
 
 def _joined(*parts: str) -> str:
@@ -92,7 +92,7 @@ def _joined(*parts: str) -> str:
 def _name(path: Sequence[str | int]) -> str:
     """``backbones[0].title``."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return clean(text.removeprefix("."))[:120]
+    return one_line(text.removeprefix("."))[:120]
 
 
 def _keys(model: Any, path: Sequence[str | int]) -> list[str]:

@@ -63,3 +63,22 @@ def tiny_folder(smollm2, tmp_path_factory):
     tiny_model("llama", vocabulary=len(smollm2.tokenizer)).save_pretrained(folder)
     smollm2.tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def table_file(tmp_path: Path) -> Path:
+    """Two texts with labels."""
+    path = tmp_path / "own.csv"
+    path.write_text(
+        'label,text\nriver,"the bank, of the river"\nmoney,a loan from the bank\n', encoding="utf-8"
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def pairs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty pairs of a question and its answer, and a row without a question."""
+    path = tmp_path_factory.mktemp("pairs") / "pairs.csv"
+    rows = [f"how to cook dish {i},put pot {i} on the fire" for i in range(30)]
+    path.write_text("\n".join(["question,answer", *rows, ",nothing asked"]), encoding="utf-8")
+    return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 
 if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
 
 #: Neighbours that quality figures and the neighbour lists use.
@@ -23,15 +25,18 @@ COMPARED_RANKS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """Texts under one design: ``vectors`` (n, d), unit rows, and which texts were cut, (n,) bool.
+    """A corpus under a design: ``vectors`` (n, d), unit rows, and which texts are ``cut``, (n,)."""
 
-    ``key`` names backbone, design and texts.
-    """
-
-    key: str
+    corpus: Corpus
     design: Design
+    backbone: Backbone
     vectors: Vectors
     cut: NDArray[np.bool_]
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """Names the backbone with its weights, the design, the texts and their annotations."""
+        return self.backbone.version(self.design), str(self.design), *self.corpus.key
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -81,40 +86,36 @@ class Hit:
 
 
 def quality(
-    corpus: Corpus,
-    embedded: Embedded,
-    field: str = "",
-    near: retrieval.Neighbours | None = None,
+    embedded: Embedded, field: str = "", near: retrieval.Neighbours | None = None
 ) -> Quality:
     """Figures over the texts' own space, never over the map.
 
-    Args:
-        corpus: the texts with their labels, pairs and queries.
-        embedded: its texts under a design.
-        near: the texts' neighbours, at least 10 of each; by default they are searched here.
-        field: the field whose values are the labels; by default the corpus's first.
+    ``field`` holds the labels, by default the corpus's first; ``near`` are at least 10 neighbours
+    of each text, by default searched here.
     """
-    vectors, labels = embedded.vectors, metrics.usable_labels(corpus, field)
-    accuracy = None
-    if labels:
-        accuracy = metrics.knn_accuracy(near or retrieval.neighbours(vectors, NEAREST), labels)
+    vectors = embedded.vectors
+    accuracy, clusters, spearman = (
+        metrics.score(measure, embedded.corpus, vectors, field=field, near=near)
+        for measure in ("knn_accuracy", "v_measure", "spearman")
+    )
     return Quality(
         n=len(embedded),
         knn_accuracy=accuracy,
-        v_measure=metrics.v_measure(vectors, labels) if labels else None,
-        spearman=metrics.pair_spearman(corpus, vectors),
+        v_measure=clusters,
+        spearman=spearman,
         mean_cosine=metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None,
     )
 
 
 def ranked_lists(
-    query: str, corpus: Corpus, a: Embedded, b: Embedded, queries: tuple[Vectors, Vectors], k: int
+    query: str, a: Embedded, b: Embedded, queries: tuple[Vectors, Vectors], k: int
 ) -> tuple[list[Hit], list[Hit]]:
-    """The k texts nearest to a query under A and under B, with their rank moves.
+    """The k texts of a corpus nearest to a query under A and under B, with their rank moves.
 
     ``queries`` holds the query's vector under A and under B, (1, d) each. Relevance is known for
     the corpus's own queries.
     """
+    corpus = a.corpus
     relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
     deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (

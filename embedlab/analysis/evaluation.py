@@ -9,16 +9,15 @@ not ×100.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.analysis import bootstrap, metrics, retrieval
-from embedlab.analysis.metrics import TOP_RANKS
-from embedlab.analysis.retrieval import Int64Array
+from embedlab.analysis import bootstrap, metrics
+from embedlab.analysis.metrics import TOP_RANKS, Items
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
 
-#: One array per argument of the measure's statistic, (n,) each.
-Items = tuple[npt.NDArray[Any], ...]
-
 
 @dataclass(frozen=True, eq=False)
 class TaskScore:
@@ -38,9 +34,8 @@ class TaskScore:
 
     ``n`` counts what was scored: pairs, queries, test texts or clustered texts. ``items`` are the
     arrays (n,) that the statistic takes: cosines and gold scores, each query's nDCG@10, right (1)
-    or wrong (0), cluster and label numbers. ``ranked`` (q, 10) are the ids of each query's ranking,
-    for Retrieval. A score that is undefined, such as the order of cosines that are all equal, is
-    NaN.
+    or wrong (0), cluster and label numbers. A score that is undefined, such as the order of cosines
+    that are all equal, is NaN.
     """
 
     task: Task
@@ -49,7 +44,6 @@ class TaskScore:
     low: float
     high: float
     items: Items
-    ranked: Int64Array | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +100,7 @@ def evaluate(
 ) -> tuple[TaskScore, ...]:
     """Score a backbone under a design; hidden states come from its cache where it has them.
 
-    Args:
-        backbone: trained or not.
-        design: attention, pooling, layer and prompts.
-        tasks: what to measure.
-        persist: whether hidden states may be written to the cache's folder.
-        progress: called after every batch with texts done and texts in all; may raise to stop.
+    With ``persist`` hidden states may also be written to the cache's folder.
 
     Raises:
         EmbedLabError: a corpus that cannot be had, or a design that this backbone cannot carry.
@@ -145,18 +134,18 @@ def score(
     task: Task, corpus: Corpus, vectors: Vectors, query_vectors: Vectors | None = None
 ) -> TaskScore:
     """Score unit vectors (n, d) of the task's sample, and (q, d) of its queries for Retrieval."""
-    ranked = None
-    if task.category == "Retrieval":
-        assert query_vectors is not None
-        items, ranked = _ndcg(corpus, vectors, query_vectors)
-    else:
-        items = _ITEMS[task.category](task, corpus, vectors)
-    statistic = bootstrap.STATISTICS[task.measure]
     clustered = task.category == "Clustering"
+    if clustered:
+        items = _clusters(task, corpus, vectors)
+    elif task.category == "Classification":
+        items = _right(task, corpus, vectors)
+    else:
+        items = metrics.items_of(task.measure, corpus, vectors, query_vectors)
+    statistic = bootstrap.STATISTICS[task.measure]
     low, high = bootstrap.interval(statistic, *items, centred=clustered)
     if clustered:  # a centred interval may leave the measure's range
         low, high = max(low, 0.0), min(high, 1.0)
-    return TaskScore(task, len(items[0]), float(statistic(*items)), low, high, items, ranked)
+    return TaskScore(task, len(items[0]), float(statistic(*items)), low, high, items)
 
 
 def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Change, ...]:
@@ -169,17 +158,12 @@ def compare(before: Sequence[TaskScore], after: Sequence[TaskScore]) -> tuple[Ch
     """
     if [one.task for one in before] != [other.task for other in after]:
         raise ValueError("before and after were measured on different tasks")
-    return tuple(
-        Change(
-            one,
-            other,
-            other.score - one.score,
-            *bootstrap.paired_interval(
-                bootstrap.STATISTICS[one.task.measure], one.items, other.items
-            ),
-        )
-        for one, other in zip(before, after, strict=True)
-    )
+    changes = []
+    for one, other in zip(before, after, strict=True):
+        statistic = bootstrap.STATISTICS[one.task.measure]
+        low, high = bootstrap.paired_interval(statistic, one.items, other.items)
+        changes.append(Change(one, other, other.score - one.score, low, high))
+    return tuple(changes)
 
 
 def before_and_after(
@@ -211,44 +195,38 @@ def most_changed_queries(
     after: npt.ArrayLike,
     relevant: Sequence[frozenset[int]],
     *,
-    k: int = TOP_RANKS,
     top: int = 10,
 ) -> list[ChangedQuery]:
-    """The queries whose first k documents changed most, the most changed first, ties by index.
+    """The queries whose first ten documents changed most, the most changed first, ties by index.
 
     The overlap is that of the first d documents of both rankings, as a share of d, averaged over
-    d = 1 … k (average overlap: Fagin, Kumar & Sivakumar, SODA 2003). So the upper ranks weigh more,
+    d = 1 … 10 (average overlap: Fagin, Kumar & Sivakumar, SODA 2003). So upper ranks weigh more,
     and a new order counts as a change too. A query whose ranking stayed as it was is left out.
 
     Args:
-        before: ids (q, l) with l ≥ k unless there are fewer documents, best first.
+        before: ids (q, l), at least ten unless there are fewer documents, best first.
         after: the same of the same queries.
         relevant: each query's relevant ids; empty where unknown.
-        k: documents looked at.
         top: most queries returned.
 
     Raises:
         ValueError: shapes that do not fit together.
     """
     old, new = np.asarray(before), np.asarray(after)
-    if old.ndim != 2 or old.shape != new.shape or len(old) != len(relevant) or k < 1:
-        raise ValueError(f"{old.shape}, {new.shape}, {len(relevant)} queries and k = {k}")
-    same = old[:, :k, None] == new[:, None, :k]
+    if old.ndim != 2 or old.shape != new.shape or len(old) != len(relevant):
+        raise ValueError(f"{old.shape}, {new.shape} and {len(relevant)} queries")
+    same = old[:, :TOP_RANKS, None] == new[:, None, :TOP_RANKS]
     shared = np.diagonal(same.cumsum(axis=1).cumsum(axis=2), axis1=1, axis2=2)  # (q, k)
     overlap = (shared / np.arange(1, shared.shape[1] + 1)).mean(axis=1)
-    columns = [_ndcg_or_nan(ids, relevant) for ids in (old, new)]
+    columns = [np.full(len(old), np.nan)] * 2
+    if any(relevant):
+        columns = [metrics.retrieval_scores(x, relevant).per_query["ndcg_10"] for x in (old, new)]
     order = np.argsort(overlap, kind="stable")[:top]
     return [
         ChangedQuery(int(q), float(overlap[q]), *(_number(column[q]) for column in columns))
         for q in order
         if overlap[q] < 1
     ]
-
-
-def _ndcg(corpus: Corpus, vectors: Vectors, query_vectors: Vectors) -> tuple[Items, Int64Array]:
-    ranked, cosines = retrieval.search(retrieval.build_index(vectors), query_vectors, TOP_RANKS)
-    scores = metrics.retrieval_scores(ranked, cosines, corpus.relevant)
-    return (scores.per_query["ndcg_10"],), ranked
 
 
 def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
@@ -275,22 +253,6 @@ def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
     """k-means with as many clusters as labels, the best of ten starts."""
     names, labels = np.unique(corpus.fields[task.field], return_inverse=True)
     return metrics.k_means(vectors, len(names), starts=10, seed=task.seed), labels
-
-
-_ITEMS: dict[str, Callable[[Task, Corpus, Vectors], Items]] = {
-    "STS": lambda task, corpus, vectors: metrics.pair_items(corpus, vectors),
-    "Classification": _right,
-    "Clustering": _clusters,
-}
-
-
-def _ndcg_or_nan(
-    ids: npt.NDArray[Any], relevant: Sequence[frozenset[int]]
-) -> bootstrap.Float64Array:
-    if not any(relevant):
-        return np.full(len(ids), np.nan)
-    scores = metrics.retrieval_scores(ids, np.zeros(ids.shape), relevant)  # the order decides
-    return scores.per_query["ndcg_10"]
 
 
 def _number(value: float) -> float | None:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from embedlab.analysis import bootstrap, metrics, retrieval
+from embedlab.analysis import bootstrap, metrics
 from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array
-from embedlab.analysis.space import TRANSFORMS, fit, unit
+from embedlab.analysis.space import fit, unit
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
@@ -37,32 +35,21 @@ LAYER_MEASURES = {
 
 @dataclass(frozen=True, eq=False)
 class LayerCurve:
-    """One pooling under one attention over layers 0 … L: ``scores`` and their 95 % band, (L + 1,).
+    """One design over layers 0 … L: ``scores`` and their 95 % band, (L + 1,).
 
     NaN where a layer gives every text the same vector (such as the EOS at the embedding layer) or
     one that is not finite; the band is NaN throughout where the measure has none.
     """
 
-    attention: str
-    pooling: str
-    skip_first: bool
+    design: Design
     scores: Float64Array
     low: Float64Array
     high: Float64Array
 
-    def design(self, layer: int) -> Design:
-        """The design that a layer of this curve stands for."""
-        return Design(
-            attention=self.attention,
-            pooling=self.pooling,
-            layer=layer,
-            skip_first=self.skip_first,
-        )
-
     @property
     def name(self) -> str:
         """``causal/mean+skip_first``."""
-        return self.design(-1).name
+        return self.design.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,27 +70,20 @@ class LayerQuality:
     curves: tuple[LayerCurve, ...]
 
 
-def choose_measure(corpus: Corpus, measure: str = "auto", field: str = "") -> str:
+def choose_measure(corpus: Corpus, measure: str = "auto") -> str:
     """Return the measure to use: the one requested, or the first that the corpus allows.
 
     Raises:
         EmbedLabError: an unknown measure, or one for which the corpus has too little.
     """
-    labelled = bool(metrics.usable_labels(corpus, field))
-    possible = {
-        "spearman": len(corpus.pairs) > 2 and len({score for *_, score in corpus.pairs}) > 1,
-        "ndcg_10": any(corpus.relevant),
-        "knn_accuracy": labelled,
-        "v_measure": labelled,
-    }
     if measure != "auto" and measure not in LAYER_MEASURES:
         raise EmbedLabError(
             f"{str(measure)[:60]!r} is not a known measure; use auto or one of "
             f"{', '.join(LAYER_MEASURES)}."
         )
-    for name in LAYER_MEASURES if measure == "auto" else [measure]:
-        if possible[name]:
-            return name
+    for possible in metrics.possible_measures(corpus):
+        if measure in ("auto", possible):
+            return possible
     missing = {
         "auto": "scored pairs, queries with relevant texts, or labels",
         "spearman": "scored pairs",
@@ -121,7 +101,6 @@ def layer_quality(
     states: Mapping[str, HiddenStates],
     query_states: Mapping[str, HiddenStates] | None = None,
     *,
-    field: str = "",
     measure: str = "auto",
     skip_first: bool = False,
     transform: str = "none",
@@ -140,7 +119,6 @@ def layer_quality(
         corpus: the texts with their labels, pairs and queries.
         states: per attention mode, the hidden states of ``corpus.texts`` in their order.
         query_states: the same of ``corpus.queries``, for nDCG@10.
-        field: the field whose values are the labels; by default the corpus's first.
         measure: one of :data:`LAYER_MEASURES`, or ``auto``.
         skip_first: whether to add a mean without the first token.
         transform: ``none``, ``centre`` or ``whiten``, as :func:`embedlab.analysis.space.fit`
@@ -153,37 +131,27 @@ def layer_quality(
         EmbedLabError: the corpus has too little for the measure, or an unknown word.
         ValueError: states that do not belong to the corpus.
     """
-    chosen = choose_measure(corpus, measure, field)
-    if transform not in TRANSFORMS:
-        raise EmbedLabError(
-            f"{str(transform)[:60]!r} is not a known transform; use one of {', '.join(TRANSFORMS)}."
-        )
-    by_query = chosen == "ndcg_10"
-    queries = dict(query_states or {}) if by_query else {}
-    _check_states(corpus, states, queries if by_query else None)
-    field = field if field in corpus.fields else next(iter(corpus.fields), "")
-    scorer, n = scorer_of(corpus, chosen, field, bootstrap, seed)
+    chosen = choose_measure(corpus, measure)
+    kind = LAYER_MEASURES[chosen]
+    queries = dict(query_states or {}) if kind == "queries" else {}
+    _check_states(corpus, states, queries if kind == "queries" else None)
+    scorer = _scorer(corpus, chosen, bootstrap, seed)
+    n = {"pairs": len(corpus.pairs), "queries": sum(map(bool, corpus.relevant))}
     # Every pooling says itself whether it has a curve, and one without the first token.
-    poolings = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
+    kinds = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
     if skip_first:
-        poolings += [
-            (name, True) for name, pooling in POOLINGS.items() if pooling.curve_without_first
-        ]
+        kinds += [(name, True) for name, p in POOLINGS.items() if p.curve_without_first]
     curves: list[LayerCurve] = []
     for attention, documents in states.items():
-        # (L + 1, poolings, 3): layers outermost, because a layer is gathered once for all poolings.
-        points = np.array(
-            list(_points(documents, queries.get(attention), poolings, transform, scorer, progress))
-        )
-        curves += [
-            LayerCurve(attention, name, without, *points[:, i].T.copy())
-            for i, (name, without) in enumerate(poolings)
+        designs = [
+            Design(attention=attention, pooling=name, skip_first=without) for name, without in kinds
         ]
+        curves += _curves(designs, documents, queries.get(attention), transform, scorer, progress)
     return LayerQuality(
         measure=chosen,
-        unit=LAYER_MEASURES[chosen],
-        n=n,
-        field=field if LAYER_MEASURES[chosen] == "texts" else "",
+        unit=kind,
+        n=n.get(kind, len(corpus.texts)),
+        field=next(iter(corpus.fields)) if kind == "texts" else "",
         transform=transform,
         bootstrap=0 if chosen == "v_measure" else bootstrap,
         seed=seed,
@@ -191,24 +159,24 @@ def layer_quality(
     )
 
 
-def _points(
+def _curves(
+    designs: Sequence[Design],
     documents: HiddenStates,
     queries: HiddenStates | None,
-    poolings: Sequence[tuple[str, bool]],
     transform: str,
     scorer: Scorer,
     progress: Progress,
-) -> Iterator[list[Score]]:
-    """Per layer, a score and its band for every kind of pooling."""
-    last = documents.num_layers
-    query_layers = _by_layer(queries, poolings) if queries else None
-    for layer, pooled in enumerate(_by_layer(documents, poolings)):
-        progress(layer, last + 1, f"layers, {documents.attention}")
-        pooled_queries = next(query_layers) if query_layers else [None] * len(poolings)
-        yield [
-            _point(rows, others, transform, scorer)
-            for rows, others in zip(pooled, pooled_queries, strict=True)
-        ]
+) -> Iterator[LayerCurve]:
+    # (L + 1, curves, 3): layers outermost, because a layer is gathered once for all curves.
+    points = []
+    query_layers = _by_layer(queries, designs) if queries else None
+    for layer, rows in enumerate(_by_layer(documents, designs)):
+        progress(layer, documents.num_layers + 1, f"layers, {documents.attention}")
+        query_rows = next(query_layers) if query_layers else [None] * len(rows)
+        sides = zip(rows, query_rows, strict=True)
+        points.append([_point(*vectors, transform, scorer) for vectors in sides])
+    for design, curve in zip(designs, np.array(points).transpose(1, 2, 0), strict=True):
+        yield LayerCurve(design, *curve)
 
 
 def _point(
@@ -224,14 +192,12 @@ def _point(
     return scorer(rows, queries)
 
 
-def _by_layer(
-    states: HiddenStates, poolings: Sequence[tuple[str, bool]]
-) -> Iterator[list[Float32Array]]:
-    """The unit vectors (n, d) of every pooling, layer by layer."""
+def _by_layer(states: HiddenStates, designs: Sequence[Design]) -> Iterator[list[Float32Array]]:
+    """The unit vectors (n, d) of every design, layer by layer."""
     for bank in states.layer_banks():
         yield [
-            unit(POOLINGS[name].from_bank(bank, skip_first).cpu().numpy())
-            for name, skip_first in poolings
+            unit(POOLINGS[design.pooling].from_bank(bank, design.skip_first).cpu().numpy())
+            for design in designs
         ]
 
 
@@ -240,8 +206,6 @@ def _check_states(
     states: Mapping[str, HiddenStates],
     query_states: Mapping[str, HiddenStates] | None,
 ) -> None:
-    if not states:
-        raise ValueError("there are no hidden states to score")
     for attention, rows in states.items():
         if len(rows) != len(corpus.texts):
             raise ValueError(f"{len(rows)} states ({attention}) for {len(corpus.texts)} texts")
@@ -258,49 +222,18 @@ Scorer = Callable[[Float32Array, Float32Array | None], Score]
 _UNDEFINED: Score = (np.nan, np.nan, np.nan)
 
 
-def scorer_of(
-    corpus: Corpus, measure: str, field: str, n_resamples: int, seed: int
-) -> tuple[Scorer, int]:
-    """The function that scores vectors under a measure, and how many items it resamples."""
-    if measure == "v_measure":
-        return _v_measure(corpus.fields[field], seed), len(corpus.texts)
-    items, n = _items_of(corpus, measure, field)
+def _scorer(corpus: Corpus, measure: str, n_resamples: int, seed: int) -> Scorer:
+    """The function that scores vectors under a measure, with the band where it has one."""
     statistic = bootstrap.STATISTICS[measure]
 
     def score(vectors: Float32Array, queries: Float32Array | None) -> Score:
-        scored = items(vectors, queries)
-        whole = float(statistic(*scored))
-        return whole, *bootstrap.interval(statistic, *scored, n_resamples=n_resamples, seed=seed)
-
-    return score, n
-
-
-def _items_of(
-    corpus: Corpus, measure: str, field: str
-) -> tuple[Callable[[Float32Array, Float32Array | None], tuple[npt.NDArray[Any], ...]], int]:
-    """What a measure's statistic takes of vectors, arrays (n,), and n."""
-    if measure == "spearman":
-        return lambda vectors, _: metrics.pair_items(corpus, vectors), len(corpus.pairs)
-    if measure == "knn_accuracy":
-        codes = np.unique(corpus.fields[field], return_inverse=True)[1]
-        nearest = partial(retrieval.neighbours, k=10)
-        return lambda vectors, _: (metrics.knn_hits(nearest(vectors).ids, codes),), len(codes)
-    judged = [q for q, relevant in enumerate(corpus.relevant) if relevant]
-    relevant = [corpus.relevant[q] for q in judged]
-
-    def ndcg(vectors: Float32Array, queries: Float32Array | None) -> tuple[npt.NDArray[Any], ...]:
-        assert queries is not None
-        ranked = retrieval.search(retrieval.build_index(vectors), queries[judged], 10)
-        return (metrics.retrieval_scores(*ranked, relevant).per_query["ndcg_10"],)
-
-    return ndcg, len(judged)
-
-
-def _v_measure(labels: Sequence[str], seed: int) -> Scorer:
-    def score(vectors: Float32Array, queries: Float32Array | None) -> Score:
         try:
-            return metrics.v_measure(vectors, labels, seed), np.nan, np.nan
+            items = metrics.items_of(measure, corpus, vectors, queries, seed=seed)
         except EmbedLabError:  # a layer at which there are fewer different vectors than labels
             return _UNDEFINED
+        whole = float(statistic(*items))
+        if measure == "v_measure":
+            return whole, np.nan, np.nan
+        return whole, *bootstrap.interval(statistic, *items, n_resamples=n_resamples, seed=seed)
 
     return score

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.analysis import bootstrap
+from embedlab.analysis import bootstrap, retrieval
 from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array, Int64Array, Neighbours, check_vectors
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 
-#: Ranks that nDCG, reciprocal rank and recall look at.
+#: Ranks that nDCG, reciprocal rank and recall look at, and neighbours that kNN accuracy does.
 TOP_RANKS = 10
+#: The arrays that a measure's statistic takes, (n,) each.
+Items = tuple[npt.NDArray[Any], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,35 +39,101 @@ class RetrievalScores:
 
 @dataclass(frozen=True, eq=False)
 class SimilarityDistribution:
-    """Cosines of all pairs among ``n_texts`` texts; their mean tells how anisotropic a space is."""
+    """Cosines of all pairs of texts; their mean tells how anisotropic a space is."""
 
     similarities: Float32Array
     mean: float
     std: float
-    n_texts: int
+
+
+def possible_measures(corpus: Corpus, field: str = "") -> list[str]:
+    """Return the measures that a corpus has enough for, with labels in a field.
+
+    Neither neighbours nor clusters can be scored by labels that are all equal or all different.
+    """
+    labels = labels_of(corpus, field)
+    labelled = 2 <= len(set(labels)) < len(labels)
+    possible = {
+        "spearman": len(corpus.pairs) > 2 and len({gold for *_, gold in corpus.pairs}) > 1,
+        "ndcg_10": any(corpus.relevant),
+        "knn_accuracy": labelled,
+        "v_measure": labelled,
+    }
+    return [measure for measure, is_possible in possible.items() if is_possible]
+
+
+def labels_of(corpus: Corpus, field: str = "") -> tuple[str, ...]:
+    """Return the labels in a field of a corpus, by default the first; nothing where it has none."""
+    return corpus.fields.get(field, corpus.labels) or ()
+
+
+def items_of(
+    measure: str,
+    corpus: Corpus,
+    vectors: npt.ArrayLike,
+    queries: npt.ArrayLike | None = None,
+    field: str = "",
+    near: Neighbours | None = None,
+    seed: int = 0,
+) -> Items:
+    """Return the items by which a measure scores unit vectors (n, d), for a possible measure.
+
+    ``spearman``: the cosines and the gold scores of the pairs. ``ndcg_10``: the scores of those
+    ``queries`` (q, d) that have relevant texts. ``knn_accuracy``: whether each text's neighbours,
+    searched here unless given as ``near``, agree with its label. ``v_measure``: the numbers of
+    clusters, whose start ``seed`` draws, and of labels.
+    """
+    if measure == "spearman":
+        cosines = pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
+        return cosines, np.array([gold for *_, gold in corpus.pairs], np.float64)
+    if measure == "ndcg_10":
+        assert queries is not None
+        ranked, _ = retrieval.search(retrieval.build_index(vectors), queries, TOP_RANKS)
+        scores = retrieval_scores(ranked, corpus.relevant).per_query["ndcg_10"]
+        return (scores[~np.isnan(scores)],)
+    labels = labels_of(corpus, field)
+    if measure == "knn_accuracy":
+        near = near or retrieval.neighbours(vectors, TOP_RANKS)
+        return (knn_hits(near.ids[:, :TOP_RANKS], labels),)
+    return clusters_and_labels(vectors, labels, seed)
+
+
+def score(
+    measure: str,
+    corpus: Corpus,
+    vectors: npt.ArrayLike,
+    queries: npt.ArrayLike | None = None,
+    field: str = "",
+    near: Neighbours | None = None,
+) -> float | None:
+    """Return the score of unit vectors; None where the corpus has too little or none is defined."""
+    if measure not in possible_measures(corpus, field) or (
+        measure == "ndcg_10" and queries is None
+    ):
+        return None
+    items = items_of(measure, corpus, vectors, queries, field, near)
+    value = float(bootstrap.STATISTICS[measure](*items))
+    return value if math.isfinite(value) else None
 
 
 def retrieval_scores(
-    ranked_ids: npt.ArrayLike, scores: npt.ArrayLike, relevant: Sequence[frozenset[int]]
+    ranked_ids: npt.ArrayLike, relevant: Sequence[frozenset[int]]
 ) -> RetrievalScores:
     """Score rankings ``ranked_ids`` (q, k), best first: nDCG@10, RR@10 and R@10.
 
     nDCG has gain 1 for a relevant document and discount log2(rank + 1) (Järvelin & Kekäläinen, TOIS
-    2002). The order decides, so equal ``scores`` (q, k) count as ranked; ``relevant`` holds each
-    query's relevant document ids. Rankings shorter than 10 are scored as they are.
+    2002). ``relevant`` holds each query's relevant document ids. Rankings shorter than 10 are
+    scored as they are.
 
     Raises:
-        EmbedLabError: shapes that do not fit, scores that rise along a ranking, or no query with
-            a relevant document.
+        EmbedLabError: shapes that do not fit, or no query with a relevant document.
     """
-    ids, values = np.asarray(ranked_ids), np.asarray(scores)
-    if ids.ndim != 2 or ids.shape != values.shape or len(ids) != len(relevant):
+    ids = np.asarray(ranked_ids)
+    if ids.ndim != 2 or len(ids) != len(relevant):
         raise EmbedLabError(
-            f"Ids {ids.shape}, scores {values.shape} and {len(relevant)} sets of relevant "
-            "documents do not fit together; give (q, k), (q, k) and q."
+            f"Ids {ids.shape} and {len(relevant)} sets of relevant documents do not fit together; "
+            "give (q, k) and q."
         )
-    if (np.diff(values, axis=1) > 0).any():
-        raise EmbedLabError("The scores rise along a ranking; give each ranking best first.")
     judged = [q for q, documents in enumerate(relevant) if documents]
     if not judged:
         raise EmbedLabError("No query has a relevant document; choose a corpus with judgements.")
@@ -85,30 +155,16 @@ def retrieval_scores(
     return RetrievalScores(**means, n_queries=len(judged), per_query=per_query)
 
 
-def knn_accuracy(neighbours: Neighbours, labels: Sequence[Hashable], k: int = 10) -> float:
-    """Return how often the majority label of a point's k nearest others is its own.
-
-    Of labels with equally many votes the one with the nearest neighbour wins. With one class only
-    the accuracy is 1 and says nothing.
-
-    Raises:
-        EmbedLabError: k < 1, fewer than two points, or not one label per point.
-    """
-    codes = _codes(labels, len(neighbours))
-    if k < 1:
-        raise EmbedLabError(f"k is {k}; ask for at least 1.")
-    if neighbours.k == 0:
-        raise EmbedLabError("One text has no neighbours; give at least two.")
-    return float(knn_hits(neighbours.ids[:, :k], codes).mean())
-
-
-def knn_hits(ids: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> Float64Array:
+def knn_hits(ids: npt.NDArray[np.int64], labels: npt.ArrayLike) -> Float64Array:
     """Whether the majority label of each text's neighbours is its own, 1 or 0: (n,).
+
+    Of labels with equally many votes the one with the nearest neighbour wins.
 
     Args:
         ids: (n, k), the nearest first.
-        codes: (n,), a label's number.
+        labels: (n,).
     """
+    codes = np.unique(labels, return_inverse=True)[1]
     near = codes[ids]
     votes = (near[:, :, None] == near[:, None, :]).sum(axis=2)
     # argmax takes the first of equals, and the first is the nearest.
@@ -116,25 +172,23 @@ def knn_hits(ids: npt.NDArray[np.int64], codes: npt.NDArray[np.int64]) -> Float6
     return (winners == codes).astype(np.float64)
 
 
-def v_measure(vectors: npt.ArrayLike, labels: Sequence[Hashable], seed: int = 0) -> float:
-    """Return the V-measure of k-means clusters, as many as labels, against the labels.
+def clusters_and_labels(vectors: npt.ArrayLike, labels: npt.ArrayLike, seed: int = 0) -> Items:
+    """Return the numbers of k-means clusters, as many as labels, and of the labels, (n,) each.
 
     Raises:
-        EmbedLabError: fewer than two labels, more labels than distinct vectors, or not one label
-            per vector.
+        EmbedLabError: fewer than two labels, or more labels than distinct vectors.
     """
     rows = check_vectors(vectors)
-    codes = _codes(labels, len(rows))
-    n_labels = int(codes.max()) + 1
-    if n_labels < 2:
+    names, codes = np.unique(labels, return_inverse=True)
+    if len(names) < 2:
         raise EmbedLabError("V-measure needs at least two different labels; there is one.")
     distinct = len(np.unique(rows, axis=0))
-    if distinct < n_labels:
+    if distinct < len(names):
         raise EmbedLabError(
-            f"V-measure needs a vector per label; there are {n_labels} labels and only "
+            f"V-measure needs a vector per label; there are {len(names)} labels and only "
             f"{distinct} different vectors."
         )
-    return float(bootstrap.v_measure(k_means(rows, n_labels, seed=seed), codes))
+    return k_means(rows, len(names), seed=seed), codes
 
 
 def k_means(rows: Float32Array, n_clusters: int, *, starts: int = 3, seed: int = 0) -> Int64Array:
@@ -148,50 +202,7 @@ def k_means(rows: Float32Array, n_clusters: int, *, starts: int = 3, seed: int =
 def pair_similarities(vectors: npt.ArrayLike, pairs: npt.ArrayLike) -> Float32Array:
     """Return the cosines (p,) of the pairs of rows (p, 2) of unit vectors (n, d)."""
     rows, index = check_vectors(vectors), np.asarray(pairs)
-    if index.ndim != 2 or index.shape[1] != 2:
-        raise EmbedLabError(f"The pairs have the shape {index.shape}; give two row numbers a pair.")
-    if index.size and (index.min() < 0 or index.max() >= len(rows)):
-        raise EmbedLabError(f"A pair names a row outside 0 … {len(rows) - 1}; leave it out.")
     return np.einsum("pd,pd->p", rows[index[:, 0]], rows[index[:, 1]])
-
-
-def pair_items(corpus: Corpus, vectors: npt.ArrayLike) -> tuple[Float32Array, Float64Array]:
-    """Return the cosines and the gold scores (p,) of a corpus's scored pairs."""
-    cosines = pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
-    return cosines, np.array([gold for *_, gold in corpus.pairs], np.float64)
-
-
-def pair_spearman(corpus: Corpus, vectors: npt.ArrayLike) -> float | None:
-    """Return Spearman's correlation over a corpus's scored pairs; None where it has too few."""
-    return spearman(*pair_items(corpus, vectors)) if len(corpus.pairs) > 2 else None
-
-
-def usable_labels(corpus: Corpus, field: str = "") -> tuple[str, ...]:
-    """Return the labels in a field, by default the first, if there are two and texts share some.
-
-    Otherwise nothing: neither neighbours nor clusters can be scored by such labels.
-    """
-    labels = corpus.fields.get(field, corpus.labels) or ()
-    return tuple(labels) if 2 <= len(set(labels)) < len(labels) else ()
-
-
-def spearman(similarities: npt.ArrayLike, gold: npt.ArrayLike) -> float:
-    """Return Spearman's rank correlation of (p,) similarities with (p,) gold scores.
-
-    Raises:
-        EmbedLabError: different lengths, fewer than two pairs, or one side all equal.
-    """
-    sides = {"similarities": np.asarray(similarities), "gold scores": np.asarray(gold)}
-    shapes = [side.shape for side in sides.values()]
-    if shapes[0] != shapes[1] or len(shapes[0]) != 1 or shapes[0][0] < 2:
-        raise EmbedLabError(
-            f"Spearman compares two lists of at least two numbers; these have the shapes "
-            f"{shapes[0]} and {shapes[1]}."
-        )
-    for name, values in sides.items():
-        if np.ptp(values) == 0:
-            raise EmbedLabError(f"All {name} are equal, so they have no order to compare.")
-    return float(bootstrap.spearman(*sides.values()))
 
 
 def jaccard(ids_a: npt.ArrayLike, ids_b: npt.ArrayLike) -> Float32Array:
@@ -233,24 +244,18 @@ def similarity_distribution(
     The default takes every pair of up to 2,000 texts.
 
     Raises:
-        EmbedLabError: fewer than two vectors, or max_pairs < 1.
+        EmbedLabError: fewer than two vectors.
     """
     rows = check_vectors(vectors)
     if len(rows) < 2:
         raise EmbedLabError("One text has no pairs; give at least two.")
-    if max_pairs < 1:
-        raise EmbedLabError(f"max_pairs is {max_pairs}; ask for at least 1.")
     # The largest n with n (n - 1) / 2 <= max_pairs.
     most = int((1 + np.sqrt(1 + 8 * max_pairs)) / 2)
     if len(rows) > most:
         rows = rows[np.random.default_rng(seed).choice(len(rows), most, replace=False)]
     cosines = similarity_matrix(rows)[np.triu_indices(len(rows), k=1)]
-    return SimilarityDistribution(
-        similarities=cosines,
-        mean=float(cosines.mean(dtype=np.float64)),
-        std=float(cosines.std(dtype=np.float64)),
-        n_texts=len(rows),
-    )
+    mean, std = cosines.mean(dtype=np.float64), cosines.std(dtype=np.float64)
+    return SimilarityDistribution(cosines, float(mean), float(std))
 
 
 def cluster_order(matrix: npt.ArrayLike) -> Int64Array:
@@ -270,11 +275,3 @@ def cluster_order(matrix: npt.ArrayLike) -> Int64Array:
     np.fill_diagonal(distances, 0)
     tree = linkage(squareform(distances, checks=False), "average", optimal_ordering=True)
     return leaves_list(tree).astype(np.int64)
-
-
-def _codes(labels: Sequence[Hashable], n: int) -> Int64Array:
-    """Number the labels by first appearance."""
-    if len(labels) != n:
-        raise EmbedLabError(f"There are {len(labels)} labels for {n} vectors; give one for each.")
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], np.int64)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +106,10 @@ def umap_pair(
     """
     rows_a, rows_b = check_vectors(vectors_a), check_vectors(vectors_b)
     _same_count(rows_a, rows_b)
-    _check_parameters(n_neighbors, min_dist)
+    if n_neighbors < 2:
+        raise EmbedLabError(f"n_neighbors is {n_neighbors}; give at least 2.")
+    if not 0 <= min_dist <= 0.99:
+        raise EmbedLabError(f"min_dist is {min_dist}; give a number from 0 to 0.99.")
     if not umap_possible(rows_a, rows_b):
         return pca_pair(rows_a, rows_b, seed)
     k = min(n_neighbors, len(rows_a) - 1)
@@ -117,9 +118,13 @@ def umap_pair(
     def layout(
         step: int, rows: Float32Array, graph: _Graph, start: Float32Array, rate: float
     ) -> Float32Array:
-        with _exclusive_umap(progress, step):
+        while not _LOCK.acquire(timeout=0.2):
+            progress(step, 3, "Waiting for another map")
+        try:
             progress(step, 3, ("Laying out the map", "Refining map A", "Refining map B")[step])
             return _layout(rows, graph, start, rate, min_dist, seed)
+        finally:
+            _LOCK.release()
 
     shared = _squared(layout(0, rows_a, graph_a, _jittered(pca(rows_a, seed), seed), 1.0))
     xy_a = layout(1, rows_a, graph_a, shared, _REFINE_RATE)
@@ -142,17 +147,6 @@ def is_warm() -> bool:
 
 
 _Graph = tuple[npt.NDArray[np.int64], Float32Array]
-
-
-@contextmanager
-def _exclusive_umap(progress: Progress, step: int) -> Iterator[None]:
-    """Hold the lock; while waiting for it, call ``progress``, which may cancel the wait."""
-    while not _LOCK.acquire(timeout=0.2):
-        progress(step, 3, "Waiting for another map")
-    try:
-        yield
-    finally:
-        _LOCK.release()
 
 
 def _layout(
@@ -231,10 +225,3 @@ def _same_count(a: Float32Array, b: Float32Array) -> None:
         raise EmbedLabError(
             f"Design A has {len(a)} vectors and design B {len(b)}; embed the same texts with both."
         )
-
-
-def _check_parameters(n_neighbors: int, min_dist: float) -> None:
-    if n_neighbors < 2:
-        raise EmbedLabError(f"n_neighbors is {n_neighbors}; give at least 2.")
-    if not 0 <= min_dist <= 0.99:
-        raise EmbedLabError(f"min_dist is {min_dist}; give a number from 0 to 0.99.")

@@ -33,14 +33,13 @@ class Hubness:
     ``counts`` (n,) is N_k, how many texts have this one among their ``k`` nearest; its mean is k.
     ``skewness`` is the third standardised moment of N_k (Radovanović et al., JMLR 2010): about 0
     where all are met equally often, large where a few hubs are neighbours of everyone.
-    ``hub_ids`` are the texts met most often, first the largest, with their ``hub_counts``.
+    ``hub_ids`` are the texts met most often, first the largest.
     """
 
     k: int
     counts: Int64Array
     skewness: float
     hub_ids: Int64Array
-    hub_counts: Int64Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +143,6 @@ def scores(
     corpus: Corpus,
     vectors: npt.ArrayLike,
     query_vectors: npt.ArrayLike | None = None,
-    field: str = "",
     how: str = "none",
 ) -> Scores:
     """Score the corpus's vectors, transformed as ``how`` says.
@@ -152,21 +150,14 @@ def scores(
     Args:
         corpus: the texts with their labels, pairs and queries.
         vectors: its texts under a design, (n, d).
-        query_vectors: its queries, (q, d); without them there is no nDCG@10. The documents' mean
-            and whitening are applied to them.
-        field: the field whose values are the labels; by default the corpus's first.
+        query_vectors: its queries, (q, d), which get the documents' mean and whitening; without
+            them there is no nDCG@10.
         how: ``none``, ``centre`` or ``whiten``.
     """
     fitted = fit(vectors, how)
-    rows = fitted(vectors)
-    labels = metrics.usable_labels(corpus, field)
-    ndcg = accuracy = None
-    if query_vectors is not None and any(corpus.relevant):
-        ranked = retrieval.search(retrieval.build_index(rows), fitted(query_vectors), 10)
-        ndcg = metrics.retrieval_scores(*ranked, corpus.relevant).ndcg_10
-    if labels:
-        accuracy = metrics.knn_accuracy(retrieval.neighbours(rows, 10), labels)
-    return Scores(metrics.pair_spearman(corpus, rows), ndcg, accuracy)
+    rows, queries = fitted(vectors), None if query_vectors is None else fitted(query_vectors)
+    measures = ("spearman", "ndcg_10", "knn_accuracy")
+    return Scores(**{name: metrics.score(name, corpus, rows, queries) for name in measures})
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:
@@ -212,7 +203,7 @@ def hubness(vectors: npt.ArrayLike, k: int = 10) -> Hubness:
     order = np.argsort(-counts, kind="stable")[:HUBS]
     even = np.ptp(counts) == 0  # such as k = n - 1: no text stands out, and skew would be 0 / 0
     skewness = 0.0 if even else float(skew(counts))
-    return Hubness(near.k, counts, skewness, order.astype(np.int64), counts[order])
+    return Hubness(near.k, counts, skewness, order)
 
 
 def _singular_values(rows: Float32Array) -> Float64Array:

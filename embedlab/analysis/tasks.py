@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 
 import numpy as np
 
@@ -28,7 +28,7 @@ MEASURE_NAMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Task:
     """One measure on a fixed sample of one corpus.
 
@@ -46,7 +46,8 @@ class Task:
     category: str
     title: str
     corpus_id: str
-    size: int
+    _: KW_ONLY
+    size: int = 0
     queries: int = 0
     field: str = ""
     group: str = ""
@@ -77,34 +78,28 @@ class Task:
 #: In SmolLM2's tokens 3,137 + 12,815 + 3,891 + 4,056 = 23,899. BoolQ costs more than the rest
 #: together; the hand-written senses corpus would be cheap, but its 12 queries separate nothing.
 QUICK_TASKS = (
+    Task("stsb", "STS", "STS-B test, first 200 pairs (all of them captions)", "stsb", size=200),
     Task(
-        id="stsb",
-        category="STS",
-        title="STS-B test, first 200 pairs (all of them captions)",
-        corpus_id="stsb",
-        size=200,
-    ),
-    Task(
-        id="boolq",
-        category="Retrieval",
-        title="BoolQ dev, 60 questions to 100 passages",
-        corpus_id="boolq",
+        "boolq",
+        "Retrieval",
+        "BoolQ dev, 60 questions to 100 passages",
+        "boolq",
         size=100,
         queries=60,
     ),
     Task(
-        id="trec",
-        category="Classification",
-        title="TREC, 6 question types, trained on 150 questions, tested on 150 others",
-        corpus_id="trec",
+        "trec",
+        "Classification",
+        "TREC, 6 question types, trained on 150 questions, tested on 150 others",
+        "trec",
         size=300,
         field="coarse",
     ),
     Task(
-        id="bbc",
-        category="Clustering",
-        title="BBC news, first 30 words of 100 articles",
-        corpus_id="bbc",
+        "bbc",
+        "Clustering",
+        "BBC news, first 30 words of 100 articles",
+        "bbc",
         size=100,
         field="label",
         words=30,
@@ -120,44 +115,20 @@ _STS_PARTS = (
 #: What a study may measure, by the name a study file uses; sizes of 0 take everything.
 STUDY_TASKS: dict[str, tuple[Task, ...]] = {
     "stsb": tuple(
-        Task(
-            id=f"stsb-{part.replace(' ', '-')}",
-            category="STS",
-            title=f"STS-B test, {part}",
-            corpus_id="stsb",
-            group=part,
-            size=0,
-        )
+        Task(f"stsb-{part.replace(' ', '-')}", "STS", f"STS-B test, {part}", "stsb", group=part)
         for part in _STS_PARTS
     ),
-    **{
-        corpus_id: (
-            Task(id=corpus_id, category="Retrieval", title=title, corpus_id=corpus_id, size=0),
-        )
-        for corpus_id, title in (
-            ("boolq", "BoolQ dev, questions to passages"),
-            ("semanlink", "Semanlink, tags to arXiv abstracts"),
-        )
-    },
-    **{
-        name: (
-            Task(
-                id=name,
-                category=category,
-                title=title,
-                corpus_id=corpus_id,
-                field=field,
-                size=0,
-            ),
-        )
-        for name, category, title, corpus_id, field in (
-            ("trec-coarse", "Classification", "TREC, 6 question types", "trec", "coarse"),
-            ("trec-fine", "Classification", "TREC, 50 question types", "trec", "fine"),
-            ("sms-spam", "Classification", "SMS, spam or not", "sms-spam", "label"),
-            ("bbc", "Clustering", "BBC news, 5 sections", "bbc", "label"),
-            ("trec-clusters", "Clustering", "TREC, 6 question types", "trec", "coarse"),
-        )
-    },
+} | {
+    task.id: (task,)
+    for task in (
+        Task("boolq", "Retrieval", "BoolQ dev, questions to passages", "boolq"),
+        Task("semanlink", "Retrieval", "Semanlink, tags to arXiv abstracts", "semanlink"),
+        Task("trec-coarse", "Classification", "TREC, 6 question types", "trec", field="coarse"),
+        Task("trec-fine", "Classification", "TREC, 50 question types", "trec", field="fine"),
+        Task("sms-spam", "Classification", "SMS, spam or not", "sms-spam", field="label"),
+        Task("bbc", "Clustering", "BBC news, 5 sections", "bbc", field="label"),
+        Task("trec-clusters", "Clustering", "TREC, 6 question types", "trec", field="coarse"),
+    )
 }
 
 
@@ -169,9 +140,8 @@ def without_evaluated(pairs: PairSet, progress: Progress = no_progress) -> PairS
 def _sample(task: Task, corpus: Corpus) -> Corpus:
     """The part of a corpus that the task is measured on."""
     pairs = _pairs(task, corpus)
-    texts, queries = (
-        ({i for *both, _ in pairs for i in both}, []) if pairs else _drawn(task, corpus)
-    )
+    texts, queries = _drawn(task, corpus)
+    texts |= {i for *both, _ in pairs for i in both}
     labelled = task.category in ("Classification", "Clustering")
     if not texts or (labelled and task.field not in corpus.fields):
         raise EmbedLabError(

@@ -56,23 +56,21 @@ class MaskProof:
 class TokenView:
     """A text's tokens and the part of each in its vector, at ``layer`` (0 … L) of the design.
 
-    For the s tokens at ``positions`` of ``token_count``: ``ids``, readable ``tokens``, ``cosines``
-    with the pooled vector, ``norms``, and ``weights`` under the pooling (all weights of the text
-    sum to 1). ``layer_norms`` is (L + 1, s). ``norm_ratio`` is the first token's norm over the
-    median of the others': far above 1 it is an attention sink. A trainable head's vector lives in
-    a space of its own, so the cosines mean little there.
+    For the s tokens at ``positions`` of ``token_count``: readable ``tokens``, ``cosines`` with the
+    pooled vector, ``norms``, and ``weights`` under the pooling (all weights of the text sum to 1).
+    ``norm_ratio`` is the first token's norm over the median of the others': far above 1 it is an
+    attention sink. A trainable head's vector lives in a space of its own, so the cosines mean
+    little there.
     """
 
     design: Design
     layer: int
     token_count: int
     positions: npt.NDArray[np.int64]
-    ids: tuple[int, ...]
     tokens: tuple[str, ...]
     cosines: Float32Array
     norms: Float32Array
     weights: Float32Array
-    layer_norms: Float32Array
     norm_ratio: float
     note: str
 
@@ -82,14 +80,12 @@ class HeadAttention:
     """Where a trainable head looks, averaged over its latents; every distribution sums to 1.
 
     ``over`` is ``layers`` (s = L, layers 1 … L) or ``tokens`` (s = tokens of the longest text,
-    those a shorter one lacks weigh 0). ``per_text`` (n, s) is averaged over heads, ``per_head``
-    (heads, s) over texts, ``mean`` (s,) over both. Over tokens the averages over texts say little:
-    ask for one text at a time.
+    those a shorter one lacks weigh 0). ``per_head`` (heads, s) is averaged over texts, ``mean``
+    (s,) over heads too. Over tokens the averages over texts say little: give one text at a time.
     """
 
     over: str
     trained: bool
-    per_text: Float32Array
     per_head: Float32Array
     mean: Float32Array
 
@@ -155,15 +151,14 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     [encoded] = backbone.encode([text], design.document_prompt)
     count = len(encoded.ids)
     ones = [[1] * count]
-    hidden = backbone.token_states([list(encoded.ids)], ones, design.attention)
-    tokens = hidden[:, 0]  # (L + 1, T, d)
+    # (L + 1, T, d)
+    tokens = backbone.token_states([list(encoded.ids)], ones, design.attention)[:, 0]
     states = HiddenStates.of_text(tokens, design.attention, truncated=encoded.truncated)
     layer = design.layer % (backbone.num_layers + 1)
     pooled = torch.from_numpy(pool(states, design, backbone))[0]
     weights = POOLINGS[design.pooling].token_weights(states, design, backbone)
-    norms = tokens.float().norm(dim=-1)  # (L + 1, T)
-    cosines = torch.cosine_similarity(tokens[layer].float(), pooled[None], dim=-1)
-    here = norms[layer]
+    here = tokens[layer].float()
+    norms, cosines = here.norm(dim=-1), torch.cosine_similarity(here, pooled[None], dim=-1)
     shown = torch.arange(count)
     if count > VIEW_TOKENS:  # the EOS always stands at the end
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
@@ -172,35 +167,26 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         layer=layer,
         token_count=count,
         positions=shown.numpy(),
-        ids=tuple(encoded.ids[i] for i in shown.tolist()),
         tokens=_readable(backbone, [encoded.ids[i] for i in shown.tolist()]),
         cosines=cosines[shown].numpy(),
-        norms=here[shown].numpy(),
+        norms=norms[shown].numpy(),
         weights=weights[shown].numpy(),
-        layer_norms=norms[:, shown].numpy(),
-        norm_ratio=float(here[0] / here[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
+        norm_ratio=float(norms[0] / norms[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
         note=_view_note(encoded, count),
     )
 
 
 def head_attention(head: TrainableHead, states: HiddenStates) -> HeadAttention:
-    """Where a trainable head looks on n texts.
-
-    Raises:
-        EmbedLabError: the head was made for another backbone.
-    """
-    _check_head(head, states)
+    """Where a trainable head looks on n texts."""
     weights = head.mean_attention(states)  # (n, heads, s)
     return HeadAttention(
         over=head.pooling.attends_over,
         trained=head.trained,
-        per_text=weights.mean(dim=1).numpy(),
         per_head=weights.mean(dim=0).numpy(),
         mean=weights.mean(dim=(0, 1)).numpy(),
     )
 
 
-@torch.no_grad()
 def _float32_pass(
     backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str
 ) -> tuple[Tensor, torch.dtype]:
@@ -210,17 +196,10 @@ def _float32_pass(
     small = sum(p.numel() for p in backbone.model.parameters()) <= MOST_COPIED_PARAMETERS
     if backbone.dtype == torch.float32 or not small or gpu.LENT:
         return backbone.token_states(ids, mask, attention).float(), backbone.dtype
-    runner = copy.copy(backbone)
     with backbone.lock:  # a pass changes the model's configuration while it runs
-        runner.model = copy.deepcopy(backbone.model)
-    # Nobody else has the copy, so its own pass needs no lock.
-    runner.model = runner.model.float()
-    hidden = runner.hidden_states(
-        torch.tensor(ids, device=backbone.device),
-        torch.tensor(mask, device=backbone.device),
-        attention,
-    )
-    return torch.stack(hidden).cpu(), torch.float32
+        model = copy.deepcopy(backbone.model)
+    runner = backbone.sibling(backbone.name, model.float())
+    return runner.token_states(ids, mask, attention), torch.float32
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
@@ -244,19 +223,6 @@ def _check(attention: str, *texts: str) -> None:
     Design(attention=attention)  # refuses an unknown word
     if not all(text.strip() for text in texts):
         raise EmbedLabError("The text is empty; write a short sentence.")
-
-
-def _check_head(head: TrainableHead, states: HiddenStates) -> None:
-    dim = states.rows[0].bank.shape[-1]
-    width = head.latents.shape[1]
-    layers = states.num_layers
-    if head.layer_embedding is not None:
-        layers = head.layer_embedding.shape[0]
-    if (width, layers) != (dim, states.num_layers):
-        raise EmbedLabError(
-            f"This head was made for a backbone of width {width} with {layers} layers, and this "
-            f"one has width {dim} and {states.num_layers}; train a head for it."
-        )
 
 
 def _proof_note(a: Encoded, b: Encoded, shared: int, start: int, precision: torch.dtype) -> str:

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -127,6 +128,21 @@ def seconds(work: Callable[..., Any], *args: Any, **kwargs: Any) -> float:
     return time.perf_counter() - start
 
 
+def _from_empty_cache(bench: Bench, texts: list[str], *designs: Design) -> float:
+    """The seconds that embedding the texts under all the designs takes."""
+    bench.backbone.cache = StateCache(CACHE_BYTES)
+    return sum(seconds(embed, texts, d, bench.backbone, progress=bench.progress) for d in designs)
+
+
+def _medians(bench: Bench, what: str, *sides: Callable[[], float]) -> list[float]:
+    """The median seconds of each side; they take turns, so that all meet the same machine."""
+    rounds = []
+    for turn in range(ROUNDS):
+        bench.progress(turn, ROUNDS, what)
+        rounds.append([side() for side in sides])
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]
+
+
 # EmbedLab alone
 
 
@@ -145,16 +161,11 @@ def products(bench: Bench) -> list[Figure]:
 
 def presets(bench: Bench) -> list[Figure]:
     """All seven presets against causal/mean alone, each on an empty cache."""
-    backbone, texts = bench.backbone, bench.texts
-
-    def under(designs: list[Design]) -> float:
-        backbone.cache = StateCache(CACHE_BYTES)
-        return sum(seconds(embed, texts, d, backbone, progress=bench.progress) for d in designs)
-
-    embed(texts[:64], MEAN, backbone)  # the first batches also fill the processor's memory pools
-    alone = under([MEAN])
-    seven = under(list(PRESETS.values()))
-    tokens = int(backbone.states(texts).token_counts.sum())
+    # The first batches also fill the processor's memory pools.
+    embed(bench.texts[:64], MEAN, bench.backbone)
+    alone = _from_empty_cache(bench, bench.texts, MEAN)
+    seven = _from_empty_cache(bench, bench.texts, *PRESETS.values())
+    tokens = int(bench.backbone.states(bench.texts).token_counts.sum())
     return [
         Figure("causal/mean, empty cache", alone, "s"),
         Figure("causal/mean, empty cache", tokens / alone, "tokens/s"),
@@ -199,24 +210,20 @@ def sentence_transformers(bench: Bench) -> list[Figure]:
     Runs alternate, and the medians are compared. The same texts count on both sides; EmbedLab
     also reads the EOS that it appends to each.
     """
-    backbone, n = bench.backbone, len(bench.texts)
-    model = same_weights(backbone)
+    model, n = same_weights(bench.backbone), len(bench.texts)
     short = bench.texts[: max(8, n // 4)]
     long = made_up_texts(max(8, n // 32), LONG_WORDS)
     figures = []
     for name, texts, aim in (("short", short, "3"), (f"{LONG_WORDS}-word", long, "1.2")):
-        ours, theirs = [], []
-        for turn in range(ROUNDS):
-            bench.progress(turn, ROUNDS, f"sentence-transformers, {name} texts")
-            backbone.cache = StateCache(CACHE_BYTES)
-            ours.append(seconds(embed, texts, MEAN, backbone))
-            theirs.append(seconds(model.encode, texts, batch_size=32, show_progress_bar=False))
-        our_median, their_median = statistics.median(ours), statistics.median(theirs)
-        ratio, what = their_median / our_median, f"{len(texts):,} {name} texts"
+        what = f"{len(texts):,} {name} texts"
+        encode = partial(model.encode, texts, batch_size=32, show_progress_bar=False)
+        ours, theirs = _medians(
+            bench, what, partial(_from_empty_cache, bench, texts, MEAN), partial(seconds, encode)
+        )
         figures += [
-            Figure(f"{what}, EmbedLab", our_median, "s"),
-            Figure(f"{what}, sentence-transformers", their_median, "s"),
-            Figure(f"{what}, sentence-transformers / EmbedLab", ratio, "times", aim),
+            Figure(f"{what}, EmbedLab", ours, "s"),
+            Figure(f"{what}, sentence-transformers", theirs, "s"),
+            Figure(f"{what}, sentence-transformers / EmbedLab", theirs / ours, "times", aim),
         ]
     return figures
 
@@ -230,25 +237,24 @@ def training(bench: Bench) -> list[Figure]:
     pairs = plan.train_pairs.take(i for step in range(recipe.steps) for i in plan.batch(step))
     encoded = backbone.encode(pairs.anchors + pairs.positives)
     tokens_per_step = sum(len(one.ids) for one in encoded) / recipe.steps
-    ours, theirs = [], []
-    for turn in range(ROUNDS):
-        bench.progress(turn, ROUNDS, "training, both sides")
+
+    def our_step() -> float:
         steps = Training(backbone, MEAN, data, recipe).run()
-        ours.append(statistics.mean(s.seconds for s in steps if s.number > WARM_UP_STEPS))
-        theirs.append(_their_step(backbone, pairs, recipe))
-    our_median, their_median = statistics.median(ours), statistics.median(theirs)
-    ratio = their_median / our_median
+        return statistics.mean(s.seconds for s in steps if s.number > WARM_UP_STEPS)
+
+    their_step = partial(_their_step, backbone, pairs, recipe)
+    ours, theirs = _medians(bench, "training, both sides", our_step, their_step)
     return [
-        Figure("training, EmbedLab", tokens_per_step / our_median, "tokens/s"),
-        Figure("training, sentence-transformers", tokens_per_step / their_median, "tokens/s"),
-        Figure("training, EmbedLab / sentence-transformers", ratio, "times", "2"),
+        Figure("training, EmbedLab", tokens_per_step / ours, "tokens/s"),
+        Figure("training, sentence-transformers", tokens_per_step / theirs, "tokens/s"),
+        Figure("training, EmbedLab / sentence-transformers", theirs / ours, "times", "2"),
     ]
 
 
 def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
     """The mean seconds of a step of sentence-transformers' trainer, without the warm-up."""
     from datasets import Dataset
-    from peft import LoraConfig
+    from peft import LoraConfig, inject_adapter_in_model
     from sentence_transformers import (
         SentenceTransformerTrainer,
         SentenceTransformerTrainingArguments,
@@ -266,14 +272,14 @@ def _their_step(backbone: Backbone, pairs: PairSet, recipe: Recipe) -> float:
             self.ends.append(time.perf_counter())
 
     model = same_weights(backbone)
-    model.add_adapter(
-        LoraConfig(
-            r=recipe.lora_rank,
-            lora_alpha=recipe.lora_alpha,
-            lora_dropout=recipe.lora_dropout,
-            target_modules=list(LORA_TARGETS),
-        )
+    lora = LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=recipe.lora_alpha,
+        lora_dropout=recipe.lora_dropout,
+        target_modules=list(LORA_TARGETS),
     )
+    # What their add_adapter calls, without transformers' demand for a certain version of peft.
+    inject_adapter_in_model(lora, model.transformers_model)
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         trainer = SentenceTransformerTrainer(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
+from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
@@ -36,14 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(train)
-app.command()(export)
-app.command()(study)
-
-DesignOption = Annotated[str, typer.Option("--design", help=DESIGN_HELP)]
-BackboneOption = Annotated[
-    str, typer.Option(help="a pinned backbone's id, a folder, or a Hugging Face Hub name")
-]
+for command in (train, export, study):
+    app.command()(command)
 
 
 def main() -> None:
@@ -159,13 +154,13 @@ def _megabytes(size: int) -> str:
 @guarded
 def embed(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="txt, csv, jsonl or parquet")],
-    design: DesignOption,
+    design: Annotated[str, typer.Option("--design", help=DESIGN_HELP)],
     out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
     backbone: BackboneOption = "smollm2-135m",
     text_column: Annotated[str | None, typer.Option(help="default: guessed")] = None,
     query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
 ) -> None:
     """Embed every text of a file and write the vectors."""
@@ -240,7 +235,7 @@ def search(
     with progress_bar() as progress:
         texts = _corpus_to_search(lab, corpus, sample, seed, progress)
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
-        lists = lab.retrieve(query, texts, sides[0], sides[-1], k, progress=progress)
+        lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
     typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
     for letter, side, hits in zip("AB", sides, lists, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")

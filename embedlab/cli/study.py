@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedlab.cli.options import DeviceOption, DtypeOption
 from embedlab.errors import EmbedLabError
 from embedlab.terminal import guarded, progress_bar, say, table
 
@@ -30,8 +31,8 @@ def study(
     mteb: Annotated[
         list[str] | None, typer.Option(help="also measure this task of MTEB; needs the Hub")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     report_only: Annotated[
         bool, typer.Option("--report", help="Run nothing; write the report on the results so far.")
     ] = False,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
 from embedlab.errors import EmbedLabError
 from embedlab.terminal import guarded, progress_bar, say, table
 from embedlab.text import printable
-from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, recipe_from
+from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 
 if TYPE_CHECKING:
-    from embedlab.analysis.evaluation import Change
     from embedlab.data.pairs import PairSet
     from embedlab.progress import Progress
     from embedlab.training.history import Step
@@ -26,15 +27,14 @@ CACHE_BYTES = 8 * 10**9
 
 @guarded
 def train(
+    context: typer.Context,
     design: Annotated[str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5")],
     data: Annotated[
         str,
         typer.Option(help="stsb-train, bible-pairs, boolq-train, or a csv, jsonl or parquet file"),
     ],
     out: Annotated[Path, typer.Option(help="the run's folder; a stopped training goes on there")],
-    backbone: Annotated[
-        str, typer.Option(help="a pinned backbone's id, a folder, or a Hugging Face Hub name")
-    ] = "smollm2-135m",
+    backbone: BackboneOption = "smollm2-135m",
     recipe: Annotated[str, typer.Option(help=f"a preset: {', '.join(RECIPES)}")] = "cpu",
     mode: Annotated[str | None, typer.Option(help=f"one of {', '.join(MODES)}")] = None,
     steps: Annotated[int | None, typer.Option(help="updates of the weights")] = None,
@@ -56,8 +56,8 @@ def train(
     positive: Annotated[str, typer.Option(help="a file's column")] = "",
     negative: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
     score: Annotated[bool, typer.Option(help="Score four small tasks before and after.")] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
 ) -> None:
     """Train a design on pairs of texts, and write the adapter and the head."""
     from embedlab.models.design import Design
@@ -67,21 +67,9 @@ def train(
     from embedlab.training.training import Training
 
     chosen = Design.parse(design)
-    settings = recipe_from(
-        recipe,
-        mode=mode,
-        steps=steps,
-        batch=batch,
-        lr=lr,
-        head_lr=head_lr,
-        schedule=schedule,
-        warmup=warmup,
-        mntp_steps=mntp_steps,
-        max_pairs=max_pairs,
-        held_out=held_out,
-        seed=seed,
-        both_directions=both_directions,
-    )
+    # Options that are named as a part of the recipe change it.
+    parts = context.params.keys() & {field.name for field in fields(Recipe)}
+    settings = recipe_from(recipe, **{name: context.params[name] for name in parts})
     settings.check(chosen)
     if (out / RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
@@ -157,6 +145,7 @@ def _step_line(step: Step, total: int) -> str:
 
 
 def _scores(training: Training, out: Path, progress: Progress) -> str:
+    """The table of the scores before and after, which the run's folder gets too."""
     from embedlab.analysis import evaluation
     from embedlab.models import run_folder
 
@@ -164,10 +153,6 @@ def _scores(training: Training, out: Path, progress: Progress) -> str:
         training.untrained, training.result(), training.design, progress
     )
     run_folder.add_scores(out, evaluation.to_json(changes))
-    return _change_table(changes)
-
-
-def _change_table(changes: tuple[Change, ...]) -> str:
     rows = [
         (
             change.task.category,
@@ -197,8 +182,8 @@ def export(
         str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
     ] = "",
     public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
 ) -> None:
     """Write a trained model for others, check it in a fresh process, and zip it."""
     from embedlab.export.export_model import EXPORT_KINDS, export_model
@@ -214,14 +199,9 @@ def export(
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
     with progress_bar() as progress:
         backbone = load_backbone(run, device, dtype, progress=progress)
+        folder = out or run.resolve().parent
         path, check = export_model(
-            backbone,
-            run_info.trained_design,
-            run_info,
-            run,
-            out or run.resolve().parent,
-            kind,
-            progress,
+            backbone, run_info.trained_design, run_info, run, folder, kind, progress
         )
     typer.echo(
         f"{path}: the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "

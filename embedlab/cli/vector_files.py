@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from embedlab.errors import EmbedLabError
-from embedlab.files import atomic_file
+from embedlab.files import atomic_file, disk_errors
 from embedlab.models.embedding import Vectors
 
 KINDS = (".parquet", ".npy")
@@ -49,33 +48,21 @@ def save_vectors(
     Raises:
         EmbedLabError: the disk does not take the file.
     """
-    try:
-        with atomic_file(target) as partial, partial.open("wb") as file:
-            if target.suffix.lower() == ".npy":
-                np.save(file, vectors)
-            else:
-                _write_parquet(file, vectors, texts, labels, metadata or {})
-    except OSError as error:
-        raise EmbedLabError(
-            f"{target.name!r} could not be written ({error.strerror or error}); free some space "
-            "or choose another folder. A file that was there before is unchanged."
-        ) from error
+    with (
+        disk_errors(target.name, "choose another folder; a file that was there is unchanged"),
+        atomic_file(target) as partial,
+        partial.open("wb") as file,
+    ):
+        if target.suffix.lower() == ".npy":
+            np.save(file, vectors)
+            return
+        import pyarrow as pa
+        import pyarrow.parquet as pq
 
-
-def _write_parquet(
-    file: BinaryIO,
-    vectors: Vectors,
-    texts: Sequence[str],
-    labels: Sequence[str] | None,
-    metadata: Mapping[str, str],
-) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
-    columns = {"text": pa.array(texts, pa.string())}
-    if labels is not None:
-        columns["label"] = pa.array(labels, pa.string())
-    columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
-    described = {f"embedlab.{name}": value for name, value in metadata.items()}
-    pq.write_table(pa.table(columns, metadata=described), file)
+        columns = {"text": pa.array(texts, pa.string())}
+        if labels is not None:
+            columns["label"] = pa.array(labels, pa.string())
+        flat = pa.array(np.ascontiguousarray(vectors).reshape(-1))
+        columns["vector"] = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+        described = {f"embedlab.{name}": value for name, value in (metadata or {}).items()}
+        pq.write_table(pa.table(columns, metadata=described), file)

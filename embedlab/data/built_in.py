@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from embedlab import assets
 from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
-from embedlab.resources import ASSETS
+from embedlab.resources import ASSETS, DATA_SETS
+from embedlab.validation import validated
 
 T = TypeVar("T")
 #: Arguments of a Corpus or PairSet.
@@ -22,16 +24,16 @@ Parts = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A built-in data set before it is read.
+    """A built-in data set before it is read; ``data_sets.toml`` explains the other fields.
 
     ``read`` makes the texts and what belongs to them out of a folder: the asset's, or EmbedLab's
-    own without one. ``in_domain`` names the evaluation corpora of the same source.
+    own without one.
     """
 
     id: str
+    read: Callable[[Path], Parts]
     title: str
     offers: str
-    read: Callable[[Path], Parts]
     asset: str | None = None
     in_domain: tuple[str, ...] = ()
 
@@ -50,17 +52,23 @@ class BuiltIn(Generic[T]):
     """Built-in data sets of one kind by id, loaded at first use and then cached in memory.
 
     Args:
-        kind: what messages call them, such as ``corpus``.
-        entries: the data sets by id.
+        kind: their table in ``data_sets.toml``, and what messages call one.
+        readers: how each of them is read, by id.
         make: makes the data set of an entry; called once for each, however many threads wait.
     """
 
     def __init__(
-        self, kind: str, entries: Mapping[str, Entry], make: Callable[[Entry, Progress], T]
+        self,
+        kind: str,
+        readers: Mapping[str, Callable[[Path], Parts]],
+        make: Callable[[Entry, Progress], T],
     ) -> None:
-        self.kind, self.entries, self.make = kind, entries, make
+        self.kind, self.make = kind, make
+        facts = tomllib.loads(DATA_SETS.read_text(encoding="utf-8"))[kind]
+        entries = {key: facts[key] | {"id": key, "read": readers[key]} for key in facts}
+        self.entries = validated(dict[str, Entry], entries)
         self.loaded: dict[str, T] = {}
-        self._locks = {entry_id: threading.Lock() for entry_id in entries}
+        self._locks = {entry_id: threading.Lock() for entry_id in self.entries}
 
     def load(self, entry_id: str, progress: Progress) -> T:
         """The data set under this id.

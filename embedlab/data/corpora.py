@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
+from embedlab.data.built_in import BuiltIn, Parts, read_json_lines
 from embedlab.data.corpus import Corpus
 from embedlab.progress import Progress, no_progress
 
@@ -126,58 +126,20 @@ def _repeated(n: int) -> tuple[str, ...]:
     return (f"{n:,} repeated texts were left out.",) if n else ()
 
 
-_ENTRIES = (
-    Entry(
-        id="senses",
-        title="One word, several senses",
-        offers="160 short sentences labelled by sense, with queries",
-        read=_read_senses,
-    ),
-    Entry(
-        id="stsb",
-        title="STS benchmark, test pairs",
-        offers="sentence pairs scored 0 to 5",
-        read=_read_stsb,
-        asset="stsb",
-    ),
-    Entry(
-        id="boolq",
-        title="BoolQ, questions to passages",
-        offers="questions, each with one relevant Wikipedia passage",
-        read=_read_boolq,
-        asset="boolq",
-    ),
-    Entry(
-        id="semanlink",
-        title="Semanlink, tags to arXiv abstracts",
-        offers="tags as queries, each with several relevant abstracts",
-        read=_read_semanlink,
-        asset="semanlink",
-    ),
-    Entry(
-        id="trec",
-        title="TREC question types",
-        offers="questions labelled by type, coarse and fine",
-        read=_read_trec,
-        asset="trec",
-    ),
-    Entry(
-        id="sms-spam",
-        title="SMS spam",
-        offers="text messages labelled spam or ham",
-        read=_read_sms,
-        asset="sms-spam",
-    ),
-    Entry(
-        id="bbc",
-        title="BBC news",
-        offers="news articles labelled by section, for clustering",
-        read=_read_bbc,
-        asset="bbc",
-    ),
+BUILT_IN = BuiltIn(
+    "corpus",
+    {
+        "senses": _read_senses,
+        "stsb": _read_stsb,
+        "boolq": _read_boolq,
+        "semanlink": _read_semanlink,
+        "trec": _read_trec,
+        "sms-spam": _read_sms,
+        "bbc": _read_bbc,
+    },
+    lambda entry, progress: Corpus(**entry.parts(progress)),
 )
-CORPORA: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
-BUILT_IN = BuiltIn("corpus", CORPORA, lambda entry, progress: Corpus(**entry.parts(progress)))
+CORPORA = BUILT_IN.entries
 
 
 def load_corpus(corpus_id: str, progress: Progress = no_progress) -> Corpus:

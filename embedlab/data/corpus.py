@@ -92,6 +92,11 @@ class Corpus:
         annotations = repr((dict(self.fields), self.pairs, self.queries, relevant))
         return hashlib.sha256(annotations.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Names the texts and their annotations, for caches."""
+        return self.fingerprint, self.annotations_hash
+
     def sample(self, n: int, seed: int) -> Corpus:
         """At most ``n`` of the texts, drawn by ``seed``, in their order of appearance.
 

@@ -13,21 +13,14 @@ from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 
 
-def load_hub_dataset(
-    name: str,
-    split: str | None = None,
-    text_column: str | None = None,
-    label_column: str | None = None,
-    limit: int = 2_000,
-    progress: Progress = no_progress,
-    config: str | None = None,
-) -> Corpus:
+def load_hub_dataset(name: str, limit: int = 2_000, progress: Progress = no_progress) -> Corpus:
     """The first ``limit`` rows of a Hugging Face dataset, read without downloading the rest.
 
-    Without a split it is the first of test, validation and train. Code from the Hub never runs.
+    They are of its first split among test, validation and train, and their columns are guessed.
+    Code from the Hub never runs.
 
     Raises:
-        EmbedLabError: not a dataset's name, no hub in reach, or no such dataset, split or column.
+        EmbedLabError: not a dataset's name, no hub in reach, or no such dataset.
     """
     # A name without an owner, or that of a folder here, would make the library read this disk.
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) or Path(name).exists():
@@ -37,7 +30,7 @@ def load_hub_dataset(
         )
     progress(0, limit, f"reading {name}")
     try:
-        rows, features = _hub_rows(name, config, split, limit, progress)
+        rows, features = _hub_rows(name, limit, progress)
     except EmbedLabError:
         raise
     except Exception as error:
@@ -50,11 +43,11 @@ def load_hub_dataset(
         if any(isinstance(row.get(column), str | int | float) for row in rows)
     }
     table = Table(columns=columns, total=len(rows))
-    return table_to_corpus(table, text_column, label_column, title=name, source="Hugging Face Hub")
+    return table_to_corpus(table, title=name, source="Hugging Face Hub")
 
 
 def _hub_rows(
-    name: str, config: str | None, split: str | None, limit: int, progress: Progress
+    name: str, limit: int, progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
@@ -69,10 +62,9 @@ def _hub_rows(
     HfApi().dataset_info(name, timeout=10)
     from datasets import load_dataset
 
-    dataset = load_dataset(name, config, split=split, streaming=True)
-    if split is None:
-        usual = (s for s in ("test", "validation", "train") if s in dataset)
-        dataset = dataset[next(usual, next(iter(dataset)))]
+    splits = load_dataset(name, streaming=True)
+    usual = (split for split in ("test", "validation", "train") if split in splits)
+    dataset = splits[next(usual, next(iter(splits)))]
     rows = []
     for row in islice(dataset, limit):
         rows.append(row)
@@ -94,6 +86,6 @@ def _hub_error(name: str, error: Exception) -> EmbedLabError:
             "a built-in corpus or your own file."
         )
     return EmbedLabError(
-        f"The dataset {name!r} could not be read ({kind}); check that it is public, its "
-        "configuration and its split."
+        f"The dataset {name!r} could not be read ({kind}); check that it is public and has "
+        "one configuration."
     )

@@ -6,21 +6,33 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from embedlab.data.parquet import read_columns
-from embedlab.data.tables import MAX_TEXTS, Table, count_note, limit_note, text_lines
+from embedlab.child_process import in_child_process
+from embedlab.data.tables import (
+    MAX_TEXTS,
+    Table,
+    count_note,
+    limit_note,
+    quoted_names,
+    text_lines,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
+
+Row = TypeVar("Row")
 
 #: The largest file that is read.
 MAX_BYTES = 50_000_000
 
 _MAX_COLUMNS = 200
-#: How many times ``max_bytes`` a compressed table may take decompressed.
+#: How many times ``max_bytes`` the text of a compressed table may have.
 _MAX_EXPANSION = 5
+#: Each row may repeat one long text of a compressed table, so few are decompressed together.
+_ROWS_AT_ONCE = 64
 _MAX_NAME_CHARS = 60
 _BINARY_KINDS = {
     **{b"\x80" + bytes([protocol]): "a pickle" for protocol in range(2, 6)},
@@ -42,51 +54,58 @@ def read_table(
         EmbedLabError: the file is too large, empty, or not what its ending says.
     """
     path = Path(path)
-    readers = {
-        ".txt": _read_lines,
-        ".csv": _read_delimited,
-        ".tsv": _read_delimited,
-        ".jsonl": _read_json_lines,
-        ".json": _read_json,
-    }
+    try:
+        table = _read(path, max_bytes, max_texts)
+    except _Unreadable as error:
+        raise EmbedLabError(f"{path.name[-_MAX_NAME_CHARS:]!r} {error}.") from error
+    rows = len(next(iter(table.columns.values()), ()))
+    return replace(table, notes=table.notes + limit_note(rows, table.total))
+
+
+def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
+    """A stranger's file as :func:`read_table` reads it, in a bounded child process.
+
+    Raises:
+        EmbedLabError: as there, or the file takes too much memory or time.
+    """
+    table = in_child_process(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
+    return Table(**table | {"notes": tuple(table["notes"])})
+
+
+class _Unreadable(Exception):
+    """What is wrong with a file: the rest of a sentence that begins with its name."""
+
+
+def _read(path: Path, max_bytes: int, max_texts: int) -> Table:
     kind = path.suffix.lower()
-    if kind not in (*readers, ".parquet"):
-        raise EmbedLabError(
-            f"{_quoted(path)} is of an unknown kind; use {', '.join((*readers, '.parquet'))}."
-        )
+    if kind not in (*_READERS, ".parquet"):
+        raise _Unreadable(f"is of an unknown kind; use {', '.join((*_READERS, '.parquet'))}")
     try:
         size = path.stat().st_size
         if size == 0:
-            raise EmbedLabError(f"{_quoted(path)} is empty; choose a file with texts.")
+            raise _Unreadable("is empty; choose a file with texts")
         if size > max_bytes:
-            raise EmbedLabError(
-                f"{_quoted(path)} has {size / 1e6:,.1f} MB; the limit is "
-                f"{max_bytes / 1e6:,.1f} MB, so split it or choose a smaller one."
+            raise _Unreadable(
+                f"has {size / 1e6:,.1f} MB; the limit is {max_bytes / 1e6:,.1f} MB, so split it or "
+                "choose a smaller one"
             )
         if kind == ".parquet":
             table = _read_parquet(path, max_texts, _MAX_EXPANSION * max_bytes)
         else:
-            text, notes = _decode(path)
-            table = readers[kind](path, text, notes, max_texts)
+            text, notes = _decode(path.read_bytes())
+            table = _READERS[kind](text, max_texts)
+            table = replace(table, notes=notes + table.notes)
     except OSError as error:
-        raise EmbedLabError(f"{_quoted(path)} cannot be opened; choose another file.") from error
+        raise _Unreadable("cannot be opened; choose another file") from error
     if not table.total:
-        raise EmbedLabError(f"{_quoted(path)} has no rows of text; choose a file with texts.")
+        raise _Unreadable("has no rows of text; choose a file with texts")
     return table
 
 
-def _quoted(path: Path) -> str:
-    return repr(path.name[-_MAX_NAME_CHARS:])
-
-
-def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
-    data = path.read_bytes()
+def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
     for magic, what in _BINARY_KINDS.items():
         if data.startswith(magic):
-            raise EmbedLabError(
-                f"{_quoted(path)} is {what}, not the {path.suffix.lower()} file its name says; "
-                "save it as text and try again."
-            )
+            raise _Unreadable(f"is {what}, not what its name says; save it as text and try again")
     notes: tuple[str, ...] = ()
     try:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -96,57 +115,59 @@ def _decode(path: Path) -> tuple[str, tuple[str, ...]]:
     except UnicodeDecodeError:
         text, notes = data.decode("cp1252", "replace"), ("The file was read as Windows-1252.",)
     if "\0" in text:
-        raise EmbedLabError(
-            f"{_quoted(path)} holds NUL bytes, so it is not a text file; save it as UTF-8 text."
-        )
+        raise _Unreadable("holds NUL bytes, so it is not a text file; save it as UTF-8 text")
     return text, notes
 
 
-def _read_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+def _read_lines(text: str, max_texts: int) -> Table:
     lines = text_lines(text)
-    first = lines[:max_texts]
-    return Table(
-        columns={"text": first}, total=len(lines), notes=notes + limit_note(len(first), len(lines))
-    )
+    return Table(columns={"text": lines[:max_texts]}, total=len(lines))
 
 
-def _read_delimited(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(text)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+def _read_tsv(text: str, max_texts: int) -> Table:
+    return _read_csv(text, max_texts, "\t")
+
+
+def _read_csv(text: str, max_texts: int, delimiter: str = "") -> Table:
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter or _delimiter(text))
+    notes: tuple[str, ...] = ()
     try:
         header = next((row for row in lines if row), [])
         first: list[list[str]] = []
         if not _is_header(header):
             first, header = [header], [""] * len(header)
-            notes += ("No header row was found, so the columns are numbered.",)
-        _limit_columns(path, header)
-        rows: list[list[str]] = []
-        total = ragged = 0
-        for row in (*first, *lines):
-            fitting = row or [""] * len(header)
-            if len(fitting) != len(header):
-                ragged += 1
-                continue
-            total += 1
-            if len(rows) < max_texts:
-                rows.append(fitting)
-    except csv.Error as error:
-        raise EmbedLabError(
-            f"{_quoted(path)} cannot be read as {path.suffix.lower()} ({error}); save it again."
-        ) from error
-    if ragged and not rows:
-        raise EmbedLabError(
-            f"No row of {_quoted(path)} has as many cells as its header ({len(header)}); check its "
-            "delimiter and quotes."
+            notes = ("No header row was found, so the columns are numbered.",)
+        _limit_columns(header)
+        width = len(header)
+        fitting = (row or [""] * width for row in (*first, *lines))
+        rows, total, ragged = _count(
+            (row if len(row) == width else None for row in fitting), max_texts
         )
-    names = _distinct_names(header)
+    except csv.Error as error:
+        raise _Unreadable(f"cannot be read as a table ({error}); save it again") from error
+    if ragged and not rows:
+        raise _Unreadable(
+            f"has no row with as many cells as its header ({width}); check its delimiter and quotes"
+        )
     return Table(
-        columns={name: [row[i] for row in rows] for i, name in enumerate(names)},
+        columns={name: [row[i] for row in rows] for i, name in enumerate(_distinct_names(header))},
         total=total,
-        notes=notes
-        + count_note(ragged, "row", "left out, not having as many cells as the header")
-        + limit_note(len(rows), total),
+        notes=notes + count_note(ragged, "row", "left out, not having as many cells as the header"),
     )
+
+
+def _count(rows: Iterable[Row | None], limit: int) -> tuple[list[Row], int, int]:
+    """The first ``limit`` rows, how many there are, and how many were unusable, here None."""
+    first: list[Row] = []
+    total = unusable = 0
+    for row in rows:
+        if row is None:
+            unusable += 1
+            continue
+        total += 1
+        if total <= limit:
+            first.append(row)
+    return first, total, unusable
 
 
 def _delimiter(text: str) -> str:
@@ -180,16 +201,16 @@ def _distinct_names(header: Iterable[str]) -> list[str]:
     return names
 
 
-def _limit_columns(path: Path, columns: Any) -> None:
+def _limit_columns(columns: Collection[str]) -> None:
     if len(columns) > _MAX_COLUMNS:
-        raise EmbedLabError(
-            f"{_quoted(path)} has {len(columns):,} columns; the limit is {_MAX_COLUMNS}, so keep "
-            "only the text and its label."
+        raise _Unreadable(
+            f"has {len(columns):,} columns; the limit is {_MAX_COLUMNS}, so keep only the text and "
+            "its label"
         )
 
 
-def _read_json_lines(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
-    return _json_table(path, _json_values(text), notes, max_texts)
+def _read_json_lines(text: str, max_texts: int) -> Table:
+    return _json_table(_json_values(text), max_texts)
 
 
 def _json_values(text: str) -> Iterator[Any]:
@@ -201,11 +222,11 @@ def _json_values(text: str) -> Iterator[Any]:
                 yield None
 
 
-def _read_json(path: Path, text: str, notes: tuple[str, ...], max_texts: int) -> Table:
+def _read_json(text: str, max_texts: int) -> Table:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        return _read_json_lines(path, text, notes, max_texts)
+        return _read_json_lines(text, max_texts)
     if isinstance(whole, dict):
         columns = [value for value in whole.values() if isinstance(value, list)]
         if columns and len(columns) == len(whole) and len({len(c) for c in columns}) == 1:
@@ -216,34 +237,25 @@ def _read_json(path: Path, text: str, notes: tuple[str, ...], max_texts: int) ->
                 whole = columns[0]
         else:
             whole = [whole]
-    return _json_table(path, whole if isinstance(whole, list) else [], notes, max_texts)
+    return _json_table(whole if isinstance(whole, list) else [], max_texts)
 
 
-def _json_table(path: Path, values: Iterable[Any], notes: tuple[str, ...], limit: int) -> Table:
-    rows: list[dict[str, Any]] = []
-    names: dict[str, None] = {}
-    total = unusable = 0
-    for value in values:
-        if not isinstance(value, str | dict):
-            unusable += 1
-            continue
-        total += 1
-        if len(rows) < limit:
-            row = value if isinstance(value, dict) else {"text": value}
-            rows.append({clean_text(name): cell for name, cell in row.items()})
-            names.update(dict.fromkeys(rows[-1]))
-            _limit_columns(path, names)
+def _json_table(values: Iterable[Any], limit: int) -> Table:
+    objects = ({"text": value} if isinstance(value, str) else value for value in values)
+    rows, total, unusable = _count(
+        (value if isinstance(value, dict) else None for value in objects), limit
+    )
     if not rows:
-        raise EmbedLabError(
-            f"{_quoted(path)} holds no rows; write one JSON object a line, such as "
-            '{"text": "…", "label": "…"}.'
+        raise _Unreadable(
+            'holds no rows; write one JSON object a line, such as {"text": "…", "label": "…"}'
         )
+    rows = [{clean_text(name): cell for name, cell in row.items()} for row in rows]
+    names = dict.fromkeys(name for row in rows for name in row)
+    _limit_columns(names)
     return Table(
         columns={name: [_json_cell(row.get(name)) for row in rows] for name in names},
         total=total,
-        notes=notes
-        + count_note(unusable, "row", "left out, not being a JSON object")
-        + limit_note(len(rows), total),
+        notes=count_note(unusable, "row", "left out, not being a JSON object"),
     )
 
 
@@ -258,13 +270,70 @@ def _json_cell(value: Any) -> str:
         return ""
 
 
+_READERS: dict[str, Callable[[str, int], Table]] = {
+    ".txt": _read_lines,
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".jsonl": _read_json_lines,
+    ".json": _read_json,
+}
+
+
 def _read_parquet(path: Path, max_texts: int, max_bytes: int) -> Table:
-    columns, total = read_columns(
-        path,
-        _quoted(path),
-        max_rows=max_texts,
-        max_bytes=max_bytes,
-        check_names=lambda names: _limit_columns(path, names),
-    )
-    read = len(next(iter(columns.values())))
-    return Table(columns=columns, total=total, notes=limit_note(read, total))
+    """The columns that hold text, numbers, times or booleans."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = _readable_columns(file.schema_arrow)
+            columns: dict[str, list[str]] = {name: [] for name in names}
+            chars = rows = 0
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                for name, cells in columns.items():
+                    # A name with a dot in it also brings the parts of a nested column.
+                    values = batch.column(batch.schema.names.index(name))
+                    cells += (new := _text_cells(name, values.slice(0, max_texts - rows)))
+                    chars += sum(map(len, new))
+                rows = len(cells)
+                if chars > max_bytes:
+                    raise _Unreadable(
+                        f"unpacks to more than {max_bytes / 1e6:,.0f} MB; split it or choose a "
+                        "smaller one"
+                    )
+                if rows == max_texts:
+                    break
+            total = max(file.metadata.num_rows, rows)
+    except (_Unreadable, MemoryError):
+        raise
+    except Exception as error:  # whatever pyarrow raises for damaged bytes
+        raise _Unreadable("cannot be read as parquet; save it again, or as csv") from error
+    return Table(columns=columns, total=total)
+
+
+def _readable_columns(schema: Any) -> list[str]:
+    """The names of the columns to read; there must be one with text among them."""
+    from pyarrow import types
+
+    _limit_columns(schema.names)
+    if len(set(schema.names)) < len(schema.names):
+        raise _Unreadable("has two columns of one name; rename one of them")
+    kinds = [f.type.value_type if types.is_dictionary(f.type) else f.type for f in schema]
+    text = [types.is_string(kind) or types.is_large_string(kind) for kind in kinds]
+    if not any(text):
+        raise _Unreadable(f"has no column with text; its columns are {quoted_names(schema.names)}")
+    return [
+        name
+        for name, kind, is_text in zip(schema.names, kinds, text, strict=True)
+        if is_text or types.is_primitive(kind)
+    ]
+
+
+def _text_cells(name: str, values: Any) -> list[str]:
+    try:
+        return ["" if value is None else clean_text(str(value)) for value in values.to_pylist()]
+    # Such as a date beyond the year 9999, an unknown time zone, bytes that are not UTF-8.
+    except (OverflowError, LookupError, ValueError) as error:
+        raise _Unreadable(
+            f"holds a value in column {name[:40]!r} that cannot be written as text; leave that "
+            "column out"
+        ) from error

@@ -92,15 +92,9 @@ def table_to_corpus(
     chosen = text_column or table.text_column
     if chosen is None:
         raise EmbedLabError(f"{title} has no column with text; {_available_columns(table)}.")
-    cells = column(table, chosen, title)
+    cells = text_cells(table, chosen, title)
     label = table.label_beside(chosen) if label_column is None else label_column
-    labels = column(table, label, title) if label else []
-    if not table.has_text(chosen):
-        content = "only numbers" if any(cell.strip() for cell in cells) else "no text"
-        raise EmbedLabError(
-            f"Column {chosen[:60]!r} of {title} holds {content}; choose one with text: "
-            f"{_available_columns(table)}."
-        )
+    labels = _column(table, label, title) if label else []
     rows = [i for i, cell in enumerate(cells) if clean_text(cell).strip()]
     blank = len(cells) - len(rows)
     fields = (
@@ -117,15 +111,26 @@ def table_to_corpus(
     )
 
 
-def column(table: Table, name: str, title: str) -> list[str]:
-    """The cells of one column.
-
-    Raises:
-        EmbedLabError: there is no such column; the message lists those there are.
-    """
+def _column(table: Table, name: str, title: str) -> list[str]:
     if name not in table.columns:
         raise EmbedLabError(f"{title} has no column {name[:60]!r}; {_available_columns(table)}.")
     return table.columns[name]
+
+
+def text_cells(table: Table, name: str, title: str) -> list[str]:
+    """The cells of one column.
+
+    Raises:
+        EmbedLabError: there is no such column, or no text in it; the message lists the columns.
+    """
+    cells = _column(table, name, title)
+    if not table.has_text(name):
+        content = "only numbers" if any(cell.strip() for cell in cells) else "no text"
+        raise EmbedLabError(
+            f"Column {name[:60]!r} of {title} holds {content}; choose one with text: "
+            f"{_available_columns(table)}."
+        )
+    return cells
 
 
 def _available_columns(table: Table) -> str:

@@ -11,7 +11,14 @@ from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpora import load_corpus
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.data.readers import read_table
-from embedlab.data.tables import Table, column, count_note, limit_note, named_column, quoted_names
+from embedlab.data.tables import (
+    Table,
+    count_note,
+    limit_note,
+    named_column,
+    quoted_names,
+    text_cells,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 from embedlab.text import clean_text
@@ -60,7 +67,6 @@ def pairs_from_table(
     positive: str,
     negative: str = "",
     *,
-    id: str = "own",
     title: str = "Your pairs",
     source: str = "your file",
 ) -> PairSet:
@@ -73,18 +79,13 @@ def pairs_from_table(
         EmbedLabError: no such column, one without text or chosen twice, or too few pairs.
     """
     chosen = [anchor, positive, *([negative] if negative else [])]
-    cells = [column(table, name, title)[:MAX_PAIRS] for name in chosen]
-    available = f"its columns are {quoted_names(table.columns)}"
     for name in chosen:
         if chosen.count(name) > 1:
             raise EmbedLabError(
-                f"Column {name[:60]!r} of {title} is chosen twice; choose different ones: "
-                f"{available}."
+                f"Column {name[:60]!r} of {title} is chosen twice; choose different ones of "
+                f"{quoted_names(table.columns)}."
             )
-        if not table.has_text(name):
-            raise EmbedLabError(
-                f"Column {name[:60]!r} of {title} holds no text; choose another: {available}."
-            )
+    cells = [text_cells(table, name, title)[:MAX_PAIRS] for name in chosen]
     rows = [tuple(clean_text(cell).strip() for cell in row) for row in zip(*cells, strict=True)]
     full = [row for row in rows if all(row)]
     distinct = list(dict.fromkeys(full))
@@ -95,7 +96,7 @@ def pairs_from_table(
     anchors, positives, *negatives = zip(*distinct, strict=True)
     cut = len(table.columns[anchor]) > MAX_PAIRS
     return PairSet(
-        id=id,
+        id="own",
         title=title,
         source=source,
         anchors=anchors,
@@ -185,40 +186,17 @@ def _verses(path: Path) -> dict[int, str]:
     return numbered | moved
 
 
-_ENTRIES = (
-    Entry(
-        id="stsb-train",
-        title="STS benchmark, train pairs",
-        offers="sentence pairs scored 4 or more of 5",
-        read=_read_stsb,
-        asset="stsb",
-        in_domain=("stsb",),
-    ),
-    Entry(
-        id="bible-pairs",
-        title="Bible verses in two versions",
-        offers="each verse of the World English Bible with the one in Basic English",
-        read=_read_bibles,
-        asset="bible-pairs",
-    ),
-    Entry(
-        id="boolq-train",
-        title="BoolQ, train questions to passages",
-        offers="questions, each with a Wikipedia passage that answers it",
-        read=_read_boolq,
-        asset="boolq",
-        in_domain=("boolq",),
-    ),
-)
-TRAINING_SETS: dict[str, Entry] = {entry.id: entry for entry in _ENTRIES}
-
-
 def _make(entry: Entry, progress: Progress) -> PairSet:
     pairs = PairSet(in_domain=entry.in_domain, **entry.parts(progress))
     return without_overlap(pairs, [load_corpus(c, progress) for c in entry.in_domain])
 
 
-BUILT_IN = BuiltIn("training set", TRAINING_SETS, _make)
+BUILT_IN = BuiltIn(
+    "training set",
+    {"stsb-train": _read_stsb, "bible-pairs": _read_bibles, "boolq-train": _read_boolq},
+    _make,
+)
+TRAINING_SETS = BUILT_IN.entries
 
 
 def load_pairs(set_id: str, progress: Progress = no_progress) -> PairSet:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import stat
 import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from embedlab.child_process import in_child_process
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import public_name
 from embedlab.files import atomic_file, atomic_folder, disk_errors
@@ -27,16 +26,6 @@ _MEMBERS = {
     "README.md": _MEGABYTE,
 }
 _MOST_BYTES = 2000 * _MEGABYTE
-#: An archive's table of contents is read at once, and so may not be longer: some 1,500 members.
-_LONGEST_READ = 100_000
-_UNSOUND = (
-    zipfile.BadZipFile,
-    zlib.error,
-    EOFError,
-    NotImplementedError,
-    UnicodeDecodeError,
-    FileNotFoundError,
-)
 
 
 def package(folder: Path, target_zip: Path) -> Path:
@@ -69,51 +58,35 @@ def open_archive(archive: Path, into: Path) -> Path:
             the folder, a link, more than 2 GB.
     """
     with disk_errors(into.name), atomic_folder(into) as folder:
-        try:
-            with _BoundedFile(archive) as file, zipfile.ZipFile(file) as opened:
-                members = [info for info in opened.infolist() if info.filename != "adapter/"]
-                _check_members(members)
-                for info in members:
-                    target = folder / info.filename
-                    target.parent.mkdir(exist_ok=True)
-                    with opened.open(info) as source, target.open("wb") as sink:
-                        shutil.copyfileobj(source, sink)
-        except _UNSOUND as error:
-            raise _refused(archive, "it is no sound zip archive") from error
-        except _Refusal as error:
-            raise _refused(archive, str(error)) from error
-        _check_contents(folder, archive)
+        in_child_process(unpack, archive, into=str(folder))
     return into
+
+
+def unpack(archive: Path, into: str) -> None:
+    """The part of :func:`open_archive` that reads the archive, into an empty folder."""
+    folder = Path(into)
+    try:
+        with disk_errors(folder.stem), zipfile.ZipFile(archive) as opened:
+            members = [info for info in opened.infolist() if info.filename != "adapter/"]
+            _check_members(members)
+            for info in members:
+                target = folder / info.filename
+                target.parent.mkdir(exist_ok=True)
+                with opened.open(info) as source, target.open("wb") as sink:
+                    shutil.copyfileobj(source, sink)
+        _check_contents(folder)
+    except (EmbedLabError, MemoryError):
+        raise
+    except Exception as error:  # whatever zipfile and zlib raise for damaged bytes
+        why = error if isinstance(error, _Refusal) else "it is no sound zip archive"
+        raise EmbedLabError(
+            f"The archive {archive.name[:60]!r} was refused: {why}. Choose an adapter archive as "
+            "EmbedLab exports it."
+        ) from error
 
 
 class _Refusal(Exception):
     """The reason why an archive is refused."""
-
-
-class _BadOffset(OSError, zipfile.BadZipFile):
-    """An OSError where zipfile expects one, and an unsound archive elsewhere."""
-
-
-class _BoundedFile(io.FileIO):
-    """A zip file that is never read as a whole, and that reports damaged offsets as such."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _LONGEST_READ:
-            raise _Refusal("its table of contents is longer than any adapter's")
-        return super().read(size) or b""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        try:
-            return super().seek(offset, whence)
-        except OSError as error:
-            raise _BadOffset("an offset before the beginning") from error
-
-
-def _refused(archive: Path, why: str) -> EmbedLabError:
-    return EmbedLabError(
-        f"The archive {archive.name[:60]!r} was refused: {why}. Choose an adapter archive as "
-        "EmbedLab exports it."
-    )
 
 
 def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
@@ -139,7 +112,7 @@ def _check_members(members: Sequence[zipfile.ZipInfo]) -> None:
         raise _Refusal("it lacks run.json, or a part of the adapter")
 
 
-def _check_contents(folder: Path, archive: Path) -> None:
+def _check_contents(folder: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -147,11 +120,11 @@ def _check_contents(folder: Path, archive: Path) -> None:
             if not isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
                 raise ValueError("no facts")
         for path in folder.rglob("*.safetensors"):
-            with safe_open(path, framework="pt"):
+            with safe_open(path, framework="np"):
                 pass
         path = folder / "run.json"
         backbone_id = read_run_info(folder).backbone.id
     except (ValueError, RecursionError, SafetensorError) as error:
-        raise _refused(archive, f"{path.name!r} in it is damaged") from error
+        raise _Refusal(f"{path.name!r} in it is damaged") from error
     if public_name(backbone_id) != backbone_id:
-        raise _refused(archive, "its backbone is a folder on another machine")
+        raise _Refusal("its backbone is a folder on another machine")

@@ -65,7 +65,7 @@ def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, fol
     for part in (config, config.get("text_config")):
         if isinstance(part, dict):
             part["is_causal"] = design.attention == "causal"
-    if pooling.every_layer:
+    if pooling.settings.get("every_layer"):
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 

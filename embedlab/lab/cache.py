@@ -6,7 +6,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any, Generic, TypeVar
 
 V = TypeVar("V")
@@ -14,12 +14,10 @@ V = TypeVar("V")
 
 def size_in_bytes(value: Any) -> int:
     """The bytes of a result: of its arrays, tensors and strings, at any depth."""
-    if isinstance(value, str | bytes) or value is None:
-        return sys.getsizeof(value)
     if hasattr(value, "nbytes"):
         return int(value.nbytes)
     if is_dataclass(value):
-        value = [getattr(value, field.name) for field in fields(value)]
+        value = vars(value)
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -38,15 +36,17 @@ class LruCache(Generic[V]):
     """
 
     def __init__(self, budget: int, size: Callable[[V], int] = lambda value: 1) -> None:
-        self.budget, self._size, self._used = budget, size, 0
+        self.budget, self._size = budget, size
+        #: How much of the budget is taken.
+        self.used = 0
         self._entries: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> V | None:
-        """The value, or None if it is not cached."""
+    def get(self, key: Hashable, default: Any = None) -> V | Any:
+        """The value, or the default if it is not cached."""
         with self._lock:
             if key not in self._entries:
-                return None
+                return default
             self._entries.move_to_end(key)
             return self._entries[key][0]
 
@@ -54,21 +54,13 @@ class LruCache(Generic[V]):
         """Cache a value and return it."""
         size = self._size(value)
         with self._lock:
-            self._used += size - self._entries.pop(key, (value, 0))[1]
+            self.used += size - self._entries.pop(key, (value, 0))[1]
             self._entries[key] = (value, size)
-            while self._used > self.budget and len(self._entries) > 1:
-                self._used -= self._entries.popitem(last=False)[1][1]
+            while self.used > self.budget and len(self._entries) > 1:
+                self.used -= self._entries.popitem(last=False)[1][1]
         return value
-
-    @property
-    def used(self) -> int:
-        """How much of the budget is taken."""
-        return self._used
 
     def items(self) -> list[tuple[Hashable, V]]:
         """The cached keys and values, the least recently used first."""
         with self._lock:
             return [(key, value) for key, (value, _) in self._entries.items()]
-
-    def __len__(self) -> int:
-        return len(self._entries)

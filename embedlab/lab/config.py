@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from embedlab.data.corpora import CORPORA
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.validation import validated
@@ -83,7 +84,7 @@ class Config(YamlModel):
 
     default_backbone: str = "auto"
     backbones: ListOf[BackboneEntry] = (BackboneEntry(id="smollm2-135m"),)
-    corpora: ListOf[str] = ("senses", "stsb", "boolq", "semanlink", "trec", "sms-spam", "bbc")
+    corpora: ListOf[str] = tuple(CORPORA)
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
 

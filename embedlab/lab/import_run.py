@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from embedlab.data.pairs import PairSet
 from embedlab.export.archive import open_archive
@@ -17,12 +15,6 @@ from embedlab.models import run_folder
 from embedlab.progress import Progress, no_progress
 from embedlab.training.recipe import Recipe
 
-if TYPE_CHECKING:
-    from embedlab.models.backbone import Backbone
-
-#: Embedded once, to see whether the weights give vectors at all.
-_TRIAL = "A short text."
-
 
 def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) -> LiveRun:
     """Import the archive of an adapter, as :mod:`embedlab.export.export_model` makes it.
@@ -31,6 +23,8 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
         EmbedLabError: it is no such archive, is damaged, or belongs to a backbone that is not
             offered here.
     """
+    from embedlab.models.embedding import embed
+
     with tempfile.TemporaryDirectory() as temporary:
         folder = open_archive(archive, Path(temporary) / "run")
         run_info = run_folder.read_run_info(folder)
@@ -50,18 +44,10 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
             name=_run_name(run_info.name),
             score=False,
         )
-
-        def install(saved: Path) -> Backbone:
-            from embedlab.models.embedding import embed
-
-            saved.parent.mkdir(parents=True)
-            shutil.move(folder, saved)
-            trained = run_folder.load_run(saved, base)
-            trained.name = f"{base.name} + {request.name}"
-            embed([_TRIAL], design, trained)
-            return trained
-
-        return lab.runs.adopt(request, install)
+        trained = run_folder.load_run(folder, base)
+        trained.name = f"{base.name} + {request.name}"
+        embed(["A short text."], design, trained)  # whether the weights give vectors at all
+        return lab.runs.adopt(request, folder, trained)
 
 
 def _run_name(name: str) -> str:

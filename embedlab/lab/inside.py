@@ -1,4 +1,4 @@
-"""Why two designs differ: the results that the inside tab shows, each through ``Lab.compute``."""
+"""Why two designs differ: the results that the inside tab shows, each computed once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from embedlab.analysis import layers, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.layers import LayerQuality
 from embedlab.data.corpus import Corpus
-from embedlab.lab.lab import Lab
+from embedlab.lab.lab import Lab, computed
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.pooling import POOLINGS
-from embedlab.models.state_cache import state_key
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
-    from embedlab.models.states import HiddenStates
 
 
 def layer_curves(
@@ -43,17 +41,16 @@ def layer_curves(
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> LayerQuality:
-        def states(texts: tuple[str, ...], prompt: str, persist: bool) -> dict[str, HiddenStates]:
-            return {
-                mode: backbone.states(texts, mode, prompt, progress=report, persist=persist)
-                for mode in attentions
-            }
-
         queries = None
         if chosen == "ndcg_10":
-            queries = states(corpus.queries, design.query_prompt, False)
-        persist = lab.may_persist(corpus, backbone)
-        texts = states(corpus.texts, design.document_prompt, persist)
+            queries = {
+                mode: backbone.states(corpus.queries, mode, design.query_prompt, progress=report)
+                for mode in attentions
+            }
+        texts = {
+            mode: lab.states_of(corpus, backbone, mode, design.document_prompt, report)
+            for mode in attentions
+        }
         return layers.layer_quality(
             corpus,
             texts,
@@ -68,41 +65,28 @@ def layer_curves(
     key = (
         "layers",
         backbone.key,
-        (corpus.fingerprint, corpus.annotations_hash),
+        corpus.key,
         (design.query_prompt, design.document_prompt),
         (attentions, chosen, skip_first, transform, seed),
     )
     return lab.compute(key, work, progress)
 
 
+@computed
 def space_shape(
     lab: Lab, embedded: Embedded, how: str = "none", seed: int = 0, progress: Progress = no_progress
 ) -> space.Shape:
     """The shape of a design's space as it is, centred or whitened."""
-    return lab.compute(
-        ("shape", embedded.key, how, seed),
-        lambda report: space.shape(space.transform(embedded.vectors, how), seed=seed),
-        progress,
-    )
+    return space.shape(space.transform(embedded.vectors, how), seed=seed)
 
 
+@computed
 def space_scores(
-    lab: Lab,
-    corpus: Corpus,
-    embedded: Embedded,
-    how: str = "none",
-    backbone_id: str = "",
-    progress: Progress = no_progress,
+    lab: Lab, embedded: Embedded, how: str = "none", progress: Progress = no_progress
 ) -> space.Scores:
     """A corpus's scores of a design's space as it is, centred or whitened."""
-
-    def work(report: Progress) -> space.Scores:
-        queries = None
-        if corpus.queries:
-            queries = lab.query_vectors(corpus, embedded.design, backbone_id, report)
-        return space.scores(corpus, embedded.vectors, queries, how=how)
-
-    return lab.compute(("scores", embedded.key, corpus.annotations_hash, how), work, progress)
+    queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
+    return space.scores(embedded.corpus, embedded.vectors, queries, how=how)
 
 
 def first_token_effect(
@@ -116,16 +100,13 @@ def first_token_effect(
     if not POOLINGS[design.pooling].takes_mean:
         return None
     with_it, without = (
-        space_scores(
-            lab,
-            corpus,
-            lab.embedded(corpus, replace(design, skip_first=skip), backbone_id, progress),
-            backbone_id=backbone_id,
-            progress=progress,
-        )
+        lab.embedded(corpus, replace(design, skip_first=skip), backbone_id, progress)
         for skip in (False, True)
     )
-    return with_it, without
+    return (
+        space_scores(lab, with_it, progress=progress),
+        space_scores(lab, without, progress=progress),
+    )
 
 
 def token_view(
@@ -140,9 +121,8 @@ def token_view(
 
     lab.check([text], design)
     backbone = lab.backbone(backbone_id, progress)
-    state = state_key(backbone.version(design), design.attention, design.document_prompt, text)
     return lab.compute(
-        ("tokens", str(design), state),
+        ("tokens", backbone.version(design), str(design), text),
         lambda report: tokens.token_view(backbone, text, design),
         progress,
     )
@@ -166,40 +146,23 @@ def mask_proof(
 
     lab.check([text_a, text_b], Design())
     backbone = lab.backbone(backbone_id, progress)
-    states = [state_key(backbone.key, attention, "", text) for text in (text_a, text_b)]
     return lab.compute(
-        ("mask", *states),
+        ("mask", backbone.key, attention, text_a, text_b),
         lambda report: tokens.mask_proof(backbone, text_a, text_b, attention),
         progress,
     )
 
 
+@computed
 def head_attention(
-    lab: Lab,
-    corpus: Corpus,
-    design: Design,
-    backbone_id: str = "",
-    *,
-    only: int | None = None,
-    progress: Progress = no_progress,
+    lab: Lab, embedded: Embedded, only: int | None = None, progress: Progress = no_progress
 ) -> HeadAttention:
     """The attention of a design's trainable head over all texts of a corpus, or ``only`` one."""
+    from embedlab.analysis import tokens
+
+    corpus, design, backbone = embedded.corpus, embedded.design, embedded.backbone
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
-    lab.check(corpus.texts, design)
-    backbone = lab.backbone(backbone_id, progress)
-
-    def work(report: Progress) -> HeadAttention:
-        states = backbone.states(
-            corpus.texts,
-            design.attention,
-            design.document_prompt,
-            progress=report,
-            persist=lab.may_persist(corpus, backbone),
-        )
-        from embedlab.analysis import tokens
-
-        return tokens.head_attention(backbone.head(design), states)
-
-    key = ("heads", backbone.version(design), str(design), corpus.fingerprint)
-    return lab.compute(key, work, progress)
+    prompt = design.document_prompt
+    states = lab.states_of(corpus, backbone, design.attention, prompt, progress)
+    return tokens.head_attention(backbone.head(design), states)

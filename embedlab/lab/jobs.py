@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar, cast
 
 from embedlab.errors import Cancelled
 from embedlab.progress import Progress
@@ -16,15 +17,11 @@ T = TypeVar("T")
 POLL_SECONDS = 0.1
 
 
-class _Job:
+class _Job(Future[Any]):
     """One piece of work that is running."""
 
-    def __init__(self) -> None:
-        self.finished = threading.Event()
-        self.status: tuple[int, int, str] = (0, 0, "starting")
-        self.waiting = 0
-        self.result: Any = None
-        self.error: BaseException | None = None
+    status: tuple[int, int, str] = (0, 0, "starting")
+    waiting = 0
 
     def report(self, done: int, total: int, what: str) -> None:
         """The work's own progress callback; stops the work once every caller has left."""
@@ -34,11 +31,9 @@ class _Job:
 
     def run(self, work: Callable[[Progress], Any]) -> None:
         try:
-            self.result = work(self.report)
+            self.set_result(work(self.report))
         except BaseException as error:
-            self.error = error
-        finally:
-            self.finished.set()
+            self.set_exception(error)
 
 
 class Jobs:
@@ -56,14 +51,11 @@ class Jobs:
         """
         job = self._join(key, work)
         try:
-            while not job.finished.wait(POLL_SECONDS):
+            while wait([job], POLL_SECONDS).not_done:
                 progress(*job.status)
         finally:
             self._leave(key, job)
-        if job.error is not None:
-            raise job.error
-        result: T = job.result
-        return result
+        return cast(T, job.result())
 
     def _join(self, key: Hashable, work: Callable[[Progress], Any]) -> _Job:
         with self._lock:
@@ -83,5 +75,5 @@ class Jobs:
         with self._lock:
             job.waiting -= 1
             # Finished or about to be stopped: a later call for this key starts a new job.
-            if (job.finished.is_set() or job.waiting == 0) and self._jobs.get(key) is job:
+            if (job.done() or job.waiting == 0) and self._jobs.get(key) is job:
                 del self._jobs[key]

@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial, wraps
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedlab import assets
 from embedlab.analysis import metrics, projection, retrieval
@@ -31,16 +36,36 @@ from embedlab.progress import Progress, no_progress, with_time_limit
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
+    from embedlab.models.states import HiddenStates
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+_MISSING = object()
+
+
+def computed(function: F) -> F:
+    """A function or method ``(lab, …, progress)`` that goes through :meth:`Lab.compute`.
+
+    The function and its arguments are the key; of an :class:`Embedded` and the like, their
+    own ``key``. What it returns must not change afterwards.
+    """
+    parameters = signature(function)
+
+    @wraps(function)
+    def once(*args: Any, **options: Any) -> Any:
+        call = parameters.bind(*args, **options)
+        call.apply_defaults()
+        progress = call.arguments.pop("progress")
+        lab, *rest = call.arguments.values()
+        key = (function, *(getattr(value, "key", value) for value in rest))
+        work = partial(function, *call.args, **call.kwargs)
+        return lab.compute(key, lambda report: work(progress=report), progress)
+
+    return cast(F, once)
 
 
 class Lab:
-    """One deployment: its config, the loaded backbones, the trainings and the cached results.
-
-    Args:
-        config: the backbones, corpora and limits of this deployment.
-    """
+    """One deployment: its config, the loaded backbones, the trainings and the cached results."""
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config or Config()
@@ -65,7 +90,7 @@ class Lab:
 
         Args:
             key: names the result; the same key must always mean the same result.
-            work: computes it from scratch. Its result must not be None nor change afterwards.
+            work: computes it from scratch. Its result must not change afterwards.
             progress: receives the work's progress; may raise to leave without stopping the others.
 
         Raises:
@@ -75,11 +100,11 @@ class Lab:
 
         def once(report: Progress) -> T:
             # Another job may have finished after this caller read the cache.
-            result: T | None = self.results.get(key)
-            return self.results.put(key, work(report)) if result is None else result
+            result: T = self.results.get(key, _MISSING)
+            return self.results.put(key, work(report)) if result is _MISSING else result
 
-        cached: T | None = self.results.get(key)
-        return self.jobs.run(key, once, self.in_time(progress)) if cached is None else cached
+        cached: T = self.results.get(key, _MISSING)
+        return self.jobs.run(key, once, self.in_time(progress)) if cached is _MISSING else cached
 
     def in_time(self, progress: Progress) -> Progress:
         """``progress`` with this deployment's time limit for one piece of work."""
@@ -155,27 +180,6 @@ class Lab:
 
     # Vectors
 
-    def embed(
-        self,
-        texts: Sequence[str],
-        design: Design,
-        backbone_id: str = "",
-        *,
-        query: bool = False,
-        progress: Progress = no_progress,
-    ) -> Vectors:
-        """Embed any texts: (n, d), rows of length 1.
-
-        Raises:
-            EmbedLabError: too many texts, a text that is too long or empty, or a design that does
-                not fit this backbone.
-        """
-        from embedlab.models.embedding import embed
-
-        self.check(texts, design)
-        backbone = self.backbone(backbone_id, progress)
-        return embed(texts, design, backbone, query=query, progress=self.in_time(progress))
-
     def check(self, texts: Sequence[str], design: Design) -> None:
         """Check texts and prompts against the limits of this deployment.
 
@@ -201,12 +205,15 @@ class Lab:
                     f"{limits.max_prompt_chars}. Shorten it."
                 )
 
-    def may_persist(self, corpus: Corpus, backbone: Backbone) -> bool:
-        """Whether hidden states of a corpus's texts may be written to the disk.
+    def states_of(
+        self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str, progress: Progress
+    ) -> HiddenStates:
+        """The hidden states of a corpus's texts.
 
-        Never those of a user's own texts, nor those of a trained model.
+        The disk never stores those of a user's own texts, nor those of a trained model.
         """
-        return corpus.id in self.config.corpora and backbone.adapter is None
+        persist = corpus.id in self.config.corpora and backbone.adapter is None
+        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
 
     def embedded(
         self,
@@ -218,40 +225,41 @@ class Lab:
         """A corpus under a design.
 
         Raises:
-            EmbedLabError: as :meth:`embed`.
+            EmbedLabError: too many texts, a text that is too long or empty, or a design that does
+                not fit this backbone.
         """
         self.check(corpus.texts, design)
         backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
-        key = f"{backbone.version(design)}|{design}|{corpus.fingerprint}"
 
-        def work(report: Progress) -> Embedded:
+        def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_]]:
             from embedlab.models.embedding import pool
 
-            states = backbone.states(
-                corpus.texts,
-                design.attention,
-                design.document_prompt,
-                progress=report,
-                persist=self.may_persist(corpus, backbone),
-            )
-            vectors = pool(states, design, backbone, report)
-            return Embedded(key, design, vectors, states.truncated.numpy())
+            prompt = design.document_prompt
+            states = self.states_of(corpus, backbone, design.attention, prompt, report)
+            return pool(states, design, backbone, report), states.truncated.numpy()
 
-        return self.compute(key, work, progress)
+        key = ("vectors", backbone.version(design), str(design), corpus.fingerprint)
+        return Embedded(corpus, design, backbone, *self.compute(key, work, progress))
 
-    def query_vectors(
-        self, corpus: Corpus, design: Design, backbone_id: str, progress: Progress = no_progress
+    def embed_queries(
+        self, queries: Sequence[str], embedded: Embedded, progress: Progress = no_progress
     ) -> Vectors:
-        """The vectors (q, d) of a corpus's own queries, under a design's query prompt."""
-        version = self.backbone(backbone_id, progress).version(design)
-        return self.compute(
-            ("queries", version, str(design), corpus.annotations_hash),
-            lambda report: self.embed(
-                corpus.queries, design, backbone_id, query=True, progress=report
-            ),
-            progress,
-        )
+        """The vectors (q, d) of queries to a corpus, under its design's query prompt.
+
+        Raises:
+            EmbedLabError: as :meth:`embedded`.
+        """
+        from embedlab.models.embedding import embed
+
+        design, backbone = embedded.design, embedded.backbone
+        self.check(queries, design)
+        return embed(queries, design, backbone, query=True, progress=self.in_time(progress))
+
+    @computed
+    def query_vectors(self, embedded: Embedded, progress: Progress = no_progress) -> Vectors:
+        """The vectors (q, d) of a corpus's own queries."""
+        return self.embed_queries(embedded.corpus.queries, embedded, progress)
 
     # What follows from vectors
 
@@ -273,16 +281,20 @@ class Lab:
         a: Embedded,
         b: Embedded,
         *,
-        n_neighbors: int = 15,
-        min_dist: float = 0.1,
+        n_neighbors: int | None = None,
+        min_dist: float | None = None,
         seed: int = 0,
         compile_umap: bool = False,
         progress: Progress = no_progress,
     ) -> Maps:
         """Two comparable maps: by UMAP once it is compiled, else by PCA.
 
-        With ``compile_umap`` the first map waits until it is compiled, about 20 s.
+        UMAP's settings are the deployment's by default. With ``compile_umap`` the first map waits
+        until it is compiled, about 20 s.
         """
+        defaults = self.config.defaults
+        n_neighbors = n_neighbors or defaults.n_neighbors
+        min_dist = defaults.min_dist if min_dist is None else min_dist
         ready = compile_umap or projection.is_warm()
         umap = ready and projection.umap_possible(a.vectors, b.vectors)
 
@@ -299,19 +311,11 @@ class Lab:
         return self.compute(key, work, progress)
 
     def retrieve(
-        self,
-        query: str,
-        corpus: Corpus,
-        a: Embedded,
-        b: Embedded,
-        k: int,
-        backbone_ids: tuple[str, str] = ("", ""),
-        progress: Progress = no_progress,
+        self, query: str, a: Embedded, b: Embedded, k: int, progress: Progress = no_progress
     ) -> tuple[list[Hit], list[Hit]]:
-        """Two ranked lists for one query, with rank moves between them.
+        """Two ranked lists of a corpus for one query, with rank moves between them.
 
-        ``backbone_ids`` are those that ``a`` and ``b`` were embedded with. Only the corpus's own
-        queries have relevant texts.
+        Only the corpus's own queries have relevant texts.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -321,29 +325,20 @@ class Lab:
             raise EmbedLabError(f"k is {k}; ask for 1 to {most} results.")
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
-        vector_a, vector_b = (
-            self.embed([query], side.design, backbone_id, query=True, progress=progress)
-            for side, backbone_id in zip((a, b), backbone_ids, strict=True)
-        )
-        return ranked_lists(query, corpus, a, b, (vector_a, vector_b), k)
+        vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
+        return ranked_lists(query, a, b, (vector_a, vector_b), k)
 
+    @computed
     def retrieval_scores(
-        self,
-        corpus: Corpus,
-        embedded: Embedded,
-        backbone_id: str = "",
-        progress: Progress = no_progress,
+        self, embedded: Embedded, progress: Progress = no_progress
     ) -> metrics.RetrievalScores | None:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
-        if not corpus.queries:
+        if not embedded.corpus.queries:
             return None
-
-        def work(report: Progress) -> metrics.RetrievalScores:
-            vectors = self.query_vectors(corpus, embedded.design, backbone_id, report)
-            index = retrieval.build_index(embedded.vectors)
-            return metrics.retrieval_scores(*retrieval.search(index, vectors, 10), corpus.relevant)
-
-        return self.compute(("retrieval", embedded.key, corpus.annotations_hash), work, progress)
+        index = retrieval.build_index(embedded.vectors)
+        queries = self.query_vectors(embedded, progress)
+        ranked, _ = retrieval.search(index, queries, metrics.TOP_RANKS)
+        return metrics.retrieval_scores(ranked, embedded.corpus.relevant)
 
     # Start-up
 

@@ -76,16 +76,12 @@ class LiveRun:
 
     Args:
         id: also the key of the trained backbone; it is secret, and gives access to the run.
-        request: what to train.
         folder: of the run's files, a subfolder a version.
-        state: one of the seven above.
         message: a warning, or why the run ended.
         progress: of the work under way: done, total, what.
-        history: the steps so far.
         total: steps of both phases; 0 for a run that was imported.
         held: held-out pairs.
         model: None while nothing is learned.
-        last_used: on the monotonic clock.
         stop: set to end the training or the scoring.
         training: can go on; None once it is at its end.
     """
@@ -112,28 +108,36 @@ class LiveRun:
     @property
     def backbone(self) -> Backbone | None:
         """The trained backbone."""
-        model = self.model
-        return model.backbone if model else None
+        return self.model.backbone if self.model else None
 
     @property
     def version(self) -> int:
         """Of the model; 0 where there is none."""
-        model = self.model
-        return model.version if model else 0
+        return self.model.version if self.model else 0
+
+    @property
+    def next_folder(self) -> Path:
+        """Of the model after this one."""
+        return self.folder / f"version-{self.version + 1}"
+
+    def add_model(self, folder: Path, backbone: Backbone, run_info: RunInfo) -> None:
+        """The run has learned this."""
+        self.model = SavedModel(
+            version=self.version + 1, folder=folder, backbone=backbone, run_info=run_info
+        )
 
     @property
     def changes(self) -> tuple[TaskChange, ...]:
         """The model's scores before and after, where it was scored."""
-        model = self.model
-        return model.run_info.before_after if model else ()
+        return self.model.run_info.before_after if self.model else ()
 
     @property
     def can_go_on(self) -> bool:
         """Whether something is left to train or to save, and the loss still is a number."""
-        training, model = self.training, self.model
+        training = self.training
         if not self.over or training is None or training.failed:
             return False
-        saved_steps = model.run_info.steps if model else 0
+        saved_steps = self.model.run_info.steps if self.model else 0
         return training.steps_done < training.total or saved_steps != training.steps_done
 
     @property

@@ -15,11 +15,10 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -63,9 +62,8 @@ class RunQueue:
 
     def __init__(self, load: Callable[[str, Progress], Backbone], limits: Limits) -> None:
         self._load, self.limits = load, limits
-        self._runs: OrderedDict[str, LiveRun] = OrderedDict()
-        self._queue: deque[LiveRun] = deque()
-        self._current: LiveRun | None = None
+        #: By id; those that are not over in the order of their turns, the one under way first.
+        self._runs: dict[str, LiveRun] = {}
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
         self._root: Path | None = None
@@ -86,36 +84,22 @@ class RunQueue:
         recipe.check(request.design)
         with self._changed:
             self._remove_old()
-            self._check_queue()
-            run = self._new(request)
-            run.total = recipe.steps + recipe.mntp_steps
+            run = self._new(request, total=recipe.steps + recipe.mntp_steps)
             self._enqueue(run)
         return run
 
-    def adopt(self, request: Request, install: Callable[[Path], Backbone]) -> LiveRun:
+    def adopt(self, request: Request, folder: Path, backbone: Backbone) -> LiveRun:
         """Add a model that was trained elsewhere, as a run that is done.
 
-        Args:
-            request: what was trained.
-            install: puts the run's files into the folder given, and loads it.
-
-        Raises:
-            EmbedLabError: ``install`` raised it; then nothing is stored.
+        ``folder``, which the trained ``backbone`` was loaded from, becomes the run's.
         """
+        run_info = run_folder.read_run_info(folder)
         with self._changed:
             self._remove_old()
-            run = self._new(request)
-        try:
-            folder = _version_folder(run, 1)
-            backbone = install(folder)
-            run_info = run_folder.read_run_info(folder)
-            run.model = SavedModel(version=1, folder=folder, backbone=backbone, run_info=run_info)
-            run.state = DONE
-        except BaseException:
-            with self._changed:
-                self._runs.pop(run.id, None)
-            shutil.rmtree(run.folder, ignore_errors=True)
-            raise
+            run = self._new(request, state=DONE)
+            run.folder.mkdir()
+            run.add_model(Path(shutil.move(folder, run.next_folder)), backbone, run_info)
+            self._runs[run.id] = run
         return run
 
     def get(self, run_id: str) -> LiveRun:
@@ -141,10 +125,9 @@ class RunQueue:
             EmbedLabError: nothing yet, or the run is gone.
         """
         run = self.get(run_id)
-        model = run.model
-        if model is None:
+        if run.model is None:
             raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
-        return model
+        return run.model
 
     def backbone(self, run_id: str) -> Backbone:
         """The trained backbone of a run; raises as :meth:`model`."""
@@ -159,17 +142,15 @@ class RunQueue:
     def queue_position(self, run: LiveRun) -> int:
         """How many trainings come before this one."""
         with self._changed:
-            if run not in self._queue:
-                return 0
-            return self._queue.index(run) + (self._current is not None)
+            turns = [each for each in self._runs.values() if not each.over]
+            return turns.index(run) if run in turns else 0
 
     def stop(self, run_id: str) -> None:
         """End a run now, with what it has learned so far."""
         run = self.get(run_id)
         run.stop.set()
         with self._changed:
-            if run in self._queue:
-                self._queue.remove(run)
+            if run.state == WAITING:
                 run.state, run.message = STOPPED, "Stopped before it began."
 
     def go_on(self, run_id: str) -> LiveRun:
@@ -182,7 +163,6 @@ class RunQueue:
         with self._changed:
             if not run.can_go_on:
                 raise EmbedLabError(f"{run.request.name} is at its end; start a new training.")
-            self._check_queue()
             self._enqueue(run)
         return run
 
@@ -191,29 +171,29 @@ class RunQueue:
         with self._changed:
             for run in self._runs.values():
                 run.stop.set()
-            self._queue.clear()
             self._runs.clear()
             if self._root is not None:
                 shutil.rmtree(self._root, ignore_errors=True)
 
-    def _new(self, request: Request) -> LiveRun:
-        run_id = PREFIX + secrets.token_urlsafe(16)
-        run = LiveRun(run_id, request, self._folder() / run_id.removeprefix(PREFIX))
-        self._runs[run_id] = run
-        return run
+    def _new(self, request: Request, **fields: Any) -> LiveRun:
+        secret = secrets.token_urlsafe(16)
+        return LiveRun(PREFIX + secret, request, self._folder() / secret, **fields)
 
     # The worker
 
-    def _check_queue(self) -> None:
-        if len(self._queue) >= self.limits.max_waiting_runs:
-            raise EmbedLabError(
-                f"{len(self._queue)} trainings are waiting already; try again in some minutes."
-            )
+    def _waiting(self) -> list[LiveRun]:
+        return [run for run in self._runs.values() if run.state == WAITING]
 
     def _enqueue(self, run: LiveRun) -> None:
+        waiting = len(self._waiting())
+        if waiting >= self.limits.max_waiting_runs:
+            raise EmbedLabError(
+                f"{waiting} trainings are waiting already; try again in some minutes."
+            )
         run.stop.clear()
         run.state, run.message = WAITING, ""
-        self._queue.append(run)
+        self._runs.pop(run.id, None)
+        self._runs[run.id] = run  # behind the others
         if self._worker is None:
             self._worker = threading.Thread(target=self._work, daemon=True)
             self._worker.start()
@@ -222,9 +202,8 @@ class RunQueue:
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not self._queue:
-                    self._changed.wait()
-                run = self._current = self._queue.popleft()
+                run = self._changed.wait_for(self._waiting)[0]
+                run.state = PREPARING
             try:
                 self._train(run)
             except Cancelled:
@@ -235,9 +214,6 @@ class RunQueue:
                 run.state = FAILED
                 run.message = "The training failed inside EmbedLab; see the server's log."
                 log.exception("a training failed")
-            finally:
-                with self._changed:
-                    self._current = None
 
     def _train(self, run: LiveRun) -> None:
         from embedlab.training.training import Training
@@ -249,7 +225,6 @@ class RunQueue:
             if run.stop.is_set():
                 raise Cancelled
 
-        run.state = PREPARING
         request = run.request
         base = self._load(request.backbone_id, report)
         if run.training is None:
@@ -283,12 +258,10 @@ class RunQueue:
 
         if training.learned == 0:
             return
-        version = run.version + 1
-        folder = _version_folder(run, version)
+        folder = run.next_folder
         shutil.rmtree(folder, ignore_errors=True)  # what a full disk left
         run_info = checkpoints.save_run(training, folder, run.request.backbone_id)
-        backbone = run_folder.load_run(folder, base)
-        run.model = SavedModel(version=version, folder=folder, backbone=backbone, run_info=run_info)
+        run.add_model(folder, run_folder.load_run(folder, base), run_info)
 
     def _score(self, run: LiveRun, model: SavedModel, base: Backbone, report: Progress) -> str:
         """Score before and after; returns why there are no scores, or nothing.
@@ -326,10 +299,6 @@ class RunQueue:
             if i < surplus or now - run.last_used > 60 * limits.keep_runs_minutes:
                 del self._runs[run.id]
                 shutil.rmtree(run.folder, ignore_errors=True)
-
-
-def _version_folder(run: LiveRun, version: int) -> Path:
-    return run.folder / f"version-{version}"
 
 
 def _sweep() -> None:

@@ -1,8 +1,7 @@
-"""The results that the map, similarity and fine-tune tabs show, each through ``Lab.compute``."""
+"""The results that the map, similarity and fine-tune tabs show, each computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,25 +10,19 @@ from embedlab.analysis import comparison, metrics, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Maps, Quality
 from embedlab.analysis.evaluation import ChangedQuery, most_changed_queries
 from embedlab.analysis.retrieval import Float32Array, Int64Array
-from embedlab.data.corpus import Corpus
-from embedlab.lab.lab import Lab
-from embedlab.models.design import Design
+from embedlab.lab.lab import Lab, computed
 from embedlab.progress import Progress, no_progress
 
 #: Texts listed among those whose neighbourhoods changed most.
 MOST_CHANGED = 20
 
 
+@computed
 def quality(
-    lab: Lab, corpus: Corpus, embedded: Embedded, field: str = "", progress: Progress = no_progress
+    lab: Lab, embedded: Embedded, field: str = "", progress: Progress = no_progress
 ) -> Quality:
     """Figures over a corpus's vectors, with ``field`` as labels: kNN accuracy, V-measure, …"""
-
-    def work(report: Progress) -> Quality:
-        near = lab.neighbours(embedded, NEAREST, report)
-        return comparison.quality(corpus, embedded, field, near)
-
-    return lab.compute(("quality", embedded.key, corpus.annotations_hash, field), work, progress)
+    return comparison.quality(embedded, field, lab.neighbours(embedded, NEAREST, progress))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +37,14 @@ class ChangedNeighbourhoods:
     order: Int64Array
 
 
+@computed
 def changed_neighbourhoods(
     lab: Lab, a: Embedded, b: Embedded, progress: Progress = no_progress
 ) -> ChangedNeighbourhoods:
     """The texts whose nearest neighbours differ most between A and B."""
-
-    def work(report: Progress) -> ChangedNeighbourhoods:
-        near_a, near_b = (lab.neighbours(side, NEAREST, report) for side in (a, b))
-        overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
-        return ChangedNeighbourhoods(overlap, metrics.most_changed(near_a, near_b, MOST_CHANGED))
-
-    return lab.compute(("changed", a.key, b.key), work, progress)
+    near_a, near_b = (lab.neighbours(side, NEAREST, progress) for side in (a, b))
+    overlap = metrics.jaccard(near_a.ids[:, :NEAREST], near_b.ids[:, :NEAREST])
+    return ChangedNeighbourhoods(overlap, metrics.most_changed(near_a, near_b, MOST_CHANGED))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,47 +59,35 @@ class Similarities:
     b: Float32Array
 
 
+@computed
 def similarities(
     lab: Lab,
     a: Embedded,
     b: Embedded,
-    rows: Sequence[int] | None = None,
+    rows: tuple[int, ...],
     *,
     ordered: bool = False,
     progress: Progress = no_progress,
 ) -> Similarities:
     """The cosines of some texts of a corpus under A and under B; meant for some hundred.
 
-    Args:
-        lab: for its cache.
-        a: the corpus under A.
-        b: the same corpus under B.
-        rows: the texts' numbers; by default all.
-        ordered: whether similar texts stand beside each other (average linkage over both).
-        progress: may raise to stop.
+    Where ``ordered``, similar texts stand beside each other (average linkage over both).
     """
-    chosen = np.arange(len(a)) if rows is None else np.asarray(rows, np.int64)
-
-    def work(report: Progress) -> Similarities:
-        matrix_a, matrix_b = (metrics.similarity_matrix(side.vectors[chosen]) for side in (a, b))
-        if not ordered or len(chosen) < 3:
-            return Similarities(chosen, matrix_a, matrix_b)
-        order = metrics.cluster_order((matrix_a + matrix_b) / 2)
-        both = np.ix_(order, order)
-        return Similarities(chosen[order], matrix_a[both], matrix_b[both])
-
-    return lab.compute(("similarities", a.key, b.key, chosen.tobytes(), ordered), work, progress)
+    chosen = np.asarray(rows, np.int64)
+    matrix_a, matrix_b = (metrics.similarity_matrix(side.vectors[chosen]) for side in (a, b))
+    if not ordered or len(chosen) < 3:
+        return Similarities(chosen, matrix_a, matrix_b)
+    order = metrics.cluster_order((matrix_a + matrix_b) / 2)
+    both = np.ix_(order, order)
+    return Similarities(chosen[order], matrix_a[both], matrix_b[both])
 
 
+@computed
 def cosine_distribution(
     lab: Lab, embedded: Embedded, progress: Progress = no_progress
 ) -> metrics.SimilarityDistribution:
     """The cosines of all pairs of texts; of a sample of 2,000 texts if there are more."""
-    return lab.compute(
-        ("cosines", embedded.key),
-        lambda report: metrics.similarity_distribution(embedded.vectors),
-        progress,
-    )
+    return metrics.similarity_distribution(embedded.vectors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,52 +103,23 @@ class Movement:
 
 
 def movement(
-    lab: Lab,
-    corpus: Corpus,
-    design: Design,
-    backbone_ids: tuple[str, str],
-    *,
-    seed: int = 0,
-    progress: Progress = no_progress,
+    lab: Lab, before: Embedded, after: Embedded, seed: int, progress: Progress = no_progress
 ) -> Movement:
-    """One design on the untrained and on the trained backbone, over a corpus.
+    """A corpus under one design on the untrained and on the trained backbone.
 
-    Args:
-        lab: for its cache.
-        corpus: any; queries are compared where it has some.
-        design: what was trained.
-        backbone_ids: before and after.
-        seed: of the map.
-        progress: may raise to stop.
+    Queries are compared where the corpus has some.
     """
-    before, after = (
-        lab.embedded(corpus, design, backbone_id, progress) for backbone_id in backbone_ids
-    )
-    defaults = lab.config.defaults
-    maps = lab.maps(
-        before,
-        after,
-        n_neighbors=defaults.n_neighbors,
-        min_dist=defaults.min_dist,
-        seed=seed,
-        progress=progress,
-    )
-    if not corpus.queries:
+    maps = lab.maps(before, after, seed=seed, progress=progress)
+    if not before.corpus.queries:
         return Movement(maps, (), ())
+    old, new = (_first_ten(lab, side, progress) for side in (before, after))
+    changed = most_changed_queries(old, new, before.corpus.relevant)
+    first = tuple((int(old[c.query, 0]), int(new[c.query, 0])) for c in changed)
+    return Movement(maps, tuple(changed), first)
 
-    def work(report: Progress) -> Movement:
-        old, new = (
-            retrieval.search(
-                retrieval.build_index(side.vectors),
-                lab.query_vectors(corpus, design, backbone_id, report),
-                NEAREST,
-            )[0]
-            for side, backbone_id in zip((before, after), backbone_ids, strict=True)
-        )
-        changed = most_changed_queries(old, new, corpus.relevant)
-        first = tuple((int(old[c.query, 0]), int(new[c.query, 0])) for c in changed)
-        return Movement(maps, tuple(changed), first)
 
-    # The maps belong to the key: PCA's are replaced by UMAP's once that is compiled.
-    key = ("movement", before.key, after.key, corpus.annotations_hash, seed, maps.method)
-    return lab.compute(key, work, progress)
+@computed
+def _first_ten(lab: Lab, embedded: Embedded, progress: Progress) -> Int64Array:
+    """The ids of the ten texts nearest to each of the corpus's queries, (q, 10)."""
+    index = retrieval.build_index(embedded.vectors)
+    return retrieval.search(index, lab.query_vectors(embedded, progress), NEAREST)[0]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,6 +19,7 @@ from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
+from embedlab.models.states import Encoded as Encoded
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.progress import Progress, no_progress
 from embedlab.text import without_surrogates
@@ -34,14 +34,6 @@ TOKENISER_BATCH = 256
 #: The backbones of this process by their handle. A function that runs on a lent GPU gets its
 #: arguments pickled, so it is called with a handle instead of a backbone.
 _LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A text as the backbone sees it: token ids with EOS, and whether it was cut."""
-
-    ids: tuple[int, ...]
-    truncated: bool
 
 
 class Backbone:
@@ -87,7 +79,7 @@ class Backbone:
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = DEFAULT_HEAD
         self.lock = FairLock()
-        self.sharing: Sharing[Encoded, TextStates] = Sharing(self.lock, self.token_budget)
+        self.sharing = Sharing(self.lock, self.token_budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         self._guard = threading.Lock()
@@ -113,13 +105,13 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        device: torch.device = next(iter(self.model.parameters())).device
+        device: torch.device = next(self.model.parameters()).device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
         """The precision of a pass."""
-        dtype: torch.dtype = next(iter(self.model.parameters())).dtype
+        dtype: torch.dtype = next(self.model.parameters()).dtype
         return dtype
 
     def check(self, design: Design) -> None:
@@ -247,7 +239,7 @@ class Backbone:
             [[names[i] for i in batch] for batch in batches(lengths, self.token_budget)],
             # Texts share a batch with others that run through the same weights in the same way.
             (self._handle, attention),
-            lambda batch: self._pass(batch, attention),
+            lambda batch: _forward(self._handle, batch, attention),
             store,
             report,
             label,
@@ -259,13 +251,6 @@ class Backbone:
     def token_budget(self) -> int:
         """The most tokens in one pass, so that other requests do not wait long for its end."""
         return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
-
-    def _pass(self, batch: list[Encoded], attention: str) -> list[TextStates]:
-        rows = _forward(self._handle, [text.ids for text in batch], attention)
-        return [
-            TextStates(bank, tokens, len(text.ids), text.truncated)
-            for text, (bank, tokens) in zip(batch, rows, strict=True)
-        ]
 
     def token_states(
         self, input_ids: list[list[int]], mask: list[list[int]], attention: str
@@ -291,41 +276,37 @@ class Backbone:
         return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
 
 
-def _seconds(handle: str, ids: list[tuple[int, ...]], attention: str) -> int:
+def _seconds(handle: str, batch: list[Encoded], attention: str) -> int:
     """A generous estimate of a batch on a lent GPU: 2,000 tokens a second, and the start."""
-    return 10 + sum(map(len, ids)) // 2000
+    return 10 + sum(len(text.ids) for text in batch) // 2000
 
 
 @gpu.on_gpu(_seconds)
-def _forward(
-    handle: str, ids: list[tuple[int, ...]], attention: str
-) -> list[tuple[Tensor, Tensor | None]]:
-    """Run one batch through the backbone with this handle.
-
-    Returns:
-        For each text its bank (4, L + 1, d), and under bidirectional attention the last layer's
-        tokens (T, d), all of it on the CPU.
-    """
+def _forward(handle: str, batch: list[Encoded], attention: str) -> list[TextStates]:
+    """The states of one batch from the backbone with this handle, on the CPU."""
     backbone = _LOADED[handle]
-    padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in ids]}, return_tensors="pt")
-    mask = padded["attention_mask"].to(backbone.device)
+    ids = [list(text.ids) for text in batch]
+    padded = backbone.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(backbone.device)
+    mask = padded["attention_mask"]
     with torch.no_grad():
-        hidden = backbone.hidden_states(padded["input_ids"].to(backbone.device), mask, attention)
-        # Cloned row by row: a view would keep the whole batch alive as long as one of its texts.
-        bank = [row.clone() for row in summarise(hidden, mask).cpu()]
+        hidden = backbone.hidden_states(padded["input_ids"], mask, attention)
+        bank = summarise(hidden, mask).cpu()
         # No head reads the tokens of a causal pass, and they are most of what could be stored.
-        if attention == "causal":
-            return [(row, None) for row in bank]
-        last = hidden[-1].cpu()
-        # The padding stands on the right.
-        return [(row, last[i, : len(ids[i])].clone()) for i, row in enumerate(bank)]
+        tokens = None if attention == "causal" else hidden[-1].cpu()
+    return [
+        TextStates(
+            # Cloned row by row: a view would keep the whole batch alive as long as one text.
+            bank[i].clone(),
+            # The padding stands on the right.
+            None if tokens is None else tokens[i, : len(text.ids)].clone(),
+            len(text.ids),
+            text.truncated,
+        )
+        for i, text in enumerate(batch)
+    ]
 
 
-def _short(handle: str, ids: list[list[int]], mask: list[list[int]], attention: str) -> int:
-    return 20
-
-
-@gpu.on_gpu(_short)
+@gpu.on_gpu(lambda handle, ids, mask, attention: 20)
 def _forward_tokens(
     handle: str, ids: list[list[int]], mask: list[list[int]], attention: str
 ) -> Tensor:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.utils import logging as transformers_logging
 
 from embedlab import assets, gpu
 from embedlab.catalogue import CATALOGUE
@@ -53,10 +54,20 @@ def load_backbone(
     Raises:
         EmbedLabError: it cannot be found, is no decoder-only model, or fails the leak probe.
     """
-    _quiet_transformers()
+    # The library's progress bars would mix with ours and fill every log.
+    transformers_logging.disable_progress_bar()
     name = str(name_or_path)
     if (Path(name) / run_folder.RUN_FILE).is_file():
-        return _trained(Path(name), device, dtype, max_length, cache, progress)
+        of = run_folder.read_run_info(Path(name)).backbone
+        if (Path(of.id) / run_folder.RUN_FILE).is_file():
+            raise EmbedLabError(
+                f"The run in {Path(name).name!r} names another run as its backbone."
+            )
+        longest = max_length or of.max_length
+        base = load_backbone(
+            of.id, device, dtype, max_length=longest, cache=cache, progress=progress
+        )
+        return run_folder.load_run(Path(name), base)
     where = _device(device)
     precision = _dtype(dtype, where)
     progress(0, 0, f"loading {name}")
@@ -89,30 +100,6 @@ def load_backbone(
     )
     leak_probe(backbone)
     return backbone
-
-
-def _trained(
-    folder: Path,
-    device: str,
-    dtype: str,
-    max_length: int | None,
-    cache: StateCache | None,
-    progress: Progress,
-) -> Backbone:
-    """What ``embedlab train`` left in a folder, on the backbone that it names."""
-    of = run_folder.read_run_info(folder).backbone
-    base_id, longest = of.id, max_length or of.max_length
-    if (Path(base_id) / run_folder.RUN_FILE).is_file():
-        raise EmbedLabError(f"The run in {folder.name!r} names another run as its backbone.")
-    base = load_backbone(base_id, device, dtype, max_length=longest, cache=cache, progress=progress)
-    return run_folder.load_run(folder, base)
-
-
-def _quiet_transformers() -> None:
-    """Turn off the library's progress bars, which would mix with ours and fill every log."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
 
 
 def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
@@ -160,30 +147,21 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tupl
     options = {"trust_remote_code": False, "local_files_only": folder is not None}
     try:
         config = AutoConfig.from_pretrained(where, **options)
-        if config.is_encoder_decoder:
-            raise EmbedLabError(
-                f"{name} ({config.model_type}) has an encoder and a decoder; choose a "
-                "decoder-only model."
-            )
-        tokenizer = AutoTokenizer.from_pretrained(where, **options)
-        model = AutoModel.from_pretrained(where, dtype=dtype, use_safetensors=True, **options)
-    except EmbedLabError:
-        raise
+        if not config.is_encoder_decoder:
+            tokenizer = AutoTokenizer.from_pretrained(where, **options)
+            model = AutoModel.from_pretrained(where, dtype=dtype, use_safetensors=True, **options)
+            return model, tokenizer
     except Exception as error:
-        raise EmbedLabError(_explain(name, folder)) from error
-    return model, tokenizer
-
-
-def _explain(name: str, folder: Path | None) -> str:
-    pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
-    if folder is not None:
-        return (
+        pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
+        raise EmbedLabError(
             f"The folder {folder.name!r} could not be loaded as a backbone; it needs config.json, "
             "a tokenizer and safetensors weights of an architecture transformers knows."
-        )
-    return (
-        f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) nor a "
-        "folder, and the model hub did not give it. Check the name and the network."
+            if folder
+            else f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) "
+            "nor a folder, and the model hub did not give it. Check the name and the network."
+        ) from error
+    raise EmbedLabError(
+        f"{name} ({config.model_type}) has an encoder and a decoder; choose a decoder-only model."
     )
 
 

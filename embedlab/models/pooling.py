@@ -30,13 +30,12 @@ class ExportedModule:
 
     ``kind`` is the path of its class: the library's own, or one of ``export_pooling.py``, the file
     that then travels with the weights. ``settings`` become its JSON file and ``weights`` its
-    safetensors. ``every_layer`` says whether it reads all layers instead of the design's.
+    safetensors.
     """
 
     kind: str
     settings: Mapping[str, Any]
     weights: Mapping[str, Tensor] = field(default_factory=dict)
-    every_layer: bool = False
 
 
 class Pooling:
@@ -115,7 +114,7 @@ class Pooling:
         from embedlab.models.states import Bank
 
         counts = torch.arange(1.0, longest + 1)[:, None]
-        bank = Bank(counts, lambda which: torch.eye(4)[which].expand(longest, 4))
+        bank = Bank(counts, *torch.eye(4)[:, None].expand(4, longest, 4))
         return self.from_bank(bank, skip_first)
 
 
@@ -210,20 +209,18 @@ class TrainablePooling(Pooling):
     def export(self, design: Design, backbone: Backbone) -> ExportedModule:
         """The head with its weights, as ``export_pooling.py`` has it."""
         head = backbone.head(design)
-        every_layer = self.attends_over == "layers"
         return ExportedModule(
             kind="export_pooling.TrainedHead",
             settings={
                 "hidden_size": backbone.hidden_size,
                 "num_layers": backbone.num_layers,
                 "causal": design.attention == "causal",
-                "every_layer": every_layer,
+                "every_layer": self.attends_over == "layers",
                 "latent_count": head.size.latents,
                 "heads": head.size.heads,
                 "head_dim": head.size.dim_for(backbone.hidden_size),
             },
             weights=head.state_dict(),
-            every_layer=every_layer,
         )
 
 

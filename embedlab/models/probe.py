@@ -39,25 +39,20 @@ def _movement(backbone: Backbone, attention: str, padding: str) -> float:
     size = backbone.config.vocab_size
     text = [(7 * i + 3) % (size - 1) for i in range(1, 7)]
     changed = [*text[:-1], (text[-1] + size // 2) % (size - 1)]
-    start = 2 if padding == "left" else 0
-    before, after = (
-        _first_token(backbone, ids, attention, padding, start) for ids in (text, changed)
-    )
+    before, after = (_first_token(backbone, ids, attention, padding) for ids in (text, changed))
     return float(((after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)).max())
 
 
-def _first_token(
-    backbone: Backbone, ids: list[int], attention: str, padding: str, start: int
-) -> torch.Tensor:
+def _first_token(backbone: Backbone, ids: list[int], attention: str, padding: str) -> torch.Tensor:
     """(L + 1, d): the first token's states of ``ids`` beside a longer text of its own."""
-    pad = [backbone.tokenizer.pad_token_id] * 2
-    rows, mask = [ids], [[1] * len(ids)]
+    left, right = {"none": (0, 0), "left": (2, 0), "right": (0, 2)}[padding]
+    pad = backbone.tokenizer.pad_token_id
+    rows = [[pad] * left + ids + [pad] * right]
+    mask = [[0] * left + [1] * len(ids) + [0] * right]
     if padding != "none":
-        ones, zeros = [1] * len(ids), [0, 0]
-        left = padding == "left"
-        rows = [pad + ids if left else ids + pad, (ids + ids)[: len(ids) + 2]]
-        mask = [zeros + ones if left else ones + zeros, [1] * (len(ids) + 2)]
-    return backbone.token_states(rows, mask, attention)[:, 0, start].float()
+        rows.append((ids + ids)[: len(ids) + 2])
+        mask.append([1] * len(rows[1]))
+    return backbone.token_states(rows, mask, attention)[:, 0, left].float()
 
 
 def _refuse(backbone: Backbone, reason: str) -> None:

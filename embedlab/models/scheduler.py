@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from embedlab.models.states import Encoded, TextStates
+
 #: Seconds between two calls of a waiting request's ``progress``, which may cancel it.
 POLL_SECONDS = 0.2
 #: Seconds without a result after which a request goes before shorter ones.
@@ -36,26 +37,18 @@ LONGEST_WAIT_SECONDS = 1.0
 YIELD_SECONDS = 0.4
 
 
-class _HasIds(Protocol):
-    @property
-    def ids(self) -> tuple[int, ...]: ...
-
-
-Item = TypeVar("Item", bound=_HasIds)
-
-
 @dataclass(eq=False)
-class _Request(Generic[Item, T]):
+class _Request:
     """The texts of one caller: those that remain to be run, and the batches they were cut into.
 
     ``since`` is when the request was made or last got a result.
     """
 
     group: object
-    forward: Callable[[list[Item]], list[T]]
-    remaining: dict[str, Item]
+    forward: Callable[[list[Encoded]], list[TextStates]]
+    remaining: dict[str, Encoded]
     batches: list[list[str]]
-    store: Callable[[str, T], None]
+    store: Callable[[str, TextStates], None]
     since: float = field(default_factory=time.monotonic)
     error: Exception | None = None
 
@@ -75,14 +68,14 @@ class _Request(Generic[Item, T]):
         self.error = error
         self.remaining.clear()
 
-    def deliver(self, name: str, result: T) -> None:
+    def deliver(self, name: str, result: TextStates) -> None:
         self.store(name, result)
         self.since = time.monotonic()
         # Last, because the caller's thread returns as soon as nothing remains.
         self.remaining.pop(name, None)
 
 
-class Sharing(Generic[Item, T]):
+class Sharing:
     """The requests that wait for one backbone's lock.
 
     Args:
@@ -92,7 +85,7 @@ class Sharing(Generic[Item, T]):
 
     def __init__(self, lock: FairLock, budget: int) -> None:
         self.lock, self.budget = lock, budget
-        self._waiting: list[_Request[Item, T]] = []
+        self._waiting: list[_Request] = []
         self._guard = threading.Lock()
 
     def __len__(self) -> int:
@@ -100,11 +93,11 @@ class Sharing(Generic[Item, T]):
 
     def run(
         self,
-        texts: Mapping[str, Item],
+        texts: Mapping[str, Encoded],
         cut: Sequence[Sequence[str]],
         group: object,
-        forward: Callable[[list[Item]], list[T]],
-        store: Callable[[str, T], None],
+        forward: Callable[[list[Encoded]], list[TextStates]],
+        store: Callable[[str, TextStates], None],
         progress: Progress,
         label: str,
     ) -> None:
@@ -143,7 +136,7 @@ class Sharing(Generic[Item, T]):
         if request.error is not None:
             raise request.error
 
-    def _status(self, request: _Request[Item, T], label: str) -> str:
+    def _status(self, request: _Request, label: str) -> str:
         """The label, and once a request waits long its position in the queue."""
         if time.monotonic() - request.since < OVERDUE_SECONDS:
             return label
@@ -164,10 +157,8 @@ class Sharing(Generic[Item, T]):
         except Exception:
             # The text at fault may belong to any of the requests. So the first one's texts run
             # again alone, and the others' fail, if they have to, when their own turn comes.
-            requests, texts = (
-                {name: [first] for name in of_first},
-                {name: texts[name] for name in of_first},
-            )
+            requests = {name: [first] for name in of_first}
+            texts = {name: texts[name] for name in of_first}
             try:
                 results = _run_in_halves(first.forward, list(texts.values()))
             except Exception as error:
@@ -175,14 +166,13 @@ class Sharing(Generic[Item, T]):
                 return
         for name, result in zip(texts, results, strict=True):
             for request in requests[name]:
-                if isinstance(
-                    result, EmbedLabError
-                ):  # one text that the GPU's memory does not hold
+                # An error is that of one text which the GPU's memory does not hold.
+                if isinstance(result, EmbedLabError):
                     request.fail(result)
                 else:
                     request.deliver(name, result)
 
-    def _next_request(self) -> _Request[Item, T]:
+    def _next_request(self) -> _Request:
         """The request that has waited longest if one is overdue, else the shortest."""
         now = time.monotonic()
         waiting = [request for request in self._waiting if request.remaining]
@@ -193,9 +183,9 @@ class Sharing(Generic[Item, T]):
 
     def _add_others(
         self,
-        first: _Request[Item, T],
-        requests: dict[str, list[_Request[Item, T]]],
-        texts: dict[str, Item],
+        first: _Request,
+        requests: dict[str, list[_Request]],
+        texts: dict[str, Encoded],
     ) -> None:
         """Extend the first request's batch, in place, by what other requests can share.
 
@@ -219,8 +209,8 @@ class Sharing(Generic[Item, T]):
 
 
 def _run_in_halves(
-    forward: Callable[[list[Item]], Sequence[T]], texts: list[Item]
-) -> Sequence[T | EmbedLabError]:
+    forward: Callable[[list[Encoded]], Sequence[TextStates]], texts: list[Encoded]
+) -> Sequence[TextStates | EmbedLabError]:
     """Run a batch; in two halves, and so on, where the memory of a GPU does not hold it whole.
 
     The result of a text that it does not even hold alone is an error for its requests.
@@ -317,8 +307,7 @@ class FairLock:
 
     def _acquire_if_quiet(self) -> bool:
         with self._guard:
-            quiet = time.monotonic() > self._released + QUIET_SECONDS
-            if self._held or not quiet:
+            if self._held or time.monotonic() <= self._released + QUIET_SECONDS:
                 return False
             self._held = True
             return True
@@ -356,10 +345,5 @@ class FairLock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.release()

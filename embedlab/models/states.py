@@ -8,17 +8,24 @@ times larger than the rest (an attention sink) would swallow the small differenc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-#: Where a text's bank holds which vector.
-LAST_TOKEN, FIRST_TOKEN, REST_MEAN, REST_WEIGHTED_MEAN = range(4)
 #: Numbers of hidden states gathered at once (32 MB): many layers of few texts, and few enough
 #: for the allocator to hand out the same memory again.
 BLOCK_NUMBERS = 8_000_000
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A text as the backbone sees it: token ids with EOS, and whether it was cut."""
+
+    ids: tuple[int, ...]
+    truncated: bool
 
 
 @dataclass(frozen=True)
@@ -68,37 +75,20 @@ def summarise(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
     return torch.stack(layers, dim=2)
 
 
-@dataclass(frozen=True, eq=False)
-class Bank:
+class Bank(NamedTuple):
     """The banks of n texts at one layer, or at several at once: what a pooling reads, in float32.
 
     Each vector is (n, d), or (n, layers, d). ``counts`` is the number of tokens of each text, as
-    floats and (n, 1) or (n, 1, 1), so that it multiplies vectors. ``read`` gathers the vectors at
-    one position of :class:`TextStates`' bank, so that only what is used is gathered.
+    floats and (n, 1) or (n, 1, 1), so that it multiplies vectors. The rest means are over the
+    tokens after the first, one of them weighted by the position in the text, and zero for a text
+    of one token.
     """
 
     counts: Tensor
-    read: Callable[[int], Tensor]
-
-    @property
-    def last(self) -> Tensor:
-        """The last unmasked token, the EOS."""
-        return self.read(LAST_TOKEN)
-
-    @property
-    def first(self) -> Tensor:
-        """The first unmasked token."""
-        return self.read(FIRST_TOKEN)
-
-    @property
-    def rest_mean(self) -> Tensor:
-        """The mean of the tokens after the first; zero for a text of one token."""
-        return self.read(REST_MEAN)
-
-    @property
-    def rest_weighted_mean(self) -> Tensor:
-        """The mean of the tokens after the first, each weighted by its position in the text."""
-        return self.read(REST_WEIGHTED_MEAN)
+    last: Tensor
+    first: Tensor
+    rest_mean: Tensor
+    rest_weighted_mean: Tensor
 
 
 @dataclass(frozen=True)
@@ -152,25 +142,17 @@ class HiddenStates:
 
     def bank(self, layers: int | slice = -1) -> Bank:
         """What poolings read at a layer, or at a slice of layers."""
-
-        def read(which: int) -> Tensor:
-            return torch.stack([row.bank[which, layers] for row in self.rows]).float()
-
-        counts = self._float_counts()
-        return Bank(counts if isinstance(layers, int) else counts[:, None], read)
+        return self._bank(self._gather(layers))
 
     def layer_banks(self) -> Iterator[Bank]:
         """What poolings read at layer 0, 1, … L, one after the other.
 
-        Whole banks of many layers are gathered at once, several times faster than one gather for
-        each layer and pooling.
+        Many layers are gathered at once, several times faster than one gather for each layer.
         """
-        counts = self._float_counts()
         step = max(1, BLOCK_NUMBERS // (len(self) * self.rows[0].bank[:, 0].numel()))
         for start in range(0, self.num_layers + 1, step):
-            block = torch.stack([row.bank[:, start : start + step] for row in self.rows]).float()
-            for layer in block.unbind(dim=2):  # (n, 4, d)
-                yield Bank(counts, layer.transpose(0, 1).__getitem__)
+            for vectors in self._gather(slice(start, start + step)).unbind(dim=2):
+                yield self._bank(vectors)
 
     def tokens(self) -> tuple[Tensor, Tensor]:
         """The last layer's tokens, padded right: (n, T, d) and their mask (n, T) bool.
@@ -185,6 +167,10 @@ class HiddenStates:
         mask = torch.arange(padded.shape[1])[None, :] < self.token_counts[:, None]
         return padded, mask.to(padded.device)
 
-    def _float_counts(self) -> Tensor:
-        """(n, 1): tokens a text, on the device of the banks."""
-        return self.token_counts[:, None].float().to(self.rows[0].bank.device)
+    def _gather(self, layers: int | slice) -> Tensor:
+        """(n, 4, d), or (n, 4, layers, d)."""
+        return torch.stack([row.bank[:, layers] for row in self.rows]).float()
+
+    def _bank(self, vectors: Tensor) -> Bank:
+        counts = self.token_counts.to(vectors).view(-1, *[1] * (vectors.dim() - 2))
+        return Bank(counts, *vectors.unbind(dim=1))

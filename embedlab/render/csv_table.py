@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from embedlab.text import clean
+from embedlab.text import one_line
 
 #: A cell that starts like this would run as a formula in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@")
@@ -29,7 +29,7 @@ def csv_table(
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     if caption:
-        writer.writerow([f"# {clean(caption)}"])
+        writer.writerow([f"# {one_line(caption)}"])
     writer.writerow(header)
     writer.writerows([_cell(value, digits) for value in row] for row in rows)
     return table.getvalue()
@@ -41,6 +41,6 @@ def _cell(value: Any, digits: int | None) -> Any:
             return ""
         return value if digits is None else f"{value:.{digits}g}"
     if isinstance(value, str):
-        text = clean(value)
+        text = one_line(value)
         return f"'{text}" if text.startswith(_FORMULA) else text
     return value

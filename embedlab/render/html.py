@@ -55,8 +55,13 @@ class Macros:
         self._file = file
 
     def __getattr__(self, name: str) -> Callable[..., Markup]:
-        # Compiled at the first use and cached by the environment.
-        macro: Callable[..., Markup] = getattr(_ENVIRONMENT.get_template(self._file).module, name)
+        def macro(*args: object, **kwargs: object) -> Markup:
+            # Compiled at the first call and cached by the environment.
+            html: Markup = getattr(_ENVIRONMENT.get_template(self._file).module, name)(
+                *args, **kwargs
+            )
+            return html
+
         return macro
 
 

@@ -22,9 +22,9 @@ from embedlab.render.style import (
     plotly_text,
     start,
 )
+from embedlab.study.comparisons import Difference
 from embedlab.study.report import (
     Curve,
-    Difference,
     Model,
     Report,
     against,

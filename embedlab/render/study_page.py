@@ -12,7 +12,8 @@ from embedlab.files import disk_errors, write_text
 from embedlab.render.csv_table import csv_table
 from embedlab.render.html import Macros
 from embedlab.render.study_sections import Section, sections
-from embedlab.study.report import Difference, Report
+from embedlab.study.comparisons import Difference
+from embedlab.study.report import Report
 
 _FIGURE = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 

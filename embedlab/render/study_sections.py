@@ -14,9 +14,8 @@ from embedlab.analysis.tasks import MEASURE_NAMES
 from embedlab.render import study_figures
 from embedlab.render.html import Macros, joined, muted, note
 from embedlab.render.study_text import facts_list, headline, verdict_lines
-from embedlab.study.comparisons import DatasetComparison
+from embedlab.study.comparisons import DatasetComparison, Difference
 from embedlab.study.report import (
-    Difference,
     Report,
     against,
     designs_in,
@@ -26,7 +25,7 @@ from embedlab.study.report import (
     why_no_p,
     within_task,
 )
-from embedlab.text import clean
+from embedlab.text import one_line
 
 #: Stands for no design in particular: every pair is drawn.
 EVERY_PAIR = "(every pair)"
@@ -76,7 +75,7 @@ def sections(report: Report) -> list[Section]:
 def head(report: Report) -> Section:
     """The study's name, what was measured in one line, and what limits the numbers."""
     text = muted(headline(report)) + note(report.notes)
-    return Section(title=f"{clean(report.name)}: a study of embedding designs", text=text)
+    return Section(title=f"{one_line(report.name)}: a study of embedding designs", text=text)
 
 
 def paper(report: Report) -> Section:

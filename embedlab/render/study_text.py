@@ -36,7 +36,7 @@ def verdict_lines(differences: Sequence[DatasetComparison]) -> Markup:
 
 def headline(report: Report) -> str:
     """One line: backbone, designs, seeds, tasks, data, hardware."""
-    backbone, data = report.facts.get("backbone") or {}, report.facts.get("data") or {}
+    backbone, data = report.facts.backbone or {}, report.facts.data or {}
     designs = {model.label for model in report.models if model.kind != "yardstick"}
     seeds = {seed for model in report.models for seed in model.seeds}
     parts = [
@@ -45,7 +45,7 @@ def headline(report: Report) -> str:
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)}" if seeds else "untrained",
         f"{len(report.tasks)} tasks in {len(report.categories)} categories",
         f"trained on {data['title']}" if data.get("title") else "",
-        report.facts.get("hardware") or "",
+        report.facts.hardware or "",
     ]
     return " · ".join(part for part in parts if part)
 
@@ -53,8 +53,8 @@ def headline(report: Report) -> str:
 def facts_list(report: Report) -> Markup:
     """The settings of the study: everything needed to run it again."""
     facts = report.facts
-    backbone, data = facts.get("backbone") or {}, facts.get("data") or {}
-    recipe, versions = facts.get("recipe") or {}, facts.get("versions") or {}
+    backbone, data = facts.backbone or {}, facts.data or {}
+    recipe, versions = facts.recipe or {}, facts.versions or {}
     removed = data.get("removed")
     designs = dict.fromkeys(m.label for m in report.models if m.kind != "yardstick")
     rows = [
@@ -70,11 +70,11 @@ def facts_list(report: Report) -> Markup:
         ("Hash of the data", data.get("sha256") or ""),
         ("Recipe", ", ".join(f"{k} {v}" for k, v in recipe.items() if k != "seed")),
         ("Seeds", ", ".join(map(str, sorted({s for m in report.models for s in m.seeds})))),
-        ("Hardware", facts.get("hardware") or ""),
+        ("Hardware", facts.hardware or ""),
         ("Versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
         ("Level of the tests", f"α = {report.alpha:g} after Holm's correction"),
-        ("Command", facts.get("command") or ""),
-        ("Hash of the study", facts.get("digest") or ""),
+        ("Command", facts.command or ""),
+        ("Hash of the study", facts.digest or ""),
     ]
     return Macros("study.html").facts(rows)
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from embedlab.text import clean, shorten
+from embedlab.text import one_line, shorten
 
 DESIGN_A = "#0072B2"
 DESIGN_B = "#E69F00"
@@ -48,8 +48,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 
 def plotly_text(text: str) -> str:
-    """``clean(text)`` with the characters escaped that plotly reads as markup."""
-    return html.escape(clean(text), quote=False)
+    """``one_line(text)`` with the characters escaped that plotly reads as markup."""
+    return html.escape(one_line(text), quote=False)
 
 
 def wrapped(text: str, width: int = 60, limit: int = 240) -> str:
@@ -76,7 +76,7 @@ def category_style(code: int) -> tuple[str, str]:
 
 def _label(value: Hashable) -> str:
     missing = value is None or (isinstance(value, float) and value != value)
-    return (clean(str(value)) if not missing else "") or UNLABELLED
+    return (one_line(str(value)) if not missing else "") or UNLABELLED
 
 
 def start(title: str, caption: str) -> go.Figure:

@@ -6,5 +6,5 @@ In the order in which a study passes through them:
 - ``run``: trains and measures every cell; ``mteb_tasks`` lets mteb compute the scores.
 - ``folder``: what is written to disk after every cell.
 - ``findings``: from the cells to a report, by ``comparisons`` and ``paired_tests``.
-- ``report``: the report itself; ``uploaded_report`` reads one that a visitor uploads.
+- ``report``: the report itself, written and read.
 """

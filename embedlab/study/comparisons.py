@@ -171,9 +171,29 @@ def holm(p_values: Sequence[float | None], comparisons: int | None = None) -> li
     return [None if p is None else next(corrected) for p in p_values]
 
 
-@dataclass(frozen=True)
-class DatasetComparison:
-    """Two designs over n datasets: the gain of ``b`` on ``a``.
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """The gain of design ``b`` on design ``a``, over n datasets or over n items of a task."""
+
+    a: str
+    b: str
+    n: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    corrected: float | None
+    separable: bool
+
+    @property
+    def verdict(self) -> str:
+        """``separable`` or ``not separable``."""
+        return verdict(self.separable)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetComparison(Difference):
+    """Two designs over n datasets.
 
     ``difference`` is the mean over datasets, ``low`` and ``high`` its 95 % bootstrap interval over
     datasets, None below six of them (and somewhat narrow up to a dozen: the test decides, not the
@@ -185,23 +205,9 @@ class DatasetComparison:
     undefined value.
     """
 
-    a: str
-    b: str
-    n: int
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    corrected: float | None
     effect: float | None
     detectable_difference: float | None
-    separable: bool
     why: str | None
-
-    @property
-    def verdict(self) -> str:
-        """``separable`` or ``not separable``."""
-        return verdict(self.separable)
 
 
 def compare_over_datasets(
@@ -249,9 +255,9 @@ def compare_over_datasets(
         smallest = detectable_effect(n, comparisons, alpha, power)
         results.append(
             DatasetComparison(
-                names[a],
-                names[b],
-                n,
+                a=names[a],
+                b=names[b],
+                n=n,
                 difference=float(gain.mean()) if n else None,
                 low=low,
                 high=high,

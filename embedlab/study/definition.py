@@ -8,9 +8,9 @@ import re
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from embedlab.analysis.tasks import CATEGORY_MEASURES, STUDY_TASKS, Task
 from embedlab.errors import EmbedLabError
@@ -24,6 +24,7 @@ from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 STUDY_PRESETS = ("minutes", "workshop", "paper")
 
 CellKind = Literal["trained", "untrained", "yardstick"]
+Names = TypeVar("Names", tuple[str, ...], dict[str, int])
 
 
 class Cell(BaseModel, extra="forbid", frozen=True):
@@ -158,18 +159,17 @@ def load_study(name_or_path: str, **changes: Any) -> Study:
     if name_or_path in STUDY_PRESETS:
         path = ASSETS / "studies" / f"{name_or_path}.yaml"
     raw = read_yaml(path, f"a study file, or one of {', '.join(STUDY_PRESETS)}")
-    return study_from(raw | changes if isinstance(raw, dict) else raw, path.stem)
+    return study_from(raw, path.stem, **changes)
 
 
-def study_from(raw: Any, name: str = "study") -> Study:
-    """A study from the content of a study file; raises as :func:`load_study`.
+def study_from(raw: Any, name: str = "study", **changes: Any) -> Study:
+    """A study from the content of a study file; ``name`` is for one that gives itself none.
 
-    Args:
-        raw: the file's keys and values.
-        name: of the study, where the file gives none.
+    Raises:
+        EmbedLabError: an unknown key, or a value that is not accepted.
     """
-    named = {"name": name} | raw if isinstance(raw, dict) else raw
-    return validated(StudyFile, named, name).study()
+    values = {"name": name} | raw | changes if isinstance(raw, dict) else raw
+    return validated(StudyFile, values, name).study()
 
 
 class TrainingKeys(YamlModel):
@@ -204,23 +204,14 @@ class StudyFile(YamlModel):
     mteb: ListOf[str] = ()
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
-    @field_validator("sizes")
+    @field_validator("sizes", "tasks")
     @classmethod
-    def _by_category(cls, sizes: dict[str, int]) -> dict[str, int]:
-        for category in sizes:
-            if category not in CATEGORY_MEASURES:
-                raise EmbedLabError(
-                    f"{category[:60]!r} is not a category; use {', '.join(CATEGORY_MEASURES)}."
-                )
-        return sizes
-
-    @field_validator("tasks")
-    @classmethod
-    def _are_tasks(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
-        for name in tasks:
-            if name not in STUDY_TASKS:
-                raise EmbedLabError(f"{name[:60]!r} is not known; use {', '.join(STUDY_TASKS)}.")
-        return tasks
+    def _are_known(cls, names: Names, info: ValidationInfo) -> Names:
+        known = CATEGORY_MEASURES if info.field_name == "sizes" else STUDY_TASKS
+        for name in names:
+            if name not in known:
+                raise EmbedLabError(f"{name[:60]!r} is not known; use {', '.join(known)}.")
+        return names
 
     def study(self) -> Study:
         """The study itself: designs parsed, tasks at their sizes, the recipe complete.
@@ -228,22 +219,13 @@ class StudyFile(YamlModel):
         Raises:
             EmbedLabError: a design, recipe or combination that is not accepted.
         """
-        recipe, training = None, self.training
-        if training is not None:
-            recipe = recipe_from(training.recipe, **(training.model_extra or {}))
-        return Study(
-            name=self.name,
-            backbone=self.backbone,
-            designs=tuple(map(Design.parse, self.designs)),
-            seeds=self.seeds,
-            recipe=recipe,
-            data=training.data if training is not None else "",
-            untrained=self.untrained,
-            yardsticks=self.yardsticks,
-            tasks=tuple(self._sized(task) for name in self.tasks for task in STUDY_TASKS[name]),
-            mteb=self.mteb,
-            alpha=self.alpha,
-        )
+        values = self.model_dump(exclude={"training", "sizes", "words"})
+        values["designs"] = tuple(map(Design.parse, self.designs))
+        values["tasks"] = tuple(self._sized(t) for name in self.tasks for t in STUDY_TASKS[name])
+        if (training := self.training) is None:
+            return Study(**values, recipe=None, data="")
+        recipe = recipe_from(training.recipe, **(training.model_extra or {}))
+        return Study(**values, recipe=recipe, data=training.data)
 
     def _sized(self, task: Task) -> Task:
         size = self.sizes.get(task.category, task.size)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
 from embedlab.study.comparisons import DatasetComparison, Items
+from embedlab.study.definition import Cell
 from embedlab.study.folder import CellResult, StudyRecord, TaskResult, read_results
 from embedlab.study.report import (
     CategoryDifference,
@@ -24,7 +25,9 @@ from embedlab.study.report import (
     Model,
     Ran,
     Report,
+    RunFacts,
     Score,
+    StudyFacts,
     Summary,
     TaskDifference,
     TaskFacts,
@@ -117,30 +120,30 @@ class _Measurements:
 
 def _report(measured: _Measurements) -> Report:
     record = measured.record
-    within = _within_tasks(measured)
-    over = _over_datasets(measured)
+    within = tuple(_within_tasks(measured))
+    over = tuple(_over_datasets(measured))
     return Report(
         name=record.name,
-        facts={
-            "backbone": record.backbone,
-            "versions": record.versions,
-            "hardware": record.hardware,
-            "data": record.data,
-            "command": record.command,
-            "recipe": record.study.recipe,
-            "digest": record.digest,
-        },
+        facts=StudyFacts(
+            **record.model_dump(include=set(RunFacts.model_fields)),
+            recipe=record.study.recipe,
+            digest=record.digest,
+        ),
         alpha=record.study.alpha,
         categories=measured.categories,
         tasks=measured.tasks,
         models=tuple(measured.models),
-        scores=tuple(_scores(measured)),
+        scores=tuple(
+            _score(measured, number, task)
+            for number in range(len(measured.models))
+            for task in measured.tasks
+        ),
         summary=tuple(_summary(measured, model) for model in measured.models),
-        over_datasets=tuple(over),
-        within_tasks=tuple(within),
+        over_datasets=over,
+        within_tasks=within,
         claims=tuple(_claims(measured, over, within)),
-        curves=tuple(_curves(measured)),
-        ran=tuple(_ran(measured)),
+        curves=tuple(_curve(result) for result in measured.done if result.history),
+        ran=tuple(_ran(cell, result) for cell, result in measured.cells),
         notes=tuple(_notes(measured)),
     )
 
@@ -148,25 +151,19 @@ def _report(measured: _Measurements) -> Report:
 # Scores
 
 
-def _scores(measured: _Measurements) -> list[Score]:
-    scores = []
-    for number, model in enumerate(measured.models):
-        for task in measured.tasks:
-            of_seeds = measured.seed_scores(model, [task])
-            items = measured.items(model, task)
-            low, high = (items and comparisons.score_interval(items)) or (None, None)
-            scores.append(
-                Score(
-                    model=number,
-                    task=task.id,
-                    score=_defined(of_seeds.mean()),
-                    low=low,
-                    high=high,
-                    seed_sd=comparisons.seed_sd(of_seeds),
-                    n=0 if items is None else items.n,
-                )
-            )
-    return scores
+def _score(measured: _Measurements, number: int, task: TaskFacts) -> Score:
+    model = measured.models[number]
+    seed_scores, items = measured.seed_scores(model, [task]), measured.items(model, task)
+    low, high = (items and comparisons.score_interval(items)) or (None, None)
+    return Score(
+        model=number,
+        task=task.id,
+        score=_defined(seed_scores.mean()),
+        low=low,
+        high=high,
+        seed_sd=comparisons.seed_sd(seed_scores),
+        n=0 if items is None else items.n,
+    )
 
 
 def _summary(measured: _Measurements, model: Model) -> Summary:
@@ -186,20 +183,17 @@ def _summary(measured: _Measurements, model: Model) -> Summary:
 # Differences
 
 
-def _over_datasets(measured: _Measurements) -> list[CategoryDifference]:
+def _over_datasets(measured: _Measurements) -> Iterator[CategoryDifference]:
     models, alpha = measured.compared, measured.record.study.alpha
     labels = [model.label for model in models]
-    differences: list[CategoryDifference] = []
     for category in measured.categories if len(models) > 1 else ():
         tasks = measured.tasks_in(category)
         table = [[measured.mean_score(model, task) for task in tasks] for model in models]
-        pairs = comparisons.compare_over_datasets(table, labels, alpha=alpha)
-        differences += [CategoryDifference(category, pair) for pair in pairs]
-    return differences
+        for pair in comparisons.compare_over_datasets(table, labels, alpha=alpha):
+            yield CategoryDifference(category, pair)
 
 
-def _within_tasks(measured: _Measurements) -> list[TaskDifference]:
-    differences: list[TaskDifference] = []
+def _within_tasks(measured: _Measurements) -> Iterator[TaskDifference]:
     for task in measured.tasks:
         of_models = {model.label: measured.items(model, task) for model in measured.compared}
         items = {label: one for label, one in of_models.items() if one is not None}
@@ -207,75 +201,54 @@ def _within_tasks(measured: _Measurements) -> list[TaskDifference]:
         compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
         # Over all pairs of one task: each task is a question of its own.
         corrected = comparisons.holm([one.p for one in compared])
-        differences += [
-            TaskDifference(
-                task=task.id,
-                a=a,
-                b=b,
-                corrected=p,
-                separable=p is not None and p <= measured.record.study.alpha,
-                **asdict(one),
+        for (a, b), one, p in zip(pairs, compared, corrected, strict=True):
+            separable = p is not None and p <= measured.record.study.alpha
+            yield TaskDifference(
+                task=task.id, a=a, b=b, corrected=p, separable=separable, **asdict(one)
             )
-            for (a, b), one, p in zip(pairs, compared, corrected, strict=True)
-        ]
-    return differences
 
 
 # What was run
 
 
-def _curves(measured: _Measurements) -> list[Curve]:
-    return [
-        Curve(
-            result.label,
-            result.seed,
-            tuple(
-                (step.number, step.loss if step.phase == "contrastive" else None, step.held_out)
-                for step in result.history
-            ),
-        )
-        for result in measured.done
-        if result.history and result.seed is not None
-    ]
+def _curve(result: CellResult) -> Curve:
+    assert result.seed is not None
+    points = (
+        (step.number, step.loss if step.phase == "contrastive" else None, step.held_out)
+        for step in result.history
+    )
+    return Curve(result.label, result.seed, tuple(points))
 
 
-def _ran(measured: _Measurements) -> list[Ran]:
-    return [
-        Ran(str(cell), "not run", "", None)
-        if result is None
-        else Ran(str(cell), result.status, result.error, result.seconds)
-        for cell, result in measured.cells
-    ]
+def _ran(cell: Cell, result: CellResult | None) -> Ran:
+    if result is None:
+        return Ran(str(cell), "not run", "", None)
+    return Ran(str(cell), result.status, result.error, result.seconds)
 
 
-def _notes(measured: _Measurements) -> list[str]:
-    study, notes = measured.record.study, []
-    missing = len(measured.cells) - len(measured.done)
-    if missing:
-        notes.append(
-            f"{missing} of {len(measured.cells)} cells are not done: this report covers a part."
-        )
-    if study.recipe and len(study.seeds) == 1:
-        notes.append("One seed: how much the results vary with the seed is not known.")
-    if study.recipe and len(study.seeds) > 1:
-        notes.append(
-            f"Every verdict is on the mean of the {len(study.seeds)} seeds that were run: their "
-            "spread is shown beside the scores and enters no test."
+def _notes(measured: _Measurements) -> Iterator[str]:
+    study, seeds = measured.record.study, len(measured.record.study.seeds)
+    if missing := len(measured.cells) - len(measured.done):
+        yield f"{missing} of {len(measured.cells)} cells are not done: this report covers a part."
+    if study.recipe and seeds == 1:
+        yield "One seed: how much the results vary with the seed is not known."
+    if study.recipe and seeds > 1:
+        yield (
+            f"Every verdict is on the mean of the {seeds} seeds that were run: their spread is "
+            "shown beside the scores and enters no test."
         )
     data = measured.record.data or {}
     if data.get("in_domain"):
-        notes.append(
+        yield (
             f"Trained on {data.get('title')}: in-domain for {', '.join(data['in_domain'])}, where "
             "training helps more than elsewhere."
         )
-    words = max((task.words for task in study.tasks), default=0)
-    if words:
-        notes.append(f"Only the first {words} words of every text were read.")
-    untrained = [model for model in measured.compared if not model.seeds and study.recipe]
-    if untrained:
-        names = ", ".join(design_title(model.label) for model in untrained)
-        notes.append(f"Not trained, because this recipe trains nothing in them: {names}.")
-    return [*notes, *(f"{r.label}: {r.warning}" for r in measured.done if r.warning)]
+    if words := max((task.words for task in study.tasks), default=0):
+        yield f"Only the first {words} words of every text were read."
+    untrained = [design_title(m.label) for m in measured.compared if not m.seeds]
+    if untrained and study.recipe:
+        yield f"Not trained, because this recipe trains nothing in them: {', '.join(untrained)}."
+    yield from (f"{r.label}: {r.warning}" for r in measured.done if r.warning)
 
 
 def _defined(value: float) -> float | None:
@@ -292,29 +265,27 @@ AGREES, DISAGREES, CANNOT_TELL = "agrees", "disagrees", "cannot tell"
 
 
 def _claims(
-    measured: _Measurements, over: list[CategoryDifference], within: list[TaskDifference]
-) -> list[Claim]:
+    measured: _Measurements,
+    over: Sequence[CategoryDifference],
+    within: Sequence[TaskDifference],
+) -> Iterator[Claim]:
     """On M4 and M5 against M1, in every category where both are measured."""
     designs = {Design.parse(model.label).alias: model for model in measured.compared}
-    if "M1" not in designs:
-        return []
-    m1, claims = designs["M1"], []
-    for category, gains in PAPER_SAW_GAIN.items():
-        for alias in ("M4", "M5"):
-            if category not in measured.categories or alias not in designs:
-                continue
-            model, tasks = designs[alias], measured.tasks_in(category)
-            pair, ids = (m1.label, model.label), {task.id for task in tasks}
-            on_category = next(
-                d.over for d in over if d.category == category and (d.over.a, d.over.b) == pair
-            )
-            on_tasks = [d for d in within if d.task in ids and (d.a, d.b) == pair]
-            agreement, why = judged(gains, on_category, on_tasks)
-            ahead = measured.wins(model, [m1, model], tasks)
-            why += f" {alias} is ahead on {ahead} of {len(tasks)} tasks."
-            said = "helps" if gains else "no reliable gain"
-            claims.append(Claim(category, "M1", alias, said, agreement, why))
-    return claims
+    for category, alias in product(PAPER_SAW_GAIN, ("M4", "M5")):
+        if category not in measured.categories or not {"M1", alias} <= designs.keys():
+            continue
+        gains, tasks = PAPER_SAW_GAIN[category], measured.tasks_in(category)
+        m1, model = designs["M1"], designs[alias]
+        pair, ids = (m1.label, model.label), {task.id for task in tasks}
+        on_category = next(
+            d.over for d in over if d.category == category and (d.over.a, d.over.b) == pair
+        )
+        on_tasks = [d for d in within if d.task in ids and (d.a, d.b) == pair]
+        agreement, why = judged(gains, on_category, on_tasks)
+        ahead = measured.wins(model, [m1, model], tasks)
+        why += f" {alias} is ahead on {ahead} of {len(tasks)} tasks."
+        said = "helps" if gains else "no reliable gain"
+        yield Claim(category, "M1", alias, said, agreement, why)
 
 
 def judged(

@@ -20,21 +20,11 @@ from embedlab.analysis.tasks import Task
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
 from embedlab.study.definition import Cell, Study
-from embedlab.study.report import BackboneFacts, DataFacts, TaskFacts
+from embedlab.study.report import RunFacts, TaskFacts
 
 FORMAT = 1
 
 M = TypeVar("M", bound=BaseModel)
-
-
-class RunFacts(BaseModel, extra="forbid", frozen=True):
-    """What a study is run with; ``versions`` are of Python and the packages that matter."""
-
-    backbone: BackboneFacts | None = None
-    versions: dict[str, str] | None = None
-    hardware: str | None = None
-    data: DataFacts | None = None
-    command: str | None = None
 
 
 class ItemScores(BaseModel, extra="forbid", frozen=True):
@@ -185,14 +175,12 @@ class StudyFolder:
 
     @property
     def _identity(self) -> StudyRecord:
-        return StudyRecord.model_validate(
-            {
-                "format": FORMAT,
-                "digest": self.study.digest,
-                "name": self.study.name,
-                "study": self.study.asdict,
-                "cells": self.study.cells,
-            }
+        return StudyRecord(
+            format=FORMAT,
+            digest=self.study.digest,
+            name=self.study.name,
+            study=StudyValues.model_validate(self.study.asdict),
+            cells=self.study.cells,
         )
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
-from embedlab.study.comparisons import DatasetComparison
+from embedlab.study.comparisons import DatasetComparison, Difference
 from embedlab.study.definition import CellKind
 from embedlab.text import shorten
 from embedlab.validation import sentence
 
+#: The largest number of models × tasks, and of designs, that a page can show.
+MAX_SCORES = 20_000
+MAX_DESIGNS = 60
 #: A report may come from a file: no unknown keys, and finite numbers.
 _CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -50,17 +52,21 @@ class DataFacts(TypedDict, total=False):
     in_domain: list[str]
 
 
-@with_config(_CHECKED)
-class StudyFacts(TypedDict, total=False):
-    """What a study was run with; None before its first cell."""
+class RunFacts(BaseModel, extra="forbid", frozen=True):
+    """What a study is run with; ``versions`` are of Python and the packages that matter."""
 
-    backbone: BackboneFacts | None
-    versions: dict[str, str] | None
-    hardware: str | None
-    data: DataFacts | None
-    command: str | None
-    recipe: dict[str, Any] | None
-    digest: str
+    backbone: BackboneFacts | None = None
+    versions: dict[str, str] | None = None
+    hardware: str | None = None
+    data: DataFacts | None = None
+    command: str | None = None
+
+
+class StudyFacts(RunFacts, frozen=True):
+    """The same of a report; a recipe stays plain, as an earlier version's may have other keys."""
+
+    recipe: dict[str, Any] | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, config=_CHECKED)
@@ -130,24 +136,10 @@ class Summary:
 
 
 @dataclass(frozen=True, config=_CHECKED)
-class TaskDifference:
+class TaskDifference(Difference):
     """Two designs on one task, paired over its items; ``corrected`` over all pairs of designs."""
 
     task: str
-    a: str
-    b: str
-    n: int
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    corrected: float | None
-    separable: bool
-
-    @property
-    def verdict(self) -> str:
-        """``separable`` or ``not separable``."""
-        return verdict(self.separable)
 
 
 @dataclass(frozen=True, config=_CHECKED)
@@ -210,7 +202,8 @@ class Report:
 
     def to_json(self) -> str:
         """The content of a report.json; :func:`read_report` reads it."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        values = _REPORT.dump_python(self)
+        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 _REPORT = TypeAdapter(Report)
@@ -232,6 +225,24 @@ def read_report(path: Path) -> Report:
             f"{shorten(path.name, 60)!r} holds no study report{reason}; choose a report.json that "
             "`embedlab study` wrote."
         ) from error
+    return report
+
+
+def read_uploaded(path: Path, max_bytes: int) -> Report:
+    """A visitor's report, no larger than a page can show; raises as :func:`read_report`."""
+    name, size = repr(shorten(path.name, 60)), path.stat().st_size
+    if size > max_bytes:
+        raise EmbedLabError(
+            f"{name} has {size / 10**6:,.0f} MB; up to {max_bytes / 10**6:,.0f} MB can be opened "
+            "here."
+        )
+    report = read_report(path)
+    designs = len({model.label for model in report.models})
+    if len(report.models) * len(report.tasks) > MAX_SCORES or designs > MAX_DESIGNS:
+        raise EmbedLabError(
+            f"{name} has {designs:,} designs on {len(report.tasks):,} tasks; a page can show up to "
+            f"{MAX_DESIGNS} designs and {MAX_SCORES:,} scores."
+        )
     return report
 
 
@@ -265,10 +276,6 @@ def design_title(label: str) -> str:
     """``M1 · causal/eos``; a design that the paper has no name for, as it is."""
     alias = Design.parse(label).alias
     return f"{alias} · {label}" if alias else label
-
-
-#: Two designs over datasets or within a task; both are drawn alike.
-Difference = DatasetComparison | TaskDifference
 
 
 def over_datasets(report: Report, category: str) -> list[DatasetComparison]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -35,13 +35,12 @@ from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import (
     CellResult,
     ItemScores,
-    RunFacts,
     StepRecord,
     StudyFolder,
     TaskResult,
 )
 from embedlab.study.mteb_tasks import Encode, Scored, as_mteb, evaluate, hub_task
-from embedlab.study.report import DataFacts, TaskFacts
+from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
 from embedlab.training.training import Training
 
@@ -94,8 +93,7 @@ def run(
         study: what to run.
         folder: for the results; those of the same study in it are kept.
         command: the command line that runs it, for the record.
-        device: as for :func:`embedlab.load_backbone`.
-        dtype: as for :func:`embedlab.load_backbone`.
+        device, dtype: as for :func:`embedlab.load_backbone`.
         say: called with a line for the user before and after every cell.
         progress: called within a cell; may raise ``Cancelled`` to stop.
 
@@ -109,7 +107,7 @@ def run(
     """
     results = StudyFolder(study, folder)
     results.claim()
-    tasks = _task_facts(study, progress)
+    tasks = tuple(_task_facts(study, progress))
     pairs = _training_pairs(study, progress)
     if pairs is not None:
         say(f"training data: {pairs.title}, {describe(pairs)}")
@@ -134,36 +132,17 @@ def run(
     return results.results()
 
 
-def _task_facts(study: Study, progress: Progress) -> list[TaskFacts]:
+def _task_facts(study: Study, progress: Progress) -> Iterator[TaskFacts]:
     """Every task, fetched before hours are spent: what it is measured on, and a hash of that."""
-    tasks = []
     for task in study.tasks:
         corpus = task.corpus(progress)
-        tasks.append(
-            TaskFacts(
-                id=task.id,
-                category=task.category,
-                measure=task.measure,
-                title=task.title,
-                source=corpus.source,
-                texts=len(corpus.texts),
-                sha256=corpus.fingerprint,
-            )
-        )
+        measured_on = (corpus.source, len(corpus.texts), corpus.fingerprint)
+        yield TaskFacts(task.id, task.category, task.measure, task.title, *measured_on)
     for name in study.mteb:
         meta = hub_task(name).metadata
-        tasks.append(
-            TaskFacts(
-                id=name,
-                category=str(meta.type),
-                measure=CATEGORY_MEASURES[str(meta.type)],
-                title=f"{name} of MTEB",
-                source=str(meta.dataset["path"]),
-                texts=0,
-                sha256=str(meta.dataset["revision"]),
-            )
-        )
-    return tasks
+        category, source = str(meta.type), str(meta.dataset["path"])
+        revision, measure = str(meta.dataset["revision"]), CATEGORY_MEASURES[category]
+        yield TaskFacts(name, category, measure, f"{name} of MTEB", source, 0, revision)
 
 
 def _training_pairs(study: Study, progress: Progress) -> PairSet | None:
@@ -217,25 +196,22 @@ def _fill_cache(setup: _Setup) -> None:
 
 def _run_cell(setup: _Setup, cell: Cell) -> CellResult:
     """A cell's results, or the reason why there are none."""
-    start = time.perf_counter()
+    start, values = time.perf_counter(), dict(cell) | dict(setup.facts)
+    values |= {"study": setup.study.digest, "status": "failed"}
     try:
-        values: dict[str, Any] = {"status": "done", **_measured(setup, cell)}
-        values["seconds"] = round(time.perf_counter() - start, 1)
+        values |= _measured(setup, cell)
+        values |= {"status": "done", "seconds": round(time.perf_counter() - start, 1)}
     except Cancelled:
         raise
     except EmbedLabError as error:
-        values = {"status": "failed", "error": str(error)}
+        values["error"] = str(error)
     except (MemoryError, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
-        error_text = "The memory did not suffice; use a smaller batch or shorter texts."
-        values = {"status": "failed", "error": error_text}
+        values["error"] = "The memory did not suffice; use a smaller batch or shorter texts."
     except Exception as error:
         # A fault of one design must not cost the hours of the others.
-        error_text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        values = {"status": "failed", "error": error_text}
-    return CellResult.model_validate(
-        dict(cell) | dict(setup.facts) | {"study": setup.study.digest} | values
-    )
+        values["error"] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    return CellResult.model_validate(values)
 
 
 def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from embedlab.resources import DEFAULT_CONFIG
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
-from embedlab.ui.shared.theme import css_paths, head, theme
+from embedlab.ui.shared.theme import HEAD, STYLES, Theme
 
 log = logging.getLogger("embedlab")
 
@@ -54,9 +54,9 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         server_name=host,
         server_port=port,
         max_file_size=lab.config.limits.max_upload_mb * 10**6,
-        theme=theme(),
-        css_paths=css_paths(),
-        head=head(),
+        theme=Theme(),
+        css_paths=STYLES,
+        head=HEAD,
         footer_links=["api"],
         ssr_mode=False,
         app_kwargs={"exception_handlers": {RequestValidationError: _refused}},

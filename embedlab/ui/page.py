@@ -14,6 +14,7 @@ from embedlab.analysis import projection
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
+from embedlab.render.html import muted
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import (
     Action,
@@ -245,7 +246,7 @@ class Workspace:
         stopped = "Stopped; what was there is still there."
         idle = "Nothing is running, so there was nothing to stop."
         return {
-            self.status: html.muted(stopped if session.stop() else idle),
+            self.status: muted(stopped if session.stop() else idle),
             **session.choices.answer(self.revision),
         }
 

@@ -334,7 +334,7 @@ def test_two_visitors_get_what_each_would_get_alone(
         strict=True,
     ):
         for column, name in enumerate(names):
-            expected = quality(corpus, alone.embedded(corpus, Design.parse(name)))
+            expected = quality(alone.embedded(corpus, Design.parse(name)))
             got = [numbers[column] for numbers in figures.values()]
             exact = (expected.knn_accuracy, expected.v_measure, expected.mean_cosine)
             assert got == pytest.approx([100 * (value or 0) for value in exact], abs=0.051)

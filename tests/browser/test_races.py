@@ -27,7 +27,7 @@ DELAYS = 0.2, 3.0
 #: Seconds until both choices have to be on the screen.
 SETTLED_WITHIN = 30
 #: Pairs that run by default; all of them take about ten minutes.
-TRIED = 30
+TRIED = 12
 FILE_ROWS = 25
 
 LOOK = """() => {

@@ -85,5 +85,5 @@ def _hostile(report: Report) -> Report:
     """The report with scripts for everything that a study file or an error may say."""
     tasks = tuple(replace(task, title=SCRIPTS[1], source=SCRIPTS[2]) for task in report.tasks)
     ran = tuple(replace(cell, error=SCRIPTS[3]) for cell in report.ran)
-    facts = report.facts | {"command": SCRIPTS[4], "hardware": SCRIPTS[0]}
+    facts = report.facts.model_copy(update={"command": SCRIPTS[4], "hardware": SCRIPTS[0]})
     return replace(report, tasks=tasks, ran=ran, facts=facts, notes=tuple(SCRIPTS))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from support.labs import corpus_of
 
 from embedlab import Design, EmbedLabError, StateCache, embed
 from embedlab.analysis import projection
@@ -64,8 +65,8 @@ def test_eight_threads_get_what_each_gets_alone(smollm2, lab):
 
 
 def test_a_corpus_is_embedded_once_under_a_design(lab, senses, sides):
-    assert lab.embedded(senses, A) is sides[0]
-    assert lab.embedded(senses, B) is not sides[0]
+    assert lab.embedded(senses, A).vectors is sides[0].vectors
+    assert lab.embedded(senses, B).vectors is not sides[0].vectors
 
 
 def test_the_default_backbone_is_the_one_for_a_cpu(lab):
@@ -86,20 +87,20 @@ def test_limits_are_said_with_what_to_do(smollm2):
     few = own_texts("one\ntwo\nthree")
     side = lab.embedded(few, A)
     refused = {
-        "6 texts are more than the 5": lambda: lab.embed(["a"] * 6, A),
-        "Text 2 has 101 characters": lambda: lab.embed(["a", "b" * 101], A),
-        "prompt has 11 characters": lambda: lab.embed(
-            ["a"], Design(pooling="mean", query_prompt="p" * 11)
+        "6 texts are more than the 5": lambda: lab.embedded(corpus_of(["a"] * 6), A),
+        "Text 2 has 101 characters": lambda: lab.embedded(corpus_of(["a", "b" * 101]), A),
+        "prompt has 11 characters": lambda: lab.embedded(
+            few, Design(pooling="mean", query_prompt="p" * 11)
         ),
-        "Text 1 is empty": lambda: lab.embed([" "], A),
-        "no layer 99": lambda: lab.embed(["a"], Design.parse("causal/mean@99")),
+        "Text 1 is empty": lambda: lab.embedded(corpus_of([" "]), A),
+        "no layer 99": lambda: lab.embedded(few, Design.parse("causal/mean@99")),
         "'moby' is not a corpus offered here": lambda: lab.corpus("moby"),
-        "'gpt-9' is not a backbone offered here": lambda: lab.embed(["a"], A, "gpt-9"),
+        "'gpt-9' is not a backbone offered here": lambda: lab.embedded(few, A, "gpt-9"),
         "A sample of 0": lambda: lab.corpus("senses", 0),
         "6 texts were asked for": lambda: lab.corpus("senses", 6),
-        "k is 0; ask for 1 to 3": lambda: lab.retrieve("q", few, side, side, 0),
-        "k is 4; ask for 1 to 3": lambda: lab.retrieve("q", few, side, side, 4),
-        "The query is empty": lambda: lab.retrieve(" \n", few, side, side, 3),
+        "k is 0; ask for 1 to 3": lambda: lab.retrieve("q", side, side, 0),
+        "k is 4; ask for 1 to 3": lambda: lab.retrieve("q", side, side, 4),
+        "The query is empty": lambda: lab.retrieve(" \n", side, side, 3),
     }
     for hint, call in refused.items():
         with pytest.raises(EmbedLabError, match=hint):
@@ -110,11 +111,11 @@ def test_retrieval_is_the_ranking_by_hand(lab, senses, sides):
     query = senses.queries[2]
     ranks, scores = [], []
     for side in sides:
-        cosines = side.vectors @ lab.embed([query], side.design, query=True)[0]
+        cosines = side.vectors @ lab.embed_queries([query], side)[0]
         order = np.argsort(-cosines, kind="stable")
         scores.append(cosines[order])
         ranks.append({int(text): rank for rank, text in enumerate(order, start=1)})
-    lists = lab.retrieve(query, senses, *sides, 12)
+    lists = lab.retrieve(query, *sides, 12)
     for here, there, hits in ((0, 1, lists[0]), (1, 0, lists[1])):
         assert [hit.rank for hit in hits] == list(range(1, 13))
         np.testing.assert_allclose([hit.score for hit in hits], scores[here][:12], atol=1e-5)
@@ -125,40 +126,40 @@ def test_retrieval_is_the_ranking_by_hand(lab, senses, sides):
             assert hit.text == senses.texts[hit.id]
 
 
-def test_relevance_is_unknown_for_a_query_of_ones_own(lab, senses, sides):
-    hits, _ = lab.retrieve("something else entirely", senses, *sides, 3)
+def test_relevance_is_unknown_for_a_query_of_ones_own(lab, sides):
+    hits, _ = lab.retrieve("something else entirely", *sides, 3)
     assert [hit.relevant for hit in hits] == [None] * 3
 
 
 def test_retrieval_scores_are_over_the_corpus_own_queries(lab, senses, sides):
-    scores = lab.retrieval_scores(senses, sides[0])
-    queries = lab.embed(senses.queries, A, query=True)
+    scores = lab.retrieval_scores(sides[0])
+    queries = lab.embed_queries(senses.queries, sides[0])
     top = np.argsort(-(queries @ sides[0].vectors.T), axis=1, kind="stable")[:, :10]
     recalls = [
         len(answers & set(row.tolist())) / len(answers)
         for answers, row in zip(senses.relevant, top, strict=True)
     ]
     assert scores.recall_10 == pytest.approx(np.mean(recalls), abs=1e-6)
-    assert lab.retrieval_scores(own_texts("one\ntwo"), sides[0]) is None
+    assert lab.retrieval_scores(lab.embedded(own_texts("one\ntwo"), A)) is None
 
 
 def test_quality_is_that_of_the_vectors(senses, sides):
     side = sides[0]
     cosines = side.vectors @ side.vectors.T
-    measured = quality(senses, side)
+    measured = quality(side)
     off_diagonal = cosines[~np.eye(len(cosines), dtype=bool)]
     assert measured.n == len(senses.texts) == 160
     assert measured.mean_cosine == pytest.approx(off_diagonal.mean(), abs=1e-4)
     assert 0 < measured.v_measure < 1 and 0 < measured.knn_accuracy < 1
     assert measured.spearman is None
-    assert quality(senses, side, "context").v_measure < measured.v_measure
+    assert quality(side, "context").v_measure < measured.v_measure
 
 
 def test_quality_is_none_where_the_corpus_knows_nothing(lab):
     own = own_texts("one\ntwo\nthree")
-    measured = quality(own, lab.embedded(own, A))
+    measured = quality(lab.embedded(own, A))
     assert (measured.knn_accuracy, measured.v_measure, measured.spearman) == (None, None, None)
-    assert quality(own_texts("one"), lab.embedded(own_texts("one"), A)).mean_cosine is None
+    assert quality(lab.embedded(own_texts("one"), A)).mean_cosine is None
 
 
 def test_truncated_texts_are_counted(lab):

@@ -45,10 +45,10 @@ def test_a_query_is_answered_while_another_trains(smollm2):
     designs = (Design.parse("causal/mean@1"), Design.parse("bidirectional/mean@1"))
     a, b = (lab.embedded(corpus, design) for design in designs)
     queries = [f"a place near the water, number {i}" for i in range(8)]
-    alone = [lab.retrieve(query, corpus, a, b, 5) for query in queries]
+    alone = [lab.retrieve(query, a, b, 5) for query in queries]
     run = lab.runs.submit(
         Request(
-            backbone_id="",
+            backbone_id=lab.default_backbone,
             design=Design.parse("bidirectional/mean"),
             pairs=load_pairs("stsb-train"),
             recipe=recipe_from("cpu", steps=500, held_out=8),
@@ -60,7 +60,7 @@ def test_a_query_is_answered_while_another_trains(smollm2):
     seconds, answers = [], []
     for query in queries:
         start = time.perf_counter()
-        answers.append(lab.retrieve(query, corpus, a, b, 5))
+        answers.append(lab.retrieve(query, a, b, 5))
         seconds.append(time.perf_counter() - start)
     assert not run.over
     lab.runs.stop(run.id)

@@ -75,3 +75,16 @@ def words(*lengths: int, seed: int = 0) -> list[str]:
     generator = torch.Generator().manual_seed(seed)
     draw = lambda n: torch.randint(0, VOCABULARY - 2, (n,), generator=generator).tolist()  # noqa: E731
     return [" ".join(f"w{i}" for i in draw(n)) for n in lengths]
+
+
+@torch.no_grad()
+def direct(backbone, text, attention, prompt=""):
+    """(L + 1, T, d) of one unpadded text, straight from the model."""
+    ids = [*backbone.tokenizer(prompt + text)["input_ids"], backbone.tokenizer.eos_token_id]
+    output = backbone.model(
+        input_ids=torch.tensor([ids]),
+        is_causal=attention == "causal",
+        use_cache=False,
+        output_hidden_states=True,
+    )
+    return torch.stack(output.hidden_states)[:, 0]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 
 from embedlab import Backbone, Design, StateCache
 from embedlab.models.run_folder import RunInfo
@@ -70,3 +72,17 @@ def random_head(backbone: Backbone, design: Design) -> None:
         for parameter in head.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     head.trained = True
+
+
+def saved_run(folder: Path, backbone: Backbone, design: Design) -> Path:
+    """A run's folder as a training leaves it, with a checkpoint and peft's README."""
+    if backbone.adapter is not None:
+        backbone.adapter.save_pretrained(folder / "adapter")
+    folder.mkdir(exist_ok=True)
+    if design.trainable:
+        save_file(dict(backbone.head(design).state_dict()), folder / "head.safetensors")
+    (folder / "run.json").write_text(run_info(backbone, design).model_dump_json())
+    (folder / "history.jsonl").write_text("{}\n")
+    (folder / "checkpoint").mkdir()
+    (folder / "checkpoint" / "optimizer.safetensors").write_bytes(b"large")
+    return folder

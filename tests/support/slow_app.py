@@ -24,7 +24,7 @@ from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress, no_progress
 from embedlab.ui.app import build_app
-from embedlab.ui.shared.theme import css_paths, head, theme
+from embedlab.ui.shared.theme import HEAD, STYLES, Theme
 from support.models import tiny_model
 
 #: Seconds that each step takes longer than it has to.
@@ -97,5 +97,5 @@ class SlowLab(Lab):
 
 if __name__ == "__main__":
     build_app(SlowLab(Path(sys.argv[1]))).launch(
-        theme=theme(), css_paths=css_paths(), head=head(), ssr_mode=False
+        theme=Theme(), css_paths=STYLES, head=HEAD, ssr_mode=False
     )

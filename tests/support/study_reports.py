@@ -11,8 +11,8 @@ import numpy as np
 
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
-from embedlab.study.folder import CellResult, RunFacts, StudyFolder
-from embedlab.study.report import Report, TaskFacts
+from embedlab.study.folder import CellResult, StudyFolder
+from embedlab.study.report import Report, RunFacts, TaskFacts
 
 DESIGNS = ["M1", "M4", "M5", "causal/mean"]
 TASKS = [("STS", f"sts-{i}", "spearman") for i in range(9)] + [("Clustering", "news", "v_measure")]

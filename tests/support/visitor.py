@@ -78,7 +78,7 @@ class Visitor:
     def figures(self, selector: str = "#quality") -> dict[str, list[float]]:
         """A score table: the row's name to its numbers."""
         rows = self.page.locator(f"{selector} tbody tr").all()
-        cells = [row.locator("td").all_inner_texts() for row in rows]
+        cells = [row.locator("th, td").all_inner_texts() for row in rows]
         return {name: [float(number) for number in numbers] for name, *numbers in cells}
 
     def toast(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from embedlab.errors import EmbedLabError
 from embedlab.files import atomic_file, atomic_folder, disk_errors, write_json, write_text
-from embedlab.text import clean, clean_text, printable, shorten
+from embedlab.text import clean_text, one_line, printable, shorten
 
 
 def names(folder: Path) -> list[str]:
@@ -65,6 +65,6 @@ def test_other_errors_pass_unchanged() -> None:
 
 def test_text_is_made_safe_for_where_it_goes() -> None:
     assert clean_text("a\ud800b\0\nc") == "a\ufffdb\nc"
-    assert clean(" a\n\x1b[31m\u2028b\ud800 👩‍👧") == "a [31m b\ufffd 👩‍👧"
+    assert one_line(" a\n\x1b[31m\u2028b\ud800 👩‍👧") == "a [31m b\ufffd 👩‍👧"
     assert shorten("one two three", 8) == "one two…"
     assert printable("a\x1b[2J\u202eb\nc") == "a [2J b c"

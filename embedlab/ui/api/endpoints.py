@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -16,11 +15,10 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab import views
 from embedlab.lab.health import health as health_of
 from embedlab.lab.lab import Lab
-from embedlab.models.design import Design
-from embedlab.ui.api.errors import client_errors
 from embedlab.ui.api.finetune import finetune_endpoint
-from embedlab.ui.api.inside import inside_endpoints
+from embedlab.ui.api.inside import built_in, described, inside_endpoints
 from embedlab.ui.shared import parse
+from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE
 
 
@@ -65,15 +63,9 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and results (rank, id, score, text, relevant, move).
         """
-        query, k = parse.string(query, "query"), parse.whole(k, "k")
-        texts, a, b = _pair(lab, corpus, design_a, design_b)
-        hits_a, hits_b = lab.retrieve(query, texts, a, b, k)
-        return {
-            "corpus": texts.id,
-            "texts": texts.size_note,
-            "a": {"design": str(a.design), "results": list(map(asdict, hits_a))},
-            "b": {"design": str(b.design), "results": list(map(asdict, hits_b))},
-        }
+        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b)
+        hits = lab.retrieve(parse.string(query, "query"), a, b, parse.whole(k, "k"))
+        return described(a.corpus) | _both(a, b, results=[list(map(asdict, each)) for each in hits])
 
     def similarity(texts: list[str], design_a: str, design_b: str) -> dict[str, Any]:
         """Cosine similarities of texts under two designs.
@@ -91,12 +83,9 @@ def add_endpoints(lab: Lab) -> None:
             raise EmbedLabError(
                 f"{len(sent.texts):,} texts were sent; /similarity takes up to {most}."
             )
-        a, b = (lab.embedded(sent, design) for design in _designs(design_a, design_b))
-        cosines = views.similarities(lab, a, b)
-        return {
-            side: {"design": str(embedded.design), "matrix": np.round(matrix, 6).tolist()}
-            for side, embedded, matrix in (("a", a, cosines.a), ("b", b, cosines.b))
-        }
+        a, b = _sides(lab, sent, design_a, design_b)
+        cosines = views.similarities(lab, a, b, tuple(range(len(a))))
+        return _both(a, b, matrix=[np.round(each, 6).tolist() for each in (cosines.a, cosines.b)])
 
     def project(corpus: str, design_a: str, design_b: str) -> dict[str, Any]:
         """Two comparable maps of a built-in corpus.
@@ -109,29 +98,17 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             method, and a and b: each a design and points (id, x, y, label).
         """
-        texts, a, b = _pair(lab, corpus, design_a, design_b)
-        defaults = lab.config.defaults
-        maps = lab.maps(
-            a,
-            b,
-            n_neighbors=defaults.n_neighbors,
-            min_dist=defaults.min_dist,
-            seed=defaults.seed,
-            compile_umap=True,
-        )
-        labels = texts.labels or (None,) * len(texts.texts)
-        answer: dict[str, Any] = {
-            "corpus": texts.id,
-            "texts": texts.size_note,
-            "method": maps.method,
-        }
-        for side, embedded, xy in (("a", a, maps.a), ("b", b, maps.b)):
-            points = [
+        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b)
+        maps = lab.maps(a, b, seed=lab.config.defaults.seed, compile_umap=True)
+        labels = a.corpus.labels or (None,) * len(a)
+        points = [
+            [
                 {"id": i, "x": float(x), "y": float(y), "label": label}
                 for i, ((x, y), label) in enumerate(zip(xy, labels, strict=True))
             ]
-            answer[side] = {"design": str(embedded.design), "points": points}
-        return answer
+            for xy in (maps.a, maps.b)
+        ]
+        return described(a.corpus) | {"method": maps.method} | _both(a, b, points=points)
 
     def health() -> dict[str, Any]:
         """How this deployment is.
@@ -148,14 +125,14 @@ def add_endpoints(lab: Lab) -> None:
     # Not in the backbone's lane: it has to answer while that is busy.
     _add(health, concurrency_limit=None)
     # A lane of its own: a client that follows a training for minutes must not block the others.
-    _add(finetune_endpoint(lab), concurrency_id="finetune", concurrency_limit=16)
+    # As a stream, it turns its errors into sentences itself.
+    finetune = finetune_endpoint(lab)
+    gr.api(finetune, api_name="finetune", concurrency_id="finetune", concurrency_limit=16)
 
 
 def _add(function: Callable[..., Any], **lane: Any) -> None:
     name = function.__name__
-    if not inspect.isgeneratorfunction(function):  # a stream turns its errors itself
-        function = client_errors(name)(function)
-    gr.api(function, api_name=name, **lane)
+    gr.api(user_errors(f"/{name}")(function), api_name=name, **lane)
 
 
 def _corpus(texts: list[str]) -> Corpus:
@@ -163,15 +140,16 @@ def _corpus(texts: list[str]) -> Corpus:
     return Corpus(id="own", title="texts of a request", texts=tuple(parse.strings(texts)))
 
 
-def _designs(design_a: str, design_b: str) -> tuple[Design, Design]:
-    return parse.design(design_a, "design_a"), parse.design(design_b, "design_b")
-
-
-def _pair(
-    lab: Lab, corpus_id: str, design_a: str, design_b: str
-) -> tuple[Corpus, Embedded, Embedded]:
-    """A built-in corpus under two designs."""
-    designs = _designs(design_a, design_b)
-    corpus = lab.corpus(parse.word(corpus_id, "corpus"), seed=lab.config.defaults.seed)
+def _sides(lab: Lab, corpus: Corpus, design_a: str, design_b: str) -> tuple[Embedded, Embedded]:
+    """A corpus under two designs."""
+    designs = parse.design(design_a, "design_a"), parse.design(design_b, "design_b")
     a, b = (lab.embedded(corpus, design) for design in designs)
-    return corpus, a, b
+    return a, b
+
+
+def _both(a: Embedded, b: Embedded, **results: list[Any]) -> dict[str, Any]:
+    """What A and B gave: each the design and, by its name, one of two results."""
+    return {
+        letter: {"design": str(side.design)} | {name: two[i] for name, two in results.items()}
+        for i, (letter, side) in enumerate((("a", a), ("b", b)))
+    }

@@ -12,8 +12,8 @@ from embedlab.lab.lab import Lab
 from embedlab.lab.run import LiveRun, Request
 from embedlab.training.forecast import within_reach
 from embedlab.training.recipe import recipe_from
-from embedlab.ui.api.errors import client_errors
 from embedlab.ui.shared import parse
+from embedlab.ui.shared.session import user_errors
 
 #: Seconds between two checks of a training.
 POLL_SECONDS = 0.2
@@ -55,17 +55,14 @@ def finetune_endpoint(lab: Lab) -> Callable[..., Iterator[dict[str, Any]]]:
             rank), tokens_per_second, message, and run, whose id the other endpoints take as a
             backbone; the last one also has before_after.
         """
-        with client_errors("finetune"):
-            rate = parse.number(learning_rate, "learning_rate")
-            rates: dict[str, Any] = {"head_lr" if mode == "head" else "lr": rate}
-            recipe = recipe_from(
-                steps=parse.whole(steps, "steps"),
-                batch=parse.whole(batch, "batch"),
-                mode=parse.word(mode, "mode"),
-                seed=parse.whole(seed, "seed"),
-                held_out=parse.whole(held_out, "held_out"),
-                **rates,
-            )
+        with user_errors("/finetune"):
+            numbers = {"steps": steps, "batch": batch, "seed": seed, "held_out": held_out}
+            settings: dict[str, Any] = {
+                "mode": parse.word(mode, "mode"),
+                "head_lr" if mode == "head" else "lr": parse.number(learning_rate, "learning_rate"),
+                **{name: parse.whole(value, name) for name, value in numbers.items()},
+            }
+            recipe = recipe_from(**settings)
             parsed = parse.design(design, "design")
             recipe.check(parsed)
             entry = lab.config.backbone(parse.word(backbone, "backbone") or lab.default_backbone)

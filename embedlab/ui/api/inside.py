@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
 from embedlab.lab.lab import Lab
@@ -34,19 +35,15 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
                 f"{attention[:40]!r} is not an attention mode; use {' or '.join(ATTENTIONS)}, "
                 "or leave it empty for both."
             )
-        seed = lab.config.defaults.seed
-        texts = lab.corpus(parse.word(corpus, "corpus"), seed=seed)
-        modes = (attention,) if attention else ATTENTIONS
+        texts = built_in(lab, corpus)
+        modes, seed = (attention,) if attention else ATTENTIONS, lab.config.defaults.seed
         quality = inside.layer_curves(lab, texts, Design(), attentions=modes, seed=seed)
-        return {
-            "corpus": texts.id,
-            "texts": texts.size_note,
-            **_plain(quality, "measure", "unit", "n", "bootstrap"),
-            "curves": [
-                {"design": curve.name, **_plain(curve, "scores", "low", "high")}
-                for curve in quality.curves
-            ],
-        }
+        curves = [
+            {"design": curve.name, **_plain(curve, "scores", "low", "high")}
+            for curve in quality.curves
+        ]
+        figures = _plain(quality, "measure", "unit", "n", "bootstrap")
+        return described(texts) | figures | {"curves": curves}
 
     def mask_proof(text_a: str, text_b: str) -> dict[str, Any]:
         """Change the end of a text and see which hidden states move.
@@ -85,6 +82,16 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
         return {"design": str(parsed), **_plain(view, *names, "cosines", "norm_ratio", "note")}
 
     return [layers, mask_proof, tokens]
+
+
+def built_in(lab: Lab, corpus: str) -> Corpus:
+    """A built-in corpus by its id, as its first view shows it."""
+    return lab.corpus(parse.word(corpus, "corpus"), seed=lab.config.defaults.seed)
+
+
+def described(corpus: Corpus) -> dict[str, Any]:
+    """The fields of an answer that say which texts were taken."""
+    return {"corpus": corpus.id, "texts": corpus.size_note}
 
 
 def _plain(result: Any, *names: str) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from urllib.parse import quote
 import gradio as gr
 
 from embedlab.render.csv_table import csv_table
-from embedlab.render.html import Macros
-from embedlab.text import clean
-from embedlab.ui.shared.theme import script
+from embedlab.render.similarity import similarity_histogram
+from embedlab.text import one_line
+from embedlab.ui.shared.html import frame
+from embedlab.ui.shared.parse import event_data
 
 
 def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HTML:
@@ -27,15 +28,7 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
     The event carries ``curve`` (a trace's number), ``x`` and ``y``: read it with
     :func:`clicked`, which trusts none of them.
     """
-    gr.set_static_paths(plotly_js())
-    return gr.HTML(
-        None,
-        html_template=str(Macros("frames.html").figure(quote(plotly_js().as_posix()), empty)),
-        js_on_load=script("figure"),
-        apply_default_css=False,
-        elem_id=elem_id,
-        elem_classes=["figure-block"],
-    )
+    return frame(elem_id, "figure", plotly_js(), empty)
 
 
 def figure_value(
@@ -53,40 +46,41 @@ def figure_value(
     return {
         "figure": json.loads(figure.to_json()),
         "csv": csv_table(header, rows, caption=caption, digits=6),
-        "caption": clean(caption),
+        "caption": one_line(caption),
         "name": name,
     }
 
 
+def cosine_histogram(a: Any, b: Any, names: tuple[str, str], caption: str) -> dict[str, Any]:
+    """A figure of the cosines (m,) under A and under B, with its bars as the data."""
+    figure = similarity_histogram(a, b, *names)
+    rows = [
+        (trace.name.partition(":")[0], float(x), float(y))
+        for trace in figure.data
+        for x, y in zip(trace.x, trace.y, strict=True)
+    ]
+    header = ("design", "cosine x100 from", "share of pairs %")
+    return figure_value(figure, header, rows, name="cosines", caption=caption)
+
+
 def clicked(event: gr.EventData) -> tuple[int, Any, Any] | None:
     """A click's trace, x and y, or None unless they are numbers or short texts."""
-    data = event._data if isinstance(event._data, dict) else {}
-    curve, x, y = (data.get(key) for key in ("curve", "x", "y"))
+    curve, x, y = map(event_data(event).get, ("curve", "x", "y"))
     sound = all(isinstance(v, int | float | str) and len(str(v)) < 100 for v in (x, y))
     return (curve, x, y) if type(curve) is int and sound else None
 
 
 def clicked_cell(event: gr.EventData) -> tuple[int, int] | None:
     """The row and column of a click on a heatmap, from 0."""
-    cell = event._data.get("cell") if isinstance(event._data, dict) else None
-    if not isinstance(cell, list) or len(cell) != 2 or not all(type(i) is int for i in cell):
-        return None
-    return cell[0], cell[1]
-
-
-HISTOGRAM_HEADER = ("design", "cosine x100 from", "share of pairs %")
-
-
-def histogram_rows(figure: Any) -> list[tuple[str, float, float]]:
-    """The bars of :func:`embedlab.render.similarity.similarity_histogram` as data."""
-    return [
-        (trace.name.partition(":")[0], float(x), float(y))
-        for trace in figure.data
-        for x, y in zip(trace.x, trace.y, strict=True)
-    ]
+    match event_data(event).get("cell"):
+        case [int(row), int(column)]:
+            return row, column
+    return None
 
 
 @cache
-def plotly_js() -> Path:
-    """Plotly's own script, from the installed package: nothing is fetched."""
-    return Path(str(files("plotly") / "package_data" / "plotly.min.js"))
+def plotly_js() -> str:
+    """The address of Plotly's own script, from the installed package: nothing is fetched."""
+    path = Path(str(files("plotly") / "package_data" / "plotly.min.js"))
+    gr.set_static_paths(path)
+    return quote(path.as_posix())

@@ -20,7 +20,8 @@ class OwnTexts:
     """The panel in the sidebar.
 
     ``corpus`` is a state for the result. ``sources`` are the events of its three buttons, each with
-    the function that makes a corpus of the values of ``inputs``.
+    the function that makes a corpus of the values of ``inputs``, or raises EmbedLabError where that
+    is not possible.
     """
 
     def __init__(self, lab: Lab, sessions: Sessions) -> None:
@@ -60,27 +61,15 @@ class OwnTexts:
         )
 
     def from_paste(self, values: Values, _: Progress) -> Corpus:
-        """The pasted texts.
-
-        Raises:
-            EmbedLabError: there is no text.
-        """
+        """The pasted texts."""
         return own_texts(values[self.pasted] or "", max_texts=MAX_ROWS)
 
     def from_file(self, values: Values, _: Progress) -> Corpus:
-        """The texts of the uploaded file.
-
-        Raises:
-            EmbedLabError: there is no file, or no text in the chosen column.
-        """
+        """The texts of the uploaded file."""
         table, (text_column, label_column) = self.upload.chosen(values)
         return table_to_corpus(table, text_column, label_column)
 
     def from_hub(self, values: Values, report: Progress) -> Corpus:
-        """The texts of the named dataset.
-
-        Raises:
-            EmbedLabError: it cannot be read.
-        """
+        """The texts of the named dataset."""
         name = (values[self.dataset] or "").strip()
         return load_hub_dataset(name, limit=self.limits.max_texts, progress=report)

@@ -229,17 +229,21 @@ def sentence(error: EmbedLabError) -> dict[str, Any]:
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn an error of a handler into one clear sentence in a toast."""
+def user_errors(endpoint: str = "") -> Iterator[None]:
+    """Turn an error of a handler into one clear sentence in a toast, or of an endpoint into text.
+
+    Usable as a decorator, too.
+    """
     try:
         yield
     except Cancelled as error:
         # Ends the chain of events; whatever stopped it has already been reported.
         raise gr.Error("Stopped.", visible=False, print_exception=False) from error
     except EmbedLabError as error:
-        raise gr.Error(**sentence(error), print_exception=False) from error
+        words = {"message": str(error)} if endpoint else sentence(error)
+        raise gr.Error(**words, print_exception=False) from error
     except gr.Error:
         raise
     except Exception as error:
-        log.exception("A handler failed")
+        log.exception("%s failed", endpoint or "A handler")
         raise gr.Error(UNEXPECTED, print_exception=False) from error

@@ -16,16 +16,18 @@ from embedlab.lab.lab import Lab
 from embedlab.models.design import ATTENTIONS, PRESETS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
+from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Action, Sessions, Updates, Values
-from embedlab.ui.shared.slider import Slider
 
 OWN = "own"
 CUSTOM = "custom"
 LAST = -1
 #: What the layer slider offers until the backbone is loaded and says how many it has.
 MOST_LAYERS = 30
+#: The fields of a design that a preset sets.
+PRESET_FIELDS = ("attention", "pooling", "layer", "skip_first")
 #: The Model dropdown's default: the untrained backbone chosen above.
 AS_LOADED = ("The backbone above, as loaded", "")
 
@@ -48,7 +50,9 @@ class DesignPanel:
     """The controls of one design."""
 
     def __init__(self, letter: str, design: Design, most_prompt: int) -> None:
-        with gr.Group(elem_classes=[f"design-{letter.lower()}", "design-panel"]):
+        side = letter.lower()
+        presets = [*((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)]
+        with gr.Group(elem_classes=[f"design-{side}", "design-panel"]):
             gr.HTML(
                 f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
                 elem_classes=["panel-title"],
@@ -59,90 +63,59 @@ class DesignPanel:
                 value=AS_LOADED[1],
                 label="Model",
                 visible=False,  # until the visitor has trained one
-                elem_id=f"model-{letter.lower()}",
+                elem_id=f"model-{side}",
             )
-            self.preset = gr.Dropdown(
-                [*((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)],
-                value=preset_of(design),
-                label="Preset",
-                elem_id=f"preset-{letter.lower()}",
-            )
+            self.preset = gr.Dropdown(presets, label="Preset", elem_id=f"preset-{side}")
             self.attention = gr.Radio(
-                list(ATTENTIONS),
-                value=design.attention,
-                label="Attention",
-                elem_id=f"attention-{letter.lower()}",
+                list(ATTENTIONS), label="Attention", elem_id=f"attention-{side}"
             )
-            self.pooling = gr.Dropdown(
-                list(POOLINGS),
-                value=design.pooling,
-                label="Pooling",
-                elem_id=f"pooling-{letter.lower()}",
-            )
+            self.pooling = gr.Dropdown(list(POOLINGS), label="Pooling", elem_id=f"pooling-{side}")
             with gr.Accordion("Layer, first token, prompts", open=False):
                 self.layer = Slider(
                     LAST,
                     MOST_LAYERS,
-                    value=design.layer,
                     step=1,
                     label="Layer",
                     info="−1 is the last, after the final norm; 0 the embedding layer. "
                     "Trainable poolings choose their own.",
-                    elem_id=f"layer-{letter.lower()}",
+                    elem_id=f"layer-{side}",
                 )
                 self.skip_first = gr.Checkbox(
-                    design.skip_first,
-                    label="Leave the first token out of the mean",
-                    elem_id=f"skip-{letter.lower()}",
+                    label="Leave the first token out of the mean", elem_id=f"skip-{side}"
                 )
-                self.query_prompt = gr.Textbox(
-                    design.query_prompt,
-                    label="Query prompt",
-                    placeholder="none",
-                    max_length=most_prompt,
-                )
-                self.document_prompt = gr.Textbox(
-                    design.document_prompt,
-                    label="Document prompt",
-                    placeholder="none",
-                    max_length=most_prompt,
-                )
-        self.inputs = [
-            self.attention,
-            self.pooling,
-            self.layer,
-            self.skip_first,
-            self.query_prompt,
-            self.document_prompt,
-        ]
+                prompts = [
+                    gr.Textbox(label=label, placeholder="none", max_length=most_prompt)
+                    for label in ("Query prompt", "Document prompt")
+                ]
+        #: The controls of a design by the names of its fields; a preset sets all but the prompts.
+        self.fields: dict[str, Any] = {
+            "attention": self.attention,
+            "pooling": self.pooling,
+            "layer": self.layer,
+            "skip_first": self.skip_first,
+            "query_prompt": prompts[0],
+            "document_prompt": prompts[1],
+        }
+        self.inputs = list(self.fields.values())
+        self.controls = [self.model, self.preset, *self.inputs]
+        for control, value in self.set_to(design).items():
+            control.value = value
+        #: The events after which the views are out of date.
+        self.triggers = changes([self.preset, *self.inputs])
+        preset_sets = [self.fields[name] for name in PRESET_FIELDS]
         #: What :meth:`follow` may set after a change of each control.
         self.followers: dict[Any, Any] = {
-            self.preset: self.inputs[:4],
+            self.preset: preset_sets,
             **dict.fromkeys(self.inputs, (self.preset,)),
         }
         # At once and in the browser alone: the answer of the server comes with the view.
         self.preset.input(
             None,
-            [self.preset, *self.inputs[:4]],
-            self.inputs[:4],
+            [self.preset, *preset_sets],
+            preset_sets,
             js=APPLY_PRESET,
             api_visibility="private",
         )
-
-    @property
-    def triggers(self) -> list[Any]:
-        """The events after which the views are out of date."""
-        return [
-            self.preset.input,
-            self.attention.input,
-            self.pooling.input,
-            self.layer.release,
-            self.skip_first.input,
-            self.query_prompt.submit,
-            self.query_prompt.blur,
-            self.document_prompt.submit,
-            self.document_prompt.blur,
-        ]
 
     def read(self, values: Values) -> Design:
         """The design that the controls describe; what a pooling does not use is left out.
@@ -150,35 +123,33 @@ class DesignPanel:
         Raises:
             EmbedLabError: there is no such design.
         """
-        pooling = values[self.pooling]
+        read = {name: values[control] for name, control in self.fields.items()}
+        pooling = read["pooling"]
         if pooling not in POOLINGS:
             return Design(pooling=str(pooling))
         kind = POOLINGS[pooling]
         return Design(
-            attention=values[self.attention],
+            attention=read["attention"],
             pooling=pooling,
-            layer=whole_number(values[self.layer], "The layer", LAST) if kind.reads_layer else LAST,
-            skip_first=bool(values[self.skip_first]) and kind.takes_mean,
-            query_prompt=values[self.query_prompt] or "",
-            document_prompt=values[self.document_prompt] or "",
+            layer=whole_number(read["layer"], "The layer", LAST) if kind.reads_layer else LAST,
+            skip_first=bool(read["skip_first"]) and kind.takes_mean,
+            query_prompt=read["query_prompt"] or "",
+            document_prompt=read["document_prompt"] or "",
         )
 
     def set_to(self, design: Design) -> Updates:
         """Updates that make the controls describe a design."""
-        return {
-            self.preset: preset_of(design),
-            self.attention: design.attention,
-            self.pooling: design.pooling,
-            self.layer: design.layer,
-            self.skip_first: design.skip_first,
-            self.query_prompt: design.query_prompt,
-            self.document_prompt: design.document_prompt,
-        }
+        fields = {control: getattr(design, name) for name, control in self.fields.items()}
+        return {self.preset: preset_of(design), **fields}
+
+    def set_fields(self, design: Design) -> Updates:
+        """Updates that leave the prompts as they are, and the name of the preset."""
+        return {self.fields[name]: getattr(design, name) for name in PRESET_FIELDS}
 
     def follow(self, changed: Collection[Any], values: Values) -> Updates:
         """What else a change of these controls changes: a preset the design, or its name."""
         if self.preset in changed and values[self.preset] in PRESETS:
-            return dict(zip(self.inputs, preset_controls(values[self.preset]), strict=False))
+            return self.set_fields(PRESETS[values[self.preset]])
         if not self.followers.keys() & changed:
             return {}
         try:
@@ -218,30 +189,13 @@ class Sidebar:
             self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt)
             self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt)
         self.own = self.own_texts.corpus
-        self.inputs = [
-            *self.models,
-            self.corpus,
-            self.own,
-            self.sample,
-            self.seed,
-            self.a.preset,
-            *self.a.inputs,
-            self.b.preset,
-            *self.b.inputs,
-        ]
-
-    @property
-    def models(self) -> list[Any]:
-        """The dropdowns for the models of A and B; :meth:`resolved` reads them."""
-        return [self.backbone, self.a.model, self.b.model]
-
-    @property
-    def triggers(self) -> list[Any]:
-        """The events after which the views are out of date."""
-        dropdowns = [control.input for control in (*self.models, self.corpus)]
-        return [
-            *dropdowns,
-            self.sample.release,
+        #: The dropdowns for the models of A and B; :meth:`resolved` reads them.
+        self.models = [self.backbone, self.a.model, self.b.model]
+        sample = [self.corpus, self.own, self.sample, self.seed]
+        self.inputs = [self.backbone, *sample, *self.a.controls, *self.b.controls]
+        #: The events after which the views are out of date.
+        self.triggers = [
+            *changes([*self.models, self.corpus, self.sample]),
             self.seed.input,
             *self.a.triggers,
             *self.b.triggers,
@@ -254,13 +208,9 @@ class Sidebar:
         def loading(load: Callable[[Values, Progress], Corpus]) -> Callable[..., Updates]:
             return lambda values, report, _: {self.own: load(values, report), self.corpus: OWN}
 
+        sets, inputs = (self.own, self.corpus), self.own_texts.inputs
         return [
-            Action(
-                trigger=event,
-                run=loading(load),
-                sets=(self.own, self.corpus),
-                inputs=self.own_texts.inputs,
-            )
+            Action(trigger=event, run=loading(load), sets=sets, inputs=inputs)
             for event, load in self.own_texts.sources
         ]
 
@@ -282,14 +232,14 @@ class Sidebar:
         a, b = (values[panel.model] or values[self.backbone] or "" for panel in (self.a, self.b))
         return a, b
 
-    def offer_runs(self, runs: Sequence[tuple[str, str]]) -> list[Any]:
+    def offer_runs(self, runs: Sequence[tuple[str, str]]) -> Updates:
         """Updates for both model dropdowns, which are there once there is a run to choose.
 
         Args:
             runs: the visitor's trained models, each a title and a run's id.
         """
-        choices = [AS_LOADED, *runs]
-        return [gr.update(choices=choices, visible=bool(runs)) for _ in range(2)]
+        update = gr.update(choices=[AS_LOADED, *runs], visible=bool(runs))
+        return {self.a.model: update, self.b.model: update}
 
     def followers(self, changed: Collection[Any]) -> set[Any]:
         """The controls that :meth:`follow` may set after a change of these."""
@@ -335,17 +285,11 @@ class Sidebar:
         return own
 
 
-def preset_controls(key: str) -> tuple[str, str, int, bool]:
-    """Attention, pooling, layer and the first token's checkbox as a preset has them."""
-    design = PRESETS[key]
-    return design.attention, design.pooling, LAST, False
-
-
+_PRESET_VALUES = {
+    key: [getattr(design, name) for name in PRESET_FIELDS] for key, design in PRESETS.items()
+}
 #: Shows a preset's controls at once, while the server is still at work.
-APPLY_PRESET = (
-    "(preset, ...controls) => "
-    f"({json.dumps({key: preset_controls(key) for key in PRESETS})})[preset] ?? controls"
-)
+APPLY_PRESET = f"(preset, ...controls) => ({json.dumps(_PRESET_VALUES)})[preset] ?? controls"
 
 
 def _preset_name(key: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from embedlab.data.readers import read_table
+from embedlab.data.readers import read_upload
 from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
@@ -34,7 +34,6 @@ class TableUpload:
         max_rows: how many rows are read; a note says when there are more.
         button: the words on the button.
         min_width: of a dropdown in pixels; they stand side by side where there is room.
-        resets: what came of the previous file, which a new file makes None.
     """
 
     def __init__(
@@ -49,11 +48,12 @@ class TableUpload:
         max_rows: int,
         button: str,
         min_width: int = 130,
-        resets: Sequence[Remembered] = (),
     ) -> None:
-        self.limits, self.guess, self.max_rows, self.resets = limits, guess, max_rows, resets
+        self.limits, self.guess, self.max_rows = limits, guess, max_rows
         self.kinds = kinds
         self.table = Remembered()
+        #: For what the panel makes of the table; a new file makes it None.
+        self.result = Remembered()
         self.file = gr.File(
             label=f"{kinds} to {limits.max_upload_mb} MB", elem_id=f"{prefix}-upload"
         )
@@ -93,13 +93,13 @@ class TableUpload:
         path = values[self.file]
         updates: Updates = {
             self.table: None,
+            self.result: None,
             self.group: gr.update(visible=False),
-            **dict.fromkeys(self.resets),
         }
         if not path:
             return updates
         max_bytes = self.limits.max_upload_mb * 10**6
-        table = read_table(Path(path), max_bytes=max_bytes, max_texts=self.max_rows)
+        table = read_upload(Path(path), max_bytes=max_bytes, max_texts=self.max_rows)
         guesses = self.guess(table)
         names = list(table.columns)
         for column, guess in zip(self.columns, guesses, strict=True):

@@ -9,18 +9,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Sequence
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 import numpy as np
 import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
-from embedlab.render.html import Macros
 from embedlab.render.style import OTHER_COLOUR, categories, category_style
-from embedlab.text import clean, shorten
+from embedlab.text import one_line, shorten
 from embedlab.ui.shared.figure import plotly_js
-from embedlab.ui.shared.theme import script
+from embedlab.ui.shared.html import frame
+from embedlab.ui.shared.parse import event_data
 
 TOOLTIP_CHARACTERS = 160
 METHODS = ("UMAP", "PCA")
@@ -30,37 +29,15 @@ METHODS = ("UMAP", "PCA")
 _revision = itertools.count(1)
 
 
-def linked_map(
-    value: dict[str, Any] | None = None,
-    *,
-    selection: dict[str, Any] | None = None,
-    elem_id: str = "linked-map",
-    **kwargs: Any,
-) -> gr.HTML:
+def linked_map() -> gr.HTML:
     """Two linked scatter plots with the events ``point_click``, ``lasso`` and ``cleared``.
-
-    Args:
-        value: what ``map_value`` returns, or None for the empty state.
-        selection: what ``selection_update`` sends; rarely needed here.
-        elem_id: the element's id.
-        kwargs: passed on to ``gr.HTML``.
 
     ``point_click`` carries ``{"index": int}`` and ``lasso`` ``{"indices": [int, …]}``: read them
     with ``event_index`` and ``event_indices``. Update the component with a new ``map_value``, or,
     for a selection alone, with the much smaller ``selection_update``.
     """
     # A function and not a subclass: Gradio writes a .pyi file beside every subclass it meets.
-    gr.set_static_paths(plotly_js())
-    return gr.HTML(
-        value,
-        html_template=str(Macros("frames.html").linked_map(quote(plotly_js().as_posix()))),
-        js_on_load=script("linked_map"),
-        apply_default_css=False,
-        selection=selection,
-        elem_id=elem_id,
-        elem_classes=["linked-map-block"],
-        **kwargs,
-    )
+    return frame("linked-map", "linked_map", plotly_js(), selection=None)
 
 
 def map_value(
@@ -71,13 +48,10 @@ def map_value(
     xy_b: npt.ArrayLike,
     texts: Sequence[str],
     labels: Sequence[Hashable] | None = None,
-    selected: int | None = None,
-    highlight_a: Sequence[int] = (),
-    highlight_b: Sequence[int] = (),
-    lasso: Sequence[int] = (),
     method: str = "UMAP",
     note: str = "",
     caption: str = "",
+    **selection: Any,
 ) -> dict[str, Any]:
     """What the linked map shows, as plain JSON.
 
@@ -88,13 +62,10 @@ def map_value(
         xy_b: (n, 2) coordinates under design B, rows in the same order.
         texts: the n texts; the tooltip shows their first 160 characters.
         labels: n categories, or None where the corpus has none.
-        selected: the selected text's index.
-        highlight_a: indices of its neighbours under A.
-        highlight_b: indices of its neighbours under B.
-        lasso: the indices within a lasso.
         method: how the coordinates were computed, "UMAP" or "PCA".
         note: one short line beside the maps.
         caption: what was mapped; it is part of the picture and the data that a visitor saves.
+        selection: the arguments of :func:`selection_update`.
 
     Raises:
         EmbedLabError: the lengths differ, a coordinate is not a number, or there is no such index.
@@ -105,9 +76,9 @@ def map_value(
     if method not in METHODS:
         raise EmbedLabError(f"{method!r} is not a known method; use one of {', '.join(METHODS)}.")
     codes, names = categories(labels) if labels is not None else ([0] * n, [])
-    selection = _selection(selected, highlight_a, highlight_b, lasso)
-    several = [*selection["highlight_a"], *selection["highlight_b"], *selection["lasso"]]
-    for index in [*several, selection["selected"] or 0]:
+    drawn = selection_update(**selection)["selection"]
+    several = [*drawn["highlight_a"], *drawn["highlight_b"], *drawn["lasso"]]
+    for index in [*several, drawn["selected"] or 0]:
         if n and not 0 <= index < n:
             raise EmbedLabError(f"{index} is not one of the {n} texts; indices start at 0.")
     return {
@@ -120,8 +91,8 @@ def map_value(
         "other_colour": OTHER_COLOUR,
         "method": method,
         "note": shorten(note, 200),
-        "caption": clean(caption),
-        **selection,
+        "caption": one_line(caption),
+        **drawn,
     }
 
 
@@ -129,46 +100,43 @@ def selection_update(
     selected: int | None = None,
     highlight_a: Sequence[int] = (),
     highlight_b: Sequence[int] = (),
-    *,
     lasso: Sequence[int] = (),
 ) -> Any:
-    """An update for the linked map that changes what is selected and sends no points again."""
-    return gr.update(selection=_selection(selected, highlight_a, highlight_b, lasso))
+    """An update for the linked map that changes what is selected and sends no points again.
+
+    Args:
+        selected: the selected text's index.
+        highlight_a: indices of its neighbours under A.
+        highlight_b: indices of its neighbours under B.
+        lasso: the indices within a lasso.
+    """
+    return gr.update(
+        selection={
+            "selected": None if selected is None else int(selected),
+            "highlight_a": [int(i) for i in highlight_a],
+            "highlight_b": [int(i) for i in highlight_b],
+            "lasso": [int(i) for i in lasso],
+            "revision": next(_revision),
+        }
+    )
 
 
 def event_index(event: gr.EventData, n: int) -> int | None:
     """The index a ``point_click`` carries, or None unless it is one of 0 … n-1."""
-    index = _payload(event).get("index")
+    index = event_data(event).get("index")
     return index if _is_index(index, n) else None
 
 
 def event_indices(event: gr.EventData, n: int) -> list[int]:
     """The indices a ``lasso`` carries, each once and in order, without those outside 0 … n-1."""
-    indices = _payload(event).get("indices")
+    indices = event_data(event).get("indices")
     if not isinstance(indices, list):
         return []
     return sorted({index for index in indices if _is_index(index, n)})
 
 
-def _payload(event: gr.EventData) -> dict[str, Any]:
-    data = event._data
-    return data if isinstance(data, dict) else {}
-
-
 def _is_index(value: Any, n: int) -> bool:
     return type(value) is int and 0 <= value < n
-
-
-def _selection(
-    selected: int | None, a: Sequence[int], b: Sequence[int], lasso: Sequence[int]
-) -> dict[str, Any]:
-    return {
-        "selected": None if selected is None else int(selected),
-        "highlight_a": [int(i) for i in a],
-        "highlight_b": [int(i) for i in b],
-        "lasso": [int(i) for i in lasso],
-        "revision": next(_revision),
-    }
 
 
 def _coordinates(points: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:

@@ -12,9 +12,9 @@ from embedlab.data.corpus import Corpus
 from embedlab.lab import views
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
+from embedlab.ui.shared.controls import Slider, changes, code_block
 from embedlab.ui.shared.parse import within
 from embedlab.ui.shared.session import Remembered, Updates, Values
-from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
     event_index,
@@ -50,8 +50,7 @@ class MapTab(View):
         defaults = bench.lab.config.defaults
         self.lab = bench.lab
         self.map = linked_map()
-        self.neighbours = html.picking_html("neighbours")
-        self.neighbours.value = html.empty(NO_SELECTION)
+        self.neighbours = html.picking_block("neighbours", html.empty(NO_SELECTION))
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 self.quality = html.table_block("quality")
@@ -72,22 +71,15 @@ class MapTab(View):
                 gr.Column(scale=4, min_width=300),
                 gr.Accordion("Neighbourhoods that changed most", open=True),
             ):
-                self.changed = html.picking_html("changed")
-        with gr.Accordion("Show the code", open=False):
-            self.code = gr.Code(language="python", elem_id="map-code", show_label=False)
+                self.changed = html.picking_block("changed")
+        self.code = code_block("map-code")
         self.shown = Remembered()  # the choice that is drawn
         # An index, or the indices within a lasso, and the corpus they are of.
         self.selected, self.lasso = Remembered(), Remembered()
         self.inputs = [self.field, self.n_neighbors, self.min_dist]
-        self.outputs = [
-            self.map,
-            self.neighbours,
-            self.quality,
-            self.field,
-            self.changed,
-            self.code,
-        ]
-        self.triggers = [self.field.input, self.n_neighbors.release, self.min_dist.release]
+        lists = [self.neighbours, self.quality, self.changed]
+        self.outputs = [self.map, *lists, self.field, self.code]
+        self.triggers = changes(self.inputs)
         for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
             self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
@@ -101,26 +93,24 @@ class MapTab(View):
         n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
         min_dist = within(values[self.min_dist], "The least distance", *DISTANCES)
         maps = self.lab.maps(
-            a,
-            b,
-            n_neighbors=n_neighbors,
-            min_dist=min_dist,
-            seed=pair.seed,
-            progress=report,
+            a, b, n_neighbors=n_neighbors, min_dist=min_dist, seed=pair.seed, progress=report
         )
         selected = in_corpus(values[self.selected], corpus)
         lasso = in_corpus(values[self.lasso], corpus) or []
         near = self._near(pair, selected) if selected is not None else ((), ())
-        name_a, name_b = pair.names
-        waiting = maps.method == "PCA" and len(corpus.texts) >= 5
-        note = f"{maps.method} of {corpus.size_note} texts" + (
-            ", until UMAP is compiled" if waiting else ""
-        )
+        note, how = f"{maps.method} of {corpus.size_note} texts", maps.method
+        if maps.method == "UMAP":
+            how += f", {n_neighbors} neighbours, least distance {min_dist:g}"
+        elif len(corpus.texts) >= 5:
+            note += ", until UMAP is compiled"
+        score_a, score_b = (views.quality(self.lab, side, field, report) for side in (a, b))
+        scores = html.quality_table(score_a, score_b, field, pair.seed, pair.caption("Quality"))
+        limits = html.caveats(a, b)
         return {
             self.map: map_value(
-                title_a=name_a,
+                title_a=pair.names[0],
                 xy_a=maps.a,
-                title_b=name_b,
+                title_b=pair.names[1],
                 xy_b=maps.b,
                 texts=corpus.texts,
                 labels=corpus.fields.get(field),
@@ -130,23 +120,12 @@ class MapTab(View):
                 lasso=lasso,
                 method=maps.method,
                 note=note,
-                caption=pair.caption(
-                    f"{maps.method}, {n_neighbors} neighbours, least distance {min_dist:g}"
-                    if maps.method == "UMAP"
-                    else maps.method
-                ),
+                caption=pair.caption(how),
             ),
-            self.neighbours: html.lasso_summary(corpus, lasso)
+            self.neighbours: html.RESULTS.lasso_summary(corpus.texts, lasso)
             if lasso
             else self._lists(pair, selected, field),
-            self.quality: html.quality_table(
-                views.quality(self.lab, corpus, a, field, report),
-                views.quality(self.lab, corpus, b, field, report),
-                field,
-                pair.seed,
-                pair.caption("Quality"),
-            )
-            + html.note(html.caveats(corpus, list(zip((a, b), pair.backbones, strict=True)))),
+            self.quality: scores + html.note(limits),
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
@@ -175,7 +154,7 @@ class MapTab(View):
         return {
             self.lasso: (pair.corpus.fingerprint, chosen),
             self.selected: None,
-            self.neighbours: html.lasso_summary(pair.corpus, chosen),
+            self.neighbours: html.RESULTS.lasso_summary(pair.corpus.texts, chosen),
         }
 
     def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
@@ -195,34 +174,27 @@ class MapTab(View):
         """The selected text and its neighbours under both designs."""
         if index is None:
             return html.empty(NO_SELECTION)
-        labels = pair.corpus.fields.get(field or "", pair.corpus.labels)
-        near = self._near(pair, index)
+        corpus, (near_a, near_b) = pair.corpus, self._near(pair, index)
+        labels = corpus.fields.get(field or "", corpus.labels)
         panels = []
-        for letter, name, side, ids, others in zip(
-            "AB", pair.names, (pair.a, pair.b), near, reversed(near), strict=True
-        ):
+        for side, ids, others in zip(pair.sides, (near_a, near_b), (near_b, near_a), strict=True):
+            cosines = self.lab.neighbours(side.embedded).similarities[index].tolist()
+            nearest = list(zip(ids, cosines, strict=False))
             ranks = {i: rank for rank, i in enumerate(others, start=1)}
             panels.append(
-                html.neighbour_list(
-                    letter,
-                    name,
-                    pair.corpus,
-                    ids,
-                    self.lab.neighbours(side).similarities[index, :NEAREST].tolist(),
-                    ranks.get,
-                    labels,
+                html.RESULTS.neighbours(
+                    side.letter, side.name, corpus.texts, nearest, labels, ranks.get
                 )
             )
-        overlap = float(metrics.jaccard([near[0]], [near[1]])[0]) if near[0] else 1.0
-        return html.selected_text(
-            pair.corpus.texts[index], labels[index] if labels else "", overlap, len(near[0])
-        ) + html.side_by_side(*panels)
+        overlap = float(metrics.jaccard([near_a], [near_b])[0]) if near_a else 1.0
+        label = labels[index] if labels else ""
+        head = html.RESULTS.selected_text(corpus.texts[index], label, overlap, len(near_a))
+        return head + html.side_by_side(*panels)
 
     def _changed(self, pair: Pair, report: Progress) -> str:
         if len(pair.corpus.texts) < 3:
             return html.empty("Three texts or more have neighbourhoods that can change.")
         changed = views.changed_neighbourhoods(self.lab, pair.a, pair.b, report)
-        overlap = changed.overlap
-        return html.changed_list(
-            pair.corpus, changed.order.tolist(), overlap.tolist(), float(overlap.mean())
-        )
+        order, overlap = changed.order.tolist(), changed.overlap.tolist()
+        mean = float(changed.overlap.mean())
+        return html.RESULTS.changed_list(pair.corpus.texts, order, overlap, mean)

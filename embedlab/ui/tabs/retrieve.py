@@ -8,9 +8,9 @@ import gradio as gr
 
 from embedlab.progress import Progress
 from embedlab.ui.shared import code, html
+from embedlab.ui.shared.controls import Slider, code_block
 from embedlab.ui.shared.parse import within
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
-from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 
 #: Queries of a corpus that the menu offers; the scores are over all of them.
@@ -43,8 +43,7 @@ class RetrieveTab(View):
             "lists", html.empty("Search, and the two ranked lists appear here side by side.")
         )
         self.scores = html.table_block("retrieval-scores")
-        with gr.Accordion("Show the code", open=False):
-            self.code = gr.Code(language="python", elem_id="retrieve-code", show_label=False)
+        self.code = code_block("retrieve-code")
         # Queries that were not typed: another corpus replaces them by one of its own.
         self.suggested = Remembered(frozenset())
         self.inputs = [self.query, self.k]
@@ -75,30 +74,16 @@ class RetrieveTab(View):
             self.code: code.retrieve_code(pair, query or "what you are looking for"),
         }
         if query:
-            hits = self.lab.retrieve(
-                query,
-                pair.corpus,
-                pair.a,
-                pair.b,
-                int(within(values[self.k], "The number of results", 1, self.most)),
-                pair.backbone_ids,
-                report,
-            )
-            update[self.lists] = html.side_by_side(
-                *(
-                    html.hit_list(letter, name, results, other)
-                    for letter, name, results, other in zip(
-                        "AB", pair.names, hits, "BA", strict=True
-                    )
-                )
-            )
+            k = int(within(values[self.k], "The number of results", 1, self.most))
+            both = self.lab.retrieve(query, pair.a, pair.b, k, report)
+            lists = map(html.RESULTS.hits, "AB", pair.names, both, "BA")
+            update[self.lists] = html.side_by_side(*lists)
         else:
             update[self.lists] = html.empty(
                 "This corpus has no queries of its own; write one and press Enter."
             )
         scores_a, scores_b = (
-            self.lab.retrieval_scores(pair.corpus, side.embedded, side.backbone_id, report)
-            for side in pair.sides
+            self.lab.retrieval_scores(side.embedded, report) for side in pair.sides
         )
         update[self.scores] = html.retrieval_table(scores_a, scores_b, pair.caption("Retrieval"))
         return update

@@ -12,19 +12,14 @@ from embedlab.data.corpus import Corpus
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
+from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
 from embedlab.render import similarity
 from embedlab.ui.shared import code, html
-from embedlab.ui.shared.figure import (
-    HISTOGRAM_HEADER,
-    clicked_cell,
-    figure_block,
-    figure_value,
-    histogram_rows,
-)
+from embedlab.ui.shared.controls import Slider, changes, code_block
+from embedlab.ui.shared.figure import clicked_cell, cosine_histogram, figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number, within
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
-from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.map import in_corpus
 
@@ -73,34 +68,20 @@ class SimilarityTab(View):
         with gr.Row():
             self.heat_difference = figure_block("heat-difference", WAITING)
             self.histogram = figure_block("histogram", WAITING)
+        labels = ("The pair behind a cell (click one): text number", "and number")
         with gr.Row():
-            self.first = gr.Number(
-                1,
-                label="The pair behind a cell (click one): text number",
-                precision=0,
-                minimum=1,
-                min_width=90,
+            self.first, self.second = (
+                gr.Number(number, label=label, precision=0, minimum=1, min_width=90)
+                for number, label in enumerate(labels, start=1)
             )
-            self.second = gr.Number(2, label="and number", precision=0, minimum=1, min_width=90)
         self.pair = html.block("pair")
-        with gr.Accordion("Show the code", open=False):
-            self.code = gr.Code(language="python", elem_id="similarity-code", show_label=False)
+        self.code = code_block("similarity-code")
+        heatmaps = [self.heat_a, self.heat_b, self.heat_difference]
         self.inputs = [
-            self.which,
-            self.count,
-            self.ordered,
-            self.typed,
-            self.first,
-            self.second,
+            *(self.which, self.count, self.ordered, self.typed),
+            *(self.first, self.second),
         ]
-        self.outputs = [
-            self.heat_a,
-            self.heat_b,
-            self.heat_difference,
-            self.histogram,
-            self.pair,
-            self.code,
-        ]
+        self.outputs = [*heatmaps, self.histogram, self.pair, self.code]
         self.which.input(
             lambda which: gr.update(visible=which == TYPED),
             self.which,
@@ -110,68 +91,45 @@ class SimilarityTab(View):
             trigger_mode="multiple",
             api_visibility="private",
         )
-        self.triggers = [
-            self.which.input,
-            self.count.release,
-            self.ordered.input,
-            self.typed.blur,
-            self.first.submit,
-            self.first.blur,
-            self.second.submit,
-            self.second.blur,
-        ]
+        self.triggers = changes(self.inputs)
         self.actions = [
             Action(
                 trigger=heatmap.point_click,
                 run=self._cell_clicked,
                 sets=(self.first, self.second),
             )
-            for heatmap in (self.heat_a, self.heat_b, self.heat_difference)
+            for heatmap in heatmaps
         ]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
-        which = values[self.which]
         corpus, a, b, rows = self._chosen(pair, values, report)
         compared = views.similarities(
-            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
+            self.lab, a, b, tuple(rows), ordered=bool(values[self.ordered]), progress=report
         )
         texts = [corpus.texts[i] for i in compared.rows]
-        cosines_a, cosines_b = compared.a, compared.b
+        caption = pair.caption(f"Cosines of {len(texts)} texts ({values[self.which]})")
         # One scale for both: a colour means the same number under A and under B.
-        low, high = float(min(cosines_a.min(), cosines_b.min())), 1.0
-        name_a, name_b = pair.names
-        heatmaps: dict[Any, tuple[Any, ...]] = {
-            self.heat_a: (f"A: {name_a}", cosines_a, similarity.similarity_heatmap, (low, high)),
-            self.heat_b: (f"B: {name_b}", cosines_b, similarity.similarity_heatmap, (low, high)),
-            self.heat_difference: (
-                "B − A",
-                cosines_b - cosines_a,
-                similarity.difference_heatmap,
-                (),
-            ),
-        }
-        caption = pair.caption(f"Cosines of {len(texts)} texts ({which})")
+        scale = (float(min(compared.a.min(), compared.b.min())), 1.0)
+        updates: Updates = {}
+        for letter, name, heatmap, matrix in zip(
+            "AB", pair.names, (self.heat_a, self.heat_b), (compared.a, compared.b), strict=True
+        ):
+            figure = similarity.similarity_heatmap(matrix, texts, f"{letter}: {name}", *scale)
+            updates[heatmap] = _heatmap(figure, texts, matrix, caption)
+        difference = compared.b - compared.a
+        figure = similarity.difference_heatmap(difference, texts, "B − A")
         all_a, all_b = (
             views.cosine_distribution(self.lab, side, report).similarities
             for side in (pair.a, pair.b)
         )
-        bins = similarity.similarity_histogram(all_a, all_b, name_a, name_b)
-        return {
-            **{
-                block: _heatmap(draw(matrix, texts, title, *scale), texts, matrix, caption)
-                for block, (title, matrix, draw, scale) in heatmaps.items()
-            },
-            self.histogram: figure_value(
-                bins,
-                HISTOGRAM_HEADER,
-                histogram_rows(bins),
-                name="cosines",
-                caption=pair.caption("Cosines of all pairs of texts"),
+        numbers = values[self.first], values[self.second]
+        return updates | {
+            self.heat_difference: _heatmap(figure, texts, difference, caption),
+            self.histogram: cosine_histogram(
+                all_a, all_b, pair.names, pair.caption("Cosines of all pairs of texts")
             ),
-            self.pair: _pair_behind(
-                texts, cosines_a, cosines_b, values[self.first], values[self.second]
-            ),
+            self.pair: _pair_behind(texts, compared, *numbers),
             self.code: code.similarity_code(pair),
         }
 
@@ -215,11 +173,13 @@ def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[s
     return figure_value(figure, header, rows, name="similarity", caption=caption)
 
 
-def _pair_behind(texts: list[str], a: Any, b: Any, first: Any, second: Any) -> str:
+def _pair_behind(texts: list[str], compared: Similarities, first: Any, second: Any) -> str:
     """Two texts by their numbers in the heatmap, and how similar each design finds them."""
     i, j = (whole_number(number, "The text's number", 1) - 1 for number in (first, second))
     if max(i, j) >= len(texts):
         raise EmbedLabError(
             f"There are {len(texts)} texts in the heatmap; choose 1 to {len(texts)}."
         )
-    return html.pair_behind((i + 1, texts[i]), (j + 1, texts[j]), float(a[i, j]), float(b[i, j]))
+    scores = [("Cosine of the pair", float(compared.a[i, j]), float(compared.b[i, j]))]
+    both = html.RESULTS.pair([(i + 1, texts[i]), (j + 1, texts[j])])
+    return both + html.score_table(scores, "×100")

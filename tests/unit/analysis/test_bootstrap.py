@@ -73,9 +73,9 @@ def test_v_measure_of_many_resamples_equals_sklearn_in_a_loop(rng):
 def test_mean_interval_equals_scipy_percentiles(rng):
     scores = rng.random(60)
     expected = scipy_bootstrap(
-        (scores,), np.mean, n_resamples=700, method="percentile", confidence_level=0.9, rng=7
+        (scores,), np.mean, n_resamples=700, method="percentile", rng=7
     ).confidence_interval
-    result = bootstrap.interval(bootstrap.mean, scores, n_resamples=700, seed=7, confidence=0.9)
+    result = bootstrap.interval(bootstrap.mean, scores, n_resamples=700, seed=7)
     assert result == pytest.approx(tuple(expected), abs=1e-12)
 
 

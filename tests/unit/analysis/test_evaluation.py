@@ -9,7 +9,7 @@ from sklearn.metrics import v_measure_score
 from support.models import tiny_backbone
 
 from embedlab import Cancelled, Corpus, Design, EmbedLabError, embed, load_corpus
-from embedlab.analysis import evaluation, tasks
+from embedlab.analysis import evaluation
 from embedlab.analysis.evaluation import compare, evaluate, most_changed_queries, score
 from embedlab.analysis.tasks import CATEGORY_MEASURES, QUICK_TASKS, Task
 
@@ -32,15 +32,6 @@ def small(task):
 
 
 # The samples
-
-
-def test_quick_tasks_cost_what_the_documentation_says(smollm2):
-    costs = []
-    for task in QUICK_TASKS:
-        corpus = task.corpus()
-        costs.append(sum(len(e.ids) for e in smollm2.encode(corpus.texts + corpus.queries)))
-    assert costs == [3137, 12815, 3891, 4056] and sum(costs) == 23_899
-    assert [task.category for task in QUICK_TASKS] == list(tasks.CATEGORY_MEASURES)
 
 
 def test_sts_takes_the_first_pairs():
@@ -95,7 +86,7 @@ def test_a_corpus_that_knows_too_little(task):
 
 def test_an_unknown_category():
     with pytest.raises(EmbedLabError, match="'Poetry' is not a task category; use one of STS"):
-        Task(id="x", category="Poetry", title="x", corpus_id="trec", size=3)
+        Task("x", "Poetry", "x", "trec", size=3)
 
 
 # The scores
@@ -133,7 +124,6 @@ def test_retrieval_equals_the_formula(rng):
         sum(1 / np.log2(rank + 2) for rank, i in enumerate(row) if i in docs) / ideal
         for row, docs in zip(order.tolist(), relevant, strict=True)
     ]
-    np.testing.assert_array_equal(result.ranked, order)
     np.testing.assert_allclose(result.items[0], expected, atol=1e-6)
     assert result.score == pytest.approx(np.mean(expected))
 
@@ -265,7 +255,7 @@ def test_evaluate_embeds_with_the_right_prompts_and_keeps_the_states():
         embed(corpus.queries, design, backbone, query=True),
     )
     assert result.n == 5 and result.score == expected.score
-    np.testing.assert_array_equal(result.ranked, expected.ranked)
+    np.testing.assert_array_equal(result.items[0], expected.items[0])
     assert len(backbone.cache) == cached  # nothing new was needed
 
 
@@ -293,16 +283,3 @@ def test_progress_counts_all_texts_and_can_cancel():
 def test_any_design_can_be_evaluated(name):
     result = evaluate(tiny_backbone(), Design.parse(name), [small(task) for task in QUICK_TASKS])
     assert all(np.isfinite([one.score, one.low, one.high]).all() for one in result)
-
-
-def test_the_real_backbone_before_and_after_a_change_of_layer(smollm2):
-    tasks = [replace(STS, size=40), replace(CLUSTERING, size=20, words=8)]
-    before = evaluate(smollm2, Design.parse("causal/eos"), tasks, persist=False)
-    after = evaluate(smollm2, Design.parse("causal/mean@1"), tasks, persist=False)
-    sts, _ = compare(before, after)
-    corpus = tasks[0].corpus()
-    rows = embed(corpus.texts, Design.parse("causal/mean@1"), smollm2)
-    cosines = [float(rows[i] @ rows[j]) for i, j, _ in corpus.pairs]
-    expected = spearmanr(cosines, [gold for *_, gold in corpus.pairs]).statistic
-    assert after[0].score == pytest.approx(expected, abs=1e-4)
-    assert sts.difference > 0.2 and sts.separable  # a mean near the input beats the untrained EOS

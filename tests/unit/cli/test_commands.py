@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from support.command_line import ROOT, run, start
 from typer.testing import CliRunner
 
 import embedlab
-from embedlab import Design, EmbedLabError, embed
+from embedlab import EmbedLabError
 from embedlab.catalogue import CATALOGUE
 from embedlab.cli.commands import app
 from embedlab.cli.vector_files import save_vectors
-
-
-@pytest.fixture
-def table_file(tmp_path) -> Path:
-    path = tmp_path / "own.csv"
-    path.write_text(
-        'label,text\nriver,"the bank, of the river"\nmoney,a loan from the bank\n', encoding="utf-8"
-    )
-    return path
 
 
 def test_help_is_quick_and_needs_no_torch():
@@ -70,44 +56,6 @@ def test_a_fetched_asset_is_verified_and_ready():
     assert code == 0 and out.startswith("trec: ready")
 
 
-def test_embed_writes_the_vectors_of_every_text(smollm2, table_file, tmp_path):
-    out = tmp_path / "vectors.parquet"
-    process = start(
-        *("embed", table_file, "--design", "causal/mean", "--out", out, "--dtype", "float32")
-    )
-    stdout, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0 and str(out) in stdout
-    assert stderr == "0 of 2 texts were truncated.\n"  # neither bars nor logs
-    table = pq.read_table(out)
-    assert table.column_names == ["text", "label", "vector"]
-    assert table["label"].to_pylist() == ["river", "money"]
-    assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[576]"
-    assert table.schema.metadata[b"embedlab.design"] == b"causal/mean"
-    texts = table["text"].to_pylist()
-    np.testing.assert_allclose(
-        np.array(table["vector"].to_pylist()),
-        embed(texts, Design.parse("causal/mean"), smollm2),
-        atol=1e-4,
-    )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.csv", "vectors.parquet"]
-
-
-def test_search_ranks_under_two_designs():
-    arguments = ("--design", "causal/mean", "--design", "M3", "-k", "3", "--sample", "20")
-    code, out, _ = run("search", "senses", "a loan from the bank", *arguments)
-    assert code == 0 and "20 of 160 texts" in out
-    blocks = out.strip().split("\n\n")
-    assert blocks[1].startswith("A  causal/mean\n")
-    assert blocks[2].startswith("B  causal/multi_layer_trainable · untrained (random)\n")
-    for block in blocks[1:]:
-        rows = [
-            re.match(r" *(\d+) +(-?\d+\.\d) +([+-]\d+|=|new) ", r) for r in block.split("\n")[1:4]
-        ]
-        assert [int(row[1]) for row in rows] == [1, 2, 3]
-        scores = [float(row[2]) for row in rows]
-        assert scores == sorted(scores, reverse=True) and 1 < scores[0] <= 100
-
-
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
@@ -143,7 +91,10 @@ def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("embedlab.cli.vector_files.np.save", full)
-    with pytest.raises(EmbedLabError, match="No space left on device"):
+    with pytest.raises(
+        EmbedLabError,
+        match=r"disk is full.*that was there is unchanged",
+    ):
         save_vectors(target, np.ones((1, 2), np.float32), ["a"])
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
@@ -165,16 +116,3 @@ def test_the_unexpected_is_one_line_with_a_way_to_see_more(monkeypatch):
     assert code == 1 and err.count("\n") == 1 and "KeyError" in err and "--debug" in err
     result = CliRunner().invoke(app, ["--debug", "assets", "trec"])
     assert isinstance(result.exception, KeyError)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals")
-def test_control_c_ends_with_130_and_no_traceback(tmp_path):
-    texts = tmp_path / "many.txt"
-    texts.write_text("\n".join(f"text {i} " * 60 for i in range(2000)), encoding="utf-8")
-    out = tmp_path / "v.npy"
-    process = start("embed", texts, "--design", "M1", "--out", out)
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in stderr and not out.exists()

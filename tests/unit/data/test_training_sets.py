@@ -382,7 +382,7 @@ def test_only_the_first_rows_are_read(monkeypatch):
         ({"a": ["x", "y"], "b": ["z", "w"]}, ("", "b"), "no column ''"),
         ({"a": ["x", "y"], "b": ["z", "w"]}, ("a", "b", "bad"), "no column 'bad'"),
         ({"a": ["x", "y"], "b": ["z", "w"]}, ("a", "a"), "'a' of Your pairs is chosen twice"),
-        ({"a": ["x", "y"], "b": ["1", "2.5"]}, ("a", "b"), "'b' of Your pairs holds no text"),
+        ({"a": ["x", "y"], "b": ["1", "2.5"]}, ("a", "b"), "'b' of Your pairs holds only numbers"),
         ({"a": ["x", "y"], "b": ["", " "]}, ("a", "b"), "'b' of Your pairs holds no text"),
         ({"a": ["x", ""], "b": ["", "w"]}, ("a", "b"), "No row of Your pairs has text in each"),
         ({"a": ["x", "y"], "b": ["z", ""]}, ("a", "b"), "one pair has no in-batch negatives"),

@@ -38,7 +38,7 @@ def test_what_was_used_longest_ago_is_dropped_first():
     assert cache.get("a") == 10
     cache.put("d", 10)
     assert cache.items() == [("c", 9), ("a", 10), ("d", 10)]
-    assert cache.used == 29 and len(cache) == 3
+    assert cache.used == 29 and len(cache.items()) == 3
 
 
 def test_a_key_that_is_put_again_counts_once():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from scipy.stats import spearmanr
 from support.labs import tiny_lab
@@ -62,7 +64,7 @@ def test_a_corpus_without_knowledge_says_which_have_it(lab):
 
 def test_space_scores_are_none_where_nothing_is_known(lab):
     bare = Corpus(id="own", title="Mine", texts=TEXTS)
-    scores = space_scores(lab, bare, lab.embedded(bare, Design()))
+    scores = space_scores(lab, lab.embedded(bare, Design()))
     assert (scores.spearman, scores.ndcg_10, scores.knn_accuracy) == (None, None, None)
 
 
@@ -77,12 +79,12 @@ def test_a_text_beyond_the_limit_is_refused_by_every_function():
         lambda: inside.token_view(lab, text, Design()),
         lambda: inside.mask_proof(lab, "w1", text, "causal"),
         lambda: inside.layer_curves(lab, long, Design()),
-        lambda: inside.head_attention(lab, long, head),
-        lambda: inside.head_attention(lab, long, head, only=1),
+        lambda: inside.head_attention(lab, lab.embedded(long, head)),
     ):
         with pytest.raises(EmbedLabError, match=r"characters; the limit is 20\. Split it"):
             call()
-    assert inside.head_attention(lab, long, head, only=0).per_text.shape == (1, 4)
+    short = replace(long, texts=long.texts[:1] * 2)
+    assert inside.head_attention(lab, lab.embedded(short, head), only=0).mean.shape == (4,)
 
 
 def test_a_text_and_its_proof_are_computed_once_for_a_design():

@@ -29,19 +29,21 @@ def sides(lab):
 
 
 def test_quality_is_that_of_the_vectors_and_of_the_corpus_own_labels(lab, sides):
-    quality = views.quality(lab, CORPUS, sides[0])
-    assert quality == comparison.quality(CORPUS, sides[0])
-    assert views.quality(lab, CORPUS, sides[0]) is quality
+    quality = views.quality(lab, sides[0])
+    assert quality == comparison.quality(sides[0])
+    assert views.quality(lab, sides[0]) is quality
     # The same texts with other labels, such as another user's file, have a result of their own.
     other = replace(CORPUS, fields={"kind": ("a",) * 12 + ("b",) * 12})
-    assert views.quality(lab, other, sides[0]) == comparison.quality(other, sides[0])
-    assert views.quality(lab, other, sides[0]) != quality
+    side = lab.embedded(other, sides[0].design)
+    assert side.vectors is sides[0].vectors and side.corpus is other
+    assert views.quality(lab, side) == comparison.quality(side)
+    assert views.quality(lab, side) != quality
 
 
 def test_similarities_are_the_products_of_the_vectors(lab, sides):
-    rows = [3, 1, 8, 20]
+    rows = (3, 1, 8, 20)
     plain = views.similarities(lab, *sides, rows)
-    assert plain.rows.tolist() == rows
+    assert plain.rows.tolist() == list(rows)
     ordered = views.similarities(lab, *sides, rows, ordered=True)
     assert sorted(ordered.rows.tolist()) == sorted(rows)
     for result in (plain, ordered):
@@ -50,7 +52,7 @@ def test_similarities_are_the_products_of_the_vectors(lab, sides):
             np.testing.assert_allclose(matrix, vectors @ vectors.T, atol=1e-6)
     order = metrics.cluster_order((plain.a + plain.b) / 2)
     assert ordered.rows.tolist() == plain.rows[order].tolist()
-    assert len(views.similarities(lab, *sides).rows) == 24
+    assert len(views.similarities(lab, *sides, range(24)).rows) == 24
 
 
 def test_the_texts_that_changed_most_share_the_fewest_neighbours(lab, sides):

@@ -69,9 +69,9 @@ def test_no_two_colours_look_the_same_to_a_dichromat(matrix):
 
 
 def test_theme_text_colours_reach_the_contrast_for_text():
-    from embedlab.ui.shared.theme import theme
+    from embedlab.ui.shared.theme import Theme
 
-    look = theme()
+    look = Theme()
     for side in ("a", "b"):
         assert contrast(getattr(look, f"design_{side}_text"), "#FFFFFF") >= 4.5
         soft = getattr(look, f"design_{side}_soft")

@@ -15,7 +15,7 @@ import embedlab.render
 from embedlab.render import html
 from embedlab.render.html import Macros
 from embedlab.study.report import Ran
-from embedlab.text import clean
+from embedlab.text import one_line
 
 TEMPLATES = Path(embedlab.render.__file__).parent / "templates"
 HOSTILE = [*SCRIPTS, "\" onclick='x' `${1}`", "a\0b"]
@@ -58,7 +58,7 @@ def pieces(text: str) -> list[Markup]:
 
 
 def without_space(text: str) -> str:
-    return "".join(clean(text).split())
+    return "".join(one_line(text).split())
 
 
 @pytest.mark.parametrize("text", HOSTILE)

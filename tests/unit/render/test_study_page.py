@@ -63,7 +63,9 @@ def hostile(report: Report) -> Report:
         claims=tuple(replace(claim, why=HOSTILE, said=HOSTILE) for claim in report.claims),
         ran=(Ran(HOSTILE, "failed", HOSTILE, None),),
         notes=(HOSTILE,),
-        facts=report.facts | {"command": HOSTILE, "hardware": HOSTILE, "data": {"title": HOSTILE}},
+        facts=report.facts.model_copy(
+            update={"command": HOSTILE, "hardware": HOSTILE, "data": {"title": HOSTILE}}
+        ),
     )
 
 

@@ -96,7 +96,7 @@ def test_folders_of_earlier_versions_are_continued():
         ({"tasks": [{"stsb": 20}]}, r"tasks\[0\] is {'stsb': 20}; it must be a text"),
         ({"tasks": ["bbc", "bbc"]}, "given twice"),
         ({"tasks": []}, "nothing to measure"),
-        ({"sizes": {"Ranking": 3}}, "'Ranking' is not a category"),
+        ({"sizes": {"Ranking": 3}}, "'Ranking' is not known"),
         ({"sizes": {"STS": -1}}, "STS is -1; it must be at least 0"),
         ({"words": True}, "must be a whole number"),
         ({"alpha": 0}, "alpha is 0; it must be more than 0"),

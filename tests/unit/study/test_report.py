@@ -12,8 +12,8 @@ from scipy.stats import spearmanr, wilcoxon
 from embedlab.errors import EmbedLabError
 from embedlab.study.definition import load_study, study_from
 from embedlab.study.findings import AGREES, CANNOT_TELL, DISAGREES, report_of
-from embedlab.study.folder import CellResult, RunFacts, StudyFolder
-from embedlab.study.report import TaskFacts, read_report
+from embedlab.study.folder import CellResult, StudyFolder
+from embedlab.study.report import RunFacts, TaskFacts, read_report
 
 STUDY = study_from(
     {

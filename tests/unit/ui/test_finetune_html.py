@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.models import tiny_backbone
 
 from embedlab.analysis.tasks import QUICK_TASKS
 from embedlab.data.pairs import PairSet
@@ -75,16 +76,10 @@ def test_scores_have_their_intervals_and_verdicts() -> None:
     assert "<td>–</td>" in first and "<script>" not in words
 
 
-def test_a_failed_import_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_import_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     runs = RunQueue(lambda *_: None, Limits())
-    folders = []
-
-    def install(saved: Path) -> None:
-        saved.mkdir(parents=True)
-        folders.append(saved)
-        raise EmbedLabError("It does not fit.")
-
-    with pytest.raises(EmbedLabError, match="does not fit"):
-        runs.adopt(request(), install)
-    assert not folders[0].parent.exists()
+    with pytest.raises(EmbedLabError, match="gone"):
+        runs.adopt(request(), tmp_path / "gone", tiny_backbone())
+    assert runs.states == [] and not list(tmp_path.iterdir())
     runs.close()

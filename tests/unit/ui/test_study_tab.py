@@ -18,8 +18,7 @@ from embedlab.lab.config import Limits
 from embedlab.progress import no_progress
 from embedlab.render.study_page import FILES
 from embedlab.render.study_sections import EVERY_PAIR
-from embedlab.study.report import Report
-from embedlab.study.uploaded_report import opened
+from embedlab.study.report import Report, read_uploaded
 from embedlab.ui.shared.session import Sessions
 from embedlab.ui.tabs.study.tab import SHIPPED, UPLOADED, StudyTab
 
@@ -147,10 +146,10 @@ def test_a_file_that_is_no_report_is_refused_in_a_sentence(report: Report, tmp_p
     for text in ("", "not json", "[]", '{"name": "x"}'):
         path.write_text(text)
         with pytest.raises(EmbedLabError, match="holds no study report"):
-            opened(path, MB)
+            read_uploaded(path, MB)
     path.write_bytes(b" " * (MB + 1))
     with pytest.raises(EmbedLabError, match="up to 1 MB can be opened"):
-        opened(path, MB)
+        read_uploaded(path, MB)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +175,14 @@ def test_a_report_that_contradicts_itself_is_refused(
     path = tmp_path / "report.json"
     path.write_text(changed(report, **{part: rows}))
     with pytest.raises(EmbedLabError, match=f"'report.json' .*{re.escape(problem)}"):
-        opened(path, MB)
+        read_uploaded(path, MB)
 
 
 def test_a_report_that_no_page_can_show_is_refused(report: Report, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     path.write_text(changed(report, alpha=2.0))
     with pytest.raises(EmbedLabError, match=r"alpha is 2\.0; it must be less than 1"):
-        opened(path, MB)
+        read_uploaded(path, MB)
     models = [
         {"label": f"causal/mean@{i}", "kind": "trained", "seeds": [0], "compared": False}
         for i in range(61)
@@ -191,4 +190,4 @@ def test_a_report_that_no_page_can_show_is_refused(report: Report, tmp_path: Pat
     summary = [json.loads(report.to_json())["summary"][0]] * len(models)
     path.write_text(changed(report, models=models, summary=summary))
     with pytest.raises(EmbedLabError, match="61 designs on 10 tasks"):
-        opened(path, MB)
+        read_uploaded(path, MB)

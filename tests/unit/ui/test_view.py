@@ -19,9 +19,9 @@ from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.text import escape
 from embedlab.ui.shared import code, html
+from embedlab.ui.shared.controls import Slider
 from embedlab.ui.shared.session import STATE_SECONDS, Remembered, Session, Sessions, Values
 from embedlab.ui.shared.sidebar import OWN, Sidebar
-from embedlab.ui.shared.slider import Slider
 from embedlab.ui.shared.view import Pair, Workbench
 from embedlab.ui.tabs.inside.tab import InsideTab
 from embedlab.ui.tabs.map import MapTab
@@ -132,7 +132,7 @@ def test_two_models_are_named_everywhere_and_one_only_once(pair, tabs):
 
 
 def test_a_query_is_embedded_by_each_sides_model(pair, lab, models):
-    lists = lab.retrieve("w1 w2", CORPUS, pair.a, pair.b, 5, pair.backbone_ids)
+    lists = lab.retrieve("w1 w2", pair.a, pair.b, 5)
     for hits, backbone in zip(lists, models.values(), strict=True):
         query = embed(["w1 w2"], pair.a.design, backbone, query=True)[0]
         cosines = embed(TEXTS, pair.a.design, backbone) @ query
@@ -223,8 +223,8 @@ def test_the_code_loads_what_is_on_the_table(pair, tabs):
 
 def test_runs_are_offered_once_there_are_some(tabs):
     sidebar = tabs["bench"].sidebar
-    assert [update["visible"] for update in sidebar.offer_runs([])] == [False, False]
-    for update in sidebar.offer_runs([("tiny + my run", RUN)]):
+    assert [update["visible"] for update in sidebar.offer_runs([]).values()] == [False, False]
+    for update in sidebar.offer_runs([("tiny + my run", RUN)]).values():
         assert update["visible"] and [value for _, value in update["choices"]] == ["", RUN]
 
 

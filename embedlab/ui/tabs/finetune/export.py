@@ -14,7 +14,7 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
-from embedlab.ui.tabs.finetune.html import export_verdict
+from embedlab.ui.tabs.finetune.html import MACROS
 from embedlab.ui.tabs.finetune.live import LivePanel
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
@@ -94,7 +94,7 @@ class ExportPanel:
         archive, check = self._export(values, report)
         label = f"Download {archive.name} ({archive.stat().st_size / 10**6:,.0f} MB)"
         return {
-            self.check: export_verdict(check),
+            self.check: MACROS.export_verdict(check),
             self.download: gr.update(value=str(archive), label=label, visible=True),
         }
 
@@ -108,7 +108,7 @@ class ExportPanel:
         report(0, 0, "uploading")
         address = push_archive(archive, repository, token, bool(values[self.private]))
         return {
-            self.check: export_verdict(check),
+            self.check: MACROS.export_verdict(check),
             self.address: html.note([f"Uploaded to {address}."]),
         }
 

@@ -30,14 +30,14 @@ MODE_LABELS = {
     "lora": "LoRA: small additions to every layer, and the head where there is one",
     "head": "Head only: the backbone stays as it is; seconds, for trainable poolings",
 }
-#: The recipe's main numbers: label and a line of help.
+#: The recipe's settings, each with its label and a line of help: its main numbers,
 MAIN_NUMBERS = {
     "steps": ("Steps", ""),
     "batch": ("Pairs per step", ""),
     "lr": ("Learning rate", ""),
     "head_lr": ("Head learning rate", ""),
 }
-#: The same for those behind "More settings".
+#: those behind "More settings",
 MORE_NUMBERS = {
     "mntp_steps": (
         "MNTP steps before",
@@ -56,6 +56,16 @@ MORE_NUMBERS = {
     "max_pairs": ("Pairs used", "0 for all."),
     "seed": ("Seed", "The same seed gives the same weights."),
 }
+#: and what is chosen or switched there.
+MORE_CHOICES = {
+    "schedule": ("How the learning rate falls after the warm-up", ""),
+    "both_directions": ("Match each positive to its anchor as well", ""),
+    "hard_negatives": ("Use the hard negatives where the pairs have some", ""),
+}
+_CHOICES = {
+    "mode": [(MODE_LABELS[mode], mode) for mode in MODES],
+    "schedule": [(name, name) for name in SCHEDULES],
+}
 
 
 class FinetuneForm:
@@ -70,25 +80,20 @@ class FinetuneForm:
                 self.own = OwnPairs(self.lab.config.limits, self.sessions)
             with gr.Column(scale=1, min_width=300):
                 self._build_how(recipe)
-        self._build_more(recipe)
+        with gr.Accordion("More settings", open=False, elem_id="train-more"):
+            with gr.Row():
+                self.settings |= _fields(MORE_NUMBERS, recipe)
+            self.settings |= _fields(MORE_CHOICES, recipe)
         #: The sidebar's models and designs for which the tab was shown last.
         self.shown_for = gr.State(None)
         self.note = html.block("train-plan")
         self.start = gr.Button("Start training", variant="primary", elem_id="train-start")
-        #: The recipe's values, by their names there.
-        self.settings: dict[str, Any] = {
-            **self.numbers,
-            "mode": self.mode,
-            "schedule": self.schedule,
-            "both_directions": self.both_directions,
-            "hard_negatives": self.hard_negatives,
+        self.numbers = {
+            name: field for name, field in self.settings.items() if isinstance(field, gr.Number)
         }
         self.inputs = {
-            *(self.side, self.data, self.preset, self.name, self.score),
-            *self.settings.values(),
-            self.sidebar.backbone,
-            *self.sidebar.a.inputs,
-            *self.sidebar.b.inputs,
+            *(self.side, self.data, self.preset, self.name, self.score, self.sidebar.backbone),
+            *(*self.settings.values(), *self.sidebar.a.inputs, *self.sidebar.b.inputs),
         }
         #: What :meth:`plan` may change.
         self.outputs = [
@@ -118,14 +123,10 @@ class FinetuneForm:
             label="Recipe",
             elem_id="train-preset",
         )
-        self.mode = gr.Radio(
-            [(MODE_LABELS[mode], mode) for mode in MODES],
-            value=recipe.mode,
-            label="What is trained",
-            elem_id="train-mode",
-        )
+        #: The recipe's values, by their names there.
+        self.settings = _fields({"mode": ("What is trained", "")}, recipe)
         with gr.Row():
-            self.numbers = _number_fields(MAIN_NUMBERS, recipe)
+            self.settings |= _fields(MAIN_NUMBERS, recipe)
         with gr.Row(equal_height=True):
             self.name = gr.Textbox(
                 "my-run", label="Name", max_length=40, min_width=140, elem_id="train-name"
@@ -135,22 +136,6 @@ class FinetuneForm:
                 label="Score before and after, about a minute more",
                 elem_classes=["roomy"],
                 elem_id="train-score",
-            )
-
-    def _build_more(self, recipe: Recipe) -> None:
-        with gr.Accordion("More settings", open=False, elem_id="train-more"):
-            with gr.Row():
-                self.numbers |= _number_fields(MORE_NUMBERS, recipe)
-            self.schedule = gr.Radio(
-                list(SCHEDULES),
-                value=recipe.schedule,
-                label="How the learning rate falls after the warm-up",
-            )
-            self.both_directions = gr.Checkbox(
-                recipe.both_directions, label="Match each positive to its anchor as well"
-            )
-            self.hard_negatives = gr.Checkbox(
-                recipe.hard_negatives, label="Use the hard negatives where the pairs have some"
             )
 
     def _wire(self) -> None:
@@ -170,7 +155,7 @@ class FinetuneForm:
             [
                 self.side.input,
                 self.data.change,
-                self.mode.change,
+                self.settings["mode"].change,
                 self.score.input,
                 *(number.change for number in self.numbers.values()),
             ],
@@ -223,7 +208,7 @@ class FinetuneForm:
         updates: Updates = {self.what: "", self.about_data: "", self.note: ""}
         try:
             design = self._design(values)
-            updates[self.numbers["lr"]] = gr.update(visible=values[self.mode] != "head")
+            updates[self.numbers["lr"]] = gr.update(visible=values[self.settings["mode"]] != "head")
             updates[self.numbers["head_lr"]] = gr.update(visible=design.trainable)
             backbone = self.lab.backbone(values[self.sidebar.backbone], report)
             updates[self.what] = html.note(
@@ -288,17 +273,26 @@ def _description(pairs: PairSet) -> str:
     return ". ".join(part[:1].upper() + part[1:] for part in [*parts, *pairs.notes]) + "."
 
 
-def _number_fields(labels: Mapping[str, tuple[str, str]], recipe: Recipe) -> dict[str, gr.Number]:
-    """A field for each of these numbers of a recipe, filled with its values."""
-    # The recipe refuses what is out of range in our words, so the fields have no bounds.
-    return {
-        name: gr.Number(
-            getattr(recipe, name),
-            label=label,
-            info=info or None,
-            precision=0 if isinstance(getattr(recipe, name), int) else None,
-            min_width=220 if info else 120,
-            elem_id=f"train-{name.replace('_', '-')}",
-        )
-        for name, (label, info) in labels.items()
-    }
+def _fields(labels: Mapping[str, tuple[str, str]], recipe: Recipe) -> dict[str, Any]:
+    """A control for each of these settings of a recipe, filled with its values."""
+    fields: dict[str, Any] = {}
+    for name, (label, info) in labels.items():
+        value = getattr(recipe, name)
+        shared: dict[str, Any] = {
+            "value": value,
+            "label": label,
+            "info": info or None,
+            "elem_id": f"train-{name.replace('_', '-')}",
+        }
+        if name in _CHOICES:
+            fields[name] = gr.Radio(_CHOICES[name], **shared)
+        elif isinstance(value, bool):
+            fields[name] = gr.Checkbox(**shared)
+        else:
+            # The recipe refuses what is out of range in our words, so the fields have no bounds.
+            fields[name] = gr.Number(
+                precision=0 if isinstance(value, int) else None,
+                min_width=220 if info else 120,
+                **shared,
+            )
+    return fields

@@ -8,26 +8,16 @@ from markupsafe import Markup
 
 from embedlab.analysis.bootstrap import verdict
 from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
-from embedlab.data.corpus import Corpus
-from embedlab.export.check import Check
 from embedlab.lab.config import Limits
-from embedlab.lab.run import DONE, FAILED, PREPARING, SCORING, STOPPED, TRAINING, WAITING
-from embedlab.lab.views import Movement
+from embedlab.lab.run import PREPARING, SCORING, TRAINING, WAITING
 from embedlab.models.run_folder import TaskChange
 from embedlab.render.html import Macros, note
 from embedlab.training.recipe import Recipe
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
-STATES = {
-    WAITING: "waiting",
-    PREPARING: "getting ready",
-    TRAINING: "training",
-    SCORING: "scoring before and after",
-    DONE: "done",
-    STOPPED: "stopped",
-    FAILED: "failed",
-}
-_TRAINING = Macros("training.html")
+#: The states whose names say too little.
+STATES = {PREPARING: "getting ready", SCORING: "scoring before and after"}
+MACROS = Macros("training.html")
 
 
 def duration(seconds: float) -> str:
@@ -62,7 +52,7 @@ def status(run: RunSnapshot, limits: Limits) -> Markup:
         parts.append(f"{duration(left)} left")
     lines = [*([run.message] if run.message else []), _lifetime(run, limits)]
     position = " · ".join(filter(None, parts))
-    return _TRAINING.status(run, STATES[run.state], position, lines, done)
+    return MACROS.status(run, STATES.get(run.state, run.state), position, lines, done)
 
 
 def _where(run: RunSnapshot, done: int) -> str:
@@ -92,14 +82,4 @@ def before_after(
 ) -> Markup:
     """The four tasks before and after, with the difference's interval and its verdict."""
     titles = [task.title for task in QUICK_TASKS if task.corpus_id in in_domain]
-    return _TRAINING.before_after(changes, titles, MEASURE_NAMES, verdict, measured_on)
-
-
-def changed_queries(corpus: Corpus, movement: Movement) -> Markup:
-    """The queries whose ranking changed most, with the first text before and after."""
-    return _TRAINING.changed_queries(corpus, movement)
-
-
-def export_verdict(check: Check) -> Markup:
-    """How far the exported model's vectors are from this application's."""
-    return _TRAINING.export_verdict(check)
+    return MACROS.before_after(changes, titles, MEASURE_NAMES, verdict, measured_on)

@@ -67,9 +67,7 @@ class LivePanel:
         self.run = gr.Dropdown(
             [], label="Your trainings", visible=False, elem_id="train-run", interactive=True
         )
-        self.status = gr.HTML(
-            html.empty(NO_TRAINING), elem_id="train-status", apply_default_css=False
-        )
+        self.status = html.block("train-status", html.empty(NO_TRAINING))
         with gr.Accordion("Import an adapter", open=False, elem_id="train-import"):
             self.archive = gr.File(
                 label="The zip of an adapter exported here", file_types=[".zip"], height=120
@@ -199,10 +197,9 @@ class LivePanel:
         titles = [(f"{run.request.name} · {run.request.design}", run.id) for run in now.runs]
         chosen = now.chosen.id if now.chosen else None
         models = [(run.backbone.name, run.id) for run in now.runs if run.backbone is not None]
-        dropdowns = (self.sidebar.a.model, self.sidebar.b.model)
         return {
             self.run: gr.update(choices=titles, value=chosen, visible=bool(titles)),
-            **dict(zip(dropdowns, self.sidebar.offer_runs(models), strict=True)),
+            **self.sidebar.offer_runs(models),
         }
 
     def _figures(self, run: RunSnapshot) -> Updates:

@@ -9,7 +9,7 @@ from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import MAX_PAIRS, guess_columns, pairs_from_table
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
-from embedlab.ui.shared.session import Remembered, Sessions, Values
+from embedlab.ui.shared.session import Sessions, Values
 from embedlab.ui.shared.table_upload import TableUpload
 
 
@@ -17,7 +17,6 @@ class OwnPairs:
     """The upload. ``pairs`` remembers what :meth:`read` makes of the columns."""
 
     def __init__(self, limits: Limits, sessions: Sessions) -> None:
-        self.pairs = Remembered()
         with gr.Group(visible=False) as self.group:
             self.upload = TableUpload(
                 limits,
@@ -28,8 +27,8 @@ class OwnPairs:
                 guess=guess_columns,
                 max_rows=MAX_PAIRS,
                 button="Use these columns",
-                resets=[self.pairs],
             )
+        self.pairs = self.upload.result
 
     def read(self, values: Values, report: Progress) -> PairSet:
         """The pairs in the chosen columns, without those that an evaluation corpus contains.

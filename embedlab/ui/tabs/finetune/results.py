@@ -13,7 +13,7 @@ from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import PRIVATE, Pair, Workbench
-from embedlab.ui.tabs.finetune.html import before_after, changed_queries
+from embedlab.ui.tabs.finetune.html import MACROS, before_after
 from embedlab.ui.tabs.finetune.live import LivePanel
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
@@ -43,14 +43,7 @@ class ResultsPanel:
         compared = self.compare.click(
             bench.sessions.handler(self._compare, "compare"),
             {self.live.run},
-            [
-                self.sidebar.backbone,
-                *(
-                    component
-                    for panel in (self.sidebar.a, self.sidebar.b)
-                    for component in (panel.model, panel.preset, *panel.inputs)
-                ),
-            ],
+            [self.sidebar.backbone, *self.sidebar.a.controls, *self.sidebar.b.controls],
             show_progress="hidden",
             **PRIVATE,
         )
@@ -60,28 +53,23 @@ class ResultsPanel:
         """Before and after of a training that has learned something."""
         if run is None or run.backbone is None:
             return {self.group: gr.update(visible=False)}
-        moved = movement(
-            self.lab,
-            pair.corpus,
-            run.request.design,
-            (run.request.backbone_id, run.id),
-            seed=pair.seed,
-            progress=report,
+        before, after = (
+            self.lab.embedded(pair.corpus, run.request.design, backbone_id, report)
+            for backbone_id in (run.request.backbone_id, run.id)
         )
+        moved = movement(self.lab, before, after, pair.seed, report)
         return {
             self.group: gr.update(visible=True),
             self.table: self._table(run),
             self.map: _map(pair, run, moved),
-            self.queries: changed_queries(pair.corpus, moved),
+            self.queries: MACROS.changed_queries(pair.corpus, moved),
         }
 
     def _table(self, run: RunSnapshot) -> str:
         if not run.changes:
-            if run.request.score and not run.over:
-                return html.note(["The scores before and after appear here in about a minute."])
-            return html.note(
-                ["This training has no scores; tick 'Score before and after' for the table."]
-            )
+            waiting = "The scores before and after appear here in about a minute."
+            none = "This training has no scores; tick 'Score before and after' for the table."
+            return html.note([waiting if run.request.score and not run.over else none])
         name = run.backbone.name if run.backbone else run.request.name
         return before_after(
             run.changes, run.request.pairs.in_domain, f"{name}, {run.request.design}"

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from embedlab.analysis.space import Scores, Shape
-from embedlab.data.corpus import Corpus
 from embedlab.render.html import Macros, table
+from embedlab.ui.shared.html import measures
 
-_INSIDE = Macros("inside.html")
+if TYPE_CHECKING:
+    from embedlab.analysis.tokens import TokenView
+
+INSIDE = Macros("inside.html")
 
 
-def verdicts(sentences: Sequence[tuple[bool, str]]) -> Markup:
-    """A line for each test with its outcome, marked by a sign and not by colour alone."""
-    return _INSIDE.verdicts(sentences)
-
-
-def token_strip(letter: str, name: str, tokens: Sequence[str], weights: Sequence[float]) -> Markup:
+def token_strip(letter: str, name: str, view: TokenView) -> Markup:
     """The text in tokens, each shaded by its weight under the pooling."""
+    weights = view.weights.tolist()
     title = f"{name}: weight of each token under the pooling, %"
-    return _INSIDE.tokens(letter, title, list(zip(tokens, weights, strict=True)), max(weights))
+    return INSIDE.tokens(letter, title, list(zip(view.tokens, weights, strict=True)), max(weights))
 
 
-def score_rows(a: Scores, b: Scores) -> list[tuple[str, float | None, float | None]]:
-    """The measures that both know."""
-    rows = [
-        ("Spearman", a.spearman, b.spearman),
-        ("nDCG@10", a.ndcg_10, b.ndcg_10),
-        ("kNN accuracy", a.knn_accuracy, b.knn_accuracy),
-    ]
-    return [row for row in rows if row[1] is not None and row[2] is not None]
+def score_rows(prefix: str, a: Scores, b: Scores) -> list[tuple[str, float, float]]:
+    """The measures that both know, with a prefix before their titles."""
+    titles = {"spearman": "Spearman", "ndcg_10": "nDCG@10", "knn_accuracy": "kNN accuracy"}
+    return measures(a, b, {name: f"{prefix}: {title}" for name, title in titles.items()})
 
 
 def shape_table(a: Shape, b: Shape, measured_on: str) -> Markup:
@@ -52,10 +47,3 @@ def shape_table(a: Shape, b: Shape, measured_on: str) -> Markup:
     cells = [(name, f"{x:.1f}", f"{y:.1f}", f"{y - x:+.1f}") for name, x, y in rows]
     caption = f"n = {a.n:,} texts in {a.dim} dimensions"
     return table(("Shape of the space", "A", "B", "B − A"), cells, caption, measured_on=measured_on)
-
-
-def hub_list(
-    letter: str, name: str, corpus: Corpus, ids: Sequence[int], counts: Sequence[int]
-) -> Markup:
-    """The texts that are near many others."""
-    return _INSIDE.hubs(letter, f"{name}: hubs", corpus.texts, list(zip(ids, counts, strict=True)))

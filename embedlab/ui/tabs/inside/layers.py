@@ -27,7 +27,6 @@ MEASURE_TITLES = {
     "knn_accuracy": "kNN accuracy over labels",
     "v_measure": "V-measure over labels",
 }
-AUTO = "what the corpus offers"
 #: Built-in corpora that a measure can score, the quickest first.
 SCORED_BY = {
     "auto": ("senses", "stsb", "trec"),
@@ -46,41 +45,30 @@ class LayersPanel(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.lab = bench.lab
+        choices = [(MEASURE_TITLES[key], key) for key in LAYER_MEASURES]
         with gr.Row(equal_height=True):
             self.measure = gr.Dropdown(
-                [(AUTO, "auto"), *((MEASURE_TITLES[key], key) for key in LAYER_MEASURES)],
+                [("what the corpus offers", "auto"), *choices],
                 value="auto",
                 label="Score",
                 min_width=240,
                 elem_id="layer-measure",
             )
-            self.skip_first = gr.Checkbox(
-                False,
-                label="Also the mean without the first token",
-                elem_classes=["roomy"],
-                elem_id="layer-skip",
+            self.skip_first, self.centre = (
+                gr.Checkbox(label=label, elem_classes=["roomy"], elem_id=elem_id)
+                for label, elem_id in (
+                    ("Also the mean without the first token", "layer-skip"),
+                    ("Centre the space", "layer-centre"),
+                )
             )
-            self.centre = gr.Checkbox(
-                False,
-                label="Centre the space",
-                elem_classes=["roomy"],
-                elem_id="layer-centre",
+            self.side, self.model = (
+                gr.Radio(["A", "B"], value="A", label=label, min_width=180, elem_id=elem_id)
+                for label, elem_id in (
+                    ("A click on a line sets design", "layer-side"),
+                    ("Lines of the model of", "layer-model"),
+                )
             )
-            self.side = gr.Radio(
-                ["A", "B"],
-                value="A",
-                label="A click on a line sets design",
-                min_width=200,
-                elem_id="layer-side",
-            )
-            self.model = gr.Radio(
-                ["A", "B"],
-                value="A",
-                label="Lines of the model of",
-                visible=False,  # while both stand on the same
-                min_width=160,
-                elem_id="layer-model",
-            )
+            self.model.visible = False  # while both stand on the same
         self.figure = figure_block("layer-figure", "The quality of every layer appears here.")
         self.notes = html.block("layer-notes")
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
@@ -89,21 +77,12 @@ class LayersPanel(View):
         self.outputs = [self.figure, self.notes, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
         self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
+        self.corpus = bench.sidebar.corpus
+        designs = [c for panel in self.designs.values() for c in panel.inputs]
+        pick, leave = self.figure.point_click, self.elsewhere.click
         self.actions = [
-            Action(
-                trigger=self.figure.point_click,
-                run=self._pick,
-                sets=[c for panel in self.designs.values() for c in panel.inputs],
-                inputs={self.side},
-            ),
-            Action(
-                trigger=self.elsewhere.click,
-                run=lambda values, *_: {
-                    bench.sidebar.corpus: self._scored_by(values[self.measure]),
-                    self.measure: "auto",
-                },
-                sets=[bench.sidebar.corpus, self.measure],
-            ),
+            Action(trigger=pick, run=self._pick, sets=designs, inputs={self.side}),
+            Action(trigger=leave, run=self._leave, sets=[self.corpus, self.measure]),
         ]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
@@ -156,19 +135,17 @@ class LayersPanel(View):
         corpora = SCORED_BY.get(measure, ())
         return next((corpus for corpus in corpora if corpus in self.lab.config.corpora), None)
 
+    def _leave(self, values: Values, *_: Any) -> Updates:
+        """Switch to that corpus."""
+        return {self.corpus: self._scored_by(values[self.measure]), self.measure: "auto"}
+
     def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
         """The design of the clicked point, for A or B; its prompts stay."""
         point, names = clicked(event), values[self.curves]
         if point is None or not 0 <= point[0] < len(names) or not isinstance(point[1], int):
             return {}
         design = replace(Design.parse(names[point[0]]), layer=point[1])
-        panel = self.designs[values[self.side]]
-        return {
-            panel.attention: design.attention,
-            panel.pooling: design.pooling,
-            panel.layer: design.layer,
-            panel.skip_first: design.skip_first,
-        }
+        return self.designs[values[self.side]].set_fields(design)
 
 
 def _figure(
@@ -203,7 +180,7 @@ def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int,
     for side in sides:
         for curve in quality.curves:
             layer = side.design.layer % len(curve.scores)
-            if curve.design(side.design.layer).name == side.design.name:
+            if replace(curve.design, layer=side.design.layer).name == side.design.name:
                 marks.append((side.letter, layer, float(curve.scores[layer])))
     return marks
 

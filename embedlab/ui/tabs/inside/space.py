@@ -8,9 +8,8 @@ from embedlab.analysis import space
 from embedlab.lab import inside
 from embedlab.progress import Progress
 from embedlab.render.inside import explained_variance, occurrences
-from embedlab.render.similarity import similarity_histogram
 from embedlab.ui.shared import html
-from embedlab.ui.shared.figure import HISTOGRAM_HEADER, figure_block, figure_value, histogram_rows
+from embedlab.ui.shared.figure import cosine_histogram, figure_block, figure_value
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside import html as inside_html
@@ -44,67 +43,54 @@ class ShapePanel(View):
         self.occurrences = figure_block("shape-occurrences")
         self.hubs = html.block("shape-hubs")
         self.inputs = [self.how]
-        self.outputs = [
-            self.table,
-            self.effect,
-            self.cosines,
-            self.explained,
-            self.occurrences,
-            self.hubs,
-        ]
+        figures = [self.cosines, self.explained, self.occurrences]
+        self.outputs = [self.table, self.effect, *figures, self.hubs]
         self.triggers = [self.how.input]
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Figures of both spaces, transformed as chosen."""
         how = values[self.how] or "none"
-        a, b = (
+        a, b = shapes = [
             inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
             for side in pair.sides
-        )
-        sides = list(zip("AB", pair.names, (a, b), strict=True))
+        ]
         caption = pair.caption(f"space: {how}")
-        cosines = similarity_histogram(a.cosines.similarities, b.cosines.similarities, *pair.names)
         k = a.hubness.k
+        hubs, components, counts = [], [], []
+        for letter, name, shape in zip("AB", pair.names, shapes, strict=True):
+            hubness = shape.hubness
+            nearest = [(i, hubness.counts[i]) for i in hubness.hub_ids[:HUBS]]
+            hubs.append(
+                inside_html.INSIDE.hubs(letter, f"{name}: hubs", pair.corpus.texts, nearest)
+            )
+            components += [(letter, i, float(x)) for i, x in enumerate(shape.explained, start=1)]
+            counts += [
+                (letter, text[:200], int(count))
+                for text, count in zip(pair.corpus.texts, hubness.counts, strict=True)
+            ]
+        explained = [shape.explained for shape in shapes]
+        occurring = [shape.hubness.counts for shape in shapes]
         return {
             self.table: inside_html.shape_table(a, b, caption),
             self.effect: self._effect(pair, report),
-            self.cosines: figure_value(
-                cosines, HISTOGRAM_HEADER, histogram_rows(cosines), name="cosines", caption=caption
+            self.cosines: cosine_histogram(
+                a.cosines.similarities, b.cosines.similarities, pair.names, caption
             ),
             self.explained: figure_value(
-                explained_variance([(name, shape.explained) for _, name, shape in sides], a.n),
+                explained_variance(list(zip(pair.names, explained, strict=True)), a.n),
                 ("design", "component", "share of variance"),
-                [
-                    (letter, component, float(share))
-                    for letter, _, shape in sides
-                    for component, share in enumerate(shape.explained, start=1)
-                ],
+                components,
                 name="variance",
                 caption=caption,
             ),
             self.occurrences: figure_value(
-                occurrences([(name, shape.hubness.counts) for _, name, shape in sides], k),
+                occurrences(list(zip(pair.names, occurring, strict=True)), k),
                 ("design", "text", f"{k}-occurrence"),
-                [
-                    (letter, text[:200], int(count))
-                    for letter, _, shape in sides
-                    for text, count in zip(pair.corpus.texts, shape.hubness.counts, strict=True)
-                ],
+                counts,
                 name="occurrences",
                 caption=caption,
             ),
-            self.hubs: html.side_by_side(
-                *(
-                    inside_html.hub_list(
-                        letter,
-                        name,
-                        pair.corpus,
-                        shape.hubness.hub_ids[:HUBS].tolist(),
-                        shape.hubness.hub_counts[:HUBS].tolist(),
-                    )
-                    for letter, name, shape in sides
-                )
-            ),
+            self.hubs: html.side_by_side(*hubs),
         }
 
     def _effect(self, pair: Pair, report: Progress) -> str:
@@ -112,12 +98,9 @@ class ShapePanel(View):
         rows = []
         for how in space.TRANSFORMS:
             a, b = (
-                inside.space_scores(
-                    self.lab, pair.corpus, side.embedded, how, side.backbone_id, report
-                )
-                for side in pair.sides
+                inside.space_scores(self.lab, side.embedded, how, report) for side in pair.sides
             )
-            rows += [(f"{how}: {name}", x, y) for name, x, y in inside_html.score_rows(a, b)]
+            rows += inside_html.score_rows(how, a, b)
         return html.score_table(
             rows,
             f"{pair.corpus.size_note} texts, ×100"

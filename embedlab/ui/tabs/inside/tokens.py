@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -12,6 +12,7 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import changes
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Updates, Values
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 EXAMPLE_A = "They walked along the bank of the river"
 EXAMPLE_B = "They walked along the bank of the country"
-#: The columns of a token's row.
-HEADER = ("design", "position", "token", "weight", "norm", "cosine")
 #: Lines of single heads drawn at once.
 HEADS_SHOWN = 8
 
@@ -71,7 +70,7 @@ class MaskPanel(View):
             update[place] = _movement_figure(proof, caption)
         if not pair.one_backbone:
             notes.append(f"Shown on A's model, {backbone.name}.")
-        update[self.verdict] = inside_html.verdicts(sentences) + html.note(notes)
+        update[self.verdict] = inside_html.INSIDE.verdicts(sentences) + html.note(notes)
         return update
 
 
@@ -109,24 +108,20 @@ class TokensPanel(View):
                 view.positions, view.tokens, view.weights, view.norms, view.cosines, strict=True
             )
         ]
+        header = ("design", "position", "token", "weight", "norm", "cosine")
         caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
 
-        def figure(title: str, unit: str, numbers: Callable[[TokenView], Any]) -> dict[str, Any]:
-            sides = [(name, view.tokens, numbers(view)) for name, view in named]
+        def figure(title: str, unit: str, numbers: str) -> dict[str, Any]:
+            sides = [(name, view.tokens, getattr(view, numbers)) for name, view in named]
             bars = token_bars(sides, title=title, unit=unit)
-            return figure_value(bars, HEADER, rows, name="tokens", caption=caption)
+            return figure_value(bars, header, rows, name="tokens", caption=caption)
 
-        strips = [
-            inside_html.token_strip(letter, name, view.tokens, view.weights.tolist())
-            for letter, (name, view) in zip("AB", named, strict=True)
-        ]
+        strips = map(inside_html.token_strip, "AB", pair.names, views)
         notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
             self.strip: html.joined(strips) + html.note(notes),
-            self.norms: figure("Norm of each token", "Norm", lambda view: view.norms),
-            self.cosines: figure(
-                "Cosine with the pooled vector", "Cosine", lambda view: view.cosines
-            ),
+            self.norms: figure("Norm of each token", "Norm", "norms"),
+            self.cosines: figure("Cosine with the pooled vector", "Cosine", "cosines"),
             self.skip: self._first_token(pair, report),
         }
 
@@ -138,10 +133,7 @@ class TokensPanel(View):
                 self.lab, pair.corpus, side.design, side.backbone_id, report
             )
             if effect is not None:
-                rows += [
-                    (f"{side.letter}: {name}", x, y)
-                    for name, x, y in inside_html.score_rows(*effect)
-                ]
+                rows += inside_html.score_rows(side.letter, *effect)
         if not rows:
             return html.note(
                 ["Neither design takes a mean, or the corpus has nothing to score it by."]
@@ -183,7 +175,7 @@ class HeadsPanel(View):
             self.figure_b = figure_block("head-b", "B has no trainable head.")
         self.inputs = [self.per_head, self.number]
         self.outputs = [self.notes, self.strip, self.figure_a, self.figure_b]
-        self.triggers = [self.per_head.input, self.number.submit, self.number.blur]
+        self.triggers = changes(self.inputs)
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Attention over layers or tokens; an untrained head says so."""
@@ -199,17 +191,13 @@ class HeadsPanel(View):
             # Averaged over texts, weights of tokens say little: show the first text instead.
             over_tokens = POOLINGS[design.pooling].attends_over == "tokens"
             only = max(number, 1) - 1 if number or over_tokens else None
-            attention = inside.head_attention(
-                self.lab, pair.corpus, design, side.backbone_id, only=only, progress=report
-            )
+            attention = inside.head_attention(self.lab, side.embedded, only, report)
             what = f"mean over {len(texts):,} texts" if only is None else f"text {only + 1}"
             heads = attention.per_head[: HEADS_SHOWN if values[self.per_head] else 0]
             update[place] = _head_figure(pair, side, attention, heads, what)
             if only is not None and over_tokens:
                 view = inside.token_view(self.lab, texts[only], design, side.backbone_id, report)
-                strips.append(
-                    inside_html.token_strip(letter, side.name, view.tokens, view.weights.tolist())
-                )
+                strips.append(inside_html.token_strip(letter, side.name, view))
             if not attention.trained:
                 notes.append(
                     f"{letter}: untrained (random). An even line means that it prefers nothing yet."

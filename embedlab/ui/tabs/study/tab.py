@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,20 @@ from embedlab.render.html import Macros
 from embedlab.render.study_page import FILES
 from embedlab.render.study_sections import EVERY_PAIR, Section
 from embedlab.resources import ASSETS
-from embedlab.study.report import Report, design_title, designs_in, over_datasets, read_report
-from embedlab.study.uploaded_report import opened
-from embedlab.text import clean
+from embedlab.study.report import (
+    Report,
+    design_title,
+    designs_in,
+    over_datasets,
+    read_report,
+    read_uploaded,
+)
+from embedlab.text import one_line
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import code_block
 from embedlab.ui.shared.figure import figure_block, figure_value
+from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
-from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import PRIVATE
 
 SHIPPED, UPLOADED = "shipped", "uploaded"
@@ -34,6 +41,7 @@ EMPTY = (
     "Run `embedlab study minutes --out my-study` and open its report.json above."
 )
 _NO_FIGURES: Mapping[str, str] = {}
+_STUDY = Macros("study.html")
 
 
 class SectionPanel:
@@ -41,12 +49,15 @@ class SectionPanel:
 
     Args:
         name: of the section, for the elements' ids.
+        draw: gives the section for a report and what :meth:`show` gets besides.
         figures: the section's figures that are shown, each with the sentence in place of one that
             a report does not have.
     """
 
-    def __init__(self, name: str, figures: Mapping[str, str] = _NO_FIGURES) -> None:
-        names = list(figures)
+    def __init__(
+        self, name: str, draw: Callable[..., Section], figures: Mapping[str, str] = _NO_FIGURES
+    ) -> None:
+        self._draw, names = draw, list(figures)
         self.text = html.block(f"study-{name}")
         self.figures: dict[str, gr.HTML] = {}
         for first in range(0, len(names), 2):
@@ -56,8 +67,9 @@ class SectionPanel:
         self.tables = html.block(f"study-{name}-tables")
         self.components = [self.text, *self.figures.values(), self.tables]
 
-    def show(self, section: Section) -> dict[gr.HTML, Any]:
-        """The updates that show a section."""
+    def show(self, report: Report, *choices: str) -> dict[gr.HTML, Any]:
+        """The updates that show a report's section."""
+        section = self._draw(report, *choices)
         update: dict[gr.HTML, Any] = {
             self.text: _STUDY.opening(section),
             self.tables: _STUDY.folded(section.tables),
@@ -99,7 +111,7 @@ class StudyTab:
         with gr.Column(elem_id="study"):
             with gr.Row(equal_height=False):
                 with gr.Column(scale=3, min_width=300):
-                    self.head = SectionPanel("head")
+                    self.head = SectionPanel("head", study_sections.head)
                 with gr.Column(scale=2, min_width=300), gr.Accordion(OPEN, open=False):
                     self.file = gr.File(
                         label=f"report.json, up to {limits.max_upload_mb} MB",
@@ -111,7 +123,8 @@ class StudyTab:
         self._wire(tab)
 
     def _build_sections(self) -> None:
-        self.paper, self.scores = SectionPanel("paper"), SectionPanel("scores")
+        self.paper = SectionPanel("paper", study_sections.paper)
+        self.scores = SectionPanel("scores", study_sections.scores)
         with gr.Row():
             self.category = gr.Radio([], label="Category", elem_id="study-category", scale=3)
             self.reference = gr.Dropdown(
@@ -119,6 +132,7 @@ class StudyTab:
             )
         self.of_category = SectionPanel(
             "in-category",
+            study_sections.category,
             {
                 "gains": "The figure appears here.",
                 "matrix": "Without p-values there is no matrix.",
@@ -128,24 +142,26 @@ class StudyTab:
         self.task = gr.Dropdown([], label="Within one task", elem_id="study-task")
         self.of_task = SectionPanel(
             "in-task",
+            study_sections.task,
             {
                 "gains": "This report has no scores of the task's items.",
                 "matrix": "There are no p-values here.",
             },
         )
-        self.training = SectionPanel("training", {"curves": "There are no training curves."})
-        self.run = SectionPanel("run")
-        with gr.Accordion("Show the code", open=False):
-            self.code = gr.Code(language="shell", elem_id="study-code", show_label=False)
-        self.files = _files_block()
+        curves = {"curves": "There are no training curves."}
+        self.training = SectionPanel("training", study_sections.training, curves)
+        self.run = SectionPanel("run", study_sections.run)
+        #: The sections without choices.
+        self.fixed = (self.head, self.paper, self.scores, self.training, self.run)
+        self.code = code_block("study-code", "shell")
+        self.files = html.frame("study-files", "study_files", list(FILES))
 
     def _wire(self, tab: gr.Tab) -> None:
         of_category = [*self.of_category.components, self.task, *self.of_task.components]
-        panels = (self.head, self.paper, self.scores, self.training, self.run)
         page = [
             *(self.which, self.uploaded, self.empty, self.body, self.code),
             *(self.category, self.reference, *of_category),
-            *(component for panel in panels for component in panel.components),
+            *(component for panel in self.fixed for component in panel.components),
         ]
         shown = {self.which, self.uploaded}
         handler = self.sessions.handler
@@ -176,7 +192,7 @@ class StudyTab:
         path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
-        return self._page(UPLOADED, opened(Path(path), self.limits.max_upload_mb * 10**6))
+        return self._page(UPLOADED, read_uploaded(Path(path), self.limits.max_upload_mb * 10**6))
 
     def _page(self, which: str, uploaded: Report | None) -> Updates:
         report = uploaded or self._shipped
@@ -201,12 +217,8 @@ class StudyTab:
             self.code: _code(report, which),
             self.category: gr.update(choices=list(report.categories), value=category or None),
             self.reference: gr.update(choices=choices, value=reference),
-            **self.head.show(study_sections.head(report)),
-            **self.paper.show(study_sections.paper(report)),
-            **self.scores.show(study_sections.scores(report)),
             **self._category(report, category, reference, ""),
-            **self.training.show(study_sections.training(report)),
-            **self.run.show(study_sections.run(report)),
+            **{c: update for panel in self.fixed for c, update in panel.show(report).items()},
         }
 
     def _choose(self, values: Values, report: Progress) -> Updates:
@@ -221,13 +233,13 @@ class StudyTab:
         ids = [id_ for _, id_ in tasks]
         task = task if task in ids else ids[0] if ids else ""
         return {
-            **self.of_category.show(study_sections.category(report, category, reference)),
+            **self.of_category.show(report, category, reference),
             self.task: gr.update(choices=tasks, value=task or None),
-            **self.of_task.show(study_sections.task(report, task, reference)),
+            **self.of_task.show(report, task, reference),
         }
 
     def _download(self, values: Values, report: Progress, event: gr.EventData) -> dict[str, Any]:
-        name = event._data.get("name") if isinstance(event._data, dict) else None
+        name = event_data(event).get("name")
         if name not in FILES:
             raise EmbedLabError(f"There is no such file; choose one of {', '.join(FILES)}.")
         # With the time, the same file once more is a change, too.
@@ -248,23 +260,8 @@ class StudyTab:
         return read_report(path) if path.is_file() else None
 
 
-# Parts
-
-_STUDY = Macros("study.html")
-
-
-def _files_block() -> gr.HTML:
-    return gr.HTML(
-        None,
-        html_template=str(Macros("frames.html").study_files(list(FILES))),
-        js_on_load=script("study_files"),
-        apply_default_css=False,
-        elem_id="study-files",
-    )
-
-
 def _code(report: Report, which: str) -> str:
-    made = clean(report.facts.get("command") or "") or "embedlab study STUDY.yaml --out DIR"
+    made = one_line(report.facts.command or "") or "embedlab study STUDY.yaml --out DIR"
     subject = "The report shown here" if which == SHIPPED else "The report that you opened"
     return (
         "# The experiment in minutes or half an hour on two CPU cores, or the paper's on a GPU:\n"
