@@ -51,7 +51,6 @@ def export_model(
         run_folder: the run's folder.
         out: the folder of the archive, which is named after the run and the kind.
         kind: one of :data:`EXPORT_KINDS`.
-        progress: see :data:`~embedlab.progress.Progress`.
 
     Raises:
         EmbedLabError: an unknown kind, or the export differs; then there is no archive.
