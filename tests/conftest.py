@@ -9,6 +9,8 @@ from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
+# What "auto" means depends on the processor and its load, and references are in float32.
+os.environ["EMBEDLAB_DTYPE"] = "float32"
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One core a worker: two that multiply with two threads each cost more than twice the time.
     os.environ["OMP_NUM_THREADS"] = "1"

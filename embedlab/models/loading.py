@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -22,6 +23,8 @@ from embedlab.models.probe import leak_probe
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
 
+#: Says what ``dtype="auto"`` means, where every process has to take the same.
+DTYPE_VARIABLE = "EMBEDLAB_DTYPE"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 #: Rises when a converted backbone would differ, so that an old conversion is not reused.
 CONVERSION = 1
@@ -187,6 +190,8 @@ def _device(device: str) -> torch.device:
 
 
 def _dtype(dtype: str, device: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        dtype = os.environ.get(DTYPE_VARIABLE, dtype)
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else fastest_cpu_dtype()
     if dtype not in DTYPES:

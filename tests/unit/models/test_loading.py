@@ -104,3 +104,12 @@ def test_the_faster_precision_is_chosen_by_measuring(seconds, chosen, monkeypatc
 
 def test_a_product_in_each_precision_takes_time():
     assert all(loading._matmul_seconds(dtype) > 0 for dtype in loading.DTYPES.values())
+
+
+def test_a_variable_fixes_what_auto_means(monkeypatch):
+    monkeypatch.setenv(loading.DTYPE_VARIABLE, "bfloat16")
+    assert loading._dtype("auto", torch.device("cpu")) == torch.bfloat16
+    assert loading._dtype("float32", torch.device("cpu")) == torch.float32
+    monkeypatch.setenv(loading.DTYPE_VARIABLE, "float16")
+    with pytest.raises(EmbedLabError, match="'float16' is not offered"):
+        loading._dtype("auto", torch.device("cpu"))
