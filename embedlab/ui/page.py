@@ -238,6 +238,7 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
+            *(values[each] for each in view.remembered),
             # Weak references, as this must not keep a visitor's texts in memory.
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]

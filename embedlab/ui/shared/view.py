@@ -127,7 +127,9 @@ class View:
 
     A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
     ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again); ``actions`` are such events that set controls first.
+    to be shown again); ``actions`` are such events that set controls first. A view is shown again
+    only if a control or something in ``remembered`` has changed: what the session remembers,
+    :meth:`show` reads, and an action sets.
     """
 
     id: str
@@ -136,6 +138,7 @@ class View:
     outputs: list[Any]
     triggers: list[Any]
     actions: Sequence[Action] = ()
+    remembered: Collection[Remembered] = ()
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """New values for some of ``outputs``; ``values`` holds all ``inputs`` by component."""

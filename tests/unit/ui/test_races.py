@@ -19,6 +19,7 @@ from embedlab.data.corpora import CORPORA
 from embedlab.models.design import PRESETS
 from embedlab.ui.page import Workspace
 from embedlab.ui.shared.sidebar import OWN
+from embedlab.ui.tabs.inside.tab import InsideTab
 
 #: How many times faster than in the browser's test everything happens.
 SPEED = 8
@@ -143,11 +144,14 @@ class Screen:
         self.set(self.work.sidebar.b.preset, key)
         return Expected(**{**vars(now), "b": PRESETS[key], "layers": (now.layers[0], -1)})
 
+    def select(self, title: str) -> None:
+        tabs = (block for block in self.blocks.blocks.values() if isinstance(block, gr.Tab))
+        self.fire(next(tab for tab in tabs if tab.label == title), "select")
+
     def open(self, now: Expected) -> Expected:
         names = [name for name in ("Map", "Retrieve", "Similarity") if name != now.tab]
         self.tab = self.random.choice(names)
-        tab = next(b for b in self.blocks.blocks.values() if getattr(b, "label", "") == self.tab)
-        self.fire(tab, "select")
+        self.select(self.tab)
         return Expected(**{**vars(now), "tab": self.tab})
 
     def sample(self, now: Expected) -> Expected:
@@ -215,6 +219,20 @@ def test_a_choice_before_the_first_view(lab: SlowLab, kind: str) -> None:
 
 def test_the_later_of_two_overlapping_choices_counts(lab: SlowLab) -> None:
     race_all(lab, [("corpus", "corpus"), ("paste", "paste"), ("paste", "corpus"), *PAIRS[:12]])
+
+
+def test_choosing_a_panel_draws_it_once(lab: SlowLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, drawn = Screen(lab), []
+    inside = next(view for view in screen.work.views if isinstance(view, InsideTab))
+    for panel in inside.panels:
+        monkeypatch.setattr(panel, "show", lambda *_, title=panel.title: drawn.append(title) or {})
+    screen.fire(screen.blocks, "load")
+    screen.settle()
+    titles = [panel.title for panel in inside.panels]
+    for title in [InsideTab.title, *titles, titles[-1], titles[0]]:
+        screen.select(title)
+        screen.settle()
+    assert (drawn, screen.errors) == ([*titles, titles[0]], [])
 
 
 @pytest.mark.slow

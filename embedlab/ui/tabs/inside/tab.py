@@ -24,6 +24,7 @@ class InsideTab(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.panel = Remembered(PANELS[0].id)
+        self.remembered = [self.panel]
         self.panels: list[View] = []
         self.actions = []
         with gr.Tabs(selected=PANELS[0].id, overflow_behavior="wrap", elem_id="inside-panels"):
