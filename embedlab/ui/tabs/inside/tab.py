@@ -32,13 +32,16 @@ class InsideTab(View):
                 with gr.Tab(kind.title, id=kind.id) as tab:
                     panel = kind(bench)
                 self.panels.append(panel)
-                self.actions.append(
-                    Action(trigger=tab.select, run=lambda *_, panel=kind.id: {self.panel: panel})
-                )
-        self.actions += [action for panel in self.panels for action in panel.actions]
+                # A panel's own controls open it too: under load, Gradio's select of the first
+                # panel can arrive after the choice of another one.
+                self.actions += [
+                    Action(trigger=trigger, run=lambda *_, panel=kind.id: {self.panel: panel})
+                    for trigger in (tab.select, *panel.triggers)
+                ]
+                self.actions += panel.actions
         self.inputs = [c for panel in self.panels for c in panel.inputs]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
-        self.triggers = [t for panel in self.panels for t in panel.triggers]
+        self.triggers = []
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The open panel."""
