@@ -92,7 +92,7 @@ def _read(path: Path, max_bytes: int, max_texts: int) -> Table:
         if kind == ".parquet":
             table = _read_parquet(path, max_texts, _MAX_EXPANSION * max_bytes)
         else:
-            text, notes = _decode(path.read_bytes())
+            text, notes = _decode(path.read_bytes(), kind)
             table = _READERS[kind](text, max_texts)
             table = replace(table, notes=notes + table.notes)
     except OSError as error:
@@ -102,10 +102,12 @@ def _read(path: Path, max_bytes: int, max_texts: int) -> Table:
     return table
 
 
-def _decode(data: bytes) -> tuple[str, tuple[str, ...]]:
+def _decode(data: bytes, kind: str) -> tuple[str, tuple[str, ...]]:
     for magic, what in _BINARY_KINDS.items():
         if data.startswith(magic):
-            raise _Unreadable(f"is {what}, not what its name says; save it as text and try again")
+            raise _Unreadable(
+                f"is {what}, not the {kind} file its name says; save it as text and try again"
+            )
     notes: tuple[str, ...] = ()
     try:
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -31,6 +31,8 @@ class Choices:
         #: the revision of the answer that they went with first.
         self._unseen: dict[Any, dict[str, Any]] = {}
         self._sent: dict[Any, int] = {}
+        #: The values in each answer that the browser has not shown, by revision.
+        self._on_the_way: dict[int, dict[Any, Any]] = {}
 
     def arrive(
         self, values: Mapping[Any, Any], seen: int, target: Any = None
@@ -48,6 +50,9 @@ class Choices:
                 del self._sent[control]
                 confirmed = self._unseen.pop(control)
                 self._browser[control] = confirmed.get("value", self._browser.get(control))
+            shown: dict[Any, Any] = {}
+            for revision in [r for r in self._on_the_way if r <= seen]:
+                shown |= self._on_the_way.pop(revision)
             controls = {c: value for c, value in values.items() if not isinstance(c, gr.State)}
             changed = {
                 control
@@ -55,11 +60,16 @@ class Choices:
                 if control not in self._browser
                 or value not in (self._browser[control], self._values[control])
             }
+            # An answer from before the last choice has undone it on the screen only.
+            changed -= {
+                c for c in shown.keys() & changed & self._unseen.keys() if values[c] == shown[c]
+            }
             if target in self._unseen and target in controls:
                 # The visitor chose the value on the screen again, which the server had replaced.
                 changed.add(target)
-            for control in changed & self._unseen.keys():
-                # An answer with another value may be on its way; the next one puts this back.
+            for control in changed & set().union(self._unseen, *self._on_the_way.values()):
+                # An answer with another value may be on its way, even where an earlier one has been
+                # confirmed; the next one puts this back.
                 self._set(control, {"value": values[control]})
             ahead = {c: new["value"] for c, new in self._unseen.items() if "value" in new}
             self._values, self._browser = {**values, **ahead}, controls
@@ -112,5 +122,8 @@ class Choices:
             self._revision += 1
             for control in self._unseen:
                 self._sent.setdefault(control, self._revision)
+            self._on_the_way[self._revision] = {
+                control: new["value"] for control, new in self._unseen.items() if "value" in new
+            }
             unseen = {control: gr.update(**new) for control, new in self._unseen.items()}
             return {revision: self._revision, **unseen}

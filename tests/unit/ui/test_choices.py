@@ -134,6 +134,26 @@ def test_an_answer_that_crosses_a_choice_is_put_right_by_the_next(controls):
     assert controls.agree(preset="M3", attention="none")
 
 
+@pytest.mark.parametrize("between", [False, True])
+def test_a_repeated_answer_that_crosses_a_choice_does_not_undo_it(controls, between):
+    first, _ = controls.event()  # a page's first event sets what its preset says
+    controls.choices.settle(first, {controls.attention: "bidirectional"})
+    answer = controls.answer()
+    controls.event()  # sent before that answer is there, so the next one repeats it
+    repeated = controls.answer()
+    controls.receive(answer)
+    assert controls.event(attention="none")[1] == {controls.attention}
+    following = controls.answer()
+    controls.receive(repeated)  # shows "bidirectional" for a moment
+    if between:
+        assert controls.event(sample=20)[1] == {controls.sample}
+        assert controls.choices.current()[controls.attention] == "none"
+    controls.receive(following)
+    assert controls.event(preset="M3")[1] == {controls.preset}
+    assert controls.agree(attention="none", preset="M3")
+    assert controls.event(attention="bidirectional")[1] == {controls.attention}
+
+
 def test_what_was_refused_goes_back(controls):
     before = controls.choices.current()
     number, changed = controls.event(corpus="missing")

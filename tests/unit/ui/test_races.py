@@ -50,7 +50,13 @@ class Screen:
             if self.work.revision in fn.inputs
         }
 
-    def fire(self, component: Any, event: str) -> None:
+    def fire(
+        self, component: Any, event: str, answered: threading.Event | None = None
+    ) -> threading.Event:
+        """Send an event; its answer is on its way once ``answered`` is set, until the other is."""
+        arrives = threading.Event()
+        if answered is None:
+            arrives.set()
         fn = self.handlers[component._id, event]
         with self.lock:
             values = {c: self.shown[c] for c in fn.inputs if not isinstance(c, gr.State)}
@@ -72,6 +78,9 @@ class Screen:
                 for c, update in answer.items():
                     if isinstance(c, gr.State):
                         self.shown[c] = update["value"]
+            if answered is not None:
+                answered.set()
+            assert arrives.wait(60)
             time.sleep(LATENCY * self.random.random())
             with self.lock:
                 for c, update in answer.items():
@@ -83,6 +92,7 @@ class Screen:
 
         self.threads.append(threading.Thread(target=run))
         self.threads[-1].start()
+        return arrives
 
     def set(self, component: Any, value: Any, event: str = "input") -> None:
         with self.lock:
@@ -126,6 +136,12 @@ class Screen:
         self.set(self.work.sidebar.a.attention, attention)
         a = type(now.a)(attention=attention, pooling=now.a.pooling)
         return Expected(**{**vars(now), "a": a})
+
+    def attention_of_b(self, now: Expected) -> Expected:
+        attention = "causal" if now.b.attention == "bidirectional" else "bidirectional"
+        self.set(self.work.sidebar.b.attention, attention)
+        b = type(now.b)(attention=attention, pooling=now.b.pooling)
+        return Expected(**{**vars(now), "b": b})
 
     def pooling(self, now: Expected) -> Expected:
         pooling = "eos" if now.b.pooling == "mean" else "mean"
@@ -233,6 +249,27 @@ def test_choosing_a_panel_draws_it_once(lab: SlowLab, monkeypatch: pytest.Monkey
         screen.select(title)
         screen.settle()
     assert (drawn, screen.errors) == ([*titles, titles[0]], [])
+
+
+def test_a_choice_after_another_of_the_same_design_is_settled(lab: SlowLab) -> None:
+    race_all(lab, [("attention_of_b",), ("pooling",), ("attention_of_b",), ("preset",)])
+    race_all(lab, [("attention_of_b", "pooling"), ("pooling", "attention_of_b")])
+
+
+def test_an_answer_sent_twice_does_not_undo_the_choice_that_it_crosses(lab: SlowLab) -> None:
+    screen, arrivals = Screen(lab), []
+    for _ in range(2):  # the second is sent while the first one's answer is on its way
+        answered = threading.Event()
+        arrivals.append(screen.fire(screen.blocks, "load", answered))
+        assert answered.wait(60)
+    arrivals[0].set()
+    screen.threads.pop(0).join(60)
+    expected = screen.attention_of_b(Expected())
+    arrivals[1].set()
+    for choose in (lambda now: now, screen.pooling):
+        expected = choose(expected)
+        screen.settle()
+        assert not expected.problems(screen.look()) + screen.errors
 
 
 @pytest.mark.slow
