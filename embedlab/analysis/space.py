@@ -15,7 +15,7 @@ from embedlab.analysis import metrics, retrieval
 from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array, Int64Array, check_vectors
 from embedlab.data.corpus import Corpus
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 
 TRANSFORMS = ("none", "centre", "whiten")
 #: How far the covariance is pulled towards a multiple of the identity before it is inverted.
@@ -61,15 +61,6 @@ class Shape:
     hubness: Hubness
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of vectors on a corpus; None where the corpus has too little to score by."""
-
-    spearman: float | None
-    ndcg_10: float | None
-    knn_accuracy: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class Transform:
     """Centring, or centring and whitening, as fitted to the documents' vectors.
@@ -113,10 +104,7 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
     Raises:
         EmbedLabError: an unknown word, unusable vectors, or vectors to whiten that are all equal.
     """
-    if how not in TRANSFORMS:
-        raise EmbedLabError(
-            f"{str(how)[:60]!r} is not a known transform; use one of {', '.join(TRANSFORMS)}."
-        )
+    check_known(how, "a known transform", TRANSFORMS)
     rows = check_vectors(vectors).astype(np.float64)
     if how == "none":
         return Transform(np.zeros(rows.shape[1]))
@@ -144,7 +132,7 @@ def scores(
     vectors: npt.ArrayLike,
     query_vectors: npt.ArrayLike | None = None,
     how: str = "none",
-) -> Scores:
+) -> metrics.Quality:
     """Score the corpus's vectors, transformed as ``how`` says.
 
     Args:
@@ -157,7 +145,8 @@ def scores(
     fitted = fit(vectors, how)
     rows, queries = fitted(vectors), None if query_vectors is None else fitted(query_vectors)
     measures = ("spearman", "ndcg_10", "knn_accuracy")
-    return Scores(**{name: metrics.score(name, corpus, rows, queries) for name in measures})
+    scored = {name: metrics.score(name, corpus, rows, queries) for name in measures}
+    return metrics.Quality(n=len(rows), **scored)
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from embedlab.analysis import layers, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.layers import LayerQuality
+from embedlab.analysis.metrics import Quality
 from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab, computed
 from embedlab.models.design import ATTENTIONS, Design
@@ -83,7 +84,7 @@ def space_shape(
 @computed
 def space_scores(
     lab: Lab, embedded: Embedded, how: str = "none", progress: Progress = no_progress
-) -> space.Scores:
+) -> Quality:
     """A corpus's scores of a design's space as it is, centred or whitened."""
     queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
     return space.scores(embedded.corpus, embedded.vectors, queries, how=how)
@@ -95,7 +96,7 @@ def first_token_effect(
     design: Design,
     backbone_id: str = "",
     progress: Progress = no_progress,
-) -> tuple[space.Scores, space.Scores] | None:
+) -> tuple[Quality, Quality] | None:
     """A corpus's scores with and without the first token; None for a design without a mean."""
     if not POOLINGS[design.pooling].takes_mean:
         return None

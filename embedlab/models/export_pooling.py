@@ -101,14 +101,11 @@ class TrainedHead(AttentionHead, ExportedPooling):
         """X (n, s, d), and its mask (n, s) or None."""
         mask = features["attention_mask"]
         if self.layer_embedding is None:
-            h = self._cast(features["token_embeddings"])
+            h = features["token_embeddings"].to(self.latents.dtype)
             return (_last(h, mask)[:, None], None) if self.causal else (h, mask)
-        layers = [self._cast(h) for h in features["all_layer_embeddings"][1:]]
+        layers = [h.to(self.latents.dtype) for h in features["all_layer_embeddings"][1:]]
         x = [_last(h, mask) if self.causal else _mean(h, mask.to(h.dtype)) for h in layers]
         return torch.stack(x, dim=1) + self.layer_embedding, None
-
-    def _cast(self, h: Tensor) -> Tensor:
-        return h.to(self.latents.dtype)
 
 
 def _last(h: Tensor, mask: Tensor) -> Tensor:

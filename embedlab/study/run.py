@@ -31,12 +31,7 @@ from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
-from embedlab.study.folder import (
-    CellResult,
-    StepRecord,
-    StudyFolder,
-    TaskResult,
-)
+from embedlab.study.folder import CellResult, StepRecord, StudyFolder, TaskResult
 from embedlab.study.mteb_tasks import Encode, as_mteb, evaluate, hub_task
 from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
