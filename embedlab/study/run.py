@@ -86,7 +86,6 @@ def run(
         command: the command line that runs it, for the record.
         device, dtype: as for :func:`embedlab.load_backbone`.
         say: called with a line for the user before and after every cell.
-        progress: called within a cell; may raise ``Cancelled`` to stop.
 
     Returns:
         Every cell's result, in the study's order.
