@@ -121,7 +121,6 @@ def layer_quality(
             does it, on each layer's unit vectors.
         bootstrap: resamples; 0 for no band.
         seed: draws the resamples, and starts k-means for V-measure.
-        progress: called after every layer; may raise to stop.
 
     Raises:
         EmbedLabError: the corpus has too little for the measure, or an unknown word.

@@ -95,7 +95,7 @@ def unit(vectors: npt.ArrayLike) -> Float32Array:
 
 
 def fit(vectors: npt.ArrayLike, how: str) -> Transform:
-    """Fit a transform to vectors (n, d): ``none``, ``centre`` or ``whiten``.
+    """Fit a transform to vectors (n, d), unit or raw: ``none``, ``centre`` or ``whiten``.
 
     ``whiten`` solves with the Cholesky factor of (1 - s) Σ + s · tr(Σ)/d · I, s =
     :data:`SHRINKAGE`. That is PCA whitening up to a rotation, which no cosine sees. Without
@@ -117,14 +117,6 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
         raise _all_equal(len(rows))
     shrunken = (1 - SHRINKAGE) * covariance + SHRINKAGE * variance * np.eye(len(covariance))
     return Transform(mean, np.linalg.cholesky(shrunken))
-
-
-def transform(vectors: npt.ArrayLike, how: str) -> Float32Array:
-    """Transform vectors (n, d) by what :func:`fit` finds on them; rows of length 1.
-
-    The vectors are centred as they are given: unit vectors, as designs give them, or raw ones.
-    """
-    return fit(vectors, how)(vectors)
 
 
 def scores(

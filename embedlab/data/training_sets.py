@@ -207,7 +207,6 @@ def find_pairs(
     Args:
         data: the id or the path.
         columns: a file's anchor, positive and negative columns; ``""`` for those to be guessed.
-        progress: called while a built-in set is fetched.
 
     Raises:
         EmbedLabError: neither such a set nor such a file, or no pairs in it.

@@ -185,7 +185,6 @@ def head_lines(
         lines: a name and its weights (s,).
         first: the number of the first position: layers count from 1.
         axis: what the x axis counts.
-        title: of the figure.
         caption: what was averaged over.
     """
     figure = start(title, caption)
