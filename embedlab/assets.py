@@ -23,7 +23,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from embedlab.catalogue import CATALOGUE, Asset
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.packages import download, sha256_of
 from embedlab.progress import Progress, no_progress
@@ -136,10 +136,7 @@ def build_once(
 
 
 def _asset(asset_id: str) -> Asset:
-    if asset_id not in CATALOGUE:
-        raise EmbedLabError(
-            f"{asset_id[:60]!r} is not a known asset; use one of {', '.join(CATALOGUE)}."
-        )
+    check_known(asset_id, "a known asset", CATALOGUE)
     return CATALOGUE[asset_id]
 
 

@@ -41,9 +41,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(folder: Path, *, replace: bool = False) -> Iterator[Path]:
     """A new folder, renamed to ``folder`` once the block succeeds and removed otherwise.
 
-    Args:
-        folder: the folder to make.
-        replace: whether a folder that is there already is replaced; else that is an error.
+    With ``replace`` a folder that is there already is replaced; else that is an error.
 
     Raises:
         EmbedLabError: ``folder`` exists.

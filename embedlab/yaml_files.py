@@ -25,9 +25,7 @@ class YamlModel(BaseModel):
 def read_yaml(path: Path, expected: str) -> Any:
     """The content of a YAML file, or an empty mapping; check it with ``validated``.
 
-    Args:
-        path: the file.
-        expected: what the file should be, for the message: "a spaces_config.yaml".
+    ``expected`` is what the file should be, for the message: "a spaces_config.yaml".
 
     Raises:
         EmbedLabError: the file cannot be read or is not YAML.

@@ -57,21 +57,6 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How well a design orders a corpus; None where the corpus has too little to score by.
-
-    ``knn_accuracy`` and ``v_measure`` are over the labels, ``spearman`` over scored pairs,
-    ``mean_cosine`` over all pairs of texts: near 1 the vectors share one direction (anisotropy).
-    """
-
-    n: int
-    knn_accuracy: float | None
-    v_measure: float | None
-    spearman: float | None
-    mean_cosine: float | None
-
-
-@dataclass(frozen=True)
 class Hit:
     """One retrieved text. ``move`` is how far it rose (+) or fell (-) against the other design,
     None where the other did not rank it; ``relevant`` is None where it is unknown.
@@ -87,24 +72,19 @@ class Hit:
 
 def quality(
     embedded: Embedded, field: str = "", near: retrieval.Neighbours | None = None
-) -> Quality:
+) -> metrics.Quality:
     """Figures over the texts' own space, never over the map.
 
     ``field`` holds the labels, by default the corpus's first; ``near`` are at least 10 neighbours
     of each text, by default searched here.
     """
     vectors = embedded.vectors
-    accuracy, clusters, spearman = (
-        metrics.score(measure, embedded.corpus, vectors, field=field, near=near)
+    scores = {
+        measure: metrics.score(measure, embedded.corpus, vectors, field=field, near=near)
         for measure in ("knn_accuracy", "v_measure", "spearman")
-    )
-    return Quality(
-        n=len(embedded),
-        knn_accuracy=accuracy,
-        v_measure=clusters,
-        spearman=spearman,
-        mean_cosine=metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None,
-    )
+    }
+    cosine = metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None
+    return metrics.Quality(n=len(embedded), mean_cosine=cosine, **scores)
 
 
 def ranked_lists(

@@ -16,7 +16,7 @@ from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.analysis.space import fit, unit
 from embedlab.data.corpus import Corpus
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
@@ -76,11 +76,7 @@ def choose_measure(corpus: Corpus, measure: str = "auto") -> str:
     Raises:
         EmbedLabError: an unknown measure, or one for which the corpus has too little.
     """
-    if measure != "auto" and measure not in LAYER_MEASURES:
-        raise EmbedLabError(
-            f"{str(measure)[:60]!r} is not a known measure; use auto or one of "
-            f"{', '.join(LAYER_MEASURES)}."
-        )
+    check_known(measure, "a known measure", ["auto", *LAYER_MEASURES])
     for possible in metrics.possible_measures(corpus):
         if measure in ("auto", possible):
             return possible
@@ -125,7 +121,6 @@ def layer_quality(
             does it, on each layer's unit vectors.
         bootstrap: resamples; 0 for no band.
         seed: draws the resamples, and starts k-means for V-measure.
-        progress: called after every layer; may raise to stop.
 
     Raises:
         EmbedLabError: the corpus has too little for the measure, or an unknown word.

@@ -37,6 +37,23 @@ class RetrievalScores:
     per_query: dict[str, Float64Array]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """How well vectors of n texts order their corpus; None where nothing was scored.
+
+    ``knn_accuracy`` and ``v_measure`` are over the labels, ``spearman`` over scored pairs,
+    ``ndcg_10`` over queries, ``mean_cosine`` over all pairs of texts: near 1 the vectors share one
+    direction (anisotropy).
+    """
+
+    n: int
+    knn_accuracy: float | None = None
+    v_measure: float | None = None
+    spearman: float | None = None
+    ndcg_10: float | None = None
+    mean_cosine: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class SimilarityDistribution:
     """Cosines of all pairs of texts; their mean tells how anisotropic a space is."""

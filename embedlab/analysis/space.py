@@ -15,7 +15,7 @@ from embedlab.analysis import metrics, retrieval
 from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array, Int64Array, check_vectors
 from embedlab.data.corpus import Corpus
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 
 TRANSFORMS = ("none", "centre", "whiten")
 #: How far the covariance is pulled towards a multiple of the identity before it is inverted.
@@ -61,15 +61,6 @@ class Shape:
     hubness: Hubness
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Scores of vectors on a corpus; None where the corpus has too little to score by."""
-
-    spearman: float | None
-    ndcg_10: float | None
-    knn_accuracy: float | None
-
-
 @dataclass(frozen=True, eq=False)
 class Transform:
     """Centring, or centring and whitening, as fitted to the documents' vectors.
@@ -104,7 +95,7 @@ def unit(vectors: npt.ArrayLike) -> Float32Array:
 
 
 def fit(vectors: npt.ArrayLike, how: str) -> Transform:
-    """Fit a transform to vectors (n, d): ``none``, ``centre`` or ``whiten``.
+    """Fit a transform to vectors (n, d), unit or raw: ``none``, ``centre`` or ``whiten``.
 
     ``whiten`` solves with the Cholesky factor of (1 - s) Σ + s · tr(Σ)/d · I, s =
     :data:`SHRINKAGE`. That is PCA whitening up to a rotation, which no cosine sees. Without
@@ -113,10 +104,7 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
     Raises:
         EmbedLabError: an unknown word, unusable vectors, or vectors to whiten that are all equal.
     """
-    if how not in TRANSFORMS:
-        raise EmbedLabError(
-            f"{str(how)[:60]!r} is not a known transform; use one of {', '.join(TRANSFORMS)}."
-        )
+    check_known(how, "a known transform", TRANSFORMS)
     rows = check_vectors(vectors).astype(np.float64)
     if how == "none":
         return Transform(np.zeros(rows.shape[1]))
@@ -131,20 +119,12 @@ def fit(vectors: npt.ArrayLike, how: str) -> Transform:
     return Transform(mean, np.linalg.cholesky(shrunken))
 
 
-def transform(vectors: npt.ArrayLike, how: str) -> Float32Array:
-    """Transform vectors (n, d) by what :func:`fit` finds on them; rows of length 1.
-
-    The vectors are centred as they are given: unit vectors, as designs give them, or raw ones.
-    """
-    return fit(vectors, how)(vectors)
-
-
 def scores(
     corpus: Corpus,
     vectors: npt.ArrayLike,
     query_vectors: npt.ArrayLike | None = None,
     how: str = "none",
-) -> Scores:
+) -> metrics.Quality:
     """Score the corpus's vectors, transformed as ``how`` says.
 
     Args:
@@ -157,7 +137,8 @@ def scores(
     fitted = fit(vectors, how)
     rows, queries = fitted(vectors), None if query_vectors is None else fitted(query_vectors)
     measures = ("spearman", "ndcg_10", "knn_accuracy")
-    return Scores(**{name: metrics.score(name, corpus, rows, queries) for name in measures})
+    scored = {name: metrics.score(name, corpus, rows, queries) for name in measures}
+    return metrics.Quality(n=len(rows), **scored)
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:

@@ -9,7 +9,7 @@ import numpy as np
 from embedlab.data.corpora import load_corpus
 from embedlab.data.corpus import Corpus
 from embedlab.data.pairs import PairSet, without_overlap
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.progress import Progress, no_progress
 
 #: The measure of each of the paper's categories.
@@ -55,11 +55,7 @@ class Task:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.category not in CATEGORY_MEASURES:
-            raise EmbedLabError(
-                f"{self.category[:60]!r} is not a task category; use one of "
-                f"{', '.join(CATEGORY_MEASURES)}."
-            )
+        check_known(self.category, "a task category", CATEGORY_MEASURES)
 
     @property
     def measure(self) -> str:

@@ -24,7 +24,7 @@ import torch
 from embedlab.data.corpus import Corpus
 from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import load_pairs
-from embedlab.errors import EmbedLabError
+from embedlab.errors import check_known
 from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
 from embedlab.models.adapter import LORA_TARGETS
@@ -93,8 +93,7 @@ def measure(
     Raises:
         EmbedLabError: there is no such part, or it needs a package that is not installed.
     """
-    if what != "all" and what not in PARTS:
-        raise EmbedLabError(f"{what[:60]!r} is not measured; use all, {', '.join(PARTS)}.")
+    check_known(what, "measured", ["all", *PARTS])
     limits = Limits(max_texts=max(texts, 1), state_cache_mb=CACHE_BYTES // 10**6, state_disk_mb=0)
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     loaded = lab.backbone(progress=progress)

@@ -80,9 +80,8 @@ def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
 
 
 def _scores(report: Report) -> str:
-    rows = [
-        (row.title, *(f"{100 * value:.1f}" if value is not None else "–" for value in row.means))
-        for row in report.summary
-    ]
+    from embedlab.render.html import points
+
+    rows = [(row.title, *map(points, row.means)) for row in report.summary]
     header = ("design", *report.categories)
     return table(header, rows, right=header[1:])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.terminal import guarded, progress_bar, say, table
 from embedlab.text import printable
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
@@ -195,8 +195,7 @@ def export(
     from embedlab.models import run_folder
     from embedlab.models.loading import load_backbone
 
-    if kind not in EXPORT_KINDS:
-        raise EmbedLabError(f"{kind[:60]!r} is no format; use {', '.join(EXPORT_KINDS)}.")
+    check_known(kind, "a format", EXPORT_KINDS)
     run_info = run_folder.read_run_info(run)
     token = os.environ.get("HF_TOKEN", "")
     if push and not token:

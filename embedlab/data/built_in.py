@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from embedlab import assets
 from embedlab.catalogue import CATALOGUE
-from embedlab.errors import EmbedLabError
+from embedlab.errors import check_known
 from embedlab.progress import Progress
 from embedlab.resources import ASSETS, DATA_SETS
 from embedlab.validation import validated
@@ -76,11 +76,7 @@ class BuiltIn(Generic[T]):
         Raises:
             EmbedLabError: an unknown id, or files that cannot be fetched or are damaged.
         """
-        if entry_id not in self.entries:
-            raise EmbedLabError(
-                f"{entry_id[:60]!r} is not a known {self.kind}; use one of "
-                f"{', '.join(self.entries)}."
-            )
+        check_known(entry_id, f"a known {self.kind}", self.entries)
         with self._locks[entry_id]:
             if entry_id not in self.loaded:
                 self.loaded[entry_id] = self.make(self.entries[entry_id], progress)

@@ -8,18 +8,12 @@ import io
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from embedlab.child_process import in_child_process
-from embedlab.data.tables import (
-    MAX_TEXTS,
-    Table,
-    count_note,
-    limit_note,
-    quoted_names,
-    text_lines,
-)
+from embedlab.data.tables import MAX_TEXTS, Table, count_note, limit_note, quoted_names, text_lines
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
@@ -124,10 +118,6 @@ def _decode(data: bytes, kind: str) -> tuple[str, tuple[str, ...]]:
 def _read_lines(text: str, max_texts: int) -> Table:
     lines = text_lines(text)
     return Table(columns={"text": lines[:max_texts]}, total=len(lines))
-
-
-def _read_tsv(text: str, max_texts: int) -> Table:
-    return _read_csv(text, max_texts, "\t")
 
 
 def _read_csv(text: str, max_texts: int, delimiter: str = "") -> Table:
@@ -275,7 +265,7 @@ def _json_cell(value: Any) -> str:
 _READERS: dict[str, Callable[[str, int], Table]] = {
     ".txt": _read_lines,
     ".csv": _read_csv,
-    ".tsv": _read_tsv,
+    ".tsv": partial(_read_csv, delimiter="\t"),
     ".jsonl": _read_json_lines,
     ".json": _read_json,
 }

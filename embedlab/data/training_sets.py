@@ -11,13 +11,7 @@ from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpora import load_corpus
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.data.readers import read_table
-from embedlab.data.tables import (
-    Table,
-    count_note,
-    named_column,
-    quoted_names,
-    text_cells,
-)
+from embedlab.data.tables import Table, count_note, named_column, quoted_names, text_cells
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 from embedlab.text import clean_text
@@ -213,7 +207,6 @@ def find_pairs(
     Args:
         data: the id or the path.
         columns: a file's anchor, positive and negative columns; ``""`` for those to be guessed.
-        progress: called while a built-in set is fetched.
 
     Raises:
         EmbedLabError: neither such a set nor such a file, or no pairs in it.

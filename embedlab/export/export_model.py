@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.export.archive import package
 from embedlab.export.check import CHECK_TEXTS, Check, verify
 from embedlab.export.model_card import model_card, public_name, without_local_paths
@@ -58,10 +58,7 @@ def export_model(
     from embedlab.export.sentence_transformers import export_sentence_transformers
     from embedlab.models.embedding import embed
 
-    if kind not in EXPORT_KINDS:
-        raise EmbedLabError(
-            f"{kind[:60]!r} is not a kind of export; use {' or '.join(EXPORT_KINDS)}."
-        )
+    check_known(kind, "a kind of export", EXPORT_KINDS)
     target = out / f"{_file_name(run_info.name)}-{kind}.zip"
     with disk_errors(target.name):
         out.mkdir(parents=True, exist_ok=True)

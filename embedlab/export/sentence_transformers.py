@@ -11,6 +11,7 @@ from typing import Any
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
+from embedlab.models import attention_head
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS, ExportedModule
@@ -65,7 +66,7 @@ def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, fol
     for part in (config, config.get("text_config")):
         if isinstance(part, dict):
             part["is_causal"] = design.attention == "causal"
-    if pooling.settings.get("every_layer"):
+    if pooling.settings.get("layers"):
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 
@@ -142,7 +143,8 @@ def _save_modules(pooling: ExportedModule, design: Design, folder: Path) -> bool
         write_json(module_folder / "config.json", settings)
     _save_settings(design, folder)
     if own_code:
-        shutil.copyfile(Path(__file__).with_name("export_pooling.py"), folder / "export_pooling.py")
+        for name in ("export_pooling.py", "attention_head.py"):
+            shutil.copyfile(Path(attention_head.__file__).with_name(name), folder / name)
     if pooling.weights:
         save_tensors(home / "model.safetensors", pooling.weights, {"format": "pt"})
     return own_code

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from embedlab.data.corpora import CORPORA
-from embedlab.errors import EmbedLabError
-from embedlab.models.design import Design
+from embedlab.errors import EmbedLabError, check_known
+from embedlab.models.design import DesignText
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
@@ -60,19 +60,13 @@ class Defaults(YamlModel):
     """
 
     corpus: str = "senses"
-    design_a: str = "causal/eos"
-    design_b: str = "bidirectional/mean"
+    design_a: DesignText = "causal/eos"
+    design_b: DesignText = "bidirectional/mean"
     sample: Annotated[int, Field(ge=2)] = 400
     sample_chars: AtLeastOne = 40_000
     seed: Annotated[int, Field(ge=0)] = 0
     n_neighbors: Annotated[int, Field(ge=2)] = 15
     min_dist: Annotated[float, Field(ge=0)] = 0.1
-
-    @field_validator("design_a", "design_b")
-    @classmethod
-    def _is_a_design(cls, design: str) -> str:
-        Design.parse(design)
-        return design
 
 
 class Config(YamlModel):
@@ -111,13 +105,8 @@ class Config(YamlModel):
         Raises:
             EmbedLabError: this deployment does not offer it; the message lists the ids it offers.
         """
-        for entry in self.backbones:
-            if entry.id == backbone_id:
-                return entry
-        raise EmbedLabError(
-            f"{str(backbone_id)[:80]!r} is not a backbone offered here; use one of "
-            f"{', '.join(entry.id for entry in self.backbones)}."
-        )
+        check_known(backbone_id, "a backbone offered here", [e.id for e in self.backbones])
+        return next(entry for entry in self.backbones if entry.id == backbone_id)
 
 
 def load_config(path: Path) -> Config:

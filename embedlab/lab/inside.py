@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from embedlab.analysis import layers, space
+from embedlab.analysis import layers, metrics, space
 from embedlab.analysis.comparison import Embedded
-from embedlab.analysis.layers import LayerQuality
 from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab, computed
 from embedlab.models.design import ATTENTIONS, Design
@@ -30,7 +29,7 @@ def layer_curves(
     transform: str = "none",
     seed: int = 0,
     progress: Progress = no_progress,
-) -> LayerQuality:
+) -> layers.LayerQuality:
     """Every layer's score under both attention modes, with ``design``'s prompts.
 
     Raises:
@@ -40,7 +39,7 @@ def layer_curves(
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
 
-    def work(report: Progress) -> LayerQuality:
+    def work(report: Progress) -> layers.LayerQuality:
         queries = None
         if chosen == "ndcg_10":
             queries = {
@@ -77,13 +76,14 @@ def space_shape(
     lab: Lab, embedded: Embedded, how: str = "none", seed: int = 0, progress: Progress = no_progress
 ) -> space.Shape:
     """The shape of a design's space as it is, centred or whitened."""
-    return space.shape(space.transform(embedded.vectors, how), seed=seed)
+    vectors = embedded.vectors
+    return space.shape(space.fit(vectors, how)(vectors), seed=seed)
 
 
 @computed
 def space_scores(
     lab: Lab, embedded: Embedded, how: str = "none", progress: Progress = no_progress
-) -> space.Scores:
+) -> metrics.Quality:
     """A corpus's scores of a design's space as it is, centred or whitened."""
     queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
     return space.scores(embedded.corpus, embedded.vectors, queries, how=how)
@@ -95,7 +95,7 @@ def first_token_effect(
     design: Design,
     backbone_id: str = "",
     progress: Progress = no_progress,
-) -> tuple[space.Scores, space.Scores] | None:
+) -> tuple[metrics.Quality, metrics.Quality] | None:
     """A corpus's scores with and without the first token; None for a design without a mean."""
     if not POOLINGS[design.pooling].takes_mean:
         return None

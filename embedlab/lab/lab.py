@@ -23,7 +23,7 @@ from embedlab.analysis import metrics, projection, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab.cache import LruCache, size_in_bytes
 from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
@@ -144,11 +144,7 @@ class Lab:
         Raises:
             EmbedLabError: this deployment does not offer it.
         """
-        if corpus_id not in self.config.corpora:
-            raise EmbedLabError(
-                f"{str(corpus_id)[:80]!r} is not a corpus offered here; use one of "
-                f"{', '.join(self.config.corpora)}."
-            )
+        check_known(corpus_id, "a corpus offered here", self.config.corpora)
         return self.jobs.run(
             ("corpus", corpus_id), lambda report: corpora.load_corpus(corpus_id, report), progress
         )

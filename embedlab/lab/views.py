@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedlab.analysis import comparison, metrics, retrieval
-from embedlab.analysis.comparison import NEAREST, Embedded, Maps, Quality
+from embedlab.analysis.comparison import NEAREST, Embedded, Maps
 from embedlab.analysis.evaluation import ChangedQuery, most_changed_queries
 from embedlab.analysis.retrieval import Float32Array, Int64Array
 from embedlab.lab.lab import Lab, computed
@@ -20,7 +20,7 @@ MOST_CHANGED = 20
 @computed
 def quality(
     lab: Lab, embedded: Embedded, field: str = "", progress: Progress = no_progress
-) -> Quality:
+) -> metrics.Quality:
     """Figures over a corpus's vectors, with ``field`` as labels: kNN accuracy, V-measure, …"""
     return comparison.quality(embedded, field, lab.neighbours(embedded, NEAREST, progress))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from embedlab import gpu
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
 from embedlab.models.head import TrainableHead
@@ -212,10 +212,7 @@ class Backbone:
             EmbedLabError: no text, an empty text, or an unknown attention mode.
         """
         _check_texts(texts)
-        if attention not in ATTENTIONS:
-            raise EmbedLabError(
-                f"{attention!r} is not an attention mode; use {' or '.join(ATTENTIONS)}."
-            )
+        check_known(attention, "an attention mode", ATTENTIONS)
         keys = [state_key(self.key, attention, prompt, text) for text in texts]
         # The same text twice is looked up and run once.
         cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}

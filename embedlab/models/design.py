@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from typing import Annotated
 from urllib.parse import parse_qsl, quote, urlencode
 
-from embedlab.errors import EmbedLabError
+from pydantic import AfterValidator
+
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.pooling import POOLINGS
 
 ATTENTIONS = ("causal", "bidirectional")
@@ -36,8 +39,8 @@ class Design:
     document_prompt: str = ""
 
     def __post_init__(self) -> None:
-        _check_word(self.attention, ATTENTIONS, "attention")
-        _check_word(self.pooling, tuple(POOLINGS), "pooling")
+        check_known(self.attention, "a known attention", ATTENTIONS)
+        check_known(self.pooling, "a known pooling", POOLINGS)
         if not POOLINGS[self.pooling].reads_layer and self.layer != -1:
             raise EmbedLabError(
                 f"{self.pooling} chooses its own layers; leave '@{self.layer}' out of the design."
@@ -117,11 +120,13 @@ def _prompts(query_string: str, text: str) -> dict[str, str]:
     return pairs
 
 
-def _check_word(word: str, words: tuple[str, ...], kind: str) -> None:
-    if word not in words:
-        raise EmbedLabError(
-            f"{_quoted(word)} is not a known {kind}; use one of {', '.join(words)}."
-        )
+def _checked(text: str) -> str:
+    Design.parse(text)
+    return text
+
+
+#: A design in a file, checked and left as it is written.
+DesignText = Annotated[str, AfterValidator(_checked)]
 
 
 def _quoted(text: str, limit: int = 60) -> str:

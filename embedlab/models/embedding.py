@@ -62,7 +62,6 @@ def embed(
         design: attention, pooling, layer and prompts.
         backbone: from :func:`embedlab.load_backbone`.
         query: whether the query prompt stands before the texts rather than the document prompt.
-        progress: called after every batch; may raise to stop.
         persist: whether hidden states may be written to the cache's folder.
     """
     backbone.check(design)

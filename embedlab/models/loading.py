@@ -15,7 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from embedlab import assets, gpu
 from embedlab.catalogue import CATALOGUE
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
@@ -194,8 +194,7 @@ def _dtype(dtype: str, device: torch.device) -> torch.dtype:
         dtype = os.environ.get(DTYPE_VARIABLE, dtype)
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else fastest_cpu_dtype()
-    if dtype not in DTYPES:
-        raise EmbedLabError(f"{dtype!r} is not offered; use auto, {' or '.join(DTYPES)}.")
+    check_known(dtype, "offered", ["auto", *DTYPES])
     return DTYPES[dtype]
 
 

@@ -212,13 +212,12 @@ class TrainablePooling(Pooling):
         return ExportedModule(
             kind="export_pooling.TrainedHead",
             settings={
-                "hidden_size": backbone.hidden_size,
-                "num_layers": backbone.num_layers,
                 "causal": design.attention == "causal",
-                "every_layer": self.attends_over == "layers",
-                "latent_count": head.size.latents,
-                "heads": head.size.heads,
-                "head_dim": head.size.dim_for(backbone.hidden_size),
+                "hidden_size": head.hidden_size,
+                "layers": head.layers,
+                "latent_count": head.latent_count,
+                "heads": head.heads,
+                "head_dim": head.head_dim,
             },
             weights=head.state_dict(),
         )

@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
-from embedlab.models.design import Design
+from embedlab.models.design import Design, DesignText
 from embedlab.models.pooling import HeadSize
 from embedlab.validation import validated
 
@@ -103,7 +103,7 @@ class RunInfo(_Part):
     format: Literal[1]
     name: str
     backbone: BackboneInfo
-    design: str
+    design: DesignText
     prompts: PromptInfo = PromptInfo()
     head: HeadSize | None
     mode: str = ""
@@ -115,12 +115,6 @@ class RunInfo(_Part):
     seconds: _Number | None = None
     versions: dict[str, str] = {}
     before_after: tuple[TaskChange, ...] = ()
-
-    @field_validator("design")
-    @classmethod
-    def _is_a_design(cls, design: str) -> str:
-        Design.parse(design)
-        return design
 
     @property
     def trained_design(self) -> Design:

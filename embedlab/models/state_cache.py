@@ -45,7 +45,8 @@ class StateCache:
         self.max_bytes = max_bytes
         self.folder = folder
         self._entries: OrderedDict[str, TextStates] = OrderedDict()
-        self._bytes = 0
+        #: Bytes held in memory.
+        self.nbytes = 0
         #: How many lookups gave states, and how many did not.
         self.hits, self.misses = 0, 0
         self._lock = threading.Lock()
@@ -54,11 +55,6 @@ class StateCache:
             for part in folder.glob("??/*.part"):
                 part.unlink(missing_ok=True)
             self._disk_bytes = _prune(folder, max_disk_bytes)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held in memory."""
-        return self._bytes
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -83,11 +79,11 @@ class StateCache:
         """Store these states, with ``persist`` also on disk where there is a folder."""
         with self._lock:
             old = self._entries.pop(key, None)
-            self._bytes -= 0 if old is None else old.nbytes
+            self.nbytes -= 0 if old is None else old.nbytes
             self._entries[key] = states
-            self._bytes += states.nbytes
-            while self._bytes > self.max_bytes and self._entries:
-                self._bytes -= self._entries.popitem(last=False)[1].nbytes
+            self.nbytes += states.nbytes
+            while self.nbytes > self.max_bytes and self._entries:
+                self.nbytes -= self._entries.popitem(last=False)[1].nbytes
         if persist:
             self._write(key, states)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from embedlab.render.style import (
     DESIGNS,
     GREY,
     PALETTE,
+    FloatArray,
     add_designs,
     faded,
     finish,
@@ -23,8 +23,6 @@ from embedlab.render.style import (
     start,
 )
 
-Array = npt.NDArray[np.floating[Any]]
-
 #: A scale for movements and norms: both span many powers of ten.
 _SEQUENTIAL = "Cividis"
 #: From this ratio of the largest to the smallest number on, bars from 0 would hide the small ones.
@@ -32,7 +30,7 @@ LOG_SCALE_RATIO = 20
 
 
 def layer_curves(
-    curves: Sequence[tuple[str, Array, Array, Array]],
+    curves: Sequence[tuple[str, FloatArray, FloatArray, FloatArray]],
     marks: Sequence[tuple[str, int, float]],
     *,
     score: str,
@@ -100,7 +98,7 @@ def layer_curves(
 
 
 def movement_heatmap(
-    moved: Array, tokens_a: Sequence[str], tokens_b: Sequence[str], changed: int, title: str
+    moved: FloatArray, tokens_a: Sequence[str], tokens_b: Sequence[str], changed: int, title: str
 ) -> go.Figure:
     """How far each hidden state moved, on a logarithmic scale; empty where it did not.
 
@@ -136,7 +134,7 @@ def movement_heatmap(
 
 
 def token_bars(
-    sides: Sequence[tuple[str, Sequence[str], Array]], *, title: str, unit: str
+    sides: Sequence[tuple[str, Sequence[str], FloatArray]], *, title: str, unit: str
 ) -> go.Figure:
     """One number per token under A and under B.
 
@@ -173,7 +171,7 @@ def token_bars(
 
 def head_lines(
     letter: str,
-    lines: Sequence[tuple[str, Array]],
+    lines: Sequence[tuple[str, FloatArray]],
     *,
     first: int,
     axis: str,
@@ -187,7 +185,6 @@ def head_lines(
         lines: a name and its weights (s,).
         first: the number of the first position: layers count from 1.
         axis: what the x axis counts.
-        title: of the figure.
         caption: what was averaged over.
     """
     figure = start(title, caption)
@@ -208,7 +205,7 @@ def head_lines(
     return finish(figure, x=axis, y="Attention, %", height=250 + below, margin_b=below)
 
 
-def explained_variance(sides: Sequence[tuple[str, Array]], n: int) -> go.Figure:
+def explained_variance(sides: Sequence[tuple[str, FloatArray]], n: int) -> go.Figure:
     """The share of the variance that the first components explain together, under A and B."""
     figure = start("Variance explained", f"n = {n:,} texts")
     lines = [

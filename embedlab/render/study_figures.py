@@ -13,15 +13,7 @@ import plotly.graph_objects as go
 
 from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
-from embedlab.render.style import (
-    GREY,
-    PALETTE,
-    faded,
-    finish,
-    heatmap,
-    plotly_text,
-    start,
-)
+from embedlab.render.style import GREY, PALETTE, faded, finish, heatmap, plotly_text, start
 from embedlab.study.comparisons import Difference
 from embedlab.study.report import (
     Curve,

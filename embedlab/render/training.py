@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import plotly.graph_objects as go
 
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import (
     GREY,
     PALETTE,
+    FloatArray,
     categories,
     category_style,
     faded,
@@ -23,8 +22,6 @@ from embedlab.render.style import (
 )
 from embedlab.text import shorten
 from embedlab.training.history import Step
-
-Array = npt.NDArray[np.floating[Any]]
 
 #: Points of a movement map; more lines than this cannot be distinguished.
 MAX_MOVEMENTS = 400
@@ -97,8 +94,8 @@ def speed_curve(history: Sequence[Step], total: int) -> go.Figure:
 
 
 def movement_map(
-    before: Array,
-    after: Array,
+    before: FloatArray,
+    after: FloatArray,
     labels: Sequence[str | None] | None,
     texts: Sequence[str],
     *,
@@ -151,8 +148,8 @@ def shown_points(n: int) -> list[int]:
 
 def _movements(
     figure: go.Figure,
-    old: Array,
-    new: Array,
+    old: FloatArray,
+    new: FloatArray,
     texts: Sequence[str],
     name: str,
     style: tuple[str, str],

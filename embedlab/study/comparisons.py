@@ -174,16 +174,11 @@ def holm(p_values: Sequence[float | None], comparisons: int | None = None) -> li
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class Difference(ItemComparison):
     """The gain of design ``b`` on design ``a``, over n datasets or over n items of a task."""
 
     a: str
     b: str
-    n: int
-    difference: float | None
-    low: float | None
-    high: float | None
-    p: float | None
     corrected: float | None
     separable: bool
 

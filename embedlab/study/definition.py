@@ -8,12 +8,12 @@ import re
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from embedlab.analysis.tasks import CATEGORY_MEASURES, STUDY_TASKS, Task
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import Design
 from embedlab.resources import ASSETS
 from embedlab.training.recipe import CUTS, Recipe, recipe_from
@@ -24,6 +24,8 @@ from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 STUDY_PRESETS = ("minutes", "workshop", "paper")
 
 CellKind = Literal["trained", "untrained", "yardstick"]
+D = TypeVar("D")
+R = TypeVar("R")
 Names = TypeVar("Names", tuple[str, ...], dict[str, int])
 
 
@@ -49,7 +51,28 @@ class Cell(BaseModel, extra="forbid", frozen=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class StudyValues(Generic[D, R]):
+    """What a :class:`Study` says, with designs and recipe as they are there or as plain values.
+
+    In a file the recipe stays plain: one of an earlier version may have keys that are gone.
+    """
+
+    name: str
+    backbone: str
+    designs: tuple[D, ...]
+    seeds: tuple[int, ...]
+    recipe: R | None
+    data: str
+    untrained: bool
+    yardsticks: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    mteb: tuple[str, ...]
+    alpha: float
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study(StudyValues[Design, Recipe]):
     """Which designs are compared, how they are trained and what they are measured on.
 
     Args:
@@ -69,18 +92,6 @@ class Study:
     Raises:
         EmbedLabError: too few designs, repetitions, or nothing to measure.
     """
-
-    name: str
-    backbone: str
-    designs: tuple[Design, ...]
-    seeds: tuple[int, ...]
-    recipe: Recipe | None
-    data: str
-    untrained: bool
-    yardsticks: tuple[str, ...]
-    tasks: tuple[Task, ...]
-    mteb: tuple[str, ...]
-    alpha: float
 
     def __post_init__(self) -> None:
         if len(self.designs) < 2:
@@ -209,8 +220,7 @@ class StudyFile(YamlModel):
     def _are_known(cls, names: Names, info: ValidationInfo) -> Names:
         known = CATEGORY_MEASURES if info.field_name == "sizes" else STUDY_TASKS
         for name in names:
-            if name not in known:
-                raise EmbedLabError(f"{name[:60]!r} is not known; use {', '.join(known)}.")
+            check_known(name, "known", known)
         return names
 
     def study(self) -> Study:

@@ -16,11 +16,10 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from embedlab.analysis.tasks import Task
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
 from embedlab.study.comparisons import ItemKind
-from embedlab.study.definition import Cell, Study
+from embedlab.study.definition import Cell, Study, StudyValues
 from embedlab.study.report import RunFacts, TaskFacts
 
 FORMAT = 1
@@ -72,32 +71,13 @@ class CellResult(Cell, RunFacts, frozen=True):
     training_seconds: float | None = None
 
 
-class StudyValues(BaseModel, extra="forbid", frozen=True):
-    """:attr:`Study.asdict <embedlab.study.definition.Study.asdict>`, as ``study.json`` holds it.
-
-    A recipe stays plain: one of an earlier version may have keys that are gone.
-    """
-
-    name: str
-    backbone: str
-    designs: tuple[str, ...]
-    seeds: tuple[int, ...]
-    recipe: dict[str, Any] | None
-    data: str
-    untrained: bool
-    yardsticks: tuple[str, ...]
-    tasks: tuple[Task, ...]
-    mteb: tuple[str, ...]
-    alpha: float
-
-
 class StudyRecord(RunFacts, frozen=True):
     """The content of ``study.json``; ``tasks`` and the run's facts are there once it began."""
 
     format: int
     digest: str
     name: str
-    study: StudyValues
+    study: StudyValues[str, dict[str, Any]]
     cells: tuple[Cell, ...]
     tasks: tuple[TaskFacts, ...] = ()
 
@@ -176,13 +156,9 @@ class StudyFolder:
 
     @property
     def _identity(self) -> StudyRecord:
-        return StudyRecord(
-            format=FORMAT,
-            digest=self.study.digest,
-            name=self.study.name,
-            study=StudyValues.model_validate(self.study.asdict),
-            cells=self.study.cells,
-        )
+        values = {"format": FORMAT, "digest": self.study.digest, "name": self.study.name}
+        values |= {"study": self.study.asdict, "cells": self.study.cells}
+        return StudyRecord.model_validate(values)
 
 
 def read_results(folder: Path) -> tuple[StudyRecord, list[CellResult]]:

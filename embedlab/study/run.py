@@ -31,12 +31,7 @@ from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
-from embedlab.study.folder import (
-    CellResult,
-    StepRecord,
-    StudyFolder,
-    TaskResult,
-)
+from embedlab.study.folder import CellResult, StepRecord, StudyFolder, TaskResult
 from embedlab.study.mteb_tasks import Encode, as_mteb, evaluate, hub_task
 from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
@@ -91,7 +86,6 @@ def run(
         command: the command line that runs it, for the record.
         device, dtype: as for :func:`embedlab.load_backbone`.
         say: called with a line for the user before and after every cell.
-        progress: called within a cell; may raise ``Cancelled`` to stop.
 
     Returns:
         Every cell's result, in the study's order.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.validation import validated
 
 if TYPE_CHECKING:
@@ -138,7 +138,6 @@ def recipe_from(preset: str = "cpu", **changes: Any) -> Recipe:
     Raises:
         EmbedLabError: an unknown preset or name, or a value out of range.
     """
-    if preset not in RECIPES:
-        raise EmbedLabError(f"{str(preset)[:60]!r} is not a recipe; use {', '.join(RECIPES)}.")
+    check_known(preset, "a recipe", RECIPES)
     changed = {name: value for name, value in changes.items() if value is not None}
     return validated(Recipe, asdict(RECIPES[preset]) | changed)

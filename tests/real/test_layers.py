@@ -11,7 +11,7 @@ import torch
 
 from embedlab import load_corpus
 from embedlab.analysis.layers import layer_quality
-from embedlab.analysis.space import scores, transform
+from embedlab.analysis.space import fit, scores
 from embedlab.data.corpus import Corpus
 from embedlab.models.pooling import POOLINGS
 
@@ -108,4 +108,4 @@ def test_centring_raw_vectors_is_another_thing_at_layer_one(stsb):
     # The figures written down for layer 1 were taken before vectors were brought to length 1.
     corpus, states = stsb
     raw = POOLINGS["mean"](states["causal"], 1, True).numpy()
-    assert scores(corpus, transform(raw, "centre")).spearman == pytest.approx(0.72, abs=0.02)
+    assert scores(corpus, fit(raw, "centre")(raw)).spearman == pytest.approx(0.72, abs=0.02)

@@ -17,23 +17,13 @@ _ENVIRONMENT = Environment(
 _ENVIRONMENT.filters["repr"] = repr
 
 
-def map_code(pair: Pair, n_neighbors: int, min_dist: float) -> str:
-    """Vectors of both designs and their two maps."""
-    return _code(pair, view="map", n_neighbors=n_neighbors, min_dist=min_dist)
+def view_code(pair: Pair, view: str, **values: object) -> str:
+    """The vectors of both designs, and what a view makes of them.
 
-
-def retrieve_code(pair: Pair, query: str) -> str:
-    """Two ranked lists for one query."""
-    return _code(pair, view="retrieve", query=query)
-
-
-def similarity_code(pair: Pair) -> str:
-    """Both similarity matrices and their difference."""
-    return _code(pair, view="similarity")
-
-
-def _code(pair: Pair, **view: object) -> str:
+    ``map``: two maps, made with ``n_neighbors`` and ``min_dist``. ``retrieve``: two ranked lists
+    for one ``query``. ``similarity``: both similarity matrices and their difference.
+    """
     # A run is loaded from the folder that its owner downloaded.
     runs = [run for run in pair.backbone_ids if run.startswith(PREFIX)]
     template = _ENVIRONMENT.get_template("code.py.jinja")
-    return template.render(pair=pair, corpus=pair.corpus, runs=runs, **view)
+    return template.render(pair=pair, corpus=pair.corpus, runs=runs, view=view, **values)

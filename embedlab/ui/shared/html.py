@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from markupsafe import Markup
 
-from embedlab.analysis.comparison import Embedded, Quality
-from embedlab.analysis.metrics import RetrievalScores
+from embedlab.analysis.comparison import Embedded
+from embedlab.analysis.metrics import Quality, RetrievalScores
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.render.html import Macros, points, table

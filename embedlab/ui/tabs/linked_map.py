@@ -14,7 +14,7 @@ import gradio as gr
 import numpy as np
 import numpy.typing as npt
 
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 from embedlab.render.style import OTHER_COLOUR, categories, category_style
 from embedlab.text import one_line, shorten
 from embedlab.ui.shared.figure import plotly_js
@@ -73,8 +73,7 @@ def map_value(
     n = len(texts)
     if labels is not None and len(labels) != n:
         raise EmbedLabError(f"There are {n} texts but {len(labels)} labels; give one label each.")
-    if method not in METHODS:
-        raise EmbedLabError(f"{method!r} is not a known method; use one of {', '.join(METHODS)}.")
+    check_known(method, "a known method", METHODS)
     codes, names = categories(labels) if labels is not None else ([0] * n, [])
     drawn = selection_update(**selection)["selection"]
     several = [*drawn["highlight_a"], *drawn["highlight_b"], *drawn["lasso"]]

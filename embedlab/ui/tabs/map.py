@@ -130,7 +130,7 @@ class MapTab(View):
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
             self.changed: self._changed(pair, report),
-            self.code: code.map_code(pair, n_neighbors, min_dist),
+            self.code: code.view_code(pair, "map", n_neighbors=n_neighbors, min_dist=min_dist),
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.lasso: (corpus.fingerprint, lasso) if lasso else None,
             self.shown: pair.choice,

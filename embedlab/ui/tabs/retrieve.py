@@ -71,7 +71,7 @@ class RetrieveTab(View):
                 value=query if query in queries[:OFFERED] else None,
                 visible=bool(queries),
             ),
-            self.code: code.retrieve_code(pair, query or "what you are looking for"),
+            self.code: code.view_code(pair, "retrieve", query=query or "what you are looking for"),
         }
         if query:
             k = int(within(values[self.k], "The number of results", 1, self.most))

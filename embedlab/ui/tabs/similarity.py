@@ -129,7 +129,7 @@ class SimilarityTab(View):
                 all_a, all_b, pair.names, pair.caption("Cosines of all pairs of texts")
             ),
             self.pair: _pair_behind(texts, compared, *numbers),
-            self.code: code.similarity_code(pair),
+            self.code: code.view_code(pair, "similarity"),
         }
 
     def _cell_clicked(self, _: Values, __: Progress, event: gr.EventData) -> Updates:

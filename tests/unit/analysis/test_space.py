@@ -7,7 +7,7 @@ from scipy.spatial.distance import pdist
 
 from embedlab.analysis import metrics
 from embedlab.analysis.retrieval import neighbours
-from embedlab.analysis.space import SHRINKAGE, fit, hubness, scores, shape, transform, unit
+from embedlab.analysis.space import SHRINKAGE, fit, hubness, scores, shape, unit
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 
@@ -100,8 +100,8 @@ def test_centring_by_hand(rng):
     raw = rng.normal(size=(30, 6)) + 3
     centred = raw - raw.mean(axis=0)
     expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
-    np.testing.assert_allclose(transform(raw, "centre"), expected, atol=1e-6)
-    np.testing.assert_allclose(transform(raw, "none"), unit(raw), atol=1e-7)
+    np.testing.assert_allclose(fit(raw, "centre")(raw), expected, atol=1e-6)
+    np.testing.assert_allclose(fit(raw, "none")(raw), unit(raw), atol=1e-7)
 
 
 def test_whitening_makes_the_shrunken_covariance_the_identity(rng):
@@ -125,7 +125,8 @@ def test_whitening_without_shrinkage_is_pca_whitening(rng, monkeypatch):
 
 
 def test_fewer_texts_than_dimensions_can_be_whitened(rng):
-    result = transform(gaussian(rng, 10, 50), "whiten")
+    few = gaussian(rng, 10, 50)
+    result = fit(few, "whiten")(few)
     assert np.isfinite(result).all()
     np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1, atol=1e-6)
 
@@ -163,7 +164,7 @@ def test_scores_before_and_after(rng):
     assert (unknown.spearman, unknown.ndcg_10, unknown.knn_accuracy) == (None, None, None)
 
 
-@pytest.mark.parametrize("call", [shape, lambda v: transform(v, "whiten")])
+@pytest.mark.parametrize("call", [shape, lambda v: fit(v, "whiten")])
 def test_equal_vectors_have_no_shape(call):
     with pytest.raises(EmbedLabError, match="All 9 vectors are the same"):
         call(np.full((9, 4), 0.5))
@@ -173,6 +174,7 @@ def test_errors(rng):
     with pytest.raises(EmbedLabError, match="at least three"):
         shape(np.eye(2))
     with pytest.raises(EmbedLabError, match="'center' is not a known transform"):
-        transform(np.eye(3), "center")
+        fit(np.eye(3), "center")
     # What stands at the mean has no direction, and gets none from rounding.
-    np.testing.assert_array_equal(transform(np.full((4, 3), 0.3), "centre"), np.zeros((4, 3)))
+    equal = np.full((4, 3), 0.3)
+    np.testing.assert_array_equal(fit(equal, "centre")(equal), np.zeros((4, 3)))

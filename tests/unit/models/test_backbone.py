@@ -218,7 +218,9 @@ def test_strange_texts_embed(tiny, text):
 
 
 def test_an_unknown_attention_mode_is_refused(tiny):
-    with pytest.raises(EmbedLabError, match="causal or bidirectional"):
+    with pytest.raises(
+        EmbedLabError, match="is not an attention mode; use one of causal, bidirectional"
+    ):
         tiny.states(["w1"], "sideways")
 
 

@@ -207,9 +207,9 @@ def test_a_corpus_with_nothing_to_score_leads_to_one_that_has(tabs):
 
 def test_the_code_loads_what_is_on_the_table(pair, tabs):
     for text in (
-        code.map_code(pair, 15, 0.1),
-        code.similarity_code(pair),
-        code.retrieve_code(pair, "w1"),
+        code.view_code(pair, "map", n_neighbors=15, min_dist=0.1),
+        code.view_code(pair, "similarity"),
+        code.view_code(pair, "retrieve", query="w1"),
     ):
         compile(text, "shown", "exec")
         assert "backbone_a = load_backbone('tiny')" in text
@@ -217,7 +217,7 @@ def test_the_code_loads_what_is_on_the_table(pair, tabs):
             "backbone_b = load_backbone('path/to/run')  # the folder of 'tiny + <my run>'" in text
         )
         assert "embed(corpus.texts, design_b, backbone_b)" in text
-    same = code.map_code(pair_on(tabs, "", ""), 15, 0.1)
+    same = code.view_code(pair_on(tabs, "", ""), "map", n_neighbors=15, min_dist=0.1)
     assert same.count("load_backbone(") == 1 and "backbone = load_backbone('tiny')" in same
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from embedlab.analysis.space import Scores, Shape
+from embedlab.analysis.metrics import Quality
+from embedlab.analysis.space import Shape
 from embedlab.render.html import Macros, table
 from embedlab.ui.shared.html import measures
 
@@ -23,7 +24,7 @@ def token_strip(letter: str, name: str, view: TokenView) -> Markup:
     return INSIDE.tokens(letter, title, list(zip(view.tokens, weights, strict=True)), max(weights))
 
 
-def score_rows(prefix: str, a: Scores, b: Scores) -> list[tuple[str, float, float]]:
+def score_rows(prefix: str, a: Quality, b: Quality) -> list[tuple[str, float, float]]:
     """The measures that both know, with a prefix before their titles."""
     titles = {"spearman": "Spearman", "ndcg_10": "nDCG@10", "knn_accuracy": "kNN accuracy"}
     return measures(a, b, {name: f"{prefix}: {title}" for name, title in titles.items()})

@@ -90,13 +90,7 @@ class StudyTab:
     """The tab of a study's report, with the choice of category, reference design and task.
 
     It is independent of the other tabs: it needs neither the sidebar nor a backbone, and the
-    shipped report is read when the tab is opened for the first time.
-
-    Args:
-        tab: the tab that contains it.
-        limits: for the upload.
-        sessions: for its handlers.
-        shipped: the report that comes with EmbedLab.
+    report that comes with EmbedLab, ``shipped``, is read when the tab is opened for the first time.
     """
 
     id = "study"

@@ -1,21 +1,23 @@
 """Poolings that sentence-transformers has no module for; this file travels beside the weights.
 
-It needs torch and sentence-transformers alone. ``TrainedHead`` is a trained cross-attention head
-over hidden states (arXiv 2409.02727); ``WeightedTokens`` is a weighted sum of tokens, such as a
-mean that leaves the first token, an attention sink, out. Padding may stand on either side.
+It needs torch, sentence-transformers and ``attention_head.py``, which travels with it, alone.
+``TrainedHead`` is a trained cross-attention head over hidden states (arXiv 2409.02727);
+``WeightedTokens`` is a weighted sum of tokens, such as a mean that leaves the first token, an
+attention sink, out. Padding may stand on either side.
 """
 
 from __future__ import annotations
 
-import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from sentence_transformers.base.modules.module import Module
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
+
+# Relative, so that it also holds where the two files lie beside a model.
+from .attention_head import AttentionHead
 
 
 class ExportedPooling(Module):
@@ -38,11 +40,12 @@ class ExportedPooling(Module):
         return pooling
 
     def save(self, output_path: str, *args: Any, **options: Any) -> None:
-        """Write the settings, the weights, and this file beside the model."""
+        """Write the settings, the weights, and the code beside the model."""
         self.save_config(output_path)
         self.save_torch_weights(output_path)
         # The library keeps code in the module's folder but looks for it beside modules.json.
-        shutil.copy(__file__, Path(output_path).resolve().parent)
+        for file in (__file__, Path(__file__).with_name("attention_head.py")):
+            shutil.copy(file, Path(output_path).resolve().parent)
 
 
 class WeightedTokens(ExportedPooling):
@@ -76,82 +79,33 @@ class WeightedTokens(ExportedPooling):
         return features
 
 
-class TrainedHead(ExportedPooling):
-    """Cross-attention of r latents over X, then a gated feed-forward, then the latents' mean.
+class TrainedHead(AttentionHead, ExportedPooling):
+    """A trained head on what it reads of the hidden states.
 
-    With ``every_layer`` X has one vector a layer 1 … L and a learned layer embedding is added; else
-    it is the last layer. Under causal attention the vector is the last token's; under bidirectional
-    attention it is the mean of a layer's tokens, or every token of the last layer.
+    Under causal attention X is the last token's vector of the last layer, or of every layer; under
+    bidirectional attention it is every token of the last layer, or the mean of each layer's tokens.
     """
 
-    config_keys = [  # noqa: RUF012
-        "hidden_size",
-        "num_layers",
-        "causal",
-        "every_layer",
-        "latent_count",
-        "heads",
-        "head_dim",
-    ]
+    config_keys = ["causal", "hidden_size", "layers", "latent_count", "heads", "head_dim"]  # noqa: RUF012
 
-    def __init__(
-        self,
-        hidden_size: int,
-        num_layers: int,
-        causal: bool,
-        every_layer: bool,
-        latent_count: int,
-        heads: int,
-        head_dim: int,
-    ) -> None:
-        super().__init__()
-        self.hidden_size, self.num_layers = hidden_size, num_layers
-        self.causal, self.every_layer = causal, every_layer
-        self.latent_count, self.heads, self.head_dim = latent_count, heads, head_dim
-        inner = heads * head_dim
-        self.latents = nn.Parameter(torch.zeros(latent_count, hidden_size))
-        self.norm_latents = nn.LayerNorm(hidden_size)
-        self.norm_inputs = nn.LayerNorm(hidden_size)
-        self.norm_feed_forward = nn.LayerNorm(hidden_size)
-        self.query = nn.Linear(hidden_size, inner, bias=False)
-        self.key = nn.Linear(hidden_size, inner, bias=False)
-        self.value = nn.Linear(hidden_size, inner, bias=False)
-        self.out = nn.Linear(inner, hidden_size, bias=False)
-        self.expand = nn.Linear(hidden_size, 8 * hidden_size)
-        self.contract = nn.Linear(4 * hidden_size, hidden_size)
-        if every_layer:
-            self.layer_embedding = nn.Parameter(torch.zeros(num_layers, hidden_size))
+    def __init__(self, causal: bool, **sizes: Any) -> None:
+        super().__init__(**sizes)
+        self.causal = causal
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Hidden states to ``sentence_embedding`` (n, d)."""
-        mask = features["attention_mask"]
-        x, read = self._inputs(features, mask)
-        q = self._split(self.query(self.norm_latents(self.latents))[None])
-        k, v = (self._split(part(self.norm_inputs(x))) for part in (self.key, self.value))
-        scores = q @ k.transpose(-1, -2) / math.sqrt(self.head_dim)
-        if read is not None:
-            scores = scores.masked_fill(~read[:, None, None, :].bool(), float("-inf"))
-        z1 = self.latents + self.out((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
-        a, g = self.expand(self.norm_feed_forward(z1)).chunk(2, dim=-1)
-        # W_2 is linear, so the mean over the latents can come before it: r times fewer products.
-        pooled = z1.mean(dim=1) + self.contract((a * F.gelu(g)).mean(dim=1))
-        features["sentence_embedding"] = pooled
+        features["sentence_embedding"] = self.pool(*self._inputs(features))
         return features
 
-    def _inputs(self, features: dict[str, Any], mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _inputs(self, features: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         """X (n, s, d), and its mask (n, s) or None."""
-        if not self.every_layer:
-            h = self._cast(features["token_embeddings"])
+        mask = features["attention_mask"]
+        if self.layer_embedding is None:
+            h = features["token_embeddings"].to(self.latents.dtype)
             return (_last(h, mask)[:, None], None) if self.causal else (h, mask)
-        layers = [self._cast(h) for h in features["all_layer_embeddings"][1:]]
+        layers = [h.to(self.latents.dtype) for h in features["all_layer_embeddings"][1:]]
         x = [_last(h, mask) if self.causal else _mean(h, mask.to(h.dtype)) for h in layers]
         return torch.stack(x, dim=1) + self.layer_embedding, None
-
-    def _cast(self, h: Tensor) -> Tensor:
-        return h.to(self.latents.dtype)
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
 
 def _last(h: Tensor, mask: Tensor) -> Tensor:
