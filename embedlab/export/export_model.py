@@ -45,8 +45,6 @@ def export_model(
     """Export, check and pack: the archive's path and the result of the check.
 
     Args:
-        backbone: the trained model.
-        design: what it was trained for.
         run_info: the content of ``run.json`` in ``run_folder``.
         run_folder: the run's folder.
         out: the folder of the archive, which is named after the run and the kind.

@@ -115,7 +115,7 @@ class Lab:
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
         """The default backbone, one of the config by its id, or the trained one of a run."""
         if str(backbone_id).startswith(PREFIX):
-            return self.runs.backbone(backbone_id)
+            return self.runs.model(backbone_id).backbone
         return self.untrained(backbone_id or self.default_backbone, progress)
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:

@@ -129,10 +129,6 @@ class RunQueue:
             raise EmbedLabError(f"{run.request.name} has learned nothing yet; wait for its end.")
         return run.model
 
-    def backbone(self, run_id: str) -> Backbone:
-        """The trained backbone of a run; raises as :meth:`model`."""
-        return self.model(run_id).backbone
-
     @property
     def states(self) -> list[str]:
         """The state of every run."""

@@ -156,7 +156,6 @@ class Backbone:
         """A backbone that shares the weights, the tokenizer, the cache and the lock of this one.
 
         Args:
-            name: what people call it.
             model: this backbone's model with an adapter on it; by default the model itself.
             digest: identifies the adapter; without one hidden states are shared with this backbone.
         """

@@ -42,8 +42,6 @@ class TrainableHead(AttentionHead):
         pooling: says what X is, in its ``inputs``.
         hidden_size: d of the backbone.
         num_layers: its L; a pooling whose X has a row for each layer learns an embedding of each.
-        size: r latents, heads and their dimension.
-        seed: draws the weights.
     """
 
     def __init__(

@@ -40,7 +40,6 @@ def difference_plot(
     """Gains in points with 95 % intervals and verdicts.
 
     Args:
-        differences: the pairs of designs.
         title: what they were measured on.
         reference: the design to compare the others with; without one, every pair is drawn.
         unit: what a pair's ``n`` counts.

@@ -107,7 +107,6 @@ def movement_map(
         before: (n, 2) positions.
         after: (n, 2) positions in the same frame.
         labels: the n texts' labels, which colour them; None for none.
-        texts: the n texts.
         method: of projection, such as ``UMAP``.
 
     Raises:

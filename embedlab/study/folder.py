@@ -83,12 +83,7 @@ class StudyRecord(RunFacts, frozen=True):
 
 
 class StudyFolder:
-    """The folder with one study's results.
-
-    Args:
-        study: the study.
-        path: the folder; it need not exist yet.
-    """
+    """The folder with one study's results; it need not exist yet."""
 
     def __init__(self, study: Study, path: Path) -> None:
         self.study, self.path = study, path

@@ -47,8 +47,6 @@ class Training:
         backbone: an untrained backbone; it is not changed, and others may go on using it.
         design: to train.
         pairs: to train and to score it on.
-        recipe: the hyper-parameters.
-        name: of the trained backbone.
         progress: called while the states of a frozen backbone are computed.
 
     Raises:

@@ -25,8 +25,6 @@ class TableUpload:
     decides what the button does: ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
 
     Args:
-        limits: for the size of the file.
-        sessions: run the reading of the file.
         kinds: the kinds of files, in words.
         prefix: how the ids of the elements begin.
         columns: the labels of the dropdowns; the last one may be left at "(none)".

@@ -27,12 +27,7 @@ FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
 
 
 class SimilarityTab(View):
-    """Heatmaps of up to 60 texts, and the histogram of all cosines of the corpus.
-
-    Args:
-        bench: what all tabs share.
-        lasso: holds the map's lasso.
-    """
+    """Heatmaps of up to 60 texts, and the histogram of all cosines of the corpus."""
 
     id = "similarity"
     title = "Similarity"

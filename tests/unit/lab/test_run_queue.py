@@ -54,7 +54,7 @@ def test_a_run_ends_with_a_trained_backbone(live, backbone):
     assert (run.state, run.message) == (DONE, "")
     assert [step.number for step in run.history] == [0, 1, 2, 3, 4]
     design = Design.parse("M5")
-    vectors = embed(TEXTS, design, live.backbone(run.id))
+    vectors = embed(TEXTS, design, live.model(run.id).backbone)
     alone = Training(backbone, design, pair_set(), recipe())
     list(alone.run())
     np.testing.assert_array_equal(vectors, embed(TEXTS, design, alone.result()))
@@ -85,15 +85,15 @@ def test_a_stopped_run_keeps_what_it_learned_and_goes_on_exactly(live, backbone)
     live.stop(run.id)
     until(lambda: run.over)
     assert run.state == STOPPED
-    model = live.backbone(run.id)
+    model = live.model(run.id).backbone
     before = embed(TEXTS, run.request.design, model)
     assert run.can_go_on
     live.go_on(run.id)
     until(lambda: run.state == DONE)
     assert [step.number for step in run.history] == list(range(31))
     np.testing.assert_array_equal(
-        embed(TEXTS, run.request.design, live.backbone(run.id)),
-        embed(TEXTS, run.request.design, live.backbone(straight.id)),
+        embed(TEXTS, run.request.design, live.model(run.id).backbone),
+        embed(TEXTS, run.request.design, live.model(straight.id).backbone),
     )
     # The backbone of the stopped run has not changed meanwhile.
     np.testing.assert_array_equal(embed(["w5 w6"], run.request.design, model).shape, (1, 32))
@@ -108,7 +108,7 @@ def test_a_stop_before_the_first_step_has_no_model(live, monkeypatch):
     until(lambda: run.over)
     if len(run.history) < 2:
         with pytest.raises(EmbedLabError, match="learned nothing"):
-            live.backbone(run.id)
+            live.model(run.id)
     assert run.state == STOPPED
 
 
