@@ -74,7 +74,9 @@ def sentence(error: ValidationError, model: Any, what: str = "") -> str:
     if isinstance(problem, EmbedLabError):
         # A check of our own: it says the value and what is accepted itself.
         return _joined(what, _name(path), str(problem))
-    value = one_line(_VALUE.repr(first["input"]))
+    given = first["input"]
+    readable = type(given) is int and abs(given) < 10**15
+    value = f"{given:,}" if readable else one_line(_VALUE.repr(given))
     accepted = _ACCEPTED.get(kind, "").format(**context) or str(problem or first["msg"])
     if not path:
         return f"{what or 'The data'} is {value}; {accepted}."

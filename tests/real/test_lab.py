@@ -56,10 +56,10 @@ def test_eight_threads_get_what_each_gets_alone(smollm2, lab):
         shared = lab_with(smollm2)
         with ThreadPoolExecutor(8) as threads:
             got = list(threads.map(lambda design: shared.embedded(few, design), DESIGNS))
-            texts = list(threads.map(lambda design: shared.embed(few.texts, design), DESIGNS))
+            queries = list(threads.map(lambda one: shared.embed_queries(few.texts, one), got))
     finally:
         smollm2.cache = StateCache(10**9)
-    for design, embedded, vectors in zip(DESIGNS, got, texts, strict=True):
+    for design, embedded, vectors in zip(DESIGNS, got, queries, strict=True):
         np.testing.assert_allclose(embedded.vectors, expected[design], atol=1e-4)
         np.testing.assert_allclose(vectors, expected[design], atol=1e-4)
 

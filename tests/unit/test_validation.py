@@ -46,7 +46,7 @@ class Plain:
     ("data", "sentence"),
     [
         ({"steps": 0}, "file: steps is 0; it must be at least 1."),
-        ({"steps": 10**6}, "file: steps is 1000000; it must be at most 100,000."),
+        ({"steps": 10**6}, "file: steps is 1,000,000; it must be at most 100,000."),
         ({"steps": "many"}, "file: steps is 'many'; it must be a whole number (int)."),
         ({"rate": float("nan")}, "file: rate is nan; it must be a number."),
         ({"colour": 1}, "file: unknown key 'colour'; known are steps, rate, first, more."),
