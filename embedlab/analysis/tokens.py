@@ -14,6 +14,7 @@ from torch import Tensor
 from embedlab import gpu
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.errors import EmbedLabError
+from embedlab.models.attention import Attention
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
 from embedlab.models.embedding import pool
@@ -36,7 +37,7 @@ class MaskProof:
     from the beginning of the text. ``largest_before`` is the largest movement of any token before
     it; up to ``rounding`` it counts as nothing. ``holds`` says whether the attention mode was
     obeyed: under causal attention nothing before the change moved, under bidirectional attention
-    something did.
+    something did; the other modes are causal in their lower layers, and something moved above.
     """
 
     attention: str
@@ -103,7 +104,8 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
         EmbedLabError: an empty text, the same tokens twice, or texts that differ from their first
             token on.
     """
-    _check(attention, text_a, text_b)
+    mode = Attention.parse(attention)
+    _check(text_a, text_b)
     a, b = backbone.encode([text_a, text_b])
     shared = min(len(a.ids), len(b.ids))
     changed = next((i for i in range(shared) if a.ids[i] != b.ids[i]), None)
@@ -118,7 +120,10 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
     hidden, precision = _float32_pass(backbone, [a.ids, b.ids], attention)
     before, after = hidden[:, 0, :shared], hidden[:, 1, :shared]
     moved = (after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)
-    largest = float(moved[:, :changed].max())
+    quiet = mode.quiet_layers(backbone.num_layers)
+    # By layer: the largest movement before the change, which only later layers may have.
+    before_change = moved[:, :changed].amax(dim=1)
+    largest = float(before_change[: quiet + 1].max() if quiet else before_change.max())
     rounding = 8 * torch.finfo(precision).eps
     start = max(0, min(changed - PROOF_TOKENS * 3 // 4, shared - PROOF_TOKENS))
     shown = slice(start, start + PROOF_TOKENS)
@@ -132,7 +137,8 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
         largest_before=largest,
         rounding=rounding,
         precision=str(precision).removeprefix("torch."),
-        holds=(largest <= rounding) == (attention == "causal"),
+        holds=bool(before_change[: quiet + 1].max() <= rounding)
+        and (quiet == backbone.num_layers or bool(before_change[quiet + 1 :].max() > rounding)),
         note=_proof_note(a, b, shared, start, precision),
     )
 
@@ -147,24 +153,41 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     Raises:
         EmbedLabError: an empty text, or a layer the backbone does not have.
     """
-    _check(design.attention, text)
+    _check(text)
     backbone.check(design)
-    [encoded] = backbone.encode([text], design.document_prompt)
+    template = design.templates(query=False)[0]
+    [encoded] = backbone.encode([text], template)
     count = len(encoded.ids)
     ones = [[1] * count]
     # (L + 1, T, d)
-    tokens = backbone.token_states([list(encoded.ids)], ones, design.attention)[:, 0]
-    states = HiddenStates.of_text(tokens, design.attention, truncated=encoded.truncated)
-    layer = design.layer % (backbone.num_layers + 1)
-    pooled = torch.from_numpy(pool(states, design, backbone))[0]
-    weights = POOLINGS[design.pooling].token_weights(states, design, backbone)
+    tokens = backbone.token_states([list(encoded.ids)], ones, design.mode)[:, 0]
+    states = HiddenStates.of_text(
+        tokens,
+        design.mode,
+        truncated=encoded.truncated,
+        eps=backbone.rms_eps,
+        text=encoded.text,
+    )
+    layer = (design.layers[1] if design.layers else design.layer) % (backbone.num_layers + 1)
+    pooled = torch.from_numpy(pool(states, design, backbone, template=template))[0]
+    weights = _token_weights(states, design, backbone, tokens, encoded)
     here = tokens[layer].float()
+    other_space = len(pooled) != here.shape[1]
+    if other_space:
+        pooled = states.bank(layer).rms_mean[0]
     norms, cosines = here.norm(dim=-1), torch.cosine_similarity(here, pooled[None], dim=-1)
     shown = torch.arange(count)
     notes = [f"The text was cut to {count} tokens."] if encoded.truncated else []
-    if count > VIEW_TOKENS:  # the EOS always stands at the end
+    if other_space:
+        notes.append(
+            f"{design.pooling} has other dimensions than a token's state: the cosines are with the "
+            "mean of the states, each divided by its root mean square."
+        )
+    if len(design.templates(query=False)) > 1:
+        notes.append("Shown is the first template of the ensemble.")
+    if count > VIEW_TOKENS:  # what is pooled as the last token stands at the end
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
-        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the EOS.")
+        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the last.")
     ids = tuple(encoded.ids[i] for i in shown.tolist())
     return TokenView(
         design=design,
@@ -179,6 +202,20 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         norm_ratio=float(norms[0] / norms[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
         note=" ".join(notes),
     )
+
+
+def _token_weights(
+    states: HiddenStates, design: Design, backbone: Backbone, tokens: Tensor, encoded: Encoded
+) -> Tensor:
+    """(T,): each token's weight in the vector; 0 where a design pools the text's own alone."""
+    pooling, template = POOLINGS[design.pooling], design.templates(query=False)[0]
+    if encoded.text is None or not design.pools_text(template):
+        return pooling.token_weights(states, design, backbone, tokens)
+    place = slice(*encoded.text)
+    weights = torch.zeros(len(encoded.ids))
+    own = states.of_text_tokens()
+    weights[place] = pooling.token_weights(own, design, backbone, tokens[:, place])
+    return weights
 
 
 def head_attention(head: TrainableHead, states: HiddenStates) -> HeadAttention:
@@ -224,8 +261,7 @@ def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
     return tuple(tokens)
 
 
-def _check(attention: str, *texts: str) -> None:
-    Design(attention=attention)  # refuses an unknown word
+def _check(*texts: str) -> None:
     if not all(text.strip() for text in texts):
         raise EmbedLabError("The text is empty; write a short sentence.")
 

@@ -14,6 +14,8 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from embedlab.models.states import HiddenStates
+    from embedlab.models.template import Template
     from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 
 
@@ -32,6 +34,8 @@ def layer_curves(
 ) -> layers.LayerQuality:
     """Every layer's score under both attention modes, with ``design``'s prompts.
 
+    Of an ensemble the first template is taken.
+
     Raises:
         EmbedLabError: the corpus has nothing that the measure could score.
     """
@@ -40,14 +44,19 @@ def layer_curves(
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> layers.LayerQuality:
+        def pooled(states: HiddenStates, template: Template) -> HiddenStates:
+            return states.of_text_tokens() if design.pools_text(template) else states
+
         queries = None
         if chosen == "ndcg_10":
+            asked = design.templates(query=True)[0]
             queries = {
-                mode: backbone.states(corpus.queries, mode, design.query_prompt, progress=report)
+                mode: pooled(backbone.states(corpus.queries, mode, asked, progress=report), asked)
                 for mode in attentions
             }
+        put_in = design.templates(query=False)[0]
         texts = {
-            mode: lab.states_of(corpus, backbone, mode, design.document_prompt, report)
+            mode: pooled(lab.states_of(corpus, backbone, mode, put_in, report), put_in)
             for mode in attentions
         }
         return layers.layer_quality(
@@ -58,6 +67,7 @@ def layer_curves(
             skip_first=skip_first,
             transform=transform,
             seed=seed,
+            poolings=layers.curve_poolings(design),
             progress=report,
         )
 
@@ -65,7 +75,8 @@ def layer_curves(
         "layers",
         backbone.key,
         corpus.key,
-        (design.query_prompt, design.document_prompt),
+        tuple(design.templates(query=query)[0].key for query in (True, False)),
+        (design.pooling, design.pool),
         (attentions, chosen, skip_first, transform, seed),
     )
     return lab.compute(key, work, progress)
@@ -163,6 +174,6 @@ def head_attention(
     corpus, design, backbone = embedded.corpus, embedded.design, embedded.backbone
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
-    prompt = design.document_prompt
-    states = lab.states_of(corpus, backbone, design.attention, prompt, progress)
+    template = design.templates(query=False)[0]
+    states = lab.states_of(corpus, backbone, design.mode, template, progress)
     return tokens.head_attention(backbone.head(design), states)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
+    from embedlab.models.steps import FittedSteps
+    from embedlab.models.template import Template
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -202,14 +204,21 @@ class Lab:
                 )
 
     def states_of(
-        self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str, progress: Progress
+        self,
+        corpus: Corpus,
+        backbone: Backbone,
+        attention: str,
+        template: Template,
+        progress: Progress,
     ) -> HiddenStates:
-        """The hidden states of a corpus's texts.
+        """The hidden states of a corpus's texts under an attention mode, inside a template.
 
         The disk never stores those of a user's own texts, nor those of a trained model.
         """
         persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
+        return backbone.states(
+            corpus.texts, attention, template, progress=progress, persist=persist
+        )
 
     def embedded(
         self,
@@ -228,12 +237,16 @@ class Lab:
         backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
 
-        def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_]]:
-            from embedlab.models.embedding import pool
+        def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_], FittedSteps]:
+            from embedlab.models.embedding import pool_templates, stepped
 
-            prompt = design.document_prompt
-            states = self.states_of(corpus, backbone, design.attention, prompt, report)
-            return pool(states, design, backbone, report), states.truncated.numpy()
+            def states_of(template: Template) -> HiddenStates:
+                return self.states_of(corpus, backbone, design.mode, template, report)
+
+            pooled, cut = pool_templates(states_of, design, backbone, progress=report)
+            source = f"{corpus.title}, {len(corpus.texts):,} texts"
+            vectors, steps = stepped(pooled, design, backbone, source=source)
+            return vectors, cut, steps
 
         key = ("vectors", backbone.version(design), str(design), corpus.fingerprint)
         return Embedded(corpus, design, backbone, *self.compute(key, work, progress))
@@ -250,7 +263,8 @@ class Lab:
 
         design, backbone = embedded.design, embedded.backbone
         self.check(queries, design)
-        return embed(queries, design, backbone, query=True, progress=self.in_time(progress))
+        report = self.in_time(progress)
+        return embed(queries, design, backbone, query=True, fit=embedded.steps, progress=report)
 
     @computed
     def query_vectors(self, embedded: Embedded, progress: Progress = no_progress) -> Vectors:

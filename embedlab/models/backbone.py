@@ -8,19 +8,26 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from embedlab import gpu
-from embedlab.errors import EmbedLabError, check_known
-from embedlab.models.design import ATTENTIONS, Design
+from embedlab.errors import EmbedLabError
+from embedlab.models.attention import Attention, ends_in_the_last_token
+from embedlab.models.design import Design
 from embedlab.models.forward import layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
-from embedlab.models.states import HiddenStates, TextStates, summarise
+from embedlab.models.states import HiddenStates, TextStates, mean_squares, summarise
+from embedlab.models.steps import Step
+from embedlab.models.template import Template
+from embedlab.models.template_tokens import encode_inside
+from embedlab.models.unembedding import read_unembedding, right_singular_vectors
 from embedlab.progress import Progress, no_progress
 from embedlab.text import without_surrogates
 
@@ -83,6 +90,7 @@ class Backbone:
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         self._guard = threading.Lock()
+        self._basis: NDArray[np.float32] | None = None
         self._heads: dict[tuple[str, str], TrainableHead] = {}
         self._handle = f"{self.key}#{id(self)}"
         _LOADED[self._handle] = self
@@ -118,17 +126,43 @@ class Backbone:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist.
+            EmbedLabError: the layer does not exist, or the design's band is not within the layers,
+                or a step keeps more dimensions than there are.
         """
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
             raise EmbedLabError(
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
                 f"{self.num_layers}, or -1 for the last."
             )
+        if design.layers and design.layers[1] > self.num_layers:
+            raise EmbedLabError(
+                f"{self.name} has no layers {design.layers[0]}..{design.layers[1]}; choose from 0 "
+                f"(the embedding layer) to {self.num_layers}."
+            )
+        Attention.parse(design.mode).check(self.num_layers, self.name)
+        width = POOLINGS[design.pooling].width(design, self)
+        for step in design.steps:
+            width = Step.parse(step).width(width)
+
+    @property
+    def rms_eps(self) -> float:
+        """What the backbone's RMS norms add to the mean square under the root."""
+        return float(getattr(self.config, "rms_norm_eps", 0.0) or 0.0)
+
+    def unembedding_basis(self) -> NDArray[np.float32]:
+        """(d, d): the right singular vectors of the unembedding as rows, in falling order.
+
+        Raises:
+            EmbedLabError: the weights of the language-model head are not at hand.
+        """
+        with self._guard:
+            if self._basis is None:
+                self._basis = right_singular_vectors(read_unembedding(self))
+            return self._basis
 
     def head(self, design: Design) -> TrainableHead:
         """The trainable head of a design; seeded and untrained until training replaced it."""
-        key = (design.attention, design.pooling)
+        key = (design.mode, design.pooling)
         with self._guard:
             if key not in self._heads:
                 self._heads[key] = self.new_head(design).eval().requires_grad_(False)
@@ -144,7 +178,7 @@ class Backbone:
     def install(self, design: Design, head: TrainableHead) -> None:
         """Make a trained head the one that a design uses on this backbone."""
         with self._guard:
-            self._heads[design.attention, design.pooling] = head.eval().requires_grad_(False)
+            self._heads[design.mode, design.pooling] = head.eval().requires_grad_(False)
 
     def version(self, design: Design) -> str:
         """Identifies all that a design's vectors depend on: weights, adapter, trained head."""
@@ -167,18 +201,27 @@ class Backbone:
         _LOADED[other._handle] = other
         return other
 
-    def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
-        """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
+    def encode(self, texts: Sequence[str], prompt: str | Template = "") -> list[Encoded]:
+        """Token ids, at most ``max_length``, the end token that is appended by hand included.
+
+        Where a text is too long it is cut, never what stands around it.
+
+        Args:
+            prompt: a prefix, a text with ``{text}``, or a template.
+
+        Raises:
+            EmbedLabError: the template leaves no room for a text.
+        """
+        template = Template.of(prompt) if isinstance(prompt, str) else prompt
         if not texts:
             return []
+        if not template.is_prefix:
+            return encode_inside(self, texts, template)
+        self._check_prefix(template.parts[0])
         # Characters far beyond the longest length are never read, so a huge text costs nothing.
         limit = 32 * self.max_length
-        whole = [without_surrogates(prompt + text) for text in texts]
-        ids: list[list[int]] = []
-        for start in range(0, len(whole), TOKENISER_BATCH):
-            part = [text[:limit] for text in whole[start : start + TOKENISER_BATCH]]
-            with self._guard:  # released between two parts, so that other threads can tokenise
-                ids += self.tokenizer(part, verbose=False)["input_ids"]
+        whole = [without_surrogates(template.parts[0] + text) for text in texts]
+        ids: list[list[int]] = self.tokenised([text[:limit] for text in whole])["input_ids"]
         eos = self.tokenizer.eos_token_id
         encoded = []
         for text, row in zip(whole, ids, strict=True):
@@ -188,11 +231,33 @@ class Backbone:
             encoded.append(Encoded((*tokens[: self.max_length - 1], eos), truncated))
         return encoded
 
+    def tokenised(self, texts: Sequence[str], **options: Any) -> dict[str, list[Any]]:
+        """What the tokenizer gives for any number of texts, by name; safe for many threads."""
+        result: dict[str, list[Any]] = {}
+        for start in range(0, len(texts), TOKENISER_BATCH):
+            part = list(texts[start : start + TOKENISER_BATCH])
+            with self._guard:  # released between two parts, so that other threads can tokenise
+                answer = self.tokenizer(part, verbose=False, **options)
+            for name, rows in answer.items():
+                result.setdefault(name, []).extend(rows)
+        return result
+
+    def _check_prefix(self, prefix: str) -> None:
+        # A token is at least one byte, so most prefixes need no counting.
+        if len(prefix.encode(errors="replace")) + 2 < self.max_length:
+            return
+        count = len(self.tokenised([prefix])["input_ids"][0])
+        if count > self.max_length - 2:
+            raise EmbedLabError(
+                f"The prompt has {count:,} tokens, which leaves no room for a text within the "
+                f"{self.max_length:,} that {self.name} reads; shorten it."
+            )
+
     def states(
         self,
         texts: Sequence[str],
         attention: str = "causal",
-        prompt: str = "",
+        prompt: str | Template = "",
         *,
         progress: Progress = no_progress,
         persist: bool = False,
@@ -201,8 +266,9 @@ class Backbone:
 
         Args:
             texts: n strings, none of them empty.
-            attention: ``causal`` or ``bidirectional``.
-            prompt: stands before every text and counts as its tokens.
+            attention: a mode, such as ``causal``, ``bidirectional`` or ``rerouted``.
+            prompt: stands around every text and counts as its tokens: a prefix, a text with
+                ``{text}``, or a template.
             progress: called after every batch with texts done and texts in all; may raise.
                 What was computed until then stays in the cache.
             persist: whether the cache may also write these states to its folder.
@@ -211,14 +277,15 @@ class Backbone:
             EmbedLabError: no text, an empty text, or an unknown attention mode.
         """
         _check_texts(texts)
-        check_known(attention, "an attention mode", ATTENTIONS)
-        keys = [state_key(self.key, attention, prompt, text) for text in texts]
+        Attention.parse(attention).check(self.num_layers, self.name)
+        template = Template.of(prompt) if isinstance(prompt, str) else prompt
+        keys = [state_key(self.key, attention, template.key, text) for text in texts]
         # The same text twice is looked up and run once.
         cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}
         # Results are held here too, because the cache may be too small for all of them.
         states = {key: entry for key, entry in cached.items() if entry is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in states}
-        encoded = dict(zip(missing, self.encode(list(missing.values()), prompt), strict=True))
+        encoded = dict(zip(missing, self.encode(list(missing.values()), template), strict=True))
         names, lengths = list(missing), [len(text.ids) for text in encoded.values()]
         done_before = len(texts) - len(missing)
 
@@ -256,7 +323,7 @@ class Backbone:
         Args:
             input_ids: n rows of T token ids, padded by the caller.
             mask: n rows of T, 0 for padding.
-            attention: ``causal`` or ``bidirectional``.
+            attention: as for :meth:`states`.
         """
         with self.lock:
             return _forward_tokens(self._handle, input_ids, mask, attention)
@@ -286,9 +353,17 @@ def _forward(handle: str, batch: list[Encoded], attention: str) -> list[TextStat
     mask = padded["attention_mask"]
     with torch.no_grad():
         hidden = backbone.hidden_states(padded["input_ids"], mask, attention)
-        bank = summarise(hidden, mask).cpu()
+        bank = summarise(hidden, mask, backbone.rms_eps).cpu()
+        squares = mean_squares(hidden, mask).cpu()
+        inside = [text.text for text in batch]
+        text_bank = None
+        if any(inside):
+            text_mask = torch.zeros_like(mask)
+            for row, place in zip(text_mask, inside, strict=True):
+                row[slice(*(place or (0, 1)))] = 1
+            text_bank = summarise(hidden, text_mask, backbone.rms_eps).cpu()
         # No head reads the tokens of a causal pass, and they are most of what could be stored.
-        tokens = None if attention == "causal" else hidden[-1].cpu()
+        tokens = None if ends_in_the_last_token(attention) else hidden[-1].cpu()
     return [
         TextStates(
             # Cloned row by row: a view would keep the whole batch alive as long as one text.
@@ -297,6 +372,9 @@ def _forward(handle: str, batch: list[Encoded], attention: str) -> list[TextStat
             None if tokens is None else tokens[i, : len(text.ids)].clone(),
             len(text.ids),
             text.truncated,
+            squares[i].clone(),
+            None if text_bank is None or text.text is None else text_bank[i].clone(),
+            0 if text.text is None else text.text[1] - text.text[0],
         )
         for i, text in enumerate(batch)
     ]

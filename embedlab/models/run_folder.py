@@ -119,10 +119,12 @@ class RunInfo(_Part):
     @property
     def trained_design(self) -> Design:
         """The design that was trained, prompts included."""
+        design = Design.parse(self.design)
+        # Runs of earlier versions have their prompts beside the design alone.
         return replace(
-            Design.parse(self.design),
-            query_prompt=self.prompts.query,
-            document_prompt=self.prompts.document,
+            design,
+            query_prompt=design.query_prompt or self.prompts.query,
+            document_prompt=design.document_prompt or self.prompts.document,
         )
 
 

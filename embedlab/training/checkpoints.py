@@ -47,7 +47,7 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
             dtype=cast("Dtype", str(base.dtype).removeprefix("torch.")),
             max_length=base.max_length,
         ),
-        design=design.name,
+        design=str(design),
         prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
         head=None if training.head is None else training.head.size,
         mode=recipe.mode,
@@ -161,7 +161,7 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
 
 def _identity(training: Training) -> dict[str, Any]:
     return {
-        "design": training.design.name,
+        "design": str(training.design),
         "prompts": [training.design.query_prompt, training.design.document_prompt],
         "recipe": {k: v for k, v in asdict(training.recipe).items() if k not in CUTS},
         "backbone": training.untrained.key,

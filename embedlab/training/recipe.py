@@ -92,6 +92,10 @@ class Recipe:
                 f"{design} has no trainable head, so training the head alone changes nothing; "
                 "choose LoRA, or a design that has one, such as M3."
             )
+        if any(len(design.templates(query=query)) > 1 for query in (True, False)):
+            raise EmbedLabError(
+                f"{design} is an ensemble of templates, a pass for each; train it with one of them."
+            )
         if self.mode == "head" and self.mntp_steps:
             raise EmbedLabError(
                 "Masked next-token prediction trains the backbone, which the mode 'head' leaves "

@@ -104,11 +104,12 @@ class Training:
         """
         seen = {i for step in range(self.recipe.steps) for i in self.batch(step)}
         for pairs in filter(len, (self.train_pairs.take(sorted(seen)), self.held_out_pairs)):
-            for texts, prompt in (
-                (pairs.anchors, self.design.query_prompt),
-                (pairs.positives + pairs.negatives, self.design.document_prompt),
+            for texts, query in (
+                (pairs.anchors, True),
+                (pairs.positives + pairs.negatives, False),
             ):
-                self.untrained.states(texts, self.design.attention, prompt, progress=progress)
+                (template,) = self.design.templates(query=query)
+                self.untrained.states(texts, self.design.mode, template, progress=progress)
 
     @property
     def total(self) -> int:
