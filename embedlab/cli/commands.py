@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
+from embedlab.cli.fit import fit
 from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 #: Rows or results without a limit: on the user's own machine only the size of a file counts.
 NO_LIMIT = 10**9
-DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
+DESIGN_HELP = (
+    "attention/pooling[@layer][+step…][?template=…], such as causal/mean@11 or "
+    "causal/last+centre?template=topic, or M1 … M5"
+)
 
 app = typer.Typer(
     help="See what attention and pooling do to the text embeddings of a decoder-only LLM.",
@@ -37,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train, export, study):
+for command in (train, fit, export, study):
     app.command()(command)
 
 
@@ -159,6 +163,9 @@ def embed(
     backbone: BackboneOption = "smollm2-135m",
     text_column: Annotated[str | None, typer.Option(help="default: guessed")] = None,
     query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
+    steps: Annotated[
+        Path | None, typer.Option(help="from `embedlab fit`; default: fitted on INPUT")
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
@@ -169,8 +176,15 @@ def embed(
     from embedlab.models.embedding import embed_in_chunks
     from embedlab.models.loading import load_backbone
     from embedlab.models.state_cache import StateCache
+    from embedlab.models.steps import FittedSteps
 
     chosen = Design.parse(design)
+    fitted = None if steps is None else FittedSteps.load(steps)
+    if query and chosen.fitted and fitted is None:
+        raise EmbedLabError(
+            f"The steps of {chosen} are never fitted on queries; fit them on documents with "
+            "`embedlab fit` and give the file with --steps."
+        )
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
@@ -179,12 +193,15 @@ def embed(
         # Every text is embedded once, so a cache would only take memory.
         loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
         vectors, truncated = embed_in_chunks(
-            corpus.texts, chosen, loaded, query=query, progress=progress
+            corpus.texts, chosen, loaded, query=query, fit=fitted, progress=progress
         )
     metadata = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
     save_vectors(out, vectors, corpus.texts, corpus.labels, metadata)
     typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
     say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
+    if chosen.fitted:
+        on = f"these {len(vectors):,} texts" if fitted is None else fitted.source
+        say(f"Its steps were fitted on {on}.")
     if chosen.trainable and not loaded.head(chosen).trained:
         say(f"The head of {chosen.name} is untrained (random).")
 

@@ -14,9 +14,9 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
     from embedlab.models.states import HiddenStates
     from embedlab.models.template import Template
-    from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
 
 
 def layer_curves(

@@ -121,7 +121,7 @@ class Design:
             raise EmbedLabError(
                 "pool=second reads the second copy of a text; only template=echo has one."
                 if self.pool == "second"
-                else "A template that holds the text twice has no pool=text; use pool=second or all."
+                else "A template that has the text twice has no pool=text; use second or all."
             )
 
     @property

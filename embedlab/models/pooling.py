@@ -32,12 +32,13 @@ class ExportedModule:
 
     ``kind`` is the path of its class: the library's own, or one of ``export_pooling.py``, the file
     that then travels with the weights. ``settings`` become its JSON file and ``weights`` its
-    safetensors.
+    safetensors. ``all_layers`` says whether it reads more layers than one.
     """
 
     kind: str
     settings: Mapping[str, Any]
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    all_layers: bool = False
 
 
 class Pooling:
@@ -111,7 +112,8 @@ class Pooling:
 
     def export(self, design: Design, backbone: Backbone) -> ExportedModule:
         """The module that computes this pooling in an exported folder."""
-        if self.sentence_transformers_mode and not design.skip_first:
+        plain = not design.skip_first and design.layers is None
+        if self.sentence_transformers_mode and plain:
             return ExportedModule(
                 kind="sentence_transformers.sentence_transformer.modules.pooling.Pooling",
                 settings={
@@ -124,8 +126,9 @@ class Pooling:
         longest = getattr(backbone.config, "max_position_embeddings", 0) or backbone.max_length
         return ExportedModule(
             kind="export_pooling.WeightedTokens",
-            settings={"hidden_size": backbone.hidden_size, "longest": longest},
+            settings={"hidden_size": backbone.hidden_size, "longest": longest} | _range(design),
             weights={"shares": self._shares(longest, design.skip_first)},
+            all_layers=design.layers is not None,
         )
 
     def _shares(self, longest: int, skip_first: bool) -> Tensor:
@@ -214,7 +217,9 @@ class RmsMean(Pooling):
         """The file's own module: the weights depend on the states."""
         return ExportedModule(
             kind="export_pooling.RmsMean",
-            settings={"hidden_size": backbone.hidden_size, "eps": backbone.rms_eps},
+            settings={"hidden_size": backbone.hidden_size, "eps": backbone.rms_eps}
+            | _range(design),
+            all_layers=design.layers is not None,
         )
 
 
@@ -242,7 +247,9 @@ class MeanLast(Pooling):
     def export(self, design: Design, backbone: Backbone) -> ExportedModule:
         """The file's own module: it normalises twice."""
         return ExportedModule(
-            kind="export_pooling.MeanLast", settings={"hidden_size": backbone.hidden_size}
+            kind="export_pooling.MeanLast",
+            settings={"hidden_size": backbone.hidden_size} | _range(design),
+            all_layers=design.layers is not None,
         )
 
 
@@ -293,6 +300,7 @@ class ValueMean(RmsMean):
                 "widths": [one.width for one in maps],
             },
             weights=weights,
+            all_layers=True,
         )
 
     @staticmethod
@@ -317,6 +325,12 @@ def _add_first(bank: Bank, rest: Tensor, share: Tensor, skip_first: bool) -> Ten
     if skip_first:  # a text of one token has no other to offer
         share = (bank.counts == 1).float()
     return share * bank.first + (1 - share) * rest
+
+
+def _range(design: Design) -> dict[str, int]:
+    """The layers that an exported pooling averages over, 0 and 0 for the design's one."""
+    first, last = design.layers or (0, 0)
+    return {"first": first, "last": last}
 
 
 @dataclass(frozen=True)
@@ -379,6 +393,7 @@ class TrainablePooling(Pooling):
                 "head_dim": head.head_dim,
             },
             weights=head.state_dict(),
+            all_layers=bool(head.layers),
         )
 
 

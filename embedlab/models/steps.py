@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from embedlab.models.backbone import Backbone
+    from embedlab.models.pooling import ExportedModule
 
     Rows = npt.NDArray[np.float32]
 
@@ -183,6 +184,51 @@ class FittedSteps:
         return vectors
 
     @property
+    def rounding(self) -> float:
+        """By how much a number may differ where a rounding error crosses a border of levels."""
+        steps = [float(o.step.max()) for o in self.operations if isinstance(o, Levels)]
+        return 2 * max(steps, default=0.0)
+
+    def modules(self, width: int, *, exact: bool) -> list[ExportedModule]:
+        """The modules of sentence-transformers that do the same, each between two Normalize.
+
+        Args:
+            width: the length of the pooled vector.
+            exact: whether the backbone is in float32. The library's own Dense takes on the
+                precision of the backbone; for a lower one there is a module of ours.
+        """
+        import numpy as np
+        import torch
+
+        from embedlab.models.pooling import ExportedModule
+
+        modules = []
+        for operation in self.operations:
+            if isinstance(operation, Linear):
+                weight = np.eye(width, dtype=np.float32)
+                weight = weight if operation.weight is None else operation.weight
+                bias = np.zeros(width, np.float32) if operation.bias is None else operation.bias
+                kind = "sentence_transformers.base.modules.dense.Dense"
+                settings: dict[str, Any] = {
+                    "in_features": width,
+                    "out_features": len(weight),
+                    "bias": True,
+                    "activation_function": "torch.nn.modules.linear.Identity",
+                }
+                arrays = {"linear.weight": weight, "linear.bias": weight @ bias}
+                if not exact:
+                    kind = "export_pooling.Linear"
+                    settings = {"hidden_size": width, "outputs": len(weight)}
+                    arrays = {"weight": weight, "bias": weight @ bias}
+                width = len(weight)
+            else:
+                kind = f"export_pooling.{type(operation).__name__}"
+                settings, arrays = {"hidden_size": width}, operation.tensors()
+            tensors = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
+            modules.append(ExportedModule(kind=kind, settings=settings, weights=tensors))
+        return modules
+
+    @property
     def digest(self) -> str:
         """Identifies these numbers; empty where there are no steps."""
         from embedlab.models.head import tensor_digest
@@ -265,10 +311,10 @@ class FittedSteps:
                 f"These steps were fitted for {self.design}, not for {design}; fit them again "
                 "with `embedlab fit`."
             )
-        if backbone_key != self.backbone:
+        if _weights(backbone_key) != _weights(self.backbone):
             raise EmbedLabError(
-                "These steps were fitted on another backbone, or in another precision; fit them "
-                "again with `embedlab fit`."
+                "These steps were fitted on another backbone, or on it with other training; fit "
+                "them again with `embedlab fit`."
             )
 
 
@@ -382,6 +428,12 @@ def _unit(rows: Rows, design: str) -> Rows:
             "steps were fitted on; fit them on more and different texts."
         )
     return (rows / lengths).astype(np.float32)
+
+
+def _weights(backbone_key: str) -> tuple[str, list[str]]:
+    """The parts of a backbone's key that name its weights, not its precision or its device."""
+    name, *parts = backbone_key.split("|")
+    return name, parts[3:]
 
 
 def _of(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -16,8 +16,10 @@ from torch import Tensor
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
+from embedlab.models.embedding import fit
 from embedlab.models.run_folder import (
     RUN_FILE,
+    STEPS_FILE,
     BackboneInfo,
     DataInfo,
     Dtype,
@@ -31,6 +33,8 @@ from embedlab.training.recipe import CUTS
 from embedlab.training.training import Training
 
 CHECKPOINT = "checkpoint.safetensors"
+#: Training documents that a design's steps are fitted on when its run is saved.
+FIT_TEXTS = 1000
 
 
 def run_info(training: Training, backbone_id: str) -> RunInfo:
@@ -79,6 +83,10 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
             save_adapter(training.adapter, folder / "adapter", backbone_id)
         if training.head is not None:
             save_tensors(folder / "head.safetensors", training.head.state_dict())
+        if training.design.fitted:
+            documents = list(dict.fromkeys(training.train_pairs.positives))[:FIT_TEXTS]
+            steps = fit(documents, training.design, training.result(), source="training documents")
+            steps.save(folder / STEPS_FILE)
         lines = [json.dumps(asdict(step)) for step in training.history]
         write_text(folder / "history.jsonl", "\n".join(lines) + "\n")
     # Last: a folder with run.json is whole.

@@ -30,6 +30,10 @@ def ids_of(backbone: Backbone, *pieces: str) -> list[list[int]]:
     return [backbone.tokenizer(piece)["input_ids"] for piece in pieces]
 
 
+def joined(pieces: list[list[int]]) -> list[int]:
+    return [token for piece in pieces for token in piece]
+
+
 @torch.no_grad()
 def states_of(backbone: Backbone, ids: list[int], **options) -> torch.Tensor:
     """(L + 1, T, d) of one unpadded input, straight from the model."""
@@ -129,7 +133,7 @@ def test_an_ensemble_is_the_mean_of_normalised_vectors(architecture):
         before, after = template.split("{text}")
         parts.append(
             [
-                unit(states_of(backbone, sum(ids_of(backbone, before, one, after), []))[-1, -1])
+                unit(states_of(backbone, joined(ids_of(backbone, before, one, after)))[-1, -1])
                 for one in TEXTS
             ]
         )
@@ -151,7 +155,7 @@ def test_queries_and_documents_may_have_different_templates(tiny):
 def test_braces_in_a_text_mean_nothing(tiny):
     text = "w1 {text} {0} {w2} w5"
     [encoded] = tiny.encode([text], AROUND)
-    assert list(encoded.ids) == sum(ids_of(tiny, *BEFORE, text, *AFTER), [])
+    assert list(encoded.ids) == joined(ids_of(tiny, *BEFORE, text, *AFTER))
 
 
 def test_truncation_cuts_the_text_and_nothing_around_it(tiny):
@@ -308,8 +312,8 @@ def test_modes_equal_the_loop(architecture, text):
         for row, space in zip(ids, spaces, strict=True):
             parts = (space, row) if side == "left" else (row, space)
             ones = (space, [1] * len(row)) if side == "left" else ([1] * len(row), space)
-            rows.append(sum(parts, []))
-            mask.append(sum(ones, []))
+            rows.append([*parts[0], *parts[1]])
+            mask.append([*ones[0], *ones[1]])
         batch = backbone.token_states(rows, mask, design.mode)
         for i, row in enumerate(ids):
             place = slice(width - len(row), None) if side == "left" else slice(0, len(row))
@@ -354,7 +358,7 @@ def test_value_mean_equals_a_hook_on_the_value_projection(architecture):
         for i, layer in enumerate(backbone.model.layers):
             hooks.append(
                 layer.self_attn.v_proj.register_forward_hook(
-                    lambda _, __, out, i=i: seen.__setitem__(i, out[0].mean(dim=0))
+                    lambda _, __, out, i=i, seen=seen: seen.__setitem__(i, out[0].mean(dim=0))
                 )
             )
         states_of(
