@@ -2,9 +2,9 @@
 
 It needs torch, sentence-transformers and ``attention_head.py``, which travels with it, alone.
 ``TrainedHead`` is a trained cross-attention head over hidden states (arXiv 2409.02727);
-``WeightedTokens`` is a weighted sum of tokens, such as a mean that leaves the first token, an
-``WeightedTokens`` is a weighted sum of tokens, such as a mean without the first token, an
-and ``Sign`` are steps behind a pooling. Padding may stand on either side.
+``WeightedTokens`` is a weighted sum of tokens, such as a mean without the first token; ``RmsMean``,
+``MeanLast`` and ``ValueMean`` are what their names say; ``Linear``, ``Levels`` and ``Sign`` are
+steps behind a pooling. Padding may stand on either side.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from embedlab.models.design import Design
 from embedlab.models.forward import Apart, layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
-from embedlab.models.scheduler import batches
+from embedlab.models.scheduler.batches import batches
 from embedlab.models.states import BANK_ROWS, HiddenStates, TextStates, summarise
 from embedlab.models.template import Template
 from embedlab.training.lora import seeded
@@ -62,17 +62,13 @@ class Pooler:
         """(n, d) of a micro-batch; dropout is a function of ``seed``."""
         if self.packer is None:
             return self._pool(self._cached_states(batch))
-        with self.turn(), seeded(self.backbone, seed):
+        with seeded(self.backbone, seed):
             return self._pool(self._trained_states(self.packer, batch, encoded))
 
     def _pool(self, states: HiddenStates) -> Tensor:
         if self.head is not None:
             return self.head(states)  # type: ignore[no-any-return]
         return POOLINGS[self.design.pooling].pooled(states, self.design, self.backbone)
-
-    def turn(self) -> AbstractContextManager[object]:
-        """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.packer is None else self.backbone.lock.low_priority()
 
     def _by_prompt(
         self,
@@ -102,7 +98,7 @@ class Pooler:
     def _trained_states(
         self, packer: Packer, texts: Sequence[PromptedText], batch: Sequence[Encoded]
     ) -> HiddenStates:
-        """Of the adapted backbone, with a gradient; the caller holds its lock."""
+        """Of the adapted backbone, with a gradient."""
         layout = packer.layout(batch)
         hidden = packer.states(layout)
         # Only the layers that the pooling reads: a gradient of nothing costs time too.
@@ -201,8 +197,11 @@ class Packer:
 
     def __init__(self, backbone: Backbone, attention: str) -> None:
         self.backbone, self.attention = backbone, attention
-        plain = Attention.parse(attention).plain
-        self.packs = plain and backbone.device.type == "cpu" and self._keeps_texts_apart()
+        self.packs = (
+            Attention.parse(attention).plain
+            and backbone.device.type == "cpu"
+            and backbone.owner.call(self._keeps_texts_apart)
+        )
         self.window = getattr(backbone.config, "sliding_window", None) or backbone.max_length
 
     def parts(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -225,15 +224,15 @@ class Packer:
         return padded(batch, self.backbone)
 
     def states(self, layout: Layout) -> tuple[Tensor, ...]:
-        """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
+        """Every layer's states of a micro-batch, (R, N, d) each.
 
-        Between two layers, here and in a backward pass, waiting requests go first.
+        Between two layers, here and in a backward pass, the owner may let other requests go first.
         """
         model = self.backbone.model
         lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
         with ExitStack() as hooks:  # for this pass alone: later ones run without a break
             for layer in next(lists, nn.ModuleList()):
-                hooks.callback(layer.register_forward_pre_hook(self._let_others_run).remove)
+                hooks.callback(layer.register_forward_pre_hook(self._hand_over).remove)
             hidden = layer_states(
                 model,
                 self.attention,
@@ -244,11 +243,11 @@ class Packer:
             )
         for states in hidden:
             if states.requires_grad:
-                states.register_hook(self._let_others_run)
+                states.register_hook(self._hand_over)
         return hidden
 
-    def _let_others_run(self, *_: Any) -> None:
-        self.backbone.lock.let_others_in()
+    def _hand_over(self, *_: Any) -> None:
+        self.backbone.owner.hand_over()
 
     def _fits(self, lengths: Sequence[int]) -> bool:
         # Our mask has no sliding window: longer texts are padded, under the library's mask.
@@ -260,7 +259,7 @@ class Packer:
         batch = [Encoded((7, 5, 3, 9, 4), False), Encoded((4, 8, 6), False)]
         states: list[Any] = []
         # Two draws of a dropout would differ and prove nothing.
-        with self.backbone.lock, _without_dropout(self.backbone.model):
+        with _without_dropout(self.backbone.model):
             one_a_row = padded(batch, self.backbone)
             for layout in (one_a_row, packed(batch, self.backbone, self.attention)):
                 try:
