@@ -172,8 +172,10 @@ def _save_modules(
         prompts = _save_templates(templates, design, folder)
     _save_settings(design, prompts, folder)
     kinds = {kind.partition(".")[0] for _, kind in parts}
-    code = {"export_pooling": ("export_pooling.py", "attention_head.py")}
-    code["export_template"] = ("export_template.py",)
+    code = {
+        "export_pooling": ["export_pooling.py", "attention_head.py"],
+        "export_template": ["export_template.py"],
+    }
     for name in (file for kind, files in code.items() if kind in kinds for file in files):
         shutil.copyfile(Path(attention_head.__file__).with_name(name), folder / name)
     return not kinds.isdisjoint(code)

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from pydantic import AfterValidator
@@ -221,7 +221,7 @@ class Design:
         )
 
 
-def _options(query_string: str, text: str) -> dict[str, object]:
+def _options(query_string: str, text: str) -> dict[str, Any]:
     """The fields that stand behind ``?``."""
     pairs = parse_qsl(query_string, keep_blank_values=True)
     given = dict(pairs)
@@ -235,7 +235,7 @@ def _options(query_string: str, text: str) -> dict[str, object]:
     return dict(_fields(given))
 
 
-def _fields(given: dict[str, str]) -> Iterable[tuple[str, object]]:
+def _fields(given: dict[str, str]) -> Iterable[tuple[str, Any]]:
     if "template" in given:
         if "query" in given or "document" in given:
             raise EmbedLabError(
@@ -288,3 +288,22 @@ BASELINES: dict[str, Design] = {
 }
 #: The paper's designs and the two means.
 PRESETS: dict[str, Design] = PAPER | BASELINES
+#: What the field has found since that needs no training, each under its method's name.
+TRAINING_FREE: dict[str, Design] = {
+    name: Design.parse(text)
+    for name, text in {
+        "Topic": "causal/last+filter1.5+centre?template=topic",
+        "PromptEOL": "causal/last?template=prompteol",
+        "MetaEOL": "causal/last?template=metaeol",
+        "Echo": "causal/mean?template=echo",
+        "KV-Embedding": "rerouted/mean_last?template=kv",
+        "Value Aggregation": "causal/value_mean",
+        "EmbedFilter": "causal/mean+filter1.5",
+    }.items()
+}
+#: All presets in the groups in which they are offered.
+PRESET_GROUPS: dict[str, dict[str, Design]] = {
+    "the paper": PAPER,
+    "baseline": BASELINES,
+    "training-free since": TRAINING_FREE,
+}

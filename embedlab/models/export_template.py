@@ -57,7 +57,7 @@ class TemplateTransformer(Transformer):
                 ids, place = self._fitted(text, parts)
                 rows.append(ids)
                 own.append(place)
-        padded = self.tokenizer.pad({"input_ids": rows}, return_tensors="pt")
+        padded = self._tokenizer.pad({"input_ids": rows}, return_tensors="pt")
         mask = torch.zeros_like(padded["attention_mask"])
         for row, (start, stop) in zip(mask, own, strict=True):
             row[start:stop] = 1
@@ -77,9 +77,13 @@ class TemplateTransformer(Transformer):
             features["attention_mask"] = text_mask
         return features | {"templates": templates}
 
+    @property
+    def _tokenizer(self) -> Any:
+        return self.tokenizer
+
     def _fitted(self, text: str, parts: list[str]) -> tuple[list[int], tuple[int, int]]:
         """Ids, and where the tokens of the text's last copy begin and end among them."""
-        end_token = [self.tokenizer.eos_token_id] if self.templates["eos"] else []
+        end_token = [self._tokenizer.eos_token_id] if self.templates["eos"] else []
         longest, copies = int(self.max_seq_length or 0), len(parts) - 1
         text = text[: 32 * longest]
         ids, offsets = self._tokens(text.join(parts))
@@ -98,9 +102,9 @@ class TemplateTransformer(Transformer):
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Ids and offsets, without the end token that this tokenizer appends."""
-        answer = self.tokenizer(text, return_offsets_mapping=True, truncation=False, verbose=False)
+        answer = self._tokenizer(text, return_offsets_mapping=True, truncation=False, verbose=False)
         ids, offsets = list(answer["input_ids"]), list(answer["offset_mapping"])
-        if ids and ids[-1] == self.tokenizer.eos_token_id and offsets[-1][0] == offsets[-1][1]:
+        if ids and ids[-1] == self._tokenizer.eos_token_id and offsets[-1][0] == offsets[-1][1]:
             ids, offsets = ids[:-1], offsets[:-1]
         return ids, offsets
 

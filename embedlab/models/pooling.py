@@ -59,6 +59,8 @@ class Pooling:
     takes_mean = False
     #: Whether the layer plot can add a curve of it without the first token.
     curve_without_first = False
+    #: What it reads of a text, for a sentence about a design.
+    reads = "its tokens"
     #: What the attention of its head runs over, ``tokens`` or ``layers``; empty without a head.
     attends_over = ""
     #: Whether the end token is appended: always, never, or (None) behind prefixes only.
@@ -142,14 +144,16 @@ class Pooling:
         from embedlab.models.states import Bank
 
         counts = torch.arange(1.0, longest + 1)[:, None]
-        shares = torch.eye(4)[:, None].expand(4, longest, 4)
-        bank = Bank(counts, *shares, rms_mean=torch.zeros(longest, 4))
+        # The mean of scaled tokens is none of the four: its weights depend on the states.
+        rows = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+        bank = Bank(counts, *rows[:, None].expand(-1, longest, 4))
         return self.from_bank(bank, skip_first)
 
 
 class Eos(Pooling):
     """e = h^l at the end token, which is appended behind templates too."""
 
+    reads = "the end token"
     appends_eos = True
     sentence_transformers_mode = "lasttoken"
 
@@ -161,6 +165,7 @@ class Eos(Pooling):
 class Last(Eos):
     """e = h^l at the last token of what was put in; no end token is appended."""
 
+    reads = "the last token"
     appends_eos = False
     has_curve = False
 
@@ -168,6 +173,7 @@ class Last(Eos):
 class Mean(Pooling):
     """e = Σ m_t h_t / Σ m_t."""
 
+    reads = "the mean of all tokens"
     takes_mean = True
     curve_without_first = True
     sentence_transformers_mode = "mean"
@@ -183,6 +189,7 @@ class WeightedMean(Pooling):
     Without the first token the others keep their weights.
     """
 
+    reads = "the mean of all tokens, later ones counting more"
     takes_mean = True
     sentence_transformers_mode = "weightedmean"
 
@@ -198,6 +205,7 @@ class RmsMean(Pooling):
     rms(h)² is the mean of the squares of the d numbers, plus the backbone's epsilon.
     """
 
+    reads = "the mean of all tokens at one size"
     has_curve = False
 
     def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
@@ -226,12 +234,13 @@ class RmsMean(Pooling):
 class MeanLast(Pooling):
     """e = mean / |mean| + last / |last|, the hybrid of KV-Embedding (arXiv 2601.01046)."""
 
+    reads = "the mean and the last token"
     has_curve = False
 
     def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
         """(n, d) or (n, layers, d)."""
         mean = _add_first(bank, bank.rest_mean, 1 / bank.counts, skip_first=False)
-        return sum(e / e.norm(dim=-1, keepdim=True).clamp(min=1e-12) for e in (mean, bank.last))  # type: ignore[return-value]
+        return _normalised(mean) + _normalised(bank.last)
 
     def token_weights(
         self, states: HiddenStates, design: Design, backbone: Backbone, hidden: Tensor
@@ -260,6 +269,7 @@ class ValueMean(RmsMean):
     those of layer a + 1, and without ``@`` they are those of all layers.
     """
 
+    reads = "the mean of the attention values"
     between_layers = True
 
     def __call__(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
@@ -325,6 +335,10 @@ def _add_first(bank: Bank, rest: Tensor, share: Tensor, skip_first: bool) -> Ten
     if skip_first:  # a text of one token has no other to offer
         share = (bank.counts == 1).float()
     return share * bank.first + (1 - share) * rest
+
+
+def _normalised(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 
 
 def _range(design: Design) -> dict[str, int]:

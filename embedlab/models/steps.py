@@ -114,8 +114,10 @@ class Linear:
 
     def __call__(self, rows: Rows) -> Rows:
         """(n, d) to (n, k)."""
+        import numpy as np
+
         moved = rows if self.bias is None else rows + self.bias
-        return moved if self.weight is None else moved @ self.weight.T
+        return np.asarray(moved if self.weight is None else moved @ self.weight.T, np.float32)
 
     def tensors(self) -> dict[str, Any]:
         """What has to be stored."""
@@ -134,7 +136,7 @@ class Levels:
         import numpy as np
 
         levels = np.clip(np.rint((rows - self.low) / self.step), 0, 255)
-        return (levels * self.step + self.low).astype(np.float32)
+        return np.asarray(levels * self.step + self.low, np.float32)
 
     def tensors(self) -> dict[str, Any]:
         """What has to be stored."""
@@ -427,7 +429,7 @@ def _unit(rows: Rows, design: str) -> Rows:
             f"{design} leaves a text without a vector: it stands at the mean of the texts that its "
             "steps were fitted on; fit them on more and different texts."
         )
-    return (rows / lengths).astype(np.float32)
+    return np.asarray(rows / lengths, np.float32)
 
 
 def _weights(backbone_key: str) -> tuple[str, list[str]]:

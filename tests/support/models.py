@@ -44,6 +44,7 @@ def tiny_model(
         "num_key_value_heads": 2,
         "head_dim": 8,
         "max_position_embeddings": 256,
+        "tie_word_embeddings": True,
         "pad_token_id": None,
         "bos_token_id": None,
         "eos_token_id": vocabulary - 1,

@@ -125,7 +125,7 @@ class MapTab(View):
             self.neighbours: html.RESULTS.lasso_summary(corpus.texts, lasso)
             if lasso
             else self._lists(pair, selected, field),
-            self.quality: scores + html.note(limits),
+            self.quality: html.note([html.difference(a, b)]) + scores + html.note(limits),
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),

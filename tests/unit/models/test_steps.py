@@ -15,9 +15,7 @@ OTHERS = words(*range(2, 20), seed=5)
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    backbone = tiny_backbone()
-    backbone.model.config.tie_word_embeddings = True
-    return backbone
+    return tiny_backbone()
 
 
 def unit(rows):
@@ -143,6 +141,17 @@ def test_texts_that_all_have_one_vector_are_refused(backbone):
         embed([TEXTS[0]] * 3, Design.parse("causal/mean+centre"), backbone)
 
 
-def test_a_filter_needs_the_unembedding():
+def test_a_filter_needs_the_unembedding(tmp_path):
+    from safetensors.torch import save_file
+
+    untied, design = tiny_backbone(), Design.parse("causal/mean+filter2")
+    untied.model.config.tie_word_embeddings = False
+    untied.model.config._name_or_path = str(tmp_path)
     with pytest.raises(EmbedLabError, match="unembedding of tiny-llama is not at hand"):
-        embed(TEXTS, Design.parse("causal/mean+filter2"), tiny_backbone())
+        embed(TEXTS, design, untied)
+    # The head's own weights, as a checkpoint of the whole model has them.
+    weight = untied.model.get_input_embeddings().weight.detach().clone()
+    save_file({"lm_head.weight": weight}, tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(
+        embed(TEXTS, design, untied), embed(TEXTS, design, tiny_backbone())
+    )
