@@ -174,6 +174,19 @@ def layer_quality(
     )
 
 
+def score_with_band(
+    corpus: Corpus,
+    measure: str,
+    vectors: Float32Array,
+    queries: Float32Array | None = None,
+    *,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> Score:
+    """A corpus's score of unit vectors (n, d), and the ends of its 95 % bootstrap interval."""
+    return _point(vectors, queries, "none", _scorer(corpus, measure, bootstrap, seed))
+
+
 def _curves(
     designs: Sequence[Design],
     documents: HiddenStates,

@@ -233,8 +233,13 @@ class Lab:
             EmbedLabError: too many texts, a text that is too long or empty, or a design that does
                 not fit this backbone.
         """
+        return self.embedded_on(corpus, design, self.backbone(backbone_id, progress), progress)
+
+    def embedded_on(
+        self, corpus: Corpus, design: Design, backbone: Backbone, progress: Progress = no_progress
+    ) -> Embedded:
+        """A corpus under a design on a backbone that is loaded; as :meth:`embedded`."""
         self.check(corpus.texts, design)
-        backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
 
         def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_], FittedSteps]:

@@ -214,6 +214,7 @@ def compare_over_datasets(
     comparisons: int | None = None,
     alpha: float = 0.05,
     power: float = 0.8,
+    against: Sequence[str] = (),
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> tuple[DatasetComparison, ...]:
@@ -226,6 +227,7 @@ def compare_over_datasets(
         comparisons: the number to correct for; by default the number of pairs.
         alpha: the chance of any false "separable" among the comparisons.
         power: at which a difference counts as detectable.
+        against: the designs that every other is compared with; by default all pairs are compared.
         n_resamples: of the bootstrap.
         seed: of the bootstrap.
 
@@ -236,7 +238,7 @@ def compare_over_datasets(
     if table.ndim != 2 or len(table) != len(names):
         raise ValueError(f"scores of shape {table.shape} for {len(names)} designs")
     table = np.where(np.isfinite(table), table, np.nan)
-    pairs = list(combinations(range(len(names)), 2))
+    pairs = compared_pairs(names, against)
     comparisons = max(comparisons or 0, len(pairs))
     gains = [rounded(table[b] - table[a]) for a, b in pairs]
     gains = [gain[np.isfinite(gain)] for gain in gains]
@@ -267,6 +269,16 @@ def compare_over_datasets(
             )
         )
     return tuple(results)
+
+
+def compared_pairs(names: Sequence[str], against: Sequence[str] = ()) -> list[tuple[int, int]]:
+    """The pairs (a, b) of positions to compare: all, or those with one of ``against`` as a."""
+    if not against:
+        return list(combinations(range(len(names)), 2))
+    first = [i for i, name in enumerate(names) if name in against]
+    return [
+        (a, b) for a in first for b in range(len(names)) if b != a and (b not in first or a < b)
+    ]
 
 
 def _by_spread(values: Float64Array) -> tuple[float, float, float]:

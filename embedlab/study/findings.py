@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -189,7 +189,9 @@ def _over_datasets(measured: _Measurements) -> Iterator[CategoryDifference]:
     for category in measured.categories if len(models) > 1 else ():
         tasks = measured.tasks_in(category)
         table = [[measured.mean_score(model, task) for task in tasks] for model in models]
-        for pair in comparisons.compare_over_datasets(table, labels, alpha=alpha):
+        for pair in comparisons.compare_over_datasets(
+            table, labels, alpha=alpha, against=measured.record.study.against
+        ):
             yield CategoryDifference(category, pair)
 
 
@@ -197,7 +199,9 @@ def _within_tasks(measured: _Measurements) -> Iterator[TaskDifference]:
     for task in measured.tasks:
         of_models = {model.label: measured.items(model, task) for model in measured.compared}
         items = {label: one for label, one in of_models.items() if one is not None}
-        pairs = list(combinations(items, 2))
+        names = list(items)
+        numbers = comparisons.compared_pairs(names, measured.record.study.against)
+        pairs = [(names[a], names[b]) for a, b in numbers]
         compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
         # Over all pairs of one task: each task is a question of its own.
         corrected = comparisons.holm([one.p for one in compared])

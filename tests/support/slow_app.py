@@ -50,12 +50,14 @@ class SlowLab(Lab):
     def __init__(self, busy: Path | None = None, speed: float = 1.0) -> None:
         entries = tuple(BackboneEntry(id=name, title=name) for name in BACKBONES)
         limits = Limits(state_disk_mb=0)
-        super().__init__(Config(
+        super().__init__(
+            Config(
                 backbones=entries,
                 default_backbone="four-layers",
                 defaults=Defaults(design_b="bidirectional/mean"),
                 limits=limits,
-            ))
+            )
+        )
         tokenizer = byte_tokenizer()
         self.made = {
             name: Backbone(
