@@ -88,7 +88,7 @@ class TemplateTransformer(Transformer):
         text = text[: 32 * longest]
         ids, offsets = self._tokens(text.join(parts))
         while len(ids) + len(end_token) > longest:
-            own = _own(offsets, len(parts[0]), len(text))
+            own = _touching(offsets, len(parts[0]), len(text))
             surplus = -(-(len(ids) + len(end_token) - longest) // copies)
             kept = own[: max(0, len(own) - surplus)]
             end = offsets[kept[-1]][1] - len(parts[0]) if kept else 0
@@ -97,7 +97,7 @@ class TemplateTransformer(Transformer):
                 raise ValueError("The template leaves no room for the text.")
             ids, offsets = self._tokens(text.join(parts))
         start = sum(map(len, parts[:-1])) + (copies - 1) * len(text)
-        own = _own(offsets, start, len(text)) or [0]
+        own = _own(offsets, start, len(text), text.join(parts)) or [0]
         return ids + end_token, (own[0], own[-1] + 1)
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
@@ -125,6 +125,17 @@ class MeanOfTemplates(Module):
         self.save_config(output_path)
 
 
-def _own(offsets: Any, start: int, length: int) -> list[int]:
+def _own(offsets: Any, start: int, length: int, whole: str) -> list[int]:
+    """The tokens of the text at ``start`` that hold nothing but spaces of the template."""
+    touching, end = _touching(offsets, start, length), start + length
+    own = [
+        i
+        for i in touching
+        if not whole[offsets[i][0] : start].strip() and not whole[end : offsets[i][1]].strip()
+    ]
+    return own or touching
+
+
+def _touching(offsets: Any, start: int, length: int) -> list[int]:
     """The tokens with at least one character of the text that stands at ``start``."""
     return [i for i, (a, b) in enumerate(offsets) if a < start + length and b > start and b > a]

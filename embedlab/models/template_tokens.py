@@ -20,9 +20,10 @@ Offsets = Sequence[tuple[int, int]]
 def encode_inside(backbone: Backbone, texts: Sequence[str], template: Template) -> list[Encoded]:
     """Token ids of texts inside a template, with the place of their own tokens.
 
-    The place is found by the tokenizer's offsets. A token that straddles the border, such as a
-    space of the template with a word of the text, counts as the text's: it holds part of it. Where
-    the input is too long the text is cut at the end of one of its tokens.
+    The place is found by the tokenizer's offsets. A token that straddles the border is the text's
+    if it holds nothing but spaces of the template, as a space with the first word does; a full stop
+    with a closing quotation mark is the template's. Of a text that has no other tokens those count.
+    Where the input is too long the text is cut at the end of one of its tokens.
 
     Raises:
         EmbedLabError: the tokenizer gives no offsets, or the template leaves no room for the text.
@@ -66,7 +67,7 @@ def _fitted(
     while len(ids) > most:
         cut = True
         # The tokens of the first copy: its end moves forward by as many as are too many.
-        own = _own_tokens(offsets, len(template.parts[0]), len(text))
+        own = _touching(offsets, len(template.parts[0]), len(text))
         surplus = -(-(len(ids) - most) // template.copies)
         kept = own[: max(0, len(own) - surplus)]
         end = offsets[kept[-1]][1] - len(template.parts[0]) if kept else 0
@@ -79,7 +80,7 @@ def _fitted(
             )
         [(ids, offsets)] = _tokens(backbone, [text], template)
     start = sum(map(len, template.parts[:-1])) + (template.copies - 1) * len(text)
-    own = _own_tokens(offsets, start, len(text))
+    own = _own_tokens(offsets, start, len(text), template.around(text))
     if not own:
         raise EmbedLabError(
             f"Text {number} has no token of its own for {backbone.name}: {text[:40]!r}; remove it."
@@ -88,6 +89,18 @@ def _fitted(
     return Encoded((*ids, *end_token), cut, (own[0], own[-1] + 1))
 
 
-def _own_tokens(offsets: Offsets, start: int, length: int) -> list[int]:
+def _own_tokens(offsets: Offsets, start: int, length: int, whole: str) -> list[int]:
+    """The tokens of the text that stands at ``start``, without those that hold more than it."""
+    touching = _touching(offsets, start, length)
+    end = start + length
+    own = [
+        i
+        for i in touching
+        if not whole[offsets[i][0] : start].strip() and not whole[end : offsets[i][1]].strip()
+    ]
+    return own or touching
+
+
+def _touching(offsets: Offsets, start: int, length: int) -> list[int]:
     """The tokens with at least one character of the text that stands at ``start``."""
     return [i for i, (a, b) in enumerate(offsets) if a < start + length and b > start and b > a]

@@ -190,15 +190,19 @@ def straddling() -> Backbone:
     return Backbone(tiny_model("llama"), fast, name="pairs", max_length=12)
 
 
-def test_a_token_that_straddles_the_border_is_the_texts():
+def test_a_token_that_straddles_the_border_is_the_texts_if_only_spaces_are_not():
     backbone = straddling()
-    # ("ab", "c1", "23", "4d", "e"): the second and the fourth hold characters of both.
+    # ("ab", "c1", "23", "4d", "e"): the second and the fourth hold letters of the template.
     [encoded] = backbone.encode(["1234"], "abc{text}de")
+    assert len(encoded.ids) == 5 and encoded.text == (2, 3)
+    # ("ab", " 1", "23", "4 ", "e"): here they hold its spaces.
+    [encoded] = backbone.encode(["1234"], "ab {text} e")
     assert len(encoded.ids) == 5 and encoded.text == (1, 4)
+    # ("ab", "c1", "d"): there is no other token of the text.
+    [encoded] = backbone.encode(["1"], "abc{text}d")
+    assert encoded.text == (1, 2)
     [cut] = backbone.encode(["1" * 50], "abc{text}de")
-    assert len(cut.ids) <= 12 and cut.truncated
-    # What stands around it is still whole: 5 characters of template, the rest text.
-    assert cut.text[0] == 1
+    assert len(cut.ids) <= 12 and cut.truncated and cut.text[0] == 2
 
 
 @pytest.mark.parametrize(

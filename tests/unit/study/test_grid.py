@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -47,7 +49,7 @@ def test_the_training_free_study():
     passes = [(d.mode, d.document_prompt) for d in study.designs]
     assert len(set(passes)) == 15
     # One pass after the other: what it left is there for all its heads.
-    changes = sum(a != b for a, b in zip(passes, passes[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(passes))
     assert changes == 14
     assert Design.parse("causal/last+filter1.5+centre?template=topic") in study.designs
     # Studies that came before keep their names on disk.
