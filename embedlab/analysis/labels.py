@@ -1,4 +1,4 @@
-"""The labels of a corpus as scores need them: the texts that have one, and why there is no score."""
+"""The labels of a corpus as scores need them: which texts have one, and why there is no score."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def quality(
     near: Neighbours | None = None,
     mean_cosine: float | None = None,
 ) -> Quality:
-    """Return the scores of a corpus's unit vectors (n, d) in some measures, and why some are missing.
+    """Return the scores of a corpus's unit vectors (n, d), and why some are missing.
 
     Args:
         measures: such as ``spearman``, ``ndcg_10``, ``knn_accuracy`` and ``v_measure``.

@@ -1,8 +1,8 @@
-"""Which column of a table holds the texts, and which the labels: by what is in it, then by its name.
+"""Which column of a table holds the texts, and which the labels.
 
-A column is judged by a sample of its cells. What cannot be read as sentences (numbers, dates, links,
-JSON, codes) is never taken for texts; the others are scored by their words, and usual names count as
-many words would.
+A column is judged by a sample of its cells. What cannot be read as sentences (numbers, dates,
+links, JSON, codes) is never taken for texts; the others are scored by their words, and usual names
+count as many words would.
 """
 
 from __future__ import annotations
@@ -37,24 +37,28 @@ _MOST_WORDS = 30
 #: The most different values of a column that is guessed to hold labels.
 _MAX_LABELS = 50
 
-_TEXT_NAMES = frozenset(
-    "text sentence tweet review_text review chunk utterance body content content_text document "
-    "passage comment message headline post full_text".split()
-)
-_OFTEN_TEXT = frozenset(
-    "question query answer abstract description summary title caption paragraph article response "
-    "prompt feedback note remark statement input reply transcript".split()
-)
-_SELDOM_TEXT = frozenset(
-    "id url uri link href path file filename date time timestamp created updated author user "
-    "username name email source lang language dataset split hash metadata meta country city".split()
-)
+_TEXT_NAMES = {
+    *("text", "sentence", "tweet", "review_text", "review", "chunk", "utterance", "body"),
+    *("content", "document", "passage", "comment", "message", "headline", "post"),
+}
+_OFTEN_TEXT = {
+    *("question", "query", "answer", "abstract", "description", "summary", "title", "caption"),
+    *("paragraph", "article", "response", "prompt", "feedback", "note", "remark", "statement"),
+    *("input", "reply", "transcript"),
+}
+_SELDOM_TEXT = {
+    *("id", "url", "uri", "link", "href", "path", "file", "filename", "date", "time", "timestamp"),
+    *("created", "updated", "author", "user", "username", "name", "email", "source", "lang"),
+    *("language", "dataset", "split", "hash", "metadata", "meta", "country", "city"),
+}
 _LABEL_NAMES = (
     *("label", "category", "class", "topic", "sense", "intent", "sentiment", "genre", "target"),
     *("gold_label", "tag", "emotion", "stance"),
 )
 #: What a title beside it belongs to.
-_BODY_NAMES = frozenset("text body content passage abstract document article description".split())
+_BODY_NAMES = {
+    *("text", "body", "content", "passage", "abstract", "document", "article", "description"),
+}
 
 # A word has two letters or more, and of scripts without spaces two characters count as one.
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -80,7 +84,10 @@ _DAYS = (
     "|sun(?:day)?|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|lun(?:di|es)?|mardi"
     "|mercredi|jeudi|vendredi|samedi|dimanche"
 )
-_CLOCK = "[ap]\\.?m|uhr|utc|gmt|[t z]|[cew]es?t|[pmce][ds]t|bst|st|nd|rd|th|de|of|the|年|月|日|时|時|分|秒"
+_CLOCK = (
+    "[ap]m|[ap]|m|uhr|utc|gmt|t|z|[cew]es?t|[pmce][ds]t|bst|st|nd|rd|th|de|of|the"
+    "|年|月|日|时|時|分|秒"
+)
 _DATE_WORD = re.compile(f"(?:{_MONTHS}|{_DAYS}|{_CLOCK})", re.IGNORECASE)
 _DATE_SHAPE = re.compile(
     r"\d{4}[-/.年]\s?\d{1,2}(?:[-/.月]\s?\d{1,2})?(?:\D.*)?"  # 2024-01-31, perhaps with a time
@@ -92,7 +99,7 @@ _DATE_SHAPE = re.compile(
 
 
 def normal_name(name: str) -> str:
-    """A column's name for comparison: ``reviewText``, ``Review text`` and ``review_texts`` alike."""
+    """A column's name for comparison: ``reviewText`` and ``Review texts`` become the same."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
     plain = re.sub(r"\W+|_+", "_", spaced).strip("_").lower()
     return (
@@ -223,12 +230,6 @@ def guess_text(columns: Columns) -> str | None:
         if name != best and normal_name(name) == "title" and kind_of(cells) == "text":
             return JOINED_BY.join((name, best))
     return best
-
-
-def text_choices(columns: Columns) -> list[str]:
-    """All that may be chosen as texts: the guess first if it joins columns, then every column."""
-    guess = guess_text(columns)
-    return [*([guess] if guess and guess not in columns else []), *columns]
 
 
 def parts_of(choice: str, columns: Columns) -> list[str]:
