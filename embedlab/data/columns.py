@@ -288,4 +288,8 @@ _RANKED = frozenset(("text", "code", "number", "date"))
 
 def _may_be_labels(cells: Sequence[str]) -> bool:
     filled = [cell.strip() for cell in cells if cell.strip()]
-    return 2 <= len(set(filled)) <= min(_MAX_LABELS, len(filled) // 2)
+    values = set(filled)
+    if not 2 <= len(values) <= min(_MAX_LABELS, len(filled) // 2):
+        return False
+    # Ratings and class numbers are short; measurements and coordinates are not.
+    return kind_of(filled) != "number" or all(len(value) <= 4 for value in values)

@@ -24,8 +24,7 @@ class Corpus:
 
     A blank value in a field means that the text is not labelled. ``ids`` are the texts' names in
     their source, if they have some, and ``rows`` their numbers there, by default from 1.
-    ``left_out`` are rows of the source that gave no text, each with the reason, the rest of a
-    sentence that begins with "it".
+    ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.

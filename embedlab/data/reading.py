@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from embedlab.data.corpus import Corpus
@@ -55,12 +56,13 @@ def spans(rows: list[int], most: int = 12) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
-def left_out_lines(left_out: list[tuple[int, str]]) -> list[str]:
-    """A line for each reason with its rows: ``Left out: rows 3 and 7 (it has no text).``"""
+def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
+    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``"""
     reasons: dict[str, list[int]] = {}
     for row, reason in left_out:
         reasons.setdefault(reason, []).append(row)
     return [
-        f"Left out: {'row' if len(rows) == 1 else 'rows'} {spans(rows)}, because it {reason}."
+        f"{'Row' if len(rows) == 1 else 'Rows'} {spans(rows)} "
+        f"{'was' if len(rows) == 1 else 'were'} left out: {reason}."
         for reason, rows in reasons.items()
     ]

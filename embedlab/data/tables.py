@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -30,6 +30,9 @@ _ID_NAMES = (
 )
 #: What stands for a missing label in files that programs write; case counts.
 _NO_LABEL = frozenset(("nan", "NaN", "null", "NULL", "NA", "<NA>", "N/A", "n/a", "#N/A"))
+#: Signs that begin a formula, and a cell that is kept from being one.
+_FORMULA = ("=", "+", "-", "@")
+_GUARDED = re.compile(r"'+[=+\-@]")
 
 
 class LeftOut(NamedTuple):
@@ -140,6 +143,8 @@ def table_to_corpus(
     Raises:
         EmbedLabError: no such column, or one without any text.
     """
+    columns, unguarded = _unguarded(table.columns)
+    table = replace(table, columns=columns)
     chosen = text_column or table.text_column
     if chosen is None:
         contents = _available_columns(table, contents=True)
@@ -154,9 +159,7 @@ def table_to_corpus(
     fields, unlabelled = _label_fields(table, parts, label or "", title)
     ids = table.id_column
     kept = [i for i, text in enumerate(texts) if text]
-    blank = [
-        LeftOut(table.row_numbers[i], "has no text") for i, text in enumerate(texts) if not text
-    ]
+    blank = [LeftOut(table.row_numbers[i], "no text") for i, text in enumerate(texts) if not text]
     return Corpus(
         id="own",
         title=title,
@@ -169,9 +172,27 @@ def table_to_corpus(
         source=source,
         notes=_columns_note(chosen, parts, label or "", next((t for t in texts if t), ""))
         + table.notes
+        + unguarded
         + count_note(len(blank), "blank row", "left out")
         + unlabelled,
     )
+
+
+def _unguarded(columns: dict[str, list[str]]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """The columns without the apostrophes that keep a spreadsheet from running a cell as a formula.
+
+    Where they were written no cell is left that begins like a formula; so a column that has both
+    stays as it is.
+    """
+    found, count = {}, 0
+    for name, cells in columns.items():
+        guarded = [bool(_GUARDED.match(cell)) for cell in cells]
+        found[name] = cells
+        if any(guarded) and not any(cell.startswith(_FORMULA) for cell in cells):
+            found[name] = [cell[yes:] for cell, yes in zip(cells, guarded, strict=True)]
+            count += sum(guarded)
+    done = "read without the apostrophe that keeps a spreadsheet from running it"
+    return found, count_note(count, "cell", done)
 
 
 def _label_fields(
@@ -304,7 +325,7 @@ def own_texts(pasted: str, max_texts: int = MAX_TEXTS) -> Corpus:
     if not rows:
         raise EmbedLabError("There is no text yet; paste one text per line.")
     kept = rows[:max_texts]
-    blank = tuple((number, "has no text") for number, line in enumerate(lines, 1) if not line)
+    blank = tuple((number, "no text") for number, line in enumerate(lines, 1) if not line)
     return Corpus(
         id="own",
         title="Your texts",
