@@ -60,8 +60,7 @@ _BODY_NAMES = {
     *("text", "body", "content", "passage", "abstract", "document", "article", "description"),
 }
 
-# A word has two letters or more, and of scripts without spaces two characters count as one.
-_WORD = re.compile(r"[^\W\d_]{2,}")
+# A word has a letter, and of scripts without spaces two characters count as one.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _LINK = re.compile(
@@ -178,7 +177,7 @@ def words_in(cell: str) -> float:
 
 
 def _has_word(token: str) -> bool:
-    return bool(_WORD.search(token)) and not _is_code(token) and not _LINK.fullmatch(token)
+    return bool(_LETTER.search(token)) and not _is_code(token) and not _LINK.fullmatch(token)
 
 
 def _sample(cells: Sequence[str]) -> list[str]:
