@@ -34,6 +34,8 @@ _SAMPLE = 500
 _MAJORITY = 0.8
 #: More words a text than this do not make a column more probable.
 _MOST_WORDS = 30
+#: Characters of a cell in which words are counted.
+_MOST_CHARACTERS = 1_000
 #: The most different values of a column that is guessed to hold labels.
 _MAX_LABELS = 50
 
@@ -171,6 +173,7 @@ def _is_code(token: str) -> bool:
 
 def words_in(cell: str) -> float:
     """How many words a cell has; two characters of Chinese, Japanese or Thai count as one."""
+    cell = cell[:_MOST_CHARACTERS]
     unspaced = len(_UNSPACED.findall(cell))
     rest = _UNSPACED.sub(" ", cell) if unspaced else cell
     return sum(map(_has_word, rest.split())) + unspaced / 2
