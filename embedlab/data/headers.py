@@ -66,8 +66,8 @@ def _vote(cell: str, column: list[str], *, leading: bool) -> float:
     kind, usual = _kind(cell), _usual_kind(column)
     if usual:
         return -4.0 if kind == usual else 4.0
-    if kind:
-        return -1.0
+    if kind:  # a year, or the 0, 1, … of a table without names
+        return 1.0 if kind not in map(_kind, column) else -1.0
     if cell in column:
         return -4.0
     return _repetition(column) + _length(cell, column)

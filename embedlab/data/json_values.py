@@ -140,7 +140,7 @@ def _damaged_array(text: str, at: int) -> Values:
     """The elements that can be read; notes say what is wrong with the others, and where."""
     rows: list[Any] = []
     notes: list[str] = []
-    known: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
     tries = _ALL_TRIES
     while True:
         before, at = at, _space(text, at)
@@ -154,7 +154,7 @@ def _damaged_array(text: str, at: int) -> Values:
         try:
             value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            after, lost, used = _next_element(text, at, known, tries)
+            after, lost, used = _next_element(text, at, shared, tries)
             tries -= used
             notes.append(f"The element in {_line(text, at)} is not JSON and was left out.")
             if not after:
@@ -168,7 +168,8 @@ def _damaged_array(text: str, at: int) -> Values:
             continue
         rows.append(value)
         if isinstance(value, dict):
-            known |= value.keys()
+            names = frozenset(value)
+            shared = (shared & names) or names
     if not any(not isinstance(row, Bad) for row in rows):
         raise _not_json(text)
     if text[at : at + 1] != "]":
@@ -181,8 +182,8 @@ def _damaged_array(text: str, at: int) -> Values:
     return Values(rows=rows, notes=tuple(dict.fromkeys(notes))[:20])
 
 
-def _next_element(text: str, at: int, known: frozenset[str], tries: int) -> tuple[int, int, int]:
-    """Where a sound element like those before begins, 0 for nowhere.
+def _next_element(text: str, at: int, shared: frozenset[str], tries: int) -> tuple[int, int, int]:
+    """Where a sound element begins that has what is ``shared`` by those before; 0 for nowhere.
 
     Also how many more damaged ones are skipped, and how many places were tried.
     """
@@ -195,10 +196,10 @@ def _next_element(text: str, at: int, known: frozenset[str], tries: int) -> tupl
             value, _ = _DECODER.raw_decode(text, found.end())
         except (ValueError, RecursionError):
             name = _FIRST_NAME.match(text, found.end())
-            lost += name is not None and name[1] in known
+            lost += name is not None and name[1] in shared
             continue
         # A value inside of the damaged element is none itself.
-        if isinstance(value, dict) and (not known or known & value.keys()):
+        if isinstance(value, dict) and shared <= value.keys():
             return found.end(), lost, used
     return 0, lost, used
 

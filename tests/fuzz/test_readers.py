@@ -46,6 +46,7 @@ from support.models import tiny_model, tiny_tokenizer
 from support.pairs import pair_set, recipe
 
 from embedlab import Design, EmbedLabError, embed
+from embedlab.child_process import Bounds
 from embedlab.data.corpus import Corpus
 from embedlab.data.readers import read_table, read_upload
 from embedlab.data.tables import Table, own_texts, table_to_corpus
@@ -205,9 +206,9 @@ class Reader:
 READER = Reader()
 
 
-def in_child(path: Path) -> Table:
+def in_child(path: Path, bounds: Bounds | None = None) -> Table:
     """The table of an upload."""
-    return read_upload(path, max_bytes=MOST_BYTES, max_texts=MOST_ROWS)
+    return read_upload(path, max_bytes=MOST_BYTES, max_texts=MOST_ROWS, bounds=bounds)
 
 
 def read(
@@ -401,18 +402,15 @@ def test_damaged_files_in_a_child_process(
 
 
 @pytest.mark.parametrize("name", _bombs())
-def test_a_bomb_takes_little_memory(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bomb_takes_little_memory(folder: Path, name: str) -> None:
     """No more than the process that reads it may have, and none here."""
     ending, make = _bombs()[name]
     content = make()
     # Python, numpy and pyarrow alone reserve 400 MB, most of which they never use.
-    monkeypatch.setattr("embedlab.child_process.MAX_MEMORY", 800 * 10**6)
-    monkeypatch.setattr("embedlab.child_process.MAX_SECONDS", 15)
+    bounds = Bounds(memory=800 * 10**6, seconds=15)
     before = pa.total_allocated_bytes()
     with case("bombs"):
-        read(folder, ending, content, in_child)
+        read(folder, ending, content, lambda path: in_child(path, bounds))
     assert pa.total_allocated_bytes() == before
 
 
