@@ -183,7 +183,8 @@ def _without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
 def _are_comments(first: Sequence[str], rest: str) -> bool:
     """Whether lines that begin with # are no texts and no header themselves."""
     below = [line for line in rest[:_SAMPLE_CHARS].splitlines() if line.strip()]
-    if not below or any(line.startswith("#") for line in below[1:]):
+    # Where many lines begin so, it is how these texts begin.
+    if sum(line.startswith("#") for line in below) >= len(below) / 4:
         return False
     # "#id,text" above rows with one comma each is a header.
     delimiters = max(_DELIMITERS, key=below[0].count)
@@ -258,6 +259,8 @@ def _try(sample: str, form: _Form) -> _Trial:
     width = max(widths, key=lambda w: (widths[w], w), default=1)
     ragged = sum(len(row) != width and any(row[width:]) for row in rows[1:])
     ragged += sum(len(row) < width for row in rows[1:])
+    # A header of another width counts as one row only: it may lack the name of the rows' names.
+    ragged += sum(len(row) != width for row in rows[:1])
     # A cell that is open where the sample ends may be closed behind it.
     open_at_end = len(sample) > _SAMPLE_CHARS and records.open_at_end
     cost = ragged + records.malformed - open_at_end + _unread_marks(rows, form)

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-Rows = Sequence[tuple[str, str]]
+Rows = Sequence[tuple[str, ...]]
 Written = tuple[str, bytes]
 
 
@@ -63,14 +63,19 @@ def parquet(table: pa.Table) -> bytes:
 
 def _r_names(rows: Rows) -> str:
     """R's write.table(sep=","): names of the rows, and none of them in the header."""
-    first, *others = delimited(rows, quoting=csv.QUOTE_ALL).split("\n")
-    numbered = [f'"{i}",{line}' for i, line in enumerate(filter(None, others), start=1)]
-    return "\n".join([first, *numbered, ""])
+    numbered = [(str(i), *row) for i, row in enumerate(rows, start=1)]
+    return '"text","label"\n' + _quoted(numbered)
 
 
 def _at_ends(rows: Rows) -> str:
-    lines = delimited(rows, quoting=csv.QUOTE_ALL).split("\n")
-    return "\n".join([lines[0], *(f"{line}," for line in lines[1:] if line), ""])
+    header, *others = delimited([(*row, "") for row in rows]).split("\n", 1)
+    return "\n".join([header, *others])
+
+
+def _quoted(rows: Sequence[Sequence[str]]) -> str:
+    sink = io.StringIO(newline="")
+    csv.writer(sink, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    return sink.getvalue()
 
 
 def _plain_tsv(rows: Rows) -> str:
