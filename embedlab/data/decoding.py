@@ -83,8 +83,8 @@ def _known(encoding: str) -> str:
             return name
     try:
         codec = codecs.lookup(wanted)
-        # Some codecs of Python are not encodings of text, such as base64.
-        b"a".decode(codec.name)
+        # Some codecs of Python are not encodings of text, such as base64 and punycode.
+        b"a\xff\n".decode(codec.name, "replace")
     except (LookupError, ValueError):
         raise Unreadable(
             f"cannot be read in the encoding {encoding[:40]!r}, which is not known; use one such "

@@ -200,15 +200,16 @@ def _next_element(text: str, at: int, shared: frozenset[str], tries: int) -> tup
         if used > min(_TRIES, tries):
             break
         try:
-            value, _ = _DECODER.raw_decode(text, found.end())
+            value, end = _DECODER.raw_decode(text, found.end())
         except (ValueError, RecursionError):
             name = _FIRST_NAME.match(text, found.end())
             lost += name is not None and name[1] in shared
             continue
         # A value inside of the damaged element is none itself: it has other names, or stands
-        # further right.
+        # further right, or is a name.
         alike = isinstance(value, dict) and shared <= value.keys()
-        if alike or (margin is not None and _margin(text, found.end()) == margin):
+        aligned = margin is not None and _margin(text, found.end()) == margin
+        if alike or (aligned and re.match(r"\s*[,\]]", text[end : end + 100])):
             return found.end(), lost, used
     return 0, lost, used
 
