@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embedlab.cli.options import NO_LIMIT, LabelColumnOption, TextColumnOption
+from embedlab.cli.options import (
+    NO_LIMIT,
+    EncodingOption,
+    LabelColumnOption,
+    TextColumnOption,
+)
 from embedlab.terminal import guarded, say, table
 from embedlab.text import shorten
 
@@ -25,6 +30,7 @@ def read(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="txt, csv, json, jsonl, parquet")],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="Read pairs to train on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     max_mb: Annotated[int, typer.Option(min=1, help="largest FILE, in MB")] = 50,
@@ -33,7 +39,7 @@ def read(
     from embedlab.cli.read_pairs import pairs_lines, pairs_reading
     from embedlab.data.reading import reading
 
-    rows = _table(source, max_mb)
+    rows = _table(source, max_mb, encoding)
     if pairs:
         found = pairs_reading(source, rows)
     else:
@@ -47,21 +53,26 @@ def read(
 
 
 def read_texts(
-    path: Path, text_column: str | None = None, label_column: str | None = None, *, max_mb: int
+    path: Path,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    *,
+    max_mb: int,
+    encoding: str = "",
 ) -> Corpus:
     """A file's texts as a corpus; says which columns were taken and which rows left out."""
     from embedlab.data.reading import left_out_lines
 
-    corpus, _ = _corpus(path, _table(path, max_mb), text_column, label_column)
+    corpus, _ = _corpus(path, _table(path, max_mb, encoding), text_column, label_column)
     for line in (*corpus.notes, *left_out_lines(corpus.left_out)):
         say(line)
     return corpus
 
 
-def _table(path: Path, max_mb: int) -> Table:
+def _table(path: Path, max_mb: int, encoding: str) -> Table:
     from embedlab.data.readers import read_table
 
-    return read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT)
+    return read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT, encoding=encoding)
 
 
 def _corpus(

@@ -30,6 +30,7 @@ ENCODINGS = {
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
+    "utf-32": "UTF-32",
 }
 #: What says its encoding by its first bytes. UTF-32's mark begins as UTF-16's does.
 _MARKS = {
