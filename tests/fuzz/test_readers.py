@@ -44,6 +44,7 @@ from support.fuzzing import (
 )
 from support.models import tiny_model, tiny_tokenizer
 from support.pairs import pair_set, recipe
+from support.shapes import PARQUET_SHAPES, TEXT_SHAPES, write
 
 from embedlab import Design, EmbedLabError, embed
 from embedlab.child_process import Bounds
@@ -124,6 +125,10 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return sink.getvalue()
 
 
+#: What files in the shapes of :mod:`support.shapes` hold here.
+SHAPED = [(f'text {i % 7}, with; "words" — 🙂', "ab"[i % 2]) for i in range(12)]
+
+
 def sound_files() -> list[tuple[str, bytes]]:
     """Well-formed files by their ending."""
     rows = [(f"text {i % 7}, with; words", "ab"[i % 2], i) for i in range(40)]
@@ -161,6 +166,7 @@ def sound_files() -> list[tuple[str, bytes]]:
                 column_encoding={"text": "DELTA_BYTE_ARRAY", "n": "DELTA_BINARY_PACKED"},
             ),
         ),
+        *(write(shape, SHAPED)[0] for shape in (*TEXT_SHAPES, *PARQUET_SHAPES)),
         (".csv", gzip.compress(csv, mtime=0)),
         (".csv", zipped({"a.csv": csv})),
         (".csv", pickle.dumps(Trap())),

@@ -72,7 +72,7 @@ def test_a_damaged_character_of_two_bytes():
     text = "评论,类别\n" + "手机很好用,好\n快递太慢,坏\n" * 40
     data = bytearray(text.encode("gb18030"))
     del data[len(data) // 2 | 1]
-    read, encoding, notes = decode(bytes(data))
+    read, encoding, _ = decode(bytes(data))
     assert encoding == "gb18030"
     assert read.count("手机很好用") >= 38
 
