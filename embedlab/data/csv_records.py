@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,7 +56,7 @@ class Records:
 
     def __iter__(self) -> Iterator[list[str]]:
         if self.form.quotes == "plain":
-            yield from map(self._plain, self.source)
+            yield from self._unquoted(self.source)
             return
         lines = _Lines(self.source, escaped=self.form.quotes == "escaped")
         reader = csv.reader(
@@ -79,16 +79,19 @@ class Records:
                 lines.read = before + 1
                 self.malformed_at = self.malformed_at if self.malformed else start
                 self.malformed += 1
-                yield self._plain(self.source.readline())
+                yield from self._unquoted([self.source.readline()])
             else:
                 self.swallowed += lines.read - before - 1
                 yield row
-        yield from map(self._plain, self.source)
+        yield from self._unquoted(self.source)
 
-    def _plain(self, line: str) -> list[str]:
-        line = line.rstrip("\r\n")
-        cells = line.split(self.delimiter) if line else []
-        return [cell.lstrip(" ") for cell in cells] if self.form.spaces else cells
+    def _unquoted(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quoting=csv.QUOTE_NONE,
+            skipinitialspace=self.form.spaces,
+        )
 
 
 def _absent_from(text: str) -> str:

@@ -51,7 +51,7 @@ def _without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
     if found := _SEP.match(text):
         said, text = found[1], text[found.end() :]
         notes = (f"The first line says that cells are separated by {said!r}.",)
-    lines = re.match(r"(?:#[^\n]*\n)+", text)
+    lines = re.match(r"(?:#[^\n]*\n){1,100}", text)
     if lines and _are_comments(lines[0].splitlines(), text[lines.end() :]):
         comments = lines[0].splitlines()
         text = text[lines.end() :]
