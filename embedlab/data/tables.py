@@ -57,7 +57,7 @@ class Table:
         left_out_total: how many those are in all; by default the length of ``left_out``.
         encoding: in which the text of the file is written; "" for a file that is not text.
         label_columns: the columns that the file itself says are labels.
-        notes: sentences on what was done to read the file.
+        notes: sentences on what was done to read the file; ``left_out`` is not in them.
     """
 
     columns: dict[str, list[str]]
