@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from embedlab.data.corpus import Corpus
-from embedlab.data.tables import Table
+from embedlab.data.tables import NO_TEXT, ROWS_IN_A_NOTE, Table
 
 
 def reading(table: Table, corpus: Corpus, text_column: str) -> dict[str, Any]:
@@ -70,7 +70,11 @@ def spans(rows: list[int], most: int = 12) -> str:
 
 
 def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
-    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``"""
+    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``
+
+    A table's own notes name the rows of each reason as far as they name any, so those are not
+    repeated here.
+    """
     reasons: dict[str, list[int]] = {}
     for row, reason in left_out:
         reasons.setdefault(reason, []).append(row)
@@ -78,4 +82,5 @@ def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
         f"{'Row' if len(rows) == 1 else 'Rows'} {spans(rows)} "
         f"{'was' if len(rows) == 1 else 'were'} left out: {reason}."
         for reason, rows in reasons.items()
+        if reason == NO_TEXT or len(rows) > ROWS_IN_A_NOTE
     ]
