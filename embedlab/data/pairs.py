@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,11 +19,13 @@ from embedlab.errors import EmbedLabError
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PairSet:
-    """Pairs of texts that belong together, each perhaps with a text that does not.
+    """Pairs of texts that belong together, each perhaps with texts that do not.
 
+    ``negatives`` is empty or holds the hard negatives of every pair, any number of them.
     ``removed`` counts the pairs left out because an evaluation corpus has them too; ``in_domain``
-    names the evaluation corpora of the same source. A set needs two different pairs; a ``part``
-    taken from a set may have any number.
+    names the evaluation corpora of the same source; ``taken`` says which columns of a file the
+    texts come from. A set needs two different pairs; a ``part`` taken from a set may have any
+    number.
 
     Raises:
         EmbedLabError: lengths that disagree, an empty text, or too little to learn from.
@@ -34,21 +37,25 @@ class PairSet:
     licence: str = ""
     anchors: tuple[str, ...]
     positives: tuple[str, ...]
-    negatives: tuple[str, ...] = ()
+    negatives: tuple[tuple[str, ...], ...] = ()
     removed: int = 0
     in_domain: tuple[str, ...] = ()
+    taken: str = ""
     notes: tuple[str, ...] = ()
     part: bool = False
 
     def __post_init__(self) -> None:
         n, named = len(self.anchors), repr(self.title[:60])
-        columns = {"anchor": self.anchors, "positive": self.positives, "negative": self.negatives}
-        for kind, texts in columns.items():
-            if len(texts) != n and (texts or kind == "positive"):
+        columns = {"positive": self.positives, "list of negative": self.negatives}
+        for kind, column in columns.items():
+            if len(column) != n and (column or kind == "positive"):
                 raise EmbedLabError(
-                    f"{named} has {n:,} anchors but {len(texts):,} {kind}s; give one per anchor."
+                    f"{named} has {n:,} anchors but {len(column):,} {kind}s; give one per anchor."
                 )
-            for row, text in enumerate(texts, start=1):
+        rows = zip(self.anchors, self.positives, self.negatives or ((),) * n, strict=True)
+        for row, (anchor, positive, negatives) in enumerate(rows, start=1):
+            kinds = ("anchor", "positive", *["negative"] * len(negatives))
+            for kind, text in zip(kinds, (anchor, positive, *negatives), strict=True):
                 if not text.strip():
                     raise EmbedLabError(
                         f"Row {row:,} of {named} has an empty {kind}; fill it or leave the row out."
@@ -70,15 +77,24 @@ class PairSet:
     def __len__(self) -> int:
         return len(self.anchors)
 
+    @property
+    def every_negative(self) -> tuple[str, ...]:
+        """The hard negatives of all pairs, each text once."""
+        return tuple(dict.fromkeys(text for texts in self.negatives for text in texts))
+
     @cached_property
     def digest(self) -> str:
         """The sha256, in hex, of all texts and their order."""
         digest = hashlib.sha256()
-        for texts in (self.anchors, self.positives, self.negatives):
+        flat = [text for texts in self.negatives for text in texts]
+        for texts in (self.anchors, self.positives, flat):
             digest.update(len(texts).to_bytes(8, "big"))
             for text in texts:
                 data = text.encode("utf-8", "surrogatepass")
                 digest.update(len(data).to_bytes(8, "big") + data)
+        counts = [len(texts) for texts in self.negatives]
+        if set(counts) - {1}:
+            digest.update(" ".join(map(str, counts)).encode())
         return digest.hexdigest()
 
     @property
@@ -109,9 +125,9 @@ class PairSet:
     def split(self, held_out: int, seed: int) -> tuple[PairSet, PairSet]:
         """Pairs to train on and about ``held_out`` others, drawn by ``seed``, to score.
 
-        Pairs that share an anchor or a positive, however indirectly, stay together, and a training
-        pair with a held-out text as its negative is left out; so no held-out anchor or positive
-        is ever trained on. At most a fifth is held out, and nothing where two pairs, the fewest
+        Pairs that share an anchor or a positive, however indirectly, stay together, and a held-out
+        text is left out of the hard negatives; so no held-out anchor or positive is ever trained
+        on. At most a fifth is held out, and nothing where two pairs, the fewest
         that can be scored, would be more than that or only come with too many others.
         """
         if held_out < 0:
@@ -122,17 +138,20 @@ class PairSet:
         for g in np.random.default_rng(seed).permutation(len(groups)):
             if len(held) + len(groups[g]) <= most:
                 held += groups[g]
-        held_texts = {_normal(texts[i]) for texts in (self.anchors, self.positives) for i in held}
-        rest = sorted(set(range(len(self))) - set(held))
-        negatives = self.negatives or ("",) * len(self)
-        trained = [i for i in rest if _normal(negatives[i]) not in held_texts]
-        train = self.take(trained)
+        held_texts = {
+            normal_text(texts[i]) for texts in (self.anchors, self.positives) for i in held
+        }
+        train = self.take(sorted(set(range(len(self))) - set(held)))
+        negatives = tuple(
+            tuple(text for text in texts if normal_text(text) not in held_texts)
+            for texts in train.negatives
+        )
         if len(held) < 2 or _all_the_same(train):
             return self, self.take(())
-        lost = count_note(
-            len(rest) - len(trained), "pair", "left out of training for a held-out text as negative"
-        )
-        return replace(train, notes=self.notes + lost), self.take(sorted(held))
+        lost = sum(map(len, train.negatives)) - sum(map(len, negatives))
+        notes = count_note(lost, "hard negative", "left out of training for being held out")
+        train = replace(train, negatives=negatives, notes=self.notes + notes)
+        return train, self.take(sorted(held))
 
 
 def _all_the_same(pairs: PairSet) -> bool:
@@ -146,7 +165,7 @@ def _sharing_texts(pairs: PairSet) -> list[list[int]]:
 
     number: dict[str, int] = {}
     anchors, positives = (
-        [number.setdefault(_normal(text), len(number)) for text in texts]
+        [number.setdefault(normal_text(text), len(number)) for text in texts]
         for texts in (pairs.anchors, pairs.positives)
     )
     links = coo_array(
@@ -159,7 +178,8 @@ def _sharing_texts(pairs: PairSet) -> list[list[int]]:
     return groups
 
 
-def _normal(text: str) -> str:
+def normal_text(text: str) -> str:
+    """A text without regard to case and white space, to compare it by."""
     return " ".join(text.casefold().split())
 
 
@@ -180,15 +200,15 @@ def without_overlap(pairs: PairSet, corpora: Iterable[Corpus]) -> PairSet:
     both: set[frozenset[str]] = set()
     either: set[str] = set()
     for corpus in corpora:
-        texts = [_normal(text) for text in corpus.texts]
+        texts = [normal_text(text) for text in corpus.texts]
         both.update(frozenset((texts[i], texts[j])) for i, j, _ in corpus.pairs)
-        either.update(map(_normal, corpus.queries))
+        either.update(map(normal_text, corpus.queries))
         either.update(texts[i] for answers in corpus.relevant for i in answers)
         if corpus.fields and not (corpus.pairs or corpus.queries):
             either.update(texts)
     rest = []
     for i, texts_of_pair in enumerate(zip(pairs.anchors, pairs.positives, strict=True)):
-        pair = frozenset(map(_normal, texts_of_pair))
+        pair = frozenset(map(normal_text, texts_of_pair))
         if pair not in both and pair.isdisjoint(either):
             rest.append(i)
     removed = len(pairs) - len(rest)
@@ -206,8 +226,15 @@ def describe(pairs: PairSet) -> str:
     """One line for people: how many pairs, how many were removed, and what is in-domain."""
     n = len(pairs)
     line = f"{n:,} {'pair' if n == 1 else 'pairs'}"
-    if pairs.negatives:
-        line += " with a hard negative each"
+    positives = Counter(pairs.anchors)
+    kinds = []
+    if len(positives) < n:
+        line += f" of {len(positives):,} {'anchor' if len(positives) == 1 else 'anchors'},"
+        kinds.append(_spread(positives.values(), "positive"))
+    if any(pairs.negatives):
+        kinds.append(_spread(map(len, pairs.negatives), "hard negative"))
+    if kinds:
+        line += f" with {' and '.join(kinds)} each"
     if pairs.removed:
         stand = "it stands" if pairs.removed == 1 else "they stand"
         line += f", {pairs.removed:,} left out because {stand} in an evaluation corpus"
@@ -217,3 +244,11 @@ def describe(pairs: PairSet) -> str:
         ]
         line += f"; in-domain for {' and '.join(titles)}"
     return line
+
+
+def _spread(counts: Iterable[int], what: str) -> str:
+    """``a positive``, ``3 positives`` or ``1 to 3 positives``."""
+    distinct = sorted(set(counts))
+    if distinct == [1]:
+        return f"a {what}"
+    return f"{' to '.join(f'{n:,}' for n in dict.fromkeys((distinct[0], distinct[-1])))} {what}s"

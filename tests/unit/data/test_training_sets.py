@@ -22,7 +22,7 @@ def made(*pairs, **more):
     anchors, positives, *negatives = zip(*pairs, strict=True)
     return PairSet(
         **{"id": "x", "title": "X", "anchors": anchors, "positives": positives}
-        | ({"negatives": negatives[0]} if negatives else {})
+        | ({"negatives": tuple((text,) for text in negatives[0])} if negatives else {})
         | more
     )
 
@@ -201,14 +201,14 @@ def test_a_damaged_file_is_named(set_id, damage, tmp_path, monkeypatch):
         ({"anchors": ("a", "c"), "positives": ("b", " ")}, "Row 2 of 'X' has an empty positive"),
         ({"anchors": ("", "c"), "positives": ("b", "d")}, "Row 1 of 'X' has an empty anchor"),
         (
-            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": ("e", "")},
+            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": (("e",), ("f", ""))},
             "Row 2 of 'X' has an empty negative",
         ),
         ({"anchors": ("a", "c"), "positives": ("b",)}, "2 anchors but 1 positives"),
         ({"anchors": ("a", "c"), "positives": ()}, "2 anchors but 0 positives"),
         (
-            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": ("e",)},
-            "2 anchors but 1 negatives",
+            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": (("e",),)},
+            "2 anchors but 1 list of negatives",
         ),
     ],
 )
@@ -220,7 +220,11 @@ def test_a_set_checks_itself(parts, message):
 def test_a_part_may_be_of_any_size():
     pairs = made(("a", "b", "c"), ("d", "e", "f"), ("g", "h", "i"))
     part = pairs.take([2, 0])
-    assert (part.anchors, part.positives, part.negatives) == (("g", "a"), ("h", "b"), ("i", "c"))
+    assert (part.anchors, part.positives, part.negatives) == (
+        ("g", "a"),
+        ("h", "b"),
+        (("i",), ("c",)),
+    )
     assert len(pairs.take([1])) == 1
     assert not pairs.take(())
 
@@ -254,10 +258,11 @@ def test_a_split_never_leaks(seed, negative):
     rows = lambda some: Counter(zip(some.anchors, some.positives, strict=True))  # noqa: E731
     assert 2 <= len(held) <= 10
     assert rows(train) + rows(held) <= rows(pairs)
-    trained = texts_of(train) | {normal(text) for text in train.negatives}
+    trained = texts_of(train) | {normal(text) for text in train.every_negative}
     assert not texts_of(held) & trained
-    lost = len(pairs) - len(train) - len(held)
-    assert lost == 0 or (negative and any("left out of training" in n for n in train.notes))
+    assert len(train) + len(held) == len(pairs)
+    lost = sum(map(len, pairs.negatives)) - sum(map(len, train.negatives + held.negatives))
+    assert bool(lost) == any("left out of training for being held out" in n for n in train.notes)
     again = pairs.split(10, seed)
     assert [part.digest for part in again] == [train.digest, held.digest]
 
@@ -335,7 +340,7 @@ def test_overlap_with_several_corpora_keeps_negatives_beside_their_pairs():
         ("k3", "k4", "n4"),
     )
     rest = without_overlap(pairs, [STS, SEARCH])
-    assert (rest.anchors, rest.negatives) == (("k1", "k3"), ("The answer.", "n4"))
+    assert (rest.anchors, rest.negatives) == (("k1", "k3"), (("The answer.",), ("n4",)))
     assert rest.removed == 2
     assert not rest.part
     assert without_overlap(rest, [STS, SEARCH]) is rest
@@ -431,7 +436,12 @@ def test_a_table_without_two_columns_of_text_has_no_pairs():
             "2 pairs, 1 left out because it stands in an evaluation corpus; "
             "in-domain for BoolQ and other",
         ),
-        ({"negatives": ("n", "m")}, "2 pairs with a hard negative each"),
+        ({"negatives": (("n",), ("m",))}, "2 pairs with a hard negative each"),
+        ({"negatives": (("n", "m"), ())}, "2 pairs with 0 to 2 hard negatives each"),
+        (
+            {"anchors": ("a", "a"), "negatives": (("n", "m"), ("n", "m"))},
+            "2 pairs of 1 anchor, with 2 positives and 2 hard negatives each",
+        ),
     ],
 )
 def test_a_set_in_one_line(more, line):
