@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -97,6 +97,26 @@ class PairSet:
             digest.update(" ".join(map(str, counts)).encode())
         return digest.hexdigest()
 
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """The pairs' indices in groups that have no anchor or positive in common."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        number: dict[str, int] = {}
+        anchors, positives = (
+            [number.setdefault(normal_text(text), len(number)) for text in texts]
+            for texts in (self.anchors, self.positives)
+        )
+        links = coo_array(
+            (np.ones(len(self), dtype=np.int8), (anchors, positives)), shape=(len(number),) * 2
+        )
+        count, group_of = connected_components(links, directed=False)
+        groups: list[list[int]] = [[] for _ in range(count)]
+        for i, anchor in enumerate(anchors):
+            groups[group_of[anchor]].append(i)
+        return groups
+
     @property
     def facts(self) -> dict[str, Any]:
         """Where the pairs come from, how many they are, and the hash of their texts."""
@@ -133,11 +153,10 @@ class PairSet:
         if held_out < 0:
             raise EmbedLabError(f"{held_out} pairs cannot be held out; ask for 0 or more.")
         most = min(held_out, len(self) // 5)
-        groups = _sharing_texts(self)
         held: list[int] = []
-        for g in np.random.default_rng(seed).permutation(len(groups)):
-            if len(held) + len(groups[g]) <= most:
-                held += groups[g]
+        for g in np.random.default_rng(seed).permutation(len(self.groups)):
+            if len(held) + len(self.groups[g]) <= most:
+                held += self.groups[g]
         held_texts = {
             normal_text(texts[i]) for texts in (self.anchors, self.positives) for i in held
         }
@@ -156,26 +175,6 @@ class PairSet:
 
 def _all_the_same(pairs: PairSet) -> bool:
     return len(set(zip(pairs.anchors, pairs.positives, strict=True))) < 2
-
-
-def _sharing_texts(pairs: PairSet) -> list[list[int]]:
-    """The pairs' indices in groups that have no anchor or positive in common."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    number: dict[str, int] = {}
-    anchors, positives = (
-        [number.setdefault(normal_text(text), len(number)) for text in texts]
-        for texts in (pairs.anchors, pairs.positives)
-    )
-    links = coo_array(
-        (np.ones(len(pairs), dtype=np.int8), (anchors, positives)), shape=(len(number),) * 2
-    )
-    count, group_of = connected_components(links, directed=False)
-    groups: list[list[int]] = [[] for _ in range(count)]
-    for i, anchor in enumerate(anchors):
-        groups[group_of[anchor]].append(i)
-    return groups
 
 
 def normal_text(text: str) -> str:
@@ -224,17 +223,7 @@ def without_overlap(pairs: PairSet, corpora: Iterable[Corpus]) -> PairSet:
 
 def describe(pairs: PairSet) -> str:
     """One line for people: how many pairs, how many were removed, and what is in-domain."""
-    n = len(pairs)
-    line = f"{n:,} {'pair' if n == 1 else 'pairs'}"
-    positives = Counter(pairs.anchors)
-    kinds = []
-    if len(positives) < n:
-        line += f" of {len(positives):,} {'anchor' if len(positives) == 1 else 'anchors'},"
-        kinds.append(_spread(positives.values(), "positive"))
-    if any(pairs.negatives):
-        kinds.append(_spread(map(len, pairs.negatives), "hard negative"))
-    if kinds:
-        line += f" with {' and '.join(kinds)} each"
+    line = counts(pairs.anchors, pairs.negatives)
     if pairs.removed:
         stand = "it stands" if pairs.removed == 1 else "they stand"
         line += f", {pairs.removed:,} left out because {stand} in an evaluation corpus"
@@ -244,6 +233,19 @@ def describe(pairs: PairSet) -> str:
         ]
         line += f"; in-domain for {' and '.join(titles)}"
     return line
+
+
+def counts(anchors: Sequence[str], negatives: Sequence[Sequence[str]]) -> str:
+    """``8 pairs of 4 anchors, with 2 positives and a hard negative each``."""
+    n, positives = len(anchors), Counter(anchors)
+    line = f"{n:,} {'pair' if n == 1 else 'pairs'}"
+    kinds = []
+    if len(positives) < n:
+        line += f" of {len(positives):,} {'anchor' if len(positives) == 1 else 'anchors'},"
+        kinds.append(_spread(positives.values(), "positive"))
+    if any(negatives):
+        kinds.append(_spread(map(len, negatives), "hard negative"))
+    return f"{line} with {' and '.join(kinds)} each" if kinds else line
 
 
 def _spread(counts: Iterable[int], what: str) -> str:

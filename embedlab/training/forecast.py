@@ -41,7 +41,7 @@ class Plan:
     seconds: float
 
 
-def plan(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> Plan:
+def plan_training(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> Plan:
     """The plan of a training; ``score`` adds the time of the evaluation before and after it."""
     recipe = within_reach(recipe, pairs)
     train, held = recipe.split(pairs)
@@ -75,7 +75,8 @@ def sentences(plan: Plan) -> list[str]:
     if plan.held_out:
         lines.append(f"{plan.held_out:,} pairs are held out and scored")
     else:
-        lines.append("No pairs are held out: there are too few, or none are asked for")
+        why = "there are too few" if recipe.held_out else "none are asked for"
+        lines.append(f"No pairs are held out to be scored: {why}")
     most, used = plan.negatives
     if most and not used:
         lines.append("The hard negatives are not used, as the recipe says")
@@ -84,6 +85,15 @@ def sentences(plan: Plan) -> list[str]:
             f"A step uses {used:,} of a pair's up to {most:,} hard negatives, drawn anew each time"
         )
     return lines
+
+
+def duration(seconds: float) -> str:
+    """``about 20 s``, ``about 3 min``, ``about 2 h``."""
+    if seconds < 50:
+        return f"about {max(5, 5 * round(seconds / 5))} s"
+    if seconds < 5400:
+        return f"about {max(1, round(seconds / 60))} min"
+    return f"about {seconds / 3600:.0f} h"
 
 
 def within_reach(recipe: Recipe, pairs: PairSet) -> Recipe:
