@@ -24,7 +24,7 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_CONDITION = re.compile(r"(.+?)\s*(>=|<=|==|!=|=|>|<)\s*(.*)", re.DOTALL)
+_SIGNED = r"\s*(>=|<=|==|!=|=|>|<)\s*(.*)"
 
 #: The last words of the names of columns that say whether two texts belong together.
 _DECIDING_NAMES = {
@@ -110,14 +110,7 @@ def parse_keep(text: str, table: Table, others: Collection[str] = ()) -> Keep:
     Raises:
         EmbedLabError: it is no condition, or names no column, or no row has the value.
     """
-    match = _CONDITION.fullmatch(text.strip())
-    if match is None:
-        raise EmbedLabError(
-            f"{text[:60]!r} is no condition on a column; write one such as label=entailment or "
-            f"score>=4, or {EVERY_ROW!r} for every row."
-        )
-    name, sign, wanted = match.groups()
-    column = _column(name, table)
+    column, sign, wanted = _parts(text, table)
     cells = table.columns[column]
     values = {plain(cell) for cell in cells} - {""}
     note = ""
@@ -140,15 +133,25 @@ def parse_keep(text: str, table: Table, others: Collection[str] = ()) -> Keep:
     )
 
 
-def _column(name: str, table: Table) -> str:
-    if name in table.columns:
-        return name
+def _parts(text: str, table: Table) -> tuple[str, str, str]:
+    """The column, the sign and the value of a condition; a column's name may have a sign in it."""
+    for column in sorted(table.columns, key=len, reverse=True):
+        rest = text.strip().removeprefix(column)
+        if rest != text.strip() and (match := re.fullmatch(_SIGNED, rest, re.DOTALL)):
+            return column, *match.groups()
+    match = re.fullmatch("(.+?)" + _SIGNED, text.strip(), re.DOTALL)
+    if match is None:
+        raise EmbedLabError(
+            f"{text[:60]!r} is no condition on a column; write one such as label=entailment or "
+            f"score>=4, or {EVERY_ROW!r} for every row."
+        )
+    name, sign, wanted = match.groups()
     same = [column for column in table.columns if normal_name(column) == normal_name(name)]
     if len(same) != 1:
         raise EmbedLabError(
             f"There is no column {name[:60]!r}; the columns are {quoted_names(table.columns)}."
         )
-    return same[0]
+    return same[0], sign, wanted
 
 
 def _compared(text: str, sign: str, wanted: str, values: set[str]) -> set[str]:
@@ -283,10 +286,11 @@ def propose(table: Table, column: str, others: Collection[str]) -> Proposal:
     affirmed = sorted(values & _AFFIRMED)
     if affirmed and values <= _AFFIRMED | _DENIED | _UNDECIDED:
         return Proposal(condition=f"{column}={written[affirmed[0]]}")
-    if _are_numbers(values):
+    if _are_numbers(values) and not values <= _DENIED | _UNDECIDED:
         highest = max(float(value) for value in values)
         scale = next((top for top in (1, 3, 5, 10, 100) if highest <= top), highest)
-        return Proposal(condition=f"{column}>={0.8 * scale:g}" if scale != 3 else f"{column}>=2")
+        bound = 2 if scale == 3 else 0.8 * scale
+        return Proposal(condition=f"{column}>={min(bound, highest):g}")
     return Proposal(condition="")
 
 

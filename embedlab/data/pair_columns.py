@@ -96,13 +96,15 @@ def choose_columns(
     kinds = {
         name: kind_of_texts(cells) for name, cells in table.columns.items() if name not in given
     }
-    texts = [name for name, kind in kinds.items() if kind == "text"]
     # A hard negative may be the same everywhere; an anchor or a positive may not.
-    found = tuple(negatives) or _negatives(n for n, kind in kinds.items() if kind in _TEXT_KINDS)
-    texts = [name for name in texts if name not in found]
+    filled = [name for name, kind in kinds.items() if kind in ("text", "constant")]
+    named = [name for name in filled if _has_word(name, _NEGATIVE_WORDS)]
+    texts = [name for name in filled if kinds[name] == "text" and name not in named]
+    found = tuple(negatives) or _hardest(named)
     if anchor and positives:
         return PairColumns(anchor=anchor, positives=tuple(positives), negatives=found)
-    guess = _guess(anchor, tuple(positives), texts)
+    numbered = _numbered(name for name in filled if name not in named)
+    guess = _guess(anchor, tuple(positives), texts, numbered)
     if guess is None and len(texts) == 1 and not given and holds_lists(table.columns[texts[0]]):
         guess = texts[0], (texts[0],), ()
     if guess is None:
@@ -115,19 +117,15 @@ def choose_columns(
     return PairColumns(anchor=anchor, positives=chosen, negatives=found or more)
 
 
-_TEXT_KINDS = ("text", "constant")
-
-
 def _guess(
-    anchor: str, positives: tuple[str, ...], texts: Sequence[str]
+    anchor: str, positives: tuple[str, ...], texts: Sequence[str], numbered: Sequence[str]
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
     """Anchor, positives, and the hard negatives that numbers tell; None where two are not found."""
     rest = [name for name in texts if name not in (anchor, *positives)]
     if not positives:
         positives = tuple(name for name in rest if _has_word(name, _POSITIVE_WORDS))
         rest = [name for name in rest if name not in positives]
-    numbered = _numbered(rest)
-    if not anchor and not positives and numbered:
+    if not anchor and not positives and numbered and set(numbered[:2]) <= set(rest):
         # A file without a header has its columns numbered by us: then a third is not a negative.
         ours = normal_name(numbered[0]).startswith("column_")
         return numbered[0], (numbered[1],), () if ours else tuple(numbered[2:])
@@ -141,10 +139,10 @@ def _guess(
     return (anchor, positives, ()) if anchor and positives else None
 
 
-def _negatives(names: Iterable[str]) -> tuple[str, ...]:
-    """The columns that are named as negatives; hard ones alone where there are some."""
-    found = tuple(name for name in names if _has_word(name, _NEGATIVE_WORDS))
-    return tuple(name for name in found if "hard" in normal_name(name).split("_")) or found
+def _hardest(negatives: Sequence[str]) -> tuple[str, ...]:
+    """Of columns of negatives those that are named hard, where there are some."""
+    hard = [name for name in negatives if "hard" in normal_name(name).split("_")]
+    return tuple(hard or negatives)
 
 
 def _has_word(name: str, words: set[str]) -> bool:
