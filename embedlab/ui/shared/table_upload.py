@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -29,9 +28,7 @@ class TableUpload:
         kinds: the kinds of files, in words.
         prefix: how the ids of the elements begin.
         columns: the labels of the dropdowns; the last one may be left at "(none)".
-        several: those of ``columns`` that take any number of columns, also none.
-        guess: the probable columns of a table, in the order of ``columns``; "" for none, a list
-            for several.
+        guess: the probable columns of a table, in the order of ``columns``; "" for none.
         max_rows: how many rows are read; a note says when there are more.
         button: the words on the button.
         min_width: of a dropdown in pixels; they stand side by side where there is room.
@@ -45,8 +42,7 @@ class TableUpload:
         kinds: str,
         prefix: str,
         columns: Sequence[str],
-        several: Collection[str] = (),
-        guess: Callable[[Table], Sequence[str | list[str]]],
+        guess: Callable[[Table], Sequence[str]],
         max_rows: int,
         button: str,
         min_width: int = 130,
@@ -65,7 +61,6 @@ class TableUpload:
                     gr.Dropdown(
                         [],
                         label=label,
-                        multiselect=label in several,
                         min_width=min_width,
                         elem_id=f"{prefix}-{label.lower().replace(' ', '-')}",
                     )
@@ -81,8 +76,8 @@ class TableUpload:
             api_visibility="private",
         )
 
-    def chosen(self, values: Values) -> tuple[Table, list[Any]]:
-        """The table and the names of the chosen columns: "" for none, a list for several.
+    def chosen(self, values: Values) -> tuple[Table, list[str]]:
+        """The table and the names of the chosen columns, "" for none.
 
         Raises:
             EmbedLabError: no file was uploaded.
@@ -90,9 +85,7 @@ class TableUpload:
         table = values[self.table]
         if table is None:
             raise EmbedLabError(f"There is no file yet; upload a {self.kinds} file.")
-        return table, [
-            values[column] or ([] if column.multiselect else "") for column in self.columns
-        ]
+        return table, [values[column] or "" for column in self.columns]
 
     def _read(self, values: Values, _: Progress) -> Updates:
         path = values[self.file]
@@ -108,7 +101,7 @@ class TableUpload:
         guesses = self.guess(table)
         names = list(table.columns)
         for column, guess in zip(self.columns, guesses, strict=True):
-            optional = column is self.columns[-1] and not column.multiselect
+            optional = column is self.columns[-1]
             choices = [NO_COLUMN, *names] if optional else names
             updates[column] = gr.update(choices=choices, value=guess)
         return updates | {self.table: table, self.group: gr.update(visible=True)}
