@@ -16,6 +16,7 @@ from embedlab.cli.options import (
     BackboneOption,
     DeviceOption,
     DtypeOption,
+    EncodingOption,
     LabelColumnOption,
     TextColumnOption,
 )
@@ -165,6 +166,7 @@ def embed(
     backbone: BackboneOption = "smollm2-135m",
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
     query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -181,7 +183,7 @@ def embed(
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = read_texts(source, text_column, label_column, max_mb=max_mb)
+    corpus = read_texts(source, text_column, label_column, max_mb=max_mb, encoding=encoding)
     with progress_bar() as progress:
         # Every text is embedded once, so a cache would only take memory.
         loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
@@ -212,6 +214,7 @@ def search(
     seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
     backbone: BackboneOption = "smollm2-135m",
     text_column: TextColumnOption = None,
+    encoding: EncodingOption = "",
 ) -> None:
     """Rank a corpus for a query under one design or two."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -230,7 +233,7 @@ def search(
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     with progress_bar() as progress:
-        texts = _corpus_to_search(lab, corpus, text_column, sample, seed, progress)
+        texts = _corpus_to_search(lab, corpus, (text_column, encoding), sample, seed, progress)
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
     typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
@@ -242,7 +245,7 @@ def search(
 def _corpus_to_search(
     lab: Lab,
     name: str,
-    text_column: str | None,
+    how: tuple[str | None, str],
     sample: int | None,
     seed: int,
     progress: Progress,
@@ -257,7 +260,9 @@ def _corpus_to_search(
             f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
             f"{', '.join(CORPORA)}."
         )
-    whole = read_texts(path, text_column, max_mb=lab.config.limits.max_upload_mb)
+    text_column, encoding = how
+    most = lab.config.limits.max_upload_mb
+    whole = read_texts(path, text_column, max_mb=most, encoding=encoding)
     return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 

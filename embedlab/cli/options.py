@@ -25,6 +25,9 @@ TextColumnOption = Annotated[
 LabelColumnOption = Annotated[
     str | None, typer.Option(help="the column of a file's labels, '' for none; default: guessed")
 ]
+EncodingOption = Annotated[
+    str, typer.Option(help="of a text file, such as utf-8 or cp1252; default: found out")
+]
 AnchorOption = Annotated[str, typer.Option(help="a file's column of anchors; default: by its name")]
 PositiveOption = Annotated[
     list[str] | None, typer.Option(help="a file's column of positives; may be repeated")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ import typer
 from embedlab.cli.options import (
     NO_LIMIT,
     AnchorOption,
+    EncodingOption,
     KeepOption,
     LabelColumnOption,
     NegativeOption,
@@ -34,6 +34,7 @@ def read(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="txt, csv, json, jsonl, parquet")],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="Read pairs to train on.")] = False,
     anchor: AnchorOption = "",
     positive: PositiveOption = None,
@@ -46,7 +47,7 @@ def read(
     from embedlab.cli.read_pairs import pairs_lines, pairs_reading
     from embedlab.data.reading import reading
 
-    rows = _table(source, max_mb)
+    rows = _table(source, max_mb, encoding)
     if pairs:
         found = pairs_reading(source, rows, (anchor, positive or (), negative or ()), keep)
     else:
@@ -61,21 +62,26 @@ def read(
 
 
 def read_texts(
-    path: Path, text_column: str | None = None, label_column: str | None = None, *, max_mb: int
+    path: Path,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    *,
+    max_mb: int,
+    encoding: str = "",
 ) -> Corpus:
     """A file's texts as a corpus; says which columns were taken and which rows left out."""
     from embedlab.data.reading import left_out_lines
 
-    corpus, _ = _corpus(path, _table(path, max_mb), text_column, label_column)
+    corpus, _ = _corpus(path, _table(path, max_mb, encoding), text_column, label_column)
     for line in (*corpus.notes, *left_out_lines(corpus.left_out)):
         say(line)
     return corpus
 
 
-def _table(path: Path, max_mb: int) -> Table:
+def _table(path: Path, max_mb: int, encoding: str) -> Table:
     from embedlab.data.readers import read_table
 
-    return read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT)
+    return read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT, encoding=encoding)
 
 
 def _corpus(
@@ -90,6 +96,8 @@ def _corpus(
 
 def _lines(found: dict[str, Any]) -> list[str]:
     """What was read, for people."""
+    from embedlab.data.reading import counted_labels
+
     texts, label = found["texts"], found["label_column"]
     n = len(texts)
     lines = [
@@ -100,18 +108,17 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"label column: {label or 'none'}",
     ]
     if label:
-        counts = Counter(text["label"] for text in texts)
-        unlabelled = counts.pop(None, 0)
-        named = [f"{value} {count:,}" for value, count in counts.most_common(8)]
-        more = [f"{len(counts) - len(named):,} more"] if len(counts) > len(named) else []
-        blank = [f"without a label {unlabelled:,}"] if unlabelled else []
-        lines.append(f"labels: {', '.join([*named, *more, *blank])}")
+        lines.append(f"labels: {counted_labels(found)}")
     if found["repeated"]:
         lines.append(f"texts that repeat an earlier one: {found['repeated']:,}")
     rows = [
-        (str(t["row"]), *([t["id"][:24]] if t["id"] else []), shorten(t["label"] or "", 24))
-        + (shorten(t["text"], 80),)
-        for t in texts[:SHOWN]
+        (
+            str(text["row"]),
+            *([shorten(text["id"], 24)] if text["id"] else []),
+            shorten(text["label"] or "", 24),
+            shorten(text["text"], 80),
+        )
+        for text in texts[:SHOWN]
     ]
     ids = ("id",) if texts and texts[0]["id"] else ()
     lines += ["", table(("row", *ids, "label", "text"), rows, right=("row",))]

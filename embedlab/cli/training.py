@@ -14,6 +14,7 @@ from embedlab.cli.options import (
     BackboneOption,
     DeviceOption,
     DtypeOption,
+    EncodingOption,
     KeepOption,
     NegativeOption,
     PositiveOption,
@@ -79,6 +80,7 @@ def train(
     positive: PositiveOption = None,
     negative: NegativeOption = None,
     keep: KeepOption = "",
+    encoding: EncodingOption = "",
     plan: Annotated[bool, typer.Option("--plan", help="Print the plan and stop.")] = False,
     score: Annotated[bool, typer.Option(help="Score four small tasks before and after.")] = True,
     device: DeviceOption = "auto",
@@ -101,7 +103,8 @@ def train(
     if out is not None and (out / RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
     with progress_bar() as progress:
-        pairs = _pairs(data, (anchor, positive or (), negative or ()), keep, progress)
+        columns = (anchor, positive or (), negative or ())
+        pairs = _pairs(data, columns, keep, encoding, progress)
         cache = StateCache(CACHE_BYTES)
         loaded = load_backbone(backbone, device, dtype, cache=cache, progress=progress)
         loaded.check(chosen)
@@ -120,14 +123,18 @@ def train(
 
 
 def _pairs(
-    data: str, columns: tuple[str, Sequence[str], Sequence[str]], keep: str, progress: Progress
+    data: str,
+    columns: tuple[str, Sequence[str], Sequence[str]],
+    keep: str,
+    encoding: str,
+    progress: Progress,
 ) -> PairSet:
     """A training set, or a file's pairs without those that an evaluation corpus has."""
     from embedlab.analysis.tasks import without_evaluated
     from embedlab.data.training_sets import TRAINING_SETS, find_pairs
 
     with answered():
-        pairs = find_pairs(data, columns, keep, progress)
+        pairs = find_pairs(data, columns, keep, encoding, progress)
     return pairs if data in TRAINING_SETS else without_evaluated(pairs, progress)
 
 

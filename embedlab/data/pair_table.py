@@ -59,8 +59,8 @@ class PairReading:
                 words += f"; rows with {self.keep.column[:60]}={opposite} are hard negatives"
         return words
 
-    def pair_set(self, source: str = "your file") -> PairSet:
-        """The pairs as a set to train on.
+    def pair_set(self, source: str = "your file", title: str = "") -> PairSet:
+        """The pairs as a set to train on, titled like the table unless it is given another title.
 
         Raises:
             EmbedLabError: there are too few.
@@ -68,7 +68,7 @@ class PairReading:
         negatives = tuple(pair.negatives for pair in self.pairs)
         return PairSet(
             id="own",
-            title=self.title,
+            title=title or self.title,
             source=source,
             anchors=tuple(pair.anchor for pair in self.pairs),
             positives=tuple(pair.positive for pair in self.pairs),

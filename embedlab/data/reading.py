@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from embedlab.data.corpus import Corpus
-from embedlab.data.tables import Table
+from embedlab.data.tables import NO_TEXT, ROWS_IN_A_NOTE, Table
 
 
 def reading(table: Table, corpus: Corpus, text_column: str) -> dict[str, Any]:
@@ -42,6 +43,18 @@ def reading(table: Table, corpus: Corpus, text_column: str) -> dict[str, Any]:
     }
 
 
+def counted_labels(found: Mapping[str, Any], most: int = 8) -> str:
+    """The labels of a :func:`reading` with their counts: ``good 6, bad 3, unlabelled 2``."""
+    if not found["label_column"]:
+        return ""
+    counts = Counter(text["label"] for text in found["texts"])
+    unlabelled = counts.pop(None, 0)
+    parts = [f"{value} {count:,}" for value, count in counts.most_common(most)]
+    if len(counts) > most:
+        parts.append(f"{len(counts) - most:,} more")
+    return ", ".join([*parts, *([f"unlabelled {unlabelled:,}"] if unlabelled else [])])
+
+
 def spans(rows: list[int], most: int = 12) -> str:
     """Row numbers in words: ``3, 5–7 and 9``, cut after ``most`` spans."""
     found: list[list[int]] = []
@@ -57,7 +70,11 @@ def spans(rows: list[int], most: int = 12) -> str:
 
 
 def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
-    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``"""
+    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``
+
+    A table's own notes name the rows of each reason as far as they name any, so those are not
+    repeated here.
+    """
     reasons: dict[str, list[int]] = {}
     for row, reason in left_out:
         reasons.setdefault(reason, []).append(row)
@@ -65,4 +82,5 @@ def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
         f"{'Row' if len(rows) == 1 else 'Rows'} {spans(rows)} "
         f"{'was' if len(rows) == 1 else 'were'} left out: {reason}."
         for reason, rows in reasons.items()
+        if reason == NO_TEXT or len(rows) > ROWS_IN_A_NOTE
     ]

@@ -125,6 +125,7 @@ def find_pairs(
     data: str,
     columns: tuple[str, Sequence[str], Sequence[str]] = ("", (), ()),
     keep: str = "",
+    encoding: str = "",
     progress: Progress = no_progress,
 ) -> PairSet:
     """A built-in set by its id, or the pairs of a csv, json, jsonl or parquet file.
@@ -134,6 +135,7 @@ def find_pairs(
         columns: a file's anchor, positive and negative columns; empty for those to be guessed.
         keep: which rows of a labelled file are pairs, as
             :func:`~embedlab.data.pair_table.read_pairs` takes it.
+        encoding: of a text file; by default it is found out.
 
     Raises:
         KeepNeeded: the file's rows are labelled, and ``keep`` is empty.
@@ -147,6 +149,6 @@ def find_pairs(
             f"{data[-80:]!r} is neither a file nor a training set; the sets are "
             f"{', '.join(TRAINING_SETS)}."
         )
-    rows = read_table(path, max_bytes=10**9, max_texts=MAX_PAIRS)
+    rows = read_table(path, max_bytes=10**9, max_texts=MAX_PAIRS, encoding=encoding)
     chosen = choose_columns(rows, *columns, title=path.name)
     return read_pairs(rows, chosen, keep, title=path.name).pair_set(source=path.name)

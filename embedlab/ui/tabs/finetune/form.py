@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.data.pairs import PairSet, describe
+from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import TRAINING_SETS, load_pairs
 from embedlab.errors import EmbedLabError
 from embedlab.lab.run import Request
@@ -19,7 +19,7 @@ from embedlab.ui.shared import html
 from embedlab.ui.shared.parse import string
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, Workbench
-from embedlab.ui.tabs.finetune.html import forecast, preview
+from embedlab.ui.tabs.finetune.html import described, forecast
 from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
 
 #: What the choice of pairs says instead of a training set's id when they come from a file.
@@ -222,7 +222,7 @@ class FinetuneForm:
                 ]
             )
             pairs = self._pairs(values, report)
-            updates[self.about_data] = html.joined([html.note(_description(pairs)), preview(pairs)])
+            updates[self.about_data] = described(pairs)
             recipe = self._recipe(values)
             recipe.check(design)
             planned = plan_training(recipe, pairs, score=bool(values[self.score]))
@@ -264,15 +264,6 @@ class FinetuneForm:
             if value is None:
                 raise EmbedLabError(f"{self.settings[name].label} is empty; enter a number.")
         return recipe_from(str(values[self.preset]), **settings)
-
-
-def _description(pairs: PairSet) -> list[str]:
-    """What the pairs are, which columns they come from, and what was left out, a line each."""
-    parts = [describe(pairs), pairs.taken]
-    if pairs.id in TRAINING_SETS:
-        parts.insert(0, TRAINING_SETS[pairs.id].offers)
-    parts += [pairs.licence, *pairs.notes]
-    return [f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts if part]
 
 
 def _fields(labels: Mapping[str, tuple[str, str]], recipe: Recipe) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from markupsafe import Markup
 
 from embedlab.analysis.bootstrap import verdict
 from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
-from embedlab.data.pairs import PairSet
+from embedlab.data.pairs import PairSet, describe
+from embedlab.data.training_sets import TRAINING_SETS
 from embedlab.lab.config import Limits
 from embedlab.lab.run import PREPARING, SCORING, TRAINING, WAITING
 from embedlab.models.run_folder import TaskChange
-from embedlab.render.html import Macros, note
+from embedlab.render.html import Macros, joined, note
 from embedlab.training.forecast import Plan, duration, sentences
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
@@ -35,12 +36,16 @@ def forecast(plan: Plan, limits: Limits) -> Markup:
     )
 
 
-def preview(pairs: PairSet) -> Markup:
-    """The first pairs of a set, as examples."""
+def described(pairs: PairSet) -> Markup:
+    """What pairs are, which columns they come from, what was left out, and the first of them."""
+    parts = [describe(pairs), pairs.taken, pairs.licence, *pairs.notes]
+    if pairs.id in TRAINING_SETS:
+        parts.insert(0, TRAINING_SETS[pairs.id].offers)
+    lines = [f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts if part]
     shown = min(EXAMPLES, len(pairs))
     negatives = pairs.negatives or ((),) * shown
     rows = zip(pairs.anchors[:shown], pairs.positives[:shown], negatives[:shown], strict=True)
-    return MACROS.example_pairs(list(rows))
+    return joined([note(lines), MACROS.example_pairs(list(rows))])
 
 
 def status(run: RunSnapshot, limits: Limits) -> Markup:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from embedlab.analysis.tasks import without_evaluated
 from embedlab.data.keep import EVERY_ROW, KeepNeeded, choices
-from embedlab.data.pair_columns import choose_columns
+from embedlab.data.pair_columns import PairColumns, choose_columns
 from embedlab.data.pair_table import deciding, read_pairs, unanswered
 from embedlab.data.pairs import PairSet
 from embedlab.data.tables import Table
@@ -17,8 +19,11 @@ from embedlab.progress import Progress
 from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.table_upload import TableUpload
 from embedlab.ui.shared.view import PRIVATE
+from embedlab.ui.tabs.finetune.html import described
 
 KEEP_LABEL = "Rows that belong together"
+#: Between the names of several columns in one dropdown.
+_AND = ", "
 
 
 class OwnPairs:
@@ -35,8 +40,8 @@ class OwnPairs:
                 kinds="csv, json, jsonl or parquet",
                 prefix="train",
                 columns=("Anchor", "Positive", "Negative"),
-                several=("Positive", "Negative"),
                 guess=_guess,
+                preview=lambda table, columns: described(_pairs(table, columns)),
                 max_rows=MAX_PAIRS,
                 button="Use these columns",
             )
@@ -49,13 +54,23 @@ class OwnPairs:
             )
         self.pairs = self.upload.result
         self.inputs = {*self.upload.inputs, self.keep}
+        quietly = {"show_progress": "hidden", **PRIVATE}
         gr.on(
-            [self.upload.was_read.success, *(column.input for column in self.upload.columns)],
+            [
+                self.upload.was_read.success,
+                self.upload.was_read_again.success,
+                *(column.input for column in self.upload.columns),
+            ],
             sessions.handler(self._ask, "keep"),
             self.upload.inputs,
             [self.keep],
-            show_progress="hidden",
-            **PRIVATE,
+            **quietly,
+        )
+        self.keep.input(
+            sessions.handler(self._preview, "train preview"),
+            self.inputs,
+            [self.upload.shown],
+            **quietly,
         )
 
     def read(self, values: Values, report: Progress) -> PairSet:
@@ -66,19 +81,18 @@ class OwnPairs:
                 rows do.
         """
         table, columns = self.upload.chosen(values)
-        chosen = choose_columns(table, *columns, title="Your file")
-        try:
-            found = read_pairs(table, chosen, values[self.keep] or "", title="Your pairs")
-        except KeepNeeded as question:
-            raise EmbedLabError(f"{question} Answer in {KEEP_LABEL!r}.") from question
-        return without_evaluated(found.pair_set(), report)
+        return without_evaluated(_pairs(table, columns, values[self.keep] or ""), report)
+
+    def _preview(self, values: Values, _: Progress) -> Updates:
+        table, columns = self.upload.chosen(values)
+        return {self.upload.shown: described(_pairs(table, columns, values[self.keep] or ""))}
 
     def _ask(self, values: Values, _: Progress) -> Updates:
         """Show the question where a column decides; an answer to an earlier one does not count."""
         table, columns = self.upload.chosen(values)
         try:
-            chosen = choose_columns(table, *columns, title="Your file")
-            question = unanswered(table, chosen, "Your file")
+            chosen = _columns(table, columns)
+            question = unanswered(table, chosen, "your file")
         except EmbedLabError:
             question = None  # what is wrong with the columns is said where they are used
         if question is None:
@@ -87,14 +101,33 @@ class OwnPairs:
         offered = [(f"{proposal} (proposed)", proposal)] if proposal else []
         offered += [(each, each) for each in choices(table, column) if each != proposal]
         offered.append(("Every row", EVERY_ROW))
-        info = f"{question} Choose, or write a condition such as {proposal or f'{column}=…'}."
+        info = f"Choose, or write a condition such as {proposal or f'{column}=…'}."
         return {self.keep: gr.update(visible=True, choices=offered, value=None, info=info)}
 
 
-def _guess(table: Table) -> tuple[str, list[str], list[str]]:
+def _pairs(table: Table, columns: Sequence[str], keep: str = "") -> PairSet:
+    """The pairs of an upload; where a question is open, its message says where to answer."""
+    try:
+        found = read_pairs(table, _columns(table, columns), keep, title="your file")
+    except KeepNeeded as question:
+        raise EmbedLabError(f"{question} Answer in {KEEP_LABEL!r}.") from question
+    return found.pair_set(title="Your pairs")
+
+
+def _columns(table: Table, columns: Sequence[str]) -> PairColumns:
+    """The columns that the dropdowns say; one may say several, as :func:`_guess` writes them."""
+    anchor, *more = columns
+    positives, negatives = (
+        [name] if name in table.columns else [each for each in name.split(_AND) if each]
+        for name in more
+    )
+    return choose_columns(table, anchor, positives, negatives, title="your file")
+
+
+def _guess(table: Table) -> tuple[str, str, str]:
     """The probable columns; none where no two can be pairs, and the visitor chooses."""
     try:
         columns = choose_columns(table)
     except EmbedLabError:
-        return "", [], []
-    return columns.anchor, list(columns.positives), list(columns.negatives)
+        return "", "", ""
+    return columns.anchor, _AND.join(columns.positives), _AND.join(columns.negatives)
