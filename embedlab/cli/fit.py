@@ -9,14 +9,14 @@ import typer
 
 from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
 from embedlab.errors import EmbedLabError
-from embedlab.terminal import guarded, progress_bar, say
+from embedlab.terminal import guarded, progress_bar
 
 if TYPE_CHECKING:
     from embedlab.data.corpus import Corpus
     from embedlab.progress import Progress
 
-#: Rows of a file without a limit: on the user's own machine only its size counts.
-NO_LIMIT = 10**9
+#: The largest file in MB.
+MOST_MB = 500
 #: Texts of a built-in corpus that steps are fitted on.
 FIT_TEXTS = 2000
 
@@ -62,9 +62,8 @@ def documents_of(source: str, progress: Progress) -> Corpus:
     Raises:
         EmbedLabError: it is neither, or cannot be read.
     """
+    from embedlab.cli.read import read_texts
     from embedlab.data.corpora import CORPORA, load_corpus
-    from embedlab.data.readers import read_table
-    from embedlab.data.tables import table_to_corpus
 
     if source in CORPORA:
         corpus = load_corpus(source, progress)
@@ -75,8 +74,4 @@ def documents_of(source: str, progress: Progress) -> Corpus:
             f"{source[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
             f"{', '.join(CORPORA)}."
         )
-    rows = read_table(path, max_bytes=NO_LIMIT, max_texts=NO_LIMIT)
-    read = table_to_corpus(rows, None, title=path.name, source=path.name)
-    for note in read.notes:
-        say(note)
-    return read
+    return read_texts(path, max_mb=MOST_MB)

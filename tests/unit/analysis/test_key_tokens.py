@@ -15,7 +15,7 @@ TEXTS = words(4, 7, 9, 3)
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return tiny_backbone()
+    return tiny_backbone(tied=True)
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ DOCUMENTS = words(*range(2, 22), seed=3)
 
 
 def tied_backbone(dtype: torch.dtype = torch.float32) -> Backbone:
-    backbone = tiny_backbone()
+    backbone = tiny_backbone(tied=True)
     return Backbone(backbone.model.to(dtype), backbone.tokenizer, name="tiny", max_length=64)
 
 

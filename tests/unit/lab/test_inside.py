@@ -23,7 +23,7 @@ PAIRS = tuple((i, i + 1, float((7 * i) % 5)) for i in range(23))
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Lab:
     folder = tmp_path_factory.mktemp("backbone") / "tiny"
-    tiny_model("llama").save_pretrained(folder)
+    tiny_model("llama", tied=True).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return Lab(Config(backbones=(BackboneEntry(id=str(folder)),)))
 

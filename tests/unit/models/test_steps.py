@@ -15,7 +15,7 @@ OTHERS = words(*range(2, 20), seed=5)
 
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
-    return tiny_backbone()
+    return tiny_backbone(tied=True)
 
 
 def unit(rows):
@@ -153,5 +153,5 @@ def test_a_filter_needs_the_unembedding(tmp_path):
     weight = untied.model.get_input_embeddings().weight.detach().clone()
     save_file({"lm_head.weight": weight}, tmp_path / "model.safetensors")
     np.testing.assert_array_equal(
-        embed(TEXTS, design, untied), embed(TEXTS, design, tiny_backbone())
+        embed(TEXTS, design, untied), embed(TEXTS, design, tiny_backbone(tied=True))
     )
