@@ -338,7 +338,8 @@ def _add_first(bank: Bank, rest: Tensor, share: Tensor, skip_first: bool) -> Ten
 
 
 def _normalised(vectors: Tensor) -> Tensor:
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    unit: Tensor = vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return unit
 
 
 def _range(design: Design) -> dict[str, int]:
