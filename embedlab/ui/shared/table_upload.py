@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -138,8 +139,10 @@ class TableUpload:
         guesses = self.guess(table)
         names = list(table.columns)
         for column, guess in zip(self.columns, guesses, strict=True):
-            choices = list(self.choices(table)) if column is self.columns[0] else names
-            if column is self.columns[-1]:
+            choices: list[Any] = names
+            if column is self.columns[0]:
+                choices = list(self.choices(table))
+            elif column is self.columns[-1]:
                 choices = [NO_COLUMN, *names]
             updates[column] = gr.update(choices=choices, value=guess)
         return updates | {
