@@ -25,8 +25,8 @@ class TableUpload:
     """A file, the table read from it, a dropdown for each column to choose, and what they mean.
 
     The dropdowns and the button below them appear once a file is read, with a preview of what the
-    columns give, which follows them. The panel around this one
-    decides what the button does: ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
+    columns give, which follows them. The panel around this one decides what the button does:
+    ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
 
     Args:
         kinds: the kinds of files, in words.
@@ -91,7 +91,7 @@ class TableUpload:
             read,
             api_visibility="private",
         )
-        self.encoding.input(
+        self.was_read_again = self.encoding.input(
             sessions.handler(self._read_again, f"{prefix} upload"),
             {self.file, self.encoding},
             read,
@@ -139,11 +139,11 @@ class TableUpload:
         guesses = self.guess(table)
         names = list(table.columns)
         for column, guess in zip(self.columns, guesses, strict=True):
-            choices: list[Any] = names
-            if column is self.columns[0]:
-                choices = list(self.choices(table))
-            elif column is self.columns[-1]:
-                choices = [NO_COLUMN, *names]
+            choices: list[Any] = list(self.choices(table)) if column is self.columns[0] else names
+            if column is self.columns[-1]:
+                choices = [NO_COLUMN, *choices]
+            if guess and guess not in choices:
+                choices.append(guess)  # several columns in one
             updates[column] = gr.update(choices=choices, value=guess)
         return updates | {
             self.table: table,
