@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 
 from embedlab.data.csv_records import Form, Quotes, Records
 from embedlab.data.headers import is_usual_name
@@ -114,16 +114,20 @@ def _try(sample: str, form: Form) -> _Trial:
 
 def _unread_marks(rows: list[list[str]], form: Form) -> int:
     """Cells with quotation marks around them that this form leaves there."""
+    # A backslash before a mark, but for JSON inside of a cell.
+    escapes = sum(r"\"" in cell and cell[:1] not in ("{", "[") for row in rows for cell in row)
+    if form.quotes == "escaped":
+        escapes = 0
     if form.quotes != "plain":
-        return sum(cell.startswith(' "') for row in rows for cell in row)
+        return escapes + sum(cell.startswith(' "') for row in rows for cell in row)
     if form.delimiter not in ("\t", ""):
-        return sum(cell.lstrip().startswith('"') for row in rows for cell in row)
+        return escapes + sum(cell.lstrip().startswith('"') for row in rows for cell in row)
     # In tsv they may be meant: a title, somebody's words. Not where a program wrote them.
     whole = [[c[:1] == c[-1:] == '"' and len(c) > 1 for c in row] for row in rows]
     if whole and (all(map(any, whole)) or (all(whole[0]) and len(rows) > 1)):
-        return sum(map(sum, whole))
-    return sum(
-        quoted and re.search(r'""|\\"', cell[1:-1]) is not None
+        return escapes + sum(map(sum, whole))
+    return escapes + sum(
+        quoted and '""' in cell[1:-1]
         for row, marks in zip(rows, whole, strict=True)
         for cell, quoted in zip(row, marks, strict=True)
     )
@@ -134,7 +138,12 @@ def _is_prose(trial: _Trial) -> bool:
     if trial.form.delimiter not in (",", ";") or any(map(is_usual_name, trial.rows[0][1:])):
         return False
     rows = [row for row in trial.rows if len(row) > 1]
-    gaps = [cell[:1] == " " for row in rows for cell in row[1:]]
+    gaps = [
+        cell.lstrip('"')[:1] == " "
+        for row in rows
+        for before, cell in pairwise(row)
+        if not (before[-1:].isdigit() and cell[:1].isdigit())  # 1,000 is a number
+    ]
     if sum(gaps) < 0.8 * len(gaps):
         return False
     # The first row may be a header.

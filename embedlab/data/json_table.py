@@ -141,7 +141,7 @@ def _of_mappings(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | N
         index, kind = list(names), "column"
     else:
         rows, index, kind = inner, list(whole), "row"
-    if not _are_numbers(index):
+    if index != [str(i) for i in range(len(index))]:
         rows = [{"index": name} | row for name, row in zip(index, rows, strict=True)]
     return rows, (f"Each name of the object was read as a {kind}.",)
 
@@ -278,7 +278,8 @@ def _label_studio(row: Mapping[str, Any]) -> dict[str, str]:
             continue
         for result in results:
             value = result.get("value") if isinstance(result, dict) else None
-            choices = value.get("choices") if isinstance(value, dict) else None
+            choices = value.get("choices", value.get("rating")) if isinstance(value, dict) else None
+            choices = [choices] if isinstance(choices, int) else choices
             name = result.get("from_name") if isinstance(result, dict) else None
             if isinstance(choices, list) and isinstance(name, str) and name not in row:
                 labels.setdefault(name, ", ".join(map(cell_text, choices)))

@@ -67,9 +67,11 @@ def _class_labels(schema: Any) -> dict[str, list[str]]:
     """The names of the labels of each column that datasets wrote as ClassLabel."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        # Of a list of labels the feature inside.
+        inner = {column: feature.get("feature", feature) for column, feature in features.items()}
         return {
             column: list(map(str, feature["names"]))
-            for column, feature in features.items()
+            for column, feature in inner.items()
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
@@ -136,10 +138,9 @@ class _Columns:
     def _cell(self, name: str, value: Any) -> str:
         if value is None:
             return ""
-        names = self.labels.get(name)
-        if names is not None and isinstance(value, int):
-            # -1 stands for a row without a label.
-            return names[value] if 0 <= value < len(names) else "" if value < 0 else str(value)
+        if names := self.labels.get(name):
+            several = value if isinstance(value, list) else [value]
+            return ", ".join(filter(None, (_label(each, names) for each in several)))
         if isinstance(value, bytes):
             self.bad_bytes += _is_no_text(value)
             return clean_text(value.decode("utf-8", "replace"))
@@ -161,6 +162,13 @@ class _Columns:
             ),
         )
         return Table(columns=self.cells, total=total, label_columns=labels, notes=notes)
+
+
+def _label(value: Any, names: list[str]) -> str:
+    """The name of a label; -1 stands for a row without one."""
+    if not isinstance(value, int) or value < 0:
+        return ""
+    return names[value] if value < len(names) else str(value)
 
 
 def _is_no_text(value: bytes) -> bool:
