@@ -25,12 +25,16 @@ def form_of(text: str, delimiter: str, *, certain: bool) -> Form:
         delimiter: the one that is expected, "" for none.
         certain: whether the file itself says so.
     """
-    return _form_of_sample(text[: _cut(text)], delimiter, certain=certain)
+    end = _cut(text)
+    form = _form_of_sample(text[:end], delimiter, certain=certain)
+    first = text.find('"')
+    # The beginning does not say what quotation marks are if it has none.
+    return form if first < end else form_around(text, first, form.delimiter)
 
 
 def form_around(text: str, at: int, delimiter: str) -> Form:
     """The form with this delimiter that fits best around a place."""
-    start = text.rfind("\n", 0, at - SAMPLE_CHARS // 4) + 1
+    start = text.rfind("\n", 0, max(0, at - SAMPLE_CHARS // 40)) + 1
     around = text[: text.find("\n") + 1] + text[start : start + _cut(text[start:])]
     return _best(around, delimiter).form
 
@@ -69,7 +73,7 @@ def _form_of_sample(sample: str, delimiter: str, *, certain: bool) -> Form:
         possible.append(" ")
     trials = [trial for d in possible if (trial := _best(sample, d)).width > 1]
     best = max(trials, key=lambda t: (t.share, t.width), default=None)
-    if best and not _is_prose(best):
+    if best and not _is_prose(best if not best.form.spaces else _with_spaces(sample, best)):
         return best.form
     # A header alone says how its rows should be split.
     for d in DELIMITERS:
@@ -86,8 +90,6 @@ def _best(sample: str, delimiter: str) -> _Trial:
         order.reverse()
     if '\\"' in sample:
         order.insert(1, "escaped")
-    if '"' not in sample:
-        order = ["plain"]
     forms = [Form(delimiter=delimiter, quotes=quotes) for quotes in order]
     if delimiter and f'{delimiter} "' in sample:
         forms += [replace(form, spaces=True) for form in forms if form.quotes != "plain"]
@@ -149,6 +151,12 @@ def _is_prose(trial: _Trial) -> bool:
     # The first row may be a header.
     columns = list(zip(*(row for row in rows[1:] if len(row) == trial.width), strict=True))
     return not any(map(_is_label, columns[1:]))
+
+
+def _with_spaces(sample: str, trial: _Trial) -> _Trial:
+    """The trial without regard to quotation marks, if they do not pair up, to see the spaces."""
+    plain = Form(delimiter=trial.form.delimiter, quotes="plain")
+    return _try(sample, plain) if trial.cost else trial
 
 
 def _is_label(column: Sequence[str]) -> bool:

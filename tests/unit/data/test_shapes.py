@@ -74,6 +74,14 @@ def test_a_stray_quotation_mark_far_down(read):
     assert table.columns["text"][15_001] == "text 15001, of many"
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_quotation_marks_that_begin_far_down(read, delimiter):
+    rows = [(f"text {i} of many", "a") for i in range(20_000)]
+    rows[15_000:] = [(f'text {i}, "quoted",\tof many', "b") for i in range(15_000, 20_000)]
+    table = read(".csv", delimited(rows, delimiter=delimiter), max_texts=30_000)
+    assert table.columns["text"] == [text for text, _ in rows]
+
+
 def test_texts_over_several_lines_stay_whole(read):
     rows = [("one\ntwo, three\nfour", "a"), ("five", "b"), ('six\n"seven"', "a")]
     for delimiter in ",;\t":
