@@ -182,6 +182,18 @@ def test_two_bad_elements_in_a_row_are_two(read):
     assert table.row_numbers == (1, 4, 5, 6)
 
 
+def test_arrays_behind_each_other_are_all_read(read):
+    content = '[{"text": "a b"},\n{"text": "c d"}]\n[\n{"text": "e f"}]\n'
+    for ending in (".json", ".jsonl"):
+        assert read(ending, content).columns["text"] == ["a b", "c d", "e f"]
+
+
+def test_an_array_with_too_many_mistakes_is_refused_and_not_half_read(read):
+    content = "[" + '{"text": a},\n' * 30_000 + '{"text": "a b"}]'
+    with pytest.raises(EmbedLabError, match="is not JSON"):
+        read(".json", content)
+
+
 def test_elements_that_are_no_objects_are_said(read):
     table = read(".json", json.dumps([{"text": "a"}, None, 3, [1], {"text": "b"}]))
     assert table.row_numbers == (1, 5)
