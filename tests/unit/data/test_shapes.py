@@ -7,7 +7,7 @@ import json
 import pytest
 from support.shapes import PARQUET_SHAPES, TEXT_SHAPES, delimited, records, write
 
-from embedlab.data.readers import read_table
+from embedlab.data.readers import read_table, read_upload
 from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 
@@ -144,6 +144,16 @@ def test_headers_are_told_by_the_rows_below(read, content, columns, rows):
     assert any(note.startswith("No header") for note in table.notes) == all(
         name.startswith("column") for name in table.columns
     )
+
+
+def test_an_upload_gives_the_same_table(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\na b,x\nonly\nc d,y\n")
+    assert read_upload(path, max_bytes=10**6, max_texts=10) == read_table(path)
+    (_, content), _ = write("parquet, class labels", ROWS)
+    path = tmp_path / "t.parquet"
+    path.write_bytes(content)
+    assert read_upload(path, max_bytes=10**6, max_texts=10) == read_table(path, max_texts=10)
 
 
 def test_hashtags_and_headers_are_no_comments(read):
