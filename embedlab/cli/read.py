@@ -10,8 +10,12 @@ import typer
 
 from embedlab.cli.options import (
     NO_LIMIT,
+    AnchorOption,
     EncodingOption,
+    KeepOption,
     LabelColumnOption,
+    NegativeOption,
+    PositiveOption,
     TextColumnOption,
 )
 from embedlab.terminal import guarded, say, table
@@ -32,6 +36,10 @@ def read(
     label_column: LabelColumnOption = None,
     encoding: EncodingOption = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="Read pairs to train on.")] = False,
+    anchor: AnchorOption = "",
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
+    keep: KeepOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     max_mb: Annotated[int, typer.Option(min=1, help="largest FILE, in MB")] = 50,
 ) -> None:
@@ -41,7 +49,7 @@ def read(
 
     rows = _table(source, max_mb, encoding)
     if pairs:
-        found = pairs_reading(source, rows)
+        found = pairs_reading(source, rows, (anchor, positive or (), negative or ()), keep)
     else:
         corpus, chosen = _corpus(source, rows, text_column, label_column)
         found = reading(rows, corpus, chosen) | {"pairs": []}
@@ -49,7 +57,8 @@ def read(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
-    typer.echo("\n".join(pairs_lines(found) if pairs else _lines(found)))
+    lines = [*pairs_lines(found), *_left_out(found)] if pairs else _lines(found)
+    typer.echo("\n".join(lines))
 
 
 def read_texts(
