@@ -188,8 +188,8 @@ def _lists(path: list[str], node: dict[str, Any]) -> list[tuple[list[str], list[
         if isinstance(value, list) and value and all(isinstance(v, dict | str) for v in value)
     ]
     objects = [each for each in found if any(isinstance(v, dict) for v in each[1])]
-    # An object with a string beside its lists of strings is a row itself.
-    is_row = bool(path) or any(isinstance(value, str) for value in node.values())
+    # An object with a string or another list beside its list of strings is a row itself.
+    is_row = bool(path) or len(found) > 1 or any(isinstance(v, str) for v in node.values())
     return objects or ([] if is_row else found)
 
 
