@@ -204,7 +204,8 @@ def _list_notes(whole: dict[str, Any], path: list[str], rows: list[Any]) -> tupl
     node = whole
     for name in path[:-1]:
         node = node[name]
-    read, unread = [], []
+    read: list[str] = []
+    unread: list[str] = []
     for where, other in _lists(path[:-1], node):
         (read if any(other[0] is row for row in rows) else unread).append(where[-1])
     joined = f" with those under {quoted_names(n for n in read if n != path[-1])}"
