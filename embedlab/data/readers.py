@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from embedlab.child_process import Bounds, in_child_process
 from embedlab.data.decoding import decode
@@ -65,12 +66,11 @@ def read_upload(
         EmbedLabError: as there, or the file takes too much memory or time.
     """
     asked = {"max_bytes": max_bytes, "max_texts": max_texts, "encoding": encoding}
-    answer = in_child_process(read_table, path, bounds=bounds, **asked)
-    # JSON made lists of tuples.
-    plain = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()
-    }
-    return Table(**plain | {"left_out": tuple(LeftOut(*each) for each in plain["left_out"])})
+    answer: dict[str, Any] = in_child_process(read_table, path, bounds=bounds, **asked)
+    for name in ("row_numbers", "label_columns", "notes"):  # JSON made lists of tuples
+        answer[name] = tuple(answer[name])
+    answer["left_out"] = tuple(LeftOut(*each) for each in answer["left_out"])
+    return Table(**answer)
 
 
 def _read(path: Path, max_bytes: int, max_texts: int, encoding: str) -> Table:

@@ -26,7 +26,7 @@ MAX_TEXTS = 10_000
 
 _ID_NAMES = (
     *("_id", "id", "doc_id", "docid", "document_id", "text_id", "row_id", "uid", "uuid", "guid"),
-    *("pid", "qid", "idx", "index", "key", "row_name"),
+    *("pid", "qid", "idx", "index", "__index_level_0__", "key", "row_name"),
 )
 #: Why a row without text is left out.
 NO_TEXT = "no text"
