@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedlab.analysis import metrics, retrieval
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, Relevant
 from embedlab.models.design import Design
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _hits(
     ids: NDArray[np.int64],
     scores: NDArray[np.float32],
     other: NDArray[np.int64],
-    relevant: frozenset[int] | None,
+    relevant: Relevant | None,
     k: int,
 ) -> list[Hit]:
     moves = retrieval.rank_moves(other.tolist(), ids.tolist())

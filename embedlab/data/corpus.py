@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from embedlab.errors import EmbedLabError
+
+#: The texts that answer a query, by index: a set, or each one's grade where judgements are graded.
+Relevant = AbstractSet[int] | Mapping[int, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,7 +23,9 @@ class Corpus:
     ``fields`` holds one value for each text under each name; the first field is the label.
     ``pairs`` are (i, j, score) over indices of texts, and ``pair_groups`` names the dataset of each
     pair where there are several; ``relevant`` holds for each query the indices of the texts that
-    answer it. ``total`` counts the texts before sampling, and ``seed`` is the sample's.
+    answer it, with their grades above 0 where it is a mapping. ``ids`` and ``query_ids`` are what
+    the source calls its texts and queries; empty where it has no names for them. ``total`` counts
+    the texts before sampling, and ``seed`` is the sample's.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -32,7 +38,9 @@ class Corpus:
     pairs: tuple[tuple[int, int, float], ...] = ()
     pair_groups: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
-    relevant: tuple[frozenset[int], ...] = ()
+    relevant: tuple[Relevant, ...] = ()
+    ids: tuple[str, ...] = ()
+    query_ids: tuple[str, ...] = ()
     total: int = 0
     seed: int | None = None
     source: str = ""
@@ -59,6 +67,21 @@ class Corpus:
                 f"{self.title!r} has {len(self.queries):,} queries but relevant texts for "
                 f"{len(self.relevant):,}; give one set per query."
             )
+        for names, owners, what in (
+            (self.ids, self.texts, "text"),
+            (self.query_ids, self.queries, "query"),
+        ):
+            if names and len(names) != len(owners):
+                raise EmbedLabError(
+                    f"{self.title!r} has {len(names):,} ids for {len(owners):,}; give one per "
+                    f"{what}."
+                )
+        for texts in self.relevant:
+            if isinstance(texts, Mapping) and not all(grade > 0 for grade in texts.values()):
+                raise EmbedLabError(
+                    f"{self.title!r} has a relevant text of grade {min(texts.values()):g}; leave "
+                    "out those that are not relevant."
+                )
         used = {i for *both, _ in self.pairs for i in both}.union(*self.relevant)
         if wrong := [i for i in used if not 0 <= i < n]:
             raise EmbedLabError(
@@ -88,7 +111,10 @@ class Corpus:
     @cached_property
     def annotations_hash(self) -> str:
         """A hash of what the corpus says about its texts: fields, scored pairs, queries."""
-        relevant = [sorted(texts) for texts in self.relevant]
+        relevant = [
+            sorted(texts.items() if isinstance(texts, Mapping) else texts)
+            for texts in self.relevant
+        ]
         annotations = repr((dict(self.fields), self.pairs, self.queries, relevant))
         return hashlib.sha256(annotations.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -117,7 +143,9 @@ class Corpus:
             _add_if_it_fits(chosen, self.relevant[q], n)
         others = [i for i in rng.permutation(len(self.texts)).tolist() if i not in chosen]
         chosen.update(others[: n - len(chosen)])
-        queries = [q for q in order.tolist() if self.relevant[q] & chosen][:most_queries]
+        queries = [q for q in order.tolist() if not chosen.isdisjoint(self.relevant[q])][
+            :most_queries
+        ]
         return self._subset(sorted(chosen), sorted(queries), seed)
 
     def _subset(self, chosen: list[int], queries: list[int], seed: int) -> Corpus:
@@ -130,11 +158,23 @@ class Corpus:
             pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
             pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
             queries=tuple(self.queries[q] for q in queries),
-            relevant=tuple(
-                frozenset(new[i] for i in self.relevant[q] if i in new) for q in queries
-            ),
+            relevant=tuple(renumbered(self.relevant[q], new) for q in queries),
+            ids=tuple(self.ids[i] for i in chosen) if self.ids else (),
+            query_ids=tuple(self.query_ids[q] for q in queries) if self.query_ids else (),
             seed=seed,
         )
+
+
+def grades_of(relevant: Relevant) -> dict[int, float]:
+    """The grade of each relevant text: 1 where judgements are not graded."""
+    return dict(relevant) if isinstance(relevant, Mapping) else dict.fromkeys(relevant, 1.0)
+
+
+def renumbered(relevant: Relevant, new: Mapping[int, int]) -> Relevant:
+    """The relevant texts under new numbers; those without one are left out."""
+    if isinstance(relevant, Mapping):
+        return {new[i]: grade for i, grade in relevant.items() if i in new}
+    return frozenset(new[i] for i in relevant if i in new)
 
 
 def _add_if_it_fits(chosen: set[int], group: Iterable[int], n: int) -> None:
