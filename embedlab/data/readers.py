@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,11 @@ def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
         EmbedLabError: as there, or the file takes too much memory or time.
     """
     answer = in_child_process(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
+    return table_from_plain(answer)
+
+
+def table_from_plain(answer: Mapping[str, Any]) -> Table:
+    """A table as a child process sent it, in plain values."""
     # JSON made lists of tuples.
     plain = {
         key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()

@@ -1,0 +1,348 @@
+"""Tables with more than one text a row: lists to unfold, queries with positives, scored pairs.
+
+These are MTEB's layouts for clustering, reranking, pairs and STS, and those of training files with
+queries and positives, which can be searched as well as trained on.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from embedlab.data.corpus import Corpus
+from embedlab.data.judged import title_and_text
+from embedlab.data.tables import (
+    LeftOut,
+    Table,
+    count_note,
+    named_column,
+    quoted_names,
+    table_to_corpus,
+)
+from embedlab.errors import EmbedLabError
+from embedlab.text import clean_text
+
+_LISTED_TEXTS = ("sentences", "texts", "sentence", "sentence1", "sent1", "text")
+_LISTED = frozenset((*_LISTED_TEXTS, "sentence2", "sent2", "labels", "label", "ids", "scores"))
+_LABELS = ("labels", "label")
+_QUERY = ("query", "question", "anchor")
+_POSITIVE = re.compile(
+    r"(pos|positives?|relevant|(positive|relevant)_(passage|document|doc|text|ctx)s?)(_?\d+)?"
+)
+_NEGATIVE = re.compile(
+    r"(hard_)?(neg|negatives?|negative_(passage|document|doc|text|ctx)s?)(_?\d+)?"
+)
+_FIRST = ("sentence1", "sentence_1", "sent1", "text1", "text_1", "sentence_a", "s1")
+_SECOND = ("sentence2", "sentence_2", "sent2", "text2", "text_2", "sentence_b", "s2")
+_SCORE = (
+    *("score", "similarity", "similarity_score", "relatedness_score", "labels", "label"),
+    *("is_duplicate", "gold"),
+)
+_PASSAGE_TEXT = ("text", "contents", "content", "passage", "document", "body")
+_PASSAGE_ID = ("docid", "doc_id", "_id", "id", "passage_id", "pid", "corpus_id")
+
+
+class Passage(NamedTuple):
+    """A text out of a cell, and its id, "" where it has none."""
+
+    text: str
+    id: str
+
+
+# Lists in cells
+
+
+def listed(cell: str) -> list[Any] | None:
+    """The list in a cell, in JSON or as Python writes it into a csv; None for anything else."""
+    if not cell.startswith("["):
+        return None
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(cell)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        return value if isinstance(value, list) else None
+    return None
+
+
+def passages(cell: str) -> list[Passage]:
+    """The texts in a cell: one, a list of them, or objects with title and text, joined."""
+    values = listed(cell)
+    if values is None:
+        values = [cell]
+        if cell.startswith("{"):
+            with suppress(ValueError, RecursionError):
+                values = [json.loads(cell)]
+    found = [_passage(value) for value in values]
+    return [passage for passage in found if passage.text]
+
+
+def _passage(value: Any) -> Passage:
+    if isinstance(value, Mapping):
+        text = _string(value, _PASSAGE_TEXT)
+        title = _string(value, ("title",))
+        return Passage(clean_text(title_and_text(title, text)).strip(), _string(value, _PASSAGE_ID))
+    return Passage("" if value is None else clean_text(str(value)).strip(), "")
+
+
+def _string(value: Mapping[str, Any], names: Sequence[str]) -> str:
+    found = next((value[name] for name in names if value.get(name) is not None), "")
+    return found if isinstance(found, str) else str(found)
+
+
+def unfolded(table: Table) -> Table:
+    """A table whose cells hold lists of texts with their labels, with one row for each text.
+
+    MTEB's layouts for clustering and for pairs; any other table as it is. The rows keep the number
+    of the row that they come from, and a row whose lists have different lengths is left out.
+    """
+    names = [name for name in table.columns if _plain(name) in _LISTED]
+    lists = {name: [listed(cell.strip()) for cell in table.columns[name]] for name in names}
+    nested = [name for name, cells in lists.items() if any(cells)]
+    if not any(_plain(name) in _LISTED_TEXTS for name in nested):
+        return _levels(table, [name for name in nested if _plain(name) in _LABELS])
+    columns: dict[str, list[str]] = {name: [] for name in table.columns}
+    numbers: list[int] = []
+    left_out = list(table.left_out)
+    for i, number in enumerate(table.row_numbers):
+        sizes = {name: len(cells) for name in nested if (cells := lists[name][i]) is not None}
+        if len(set(sizes.values())) != 1 or not all(sizes.values()):
+            found = ", ".join(f"{size} {name}" for name, size in sizes.items())
+            left_out.append(LeftOut(number, f"has {found or 'no list'}: not one for each text"))
+            continue
+        size = next(iter(sizes.values()))
+        for name, cells in columns.items():
+            values = lists[name][i] if name in sizes else [table.columns[name][i]] * size
+            cells += ["" if value is None else clean_text(_written(value)) for value in values]
+        numbers += [number] * size
+    if not numbers:
+        return table
+    rows = len(table.row_numbers)
+    return _levels(
+        replace(
+            table,
+            columns=columns,
+            row_numbers=tuple(numbers),
+            total=len(numbers) + table.total - rows,
+            left_out=tuple(left_out),
+            left_out_total=table.left_out_total + len(left_out) - len(table.left_out),
+            notes=(
+                *table.notes,
+                f"The lists in {quoted_names(nested)} were unfolded: {len(numbers):,} texts in "
+                f"{rows:,} rows.",
+            ),
+        ),
+        [name for name in columns if _plain(name) in _LABELS],
+    )
+
+
+def _levels(table: Table, names: Sequence[str]) -> Table:
+    """A column with lists of labels, from general to special, as one column for each level."""
+    columns: dict[str, list[str]] = {}
+    for name, cells in table.columns.items():
+        lists = [listed(cell.strip()) for cell in cells] if name in names else []
+        if not lists or not all(lists):
+            columns[name] = cells
+            continue
+        deepest = max(len(each or ()) for each in lists)
+        for level in range(deepest):
+            key = name if deepest == 1 else f"{name} (level {level + 1})"
+            columns[key] = [
+                clean_text(_written(each[level])) if each and level < len(each) else ""
+                for each in lists
+            ]
+    return replace(table, columns=columns)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# Queries and pairs
+
+
+def layout_of(table: Table) -> str:
+    """What a table holds besides single texts: a key of :data:`LAYOUTS`, or "" for nothing."""
+    if named_column(table.columns, _QUERY) and _matching(table, _POSITIVE):
+        return QUERIES
+    first, second, score = _pair_columns(table)
+    if not first or not second:
+        return ""
+    if score is None:
+        return MATCHES
+    scores = [cell for cell in table.columns[score] if cell.strip()]
+    return PAIRS if scores and all(_number(cell) is not None for cell in scores) else ""
+
+
+def _matching(table: Table, names: re.Pattern[str]) -> list[str]:
+    return [name for name in table.columns if names.fullmatch(_plain(name))]
+
+
+def _pair_columns(table: Table) -> tuple[str | None, str | None, str | None]:
+    first, second = (named_column(table.columns, names) for names in (_FIRST, _SECOND))
+    return first, second, named_column(table.columns, _SCORE)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        number = float({"true": "1", "false": "0"}.get(cell.strip().lower(), cell))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+class _Texts:
+    """Distinct texts in their order of appearance, with the id that each came with first."""
+
+    def __init__(self) -> None:
+        self.index: dict[str, int] = {}
+        self.ids: list[str] = []
+
+    def add(self, passage: Passage) -> int:
+        if passage.text not in self.index:
+            self.index[passage.text] = len(self.ids)
+            self.ids.append(passage.id)
+        return self.index[passage.text]
+
+    @property
+    def known_ids(self) -> tuple[str, ...]:
+        """The ids, where every text has one."""
+        return tuple(self.ids) if all(self.ids) else ()
+
+
+def _queries(table: Table, title: str, source: str) -> Corpus:
+    """Queries with their positives, and negatives, which only are texts to be found instead."""
+    query = named_column(table.columns, _QUERY) or ""
+    positive, negative = (_matching(table, names) for names in (_POSITIVE, _NEGATIVE))
+    return _search_corpus(table, query, positive, negative, title, source)
+
+
+def _matches(table: Table, title: str, source: str) -> Corpus:
+    first, second, _ = _pair_columns(table)
+    return _search_corpus(table, first or "", [second or ""], [], title, source)
+
+
+def _search_corpus(
+    table: Table,
+    query: str,
+    positive: Sequence[str],
+    negative: Sequence[str],
+    title: str,
+    source: str,
+) -> Corpus:
+    texts = _Texts()
+    relevant: dict[str, set[int]] = {}
+    incomplete = both = 0
+    for i, cell in enumerate(table.columns[query]):
+        name = clean_text(cell).strip()
+        good, bad = (
+            [one for column in columns for one in passages(table.columns[column][i].strip())]
+            for columns in (positive, negative)
+        )
+        if not name or not good:
+            incomplete += 1
+            continue
+        answers = {texts.add(one) for one in good}
+        relevant.setdefault(name, set()).update(answers)
+        both += sum(texts.add(one) in answers for one in bad)
+    columns = quoted_names([*positive, *negative])
+    _check_rows(relevant, title, (query, *positive))
+    return Corpus(
+        id="own",
+        title=title,
+        source=source,
+        texts=tuple(texts.index),
+        ids=texts.known_ids,
+        queries=tuple(relevant),
+        relevant=tuple(map(frozenset, relevant.values())),
+        notes=(
+            *table.notes,
+            f"Queries are in {query!r}, the texts in {columns}; every query is searched in all "
+            "of them.",
+            *count_note(incomplete, "row", "left out, lacking a query or a positive"),
+            *count_note(both, "negative", "counted as relevant, being a positive of the query too"),
+        ),
+    )
+
+
+def _pairs(table: Table, title: str, source: str) -> Corpus:
+    """Pairs of texts with a score, as in STS, or with labels 0 and 1."""
+    first, second, score = (name or "" for name in _pair_columns(table))
+    texts = _Texts()
+    pairs = []
+    incomplete = 0
+    for cells in zip(*(table.columns[name] for name in (first, second, score)), strict=True):
+        one, other = (clean_text(cell).strip() for cell in cells[:2])
+        gold = _number(cells[2])
+        if not one or not other or gold is None:
+            incomplete += 1
+            continue
+        pairs.append((texts.add(Passage(one, "")), texts.add(Passage(other, "")), gold))
+    _check_rows(pairs, title, (first, second, score))
+    return Corpus(
+        id="own",
+        title=title,
+        source=source,
+        texts=tuple(texts.index),
+        pairs=tuple(pairs),
+        notes=(
+            *table.notes,
+            f"{len(pairs):,} pairs of {first!r} and {second!r}, scored by {score!r}.",
+            *count_note(incomplete, "row", "left out, lacking a text or a score"),
+        ),
+    )
+
+
+def _check_rows(rows: Sized, title: str, columns: Sequence[str]) -> None:
+    if not rows:
+        raise EmbedLabError(
+            f"No row of {title} has text in each of {quoted_names(columns)}; choose a column with "
+            "texts instead."
+        )
+
+
+def corpus_of(
+    table: Table,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    title: str = "Your texts",
+    source: str = "your file",
+) -> Corpus:
+    """The corpus in a table: queries or pairs where it holds some, else a text a row.
+
+    Args:
+        table: what was read.
+        text_column: the column with the texts, or a key of :data:`LAYOUTS`; None where that is to
+            be told by the columns' names.
+        label_column: that with the labels; None for a probable one, "" for none.
+        title: the corpus's.
+        source: where the texts come from, in words.
+
+    Raises:
+        EmbedLabError: no such column, or no text in it.
+    """
+    layout = layout_of(table) if text_column is None else text_column
+    if layout in LAYOUTS and layout not in table.columns:
+        return LAYOUTS[layout](table, title, source)
+    return table_to_corpus(table, text_column, label_column, title, source)
+
+
+QUERIES = "queries with their relevant texts"
+MATCHES = "pairs of texts that belong together"
+PAIRS = "pairs of texts with scores"
+#: How a corpus is made of a table with its title and source, by what the table holds, in words.
+LAYOUTS: dict[str, Callable[[Table, str, str], Corpus]] = {
+    QUERIES: _queries,
+    MATCHES: _matches,
+    PAIRS: _pairs,
+}
