@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ _MAX_LABELS = 50
 
 
 class LeftOut(NamedTuple):
-    """A row of a file that was not used, and why: the rest of a sentence that begins with "it"."""
+    """A row of a file that was not used, and why in a few words: ``blank``, ``not JSON``."""
 
     row: int
     reason: str
@@ -195,6 +195,33 @@ def count_note(n: int, what: str, done: str) -> tuple[str, ...]:
     if n == 0:
         return ()
     return (f"1 {what} was {done}.",) if n == 1 else (f"{n:,} {what}s were {done}.",)
+
+
+def left_out_notes(left_out: Sequence[LeftOut], total: int = 0) -> tuple[str, ...]:
+    """A note for each reason, such as ``2 rows were left out: blank (rows 3 and 7)``.
+
+    Args:
+        left_out: the rows that are listed.
+        total: how many were left out in all, where more than are listed.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, reason in left_out:
+        rows.setdefault(reason, []).append(row)
+    notes = [
+        f"1 row was left out: {reason} (row {numbers[0]:,})."
+        if len(numbers) == 1
+        else f"{len(numbers):,} rows were left out: {reason} (rows {_listed(numbers)})."
+        for reason, numbers in rows.items()
+    ]
+    return (*notes, *count_note(max(0, total - len(left_out)), "more row", "left out"))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """``3, 7 and 9``, or the first five of more."""
+    shown = [f"{number:,}" for number in numbers[:5]]
+    if len(numbers) > len(shown):
+        return ", ".join(shown) + ", …"
+    return ", ".join(shown[:-1]) + f" and {shown[-1]}"
 
 
 def limit_note(read: int, total: int) -> tuple[str, ...]:
