@@ -342,6 +342,6 @@ def from_plain(answer: Mapping[str, Any]) -> Corpus | Table:
     if "table" in answer:
         return table_from_plain(answer["table"])
     parts = {name: tuple(v) if isinstance(v, list) else v for name, v in answer["corpus"].items()}
-    grades = [{i: grade for i, grade in pairs} for pairs in answer["grades"]]
+    grades = [dict(pairs) for pairs in answer["grades"]]
     relevant = tuple(each if answer["graded"] else frozenset(each) for each in grades)
     return Corpus(id="own", relevant=relevant, **parts)

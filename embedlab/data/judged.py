@@ -187,6 +187,8 @@ def judged_corpus(
     documents, notes = _texts(files.documents, "text", _document_text)
     queries, query_notes = _texts(files.queries, "query", _query_text(files.instructions))
     notes = (*files.notes, *notes, *query_notes)
+    if any("title" in map(str.lower, table.columns) for table in files.documents.values()):
+        notes += ("Title and text of a document were joined.",)
     if not documents:
         raise EmbedLabError(f"{title} has no document with text; choose other files.")
     graded, judged_notes = _grades(files.judgements, queries, documents)

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from embedlab.data.corpus import Corpus
 from embedlab.data.judged import title_and_text
 from embedlab.data.tables import (
+    MAX_TEXTS,
     LeftOut,
     Table,
     count_note,
@@ -38,8 +39,8 @@ _POSITIVE = re.compile(
 _NEGATIVE = re.compile(
     r"(hard_)?(neg|negatives?|negative_(passage|document|doc|text|ctx)s?)(_?\d+)?"
 )
-_FIRST = ("sentence1", "sentence_1", "sent1", "text1", "text_1", "sentence_a", "s1")
-_SECOND = ("sentence2", "sentence_2", "sent2", "text2", "text_2", "sentence_b", "s2")
+#: Columns of sentences side by side: ``sentence1``, ``text_2``, ``sentence_a`` …
+_NUMBERED = re.compile(r"(sentence|sent|text|s)_?(\d|[ab])")
 _SCORE = (
     *("score", "similarity", "similarity_score", "relatedness_score", "labels", "label"),
     *("is_duplicate", "gold"),
@@ -96,11 +97,12 @@ def _string(value: Mapping[str, Any], names: Sequence[str]) -> str:
     return found if isinstance(found, str) else str(found)
 
 
-def unfolded(table: Table) -> Table:
+def unfolded(table: Table, max_texts: int = MAX_TEXTS) -> Table:
     """A table whose cells hold lists of texts with their labels, with one row for each text.
 
-    MTEB's layouts for clustering and for pairs; any other table as it is. The rows keep the number
-    of the row that they come from, and a row whose lists have different lengths is left out.
+    MTEB's layouts for clustering and for pairs, at most ``max_texts`` rows of it; any other table
+    as it is. The rows keep the number of the row that they come from, and a row whose lists have
+    different lengths is left out.
     """
     names = [name for name in table.columns if _plain(name) in _LISTED]
     lists = {name: [listed(cell.strip()) for cell in table.columns[name]] for name in names}
@@ -127,8 +129,8 @@ def unfolded(table: Table) -> Table:
     return _levels(
         replace(
             table,
-            columns=columns,
-            row_numbers=tuple(numbers),
+            columns={name: cells[:max_texts] for name, cells in columns.items()},
+            row_numbers=tuple(numbers[:max_texts]),
             total=len(numbers) + table.total - rows,
             left_out=tuple(left_out),
             left_out_total=table.left_out_total + len(left_out) - len(table.left_out),
@@ -175,22 +177,20 @@ def layout_of(table: Table) -> str:
     """What a table holds besides single texts: a key of :data:`LAYOUTS`, or "" for nothing."""
     if named_column(table.columns, _QUERY) and _matching(table, _POSITIVE):
         return QUERIES
-    first, second, score = _pair_columns(table)
-    if not first or not second:
+    score = named_column(table.columns, _SCORE)
+    sentences = _matching(table, _NUMBERED)
+    if len(sentences) < 2:
         return ""
     if score is None:
         return MATCHES
     scores = [cell for cell in table.columns[score] if cell.strip()]
-    return PAIRS if scores and all(_number(cell) is not None for cell in scores) else ""
+    numbers = bool(scores) and all(_number(cell) is not None for cell in scores)
+    return PAIRS if numbers and len(sentences) == 2 else ""
 
 
 def _matching(table: Table, names: re.Pattern[str]) -> list[str]:
-    return [name for name in table.columns if names.fullmatch(_plain(name))]
-
-
-def _pair_columns(table: Table) -> tuple[str | None, str | None, str | None]:
-    first, second = (named_column(table.columns, names) for names in (_FIRST, _SECOND))
-    return first, second, named_column(table.columns, _SCORE)
+    """The columns with such names, in the order of these."""
+    return sorted((name for name in table.columns if names.fullmatch(_plain(name))), key=_plain)
 
 
 def _number(cell: str) -> float | None:
@@ -228,8 +228,9 @@ def _queries(table: Table, title: str, source: str) -> Corpus:
 
 
 def _matches(table: Table, title: str, source: str) -> Corpus:
-    first, second, _ = _pair_columns(table)
-    return _search_corpus(table, first or "", [second or ""], [], title, source)
+    """Sentences side by side: the second belongs to the first, further ones do not."""
+    first, second, *others = _matching(table, _NUMBERED)
+    return _search_corpus(table, first, [second], others, title, source)
 
 
 def _search_corpus(
@@ -277,7 +278,8 @@ def _search_corpus(
 
 def _pairs(table: Table, title: str, source: str) -> Corpus:
     """Pairs of texts with a score, as in STS, or with labels 0 and 1."""
-    first, second, score = (name or "" for name in _pair_columns(table))
+    first, second = _matching(table, _NUMBERED)
+    score = named_column(table.columns, _SCORE) or ""
     texts = _Texts()
     pairs = []
     incomplete = 0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from embedlab.child_process import in_child_process
+from embedlab.data.layouts import unfolded
 from embedlab.data.tables import (
     MAX_TEXTS,
     LeftOut,
@@ -57,7 +58,7 @@ def read_table(
     """
     path = Path(path)
     try:
-        table = _read(path, max_bytes, max_texts)
+        table = unfolded(_read(path, max_bytes, max_texts), max_texts)
     except _Unreadable as error:
         raise EmbedLabError(f"{path.name[-_MAX_NAME_CHARS:]!r} {error}.") from error
     rows = len(next(iter(table.columns.values()), ()))
