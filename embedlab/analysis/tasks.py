@@ -156,7 +156,6 @@ def _sample(task: Task, corpus: Corpus) -> Corpus:
         pair_groups=(),
         queries=tuple(corpus.queries[q] for q in queries),
         relevant=tuple(renumbered(corpus.relevant[q], new) for q in queries),
-        ids=tuple(corpus.ids[i] for i in order) if corpus.ids else (),
         query_ids=tuple(corpus.query_ids[q] for q in queries) if corpus.query_ids else (),
         seed=task.seed,
     )

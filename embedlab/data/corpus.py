@@ -24,12 +24,12 @@ class Corpus:
     ``fields`` holds one value for each text under each name; the first field is the label.
     ``pairs`` are (i, j, score) over indices of texts, and ``pair_groups`` names the dataset of each
     pair where there are several; ``relevant`` holds for each query the indices of the texts that
-    answer it, with their grades above 0 where it is a mapping. ``ids`` and ``query_ids`` are what
-    the source calls its texts and queries; empty where it has no names for them. ``total`` counts
-    the texts before sampling, and ``seed`` is the sample's.
+    answer it, with their grades above 0 where it is a mapping. ``total`` counts the texts before
+    sampling, and ``seed`` is the sample's.
 
-    A blank value in a field means that the text is not labelled. ``ids`` are the texts' names in
-    their source, if they have some, and ``rows`` their numbers there, by default from 1.
+    A blank value in a field means that the text is not labelled. ``ids`` and ``query_ids`` are the
+    names of texts and queries in their source, if they have some, and ``rows`` the texts' numbers
+    there, by default from 1.
     ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
 
     Raises:
@@ -44,7 +44,6 @@ class Corpus:
     pair_groups: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
     relevant: tuple[Relevant, ...] = ()
-    ids: tuple[str, ...] = ()
     query_ids: tuple[str, ...] = ()
     total: int = 0
     seed: int | None = None
@@ -83,15 +82,11 @@ class Corpus:
                 f"{self.title!r} has {len(self.queries):,} queries but relevant texts for "
                 f"{len(self.relevant):,}; give one set per query."
             )
-        for names, owners, what in (
-            (self.ids, self.texts, "text"),
-            (self.query_ids, self.queries, "query"),
-        ):
-            if names and len(names) != len(owners):
-                raise EmbedLabError(
-                    f"{self.title!r} has {len(names):,} ids for {len(owners):,}; give one per "
-                    f"{what}."
-                )
+        if self.query_ids and len(self.query_ids) != len(self.queries):
+            raise EmbedLabError(
+                f"{self.title!r} has {len(self.query_ids):,} ids for {len(self.queries):,} "
+                "queries; give one per query."
+            )
         for texts in self.relevant:
             if isinstance(texts, Mapping) and not all(grade > 0 for grade in texts.values()):
                 raise EmbedLabError(
@@ -133,7 +128,7 @@ class Corpus:
 
     def without_repetitions(self) -> Corpus:
         """Every text once, where it appears first, without pairs and queries."""
-        bare = replace(self, pairs=(), pair_groups=(), queries=(), relevant=())
+        bare = replace(self, pairs=(), pair_groups=(), queries=(), query_ids=(), relevant=())
         return bare._subset(self.firsts.tolist(), [], self.seed)
 
     @cached_property
@@ -198,7 +193,6 @@ class Corpus:
             pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
             queries=tuple(self.queries[q] for q in queries),
             relevant=tuple(renumbered(self.relevant[q], new) for q in queries),
-            ids=tuple(self.ids[i] for i in chosen) if self.ids else (),
             query_ids=tuple(self.query_ids[q] for q in queries) if self.query_ids else (),
             seed=seed,
         )

@@ -108,8 +108,8 @@ def test_a_sample_of_nothing_is_refused():
         ({"queries": ("q",)}, "relevant texts for 0"),
         ({"queries": ("q",), "relevant": (frozenset({-1}),)}, "points at text -1"),
         ({"queries": ("q",), "relevant": ({0: 0.0},)}, "a relevant text of grade 0"),
-        ({"ids": ("x",)}, "1 ids for 2; give one per text"),
-        ({"query_ids": ("x",)}, "1 ids for 0; give one per query"),
+        ({"ids": ("x",)}, "1 ids for 2 texts"),
+        ({"query_ids": ("x",)}, "1 ids for 0 queries"),
     ],
 )
 def test_a_corpus_checks_itself(parts, message):
