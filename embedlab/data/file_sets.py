@@ -19,7 +19,7 @@ from embedlab.child_process import in_child_process
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.data.judged import Files, Judgements, judged_corpus, judgements_of, read_judgements
 from embedlab.data.readers import MAX_BYTES, read_table, table_from_plain
-from embedlab.data.tables import MAX_TEXTS, Table, named_column, quoted_names
+from embedlab.data.tables import MAX_TEXTS, LeftOut, Table, named_column, quoted_names
 from embedlab.errors import EmbedLabError
 
 _TABLES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
@@ -330,7 +330,10 @@ def _read_plainly(path: Path, others: Sequence[str], scratch: str, **limits: int
         return {"table": vars(read)}
     plain = {
         name: getattr(read, name)
-        for name in ("texts", "ids", "queries", "query_ids", "total", "source", "title", "notes")
+        for name in (
+            *("texts", "ids", "rows", "queries", "query_ids"),
+            *("total", "left_out", "source", "title", "notes"),
+        )
     }
     grades = [list(grades_of(relevant).items()) for relevant in read.relevant]
     graded = any(isinstance(relevant, Mapping) for relevant in read.relevant)
@@ -341,7 +344,9 @@ def from_plain(answer: Mapping[str, Any]) -> Corpus | Table:
     """What a child process read, of the plain values it sent."""
     if "table" in answer:
         return table_from_plain(answer["table"])
+    # JSON made lists of tuples.
     parts = {name: tuple(v) if isinstance(v, list) else v for name, v in answer["corpus"].items()}
+    parts["left_out"] = tuple(LeftOut(*each) for each in parts["left_out"])
     grades = [dict(pairs) for pairs in answer["grades"]]
     relevant = tuple(each if answer["graded"] else frozenset(each) for each in grades)
     return Corpus(id="own", relevant=relevant, **parts)

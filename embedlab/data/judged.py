@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from embedlab.data.corpus import Corpus, Relevant
-from embedlab.data.tables import Table, count_note, named_column, quoted_names, text_lines
+from embedlab.data.tables import LeftOut, Table, count_note, named_column, quoted_names, text_lines
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
@@ -36,25 +36,27 @@ _QUERIES, _DOCUMENTS = ("query", "topic"), ("document", "doc", "passage")
 _SCORE_NAMES = ("score", "relevance", "rel", "label", "grade", "relevance_label", "judgement")
 #: The columns of judgements without a header, by how many there are; TREC's second is not used.
 _COLUMNS = {2: (0, 1, None), 3: (0, 1, 2), 4: (0, 2, 3)}
-#: Where a ranked list has the document, by how many columns there are.
+#: The columns of a ranked list as TREC writes it.
 _RANKING_COLUMNS = 6
+#: Rows left out for one reason that are listed.
+_MOST_LISTED = 1_000
 
 
 class Judgement(NamedTuple):
-    """A document's grade for a query."""
+    """A document's grade for a query, and the number of the row that says so."""
 
     query: str
     document: str
     grade: float
+    row: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judgements:
-    """The judgements of a file, and how many of its rows are none, with an example."""
+    """The judgements of a file, and the numbers of its rows that are none."""
 
     rows: Sequence[Judgement]
-    unusable: int = 0
-    example: str = ""
+    unusable: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,16 +136,15 @@ def _named_columns(
 
 def _judgements(rows: Iterable[Sequence[str]], columns: tuple[int, int, int | None]) -> Judgements:
     query, document, score = columns
-    read, unusable, example = [], 0, ""
-    for row in rows:
+    read, unusable = [], []
+    for number, row in enumerate(rows, start=1):
         grade = 1.0 if score is None else _number(row[score]) if score < len(row) else None
         complete = max(query, document) < len(row) and row[query] and row[document]
         if grade is None or not complete:
-            unusable += 1
-            example = example or " ".join(row)[:60]
+            unusable.append(number)
         else:
-            read.append(Judgement(row[query], row[document], grade))
-    return Judgements(rows=read, unusable=unusable, example=example)
+            read.append(Judgement(row[query], row[document], grade, number))
+    return Judgements(rows=read, unusable=unusable)
 
 
 def _nested(text: str) -> Judgements | None:
@@ -173,10 +174,48 @@ def _number(cell: str) -> float | None:
 # From files to a corpus
 
 
+class _LeftOut:
+    """Rows that are left out, by reason, with an example of what they hold."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[int]] = {}
+        self.examples: dict[str, str] = {}
+
+    def add(self, row: int, reason: str, example: str = "") -> None:
+        self.rows.setdefault(reason, []).append(row)
+        self.examples.setdefault(reason, example and f", such as {example[:40]!r}")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each reason, with the number of rows."""
+        return tuple(
+            note
+            for reason, rows in self.rows.items()
+            for note in count_note(len(rows), "row", f"left out: {reason}{self.examples[reason]}")
+        )
+
+    @property
+    def listed(self) -> tuple[LeftOut, ...]:
+        """The rows, the first of them where one reason has very many."""
+        return tuple(
+            LeftOut(row, reason)
+            for reason, rows in self.rows.items()
+            for row in rows[:_MOST_LISTED]
+        )
+
+
+class _Row(NamedTuple):
+    """The text of a row and where it stands."""
+
+    text: str
+    file: str
+    number: int
+
+
 def judged_corpus(
     files: Files, *, max_texts: int, title: str = "Your texts", source: str = "your files"
 ) -> Corpus:
-    """The corpus of a collection; what was left out is counted in its notes.
+    """The corpus of a collection; rows that are left out are counted in its notes, and listed.
 
     Queries without a known judgement are left out, unless there are no judgements at all. Where
     there are more documents than ``max_texts``, all that are relevant are kept first.
@@ -184,76 +223,94 @@ def judged_corpus(
     Raises:
         EmbedLabError: no ids or texts, or no judgement whose query and document are both there.
     """
-    documents, notes = _texts(files.documents, "text", _document_text)
-    queries, query_notes = _texts(files.queries, "query", _query_text(files.instructions))
-    notes = (*files.notes, *notes, *query_notes)
-    if any("title" in map(str.lower, table.columns) for table in files.documents.values()):
-        notes += ("Title and text of a document were joined.",)
+    left_out = _LeftOut()
+    documents = _texts(files.documents, _document_text, left_out)
+    queries = _texts(files.queries, _query_text(files.instructions), left_out)
     if not documents:
         raise EmbedLabError(f"{title} has no document with text; choose other files.")
-    graded, judged_notes = _grades(files.judgements, queries, documents)
-    notes += judged_notes
-    used = [query for query in queries if query in graded] or list(queries)
-    notes += _queries_note(queries, graded, used)
+    graded = _grades(files.judgements, queries, documents, left_out)
+    used = list(queries)
+    if any(file.rows for file in files.judgements.values()):
+        used = [query for query in queries if query in graded]
+        for query, row in queries.items():
+            if query not in graded:
+                left_out.add(row.number, f"in {row.file}, a query without a judgement", query)
     kept = _first(documents, [document for docs in graded.values() for document in docs], max_texts)
-    if len(kept) < len(documents):
-        notes += (
-            f"Only {len(kept):,} of {len(documents):,} texts were read, relevant ones first.",
-        )
     index = {document: i for i, document in enumerate(kept)}
     grades = {grade for docs in graded.values() for grade in docs.values()}
-    if len(grades) > 1:
-        shown = ", ".join(f"{grade:g}" for grade in sorted(grades)[:8])
-        notes += (
-            f"Judgements are graded ({shown}): nDCG takes the grade as gain, MRR and recall take "
-            "all of them as relevant.",
+    tables = [*files.documents.values(), *files.queries.values()]
+    notes = [*files.notes, *(note for table in tables for note in table.notes)]
+    notes += _summary(files, queries, graded, grades)
+    if len(kept) < len(documents):
+        notes.append(
+            f"Only {len(kept):,} of {len(documents):,} texts were read, relevant ones first."
         )
     return Corpus(
         id="own",
         title=title,
         source=source,
-        texts=tuple(documents[document] for document in kept),
+        texts=tuple(documents[document].text for document in kept),
         ids=tuple(kept),
-        queries=tuple(queries[query] for query in used),
+        rows=tuple(documents[document].number for document in kept),
+        queries=tuple(queries[query].text for query in used),
         query_ids=tuple(used),
         relevant=tuple(_relevant(graded.get(query, {}), index, len(grades) > 1) for query in used),
         total=len(documents),
-        notes=notes,
+        left_out=(*(row for table in tables for row in table.left_out), *left_out.listed),
+        notes=(*notes, *left_out.notes),
     )
+
+
+def _summary(
+    files: Files,
+    queries: Mapping[str, _Row],
+    graded: Mapping[str, Mapping[str, float]],
+    grades: Collection[float],
+) -> list[str]:
+    """What the files are taken for: joined titles, grades, and judgements that say nothing."""
+    notes = []
+    if any(named_column(table.columns, ("title",)) for table in files.documents.values()):
+        notes.append("Title and text of a document were joined.")
+    if queries and not files.judgements:
+        notes.append("There are no judgements, so nothing can be scored.")
+    elif queries and not graded:
+        notes.append(f"{quoted_names(files.judgements)} holds no judgement: nothing can be scored.")
+    if len(grades) > 1:
+        shown = ", ".join(f"{grade:g}" for grade in sorted(grades)[:8])
+        notes.append(
+            f"Judgements are graded ({shown}): nDCG takes the grade as gain, MRR and recall take "
+            "all of them as relevant."
+        )
+    if nothing := sum(not documents for documents in graded.values()):
+        notes.append(
+            f"{nothing:,} of {len(graded):,} judged queries have no relevant document; the scores "
+            "are over the others."
+        )
+    return notes
 
 
 def _texts(
-    tables: Mapping[str, Table], what: str, text_of: Callable[[str, Table], Sequence[str]]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The texts of all rows by their ids, and notes on the rows that were left out."""
-    texts: dict[str, str] = {}
-    blank = nameless = same = other = 0
-    notes: tuple[str, ...] = ()
-    for name, table in tables.items():
+    tables: Mapping[str, Table],
+    text_of: Callable[[str, Table], Sequence[str]],
+    left_out: _LeftOut,
+) -> dict[str, _Row]:
+    """The texts of all rows by their ids."""
+    texts: dict[str, _Row] = {}
+    for file, table in tables.items():
         table = _with_first_row(table)
-        ids = table.columns[_id_column(name, table)]
-        cells = text_of(name, table)
-        for key, text in zip(map(str.strip, ids), map(clean_text, cells), strict=True):
+        ids = map(str.strip, table.columns[_id_column(file, table)])
+        for key, cell, number in zip(ids, text_of(file, table), table.row_numbers, strict=True):
+            text = clean_text(cell)
             if not key:
-                nameless += 1
+                left_out.add(number, f"in {file}, no id")
             elif not text.strip():
-                blank += 1
+                left_out.add(number, f"in {file}, no text", key)
             elif key not in texts:
-                texts[key] = text
-            elif texts[key] == text:
-                same += 1
+                texts[key] = _Row(text, file, number)
             else:
-                other += 1
-        notes += tuple(f"{name}: {note}" for note in table.notes)
-        notes += count_note(table.left_out_total, "row", f"left out of {name}, not being readable")
-    kind = {"text": "document", "query": "query"}[what]
-    return texts, (
-        *notes,
-        *_plural_note(nameless, kind, "left out, having no id"),
-        *_plural_note(blank, kind, "left out, having no text"),
-        *_plural_note(same, kind, "left out, repeating an earlier id with the same text"),
-        *_plural_note(other, kind, "left out, repeating an earlier id with another text"),
-    )
+                other = "the same" if texts[key].text == text else "another"
+                left_out.add(number, f"in {file}, an id of an earlier row with {other} text", key)
+    return texts
 
 
 def _with_first_row(table: Table) -> Table:
@@ -262,30 +319,28 @@ def _with_first_row(table: Table) -> Table:
     if len(names) != 2 or named_column(names, (*_ID_NAMES, *_DOCUMENT_NAMES, *_QUERY_NAMES)):
         return table
     numbered = all(re.fullmatch(r"column \d", name) for name in names)
-    first = [[] if numbered else [name] for name in names]
-    cells = [start + table.columns[name] for start, name in zip(first, names, strict=True)]
-    rows = len(cells[0])
+    cells = [([] if numbered else [name]) + table.columns[name] for name in names]
     return Table(
         columns=dict(zip(("_id", "text"), cells, strict=True)),
-        total=rows,
+        total=len(cells[0]),
         left_out=table.left_out,
         left_out_total=table.left_out_total,
     )
 
 
-def _id_column(name: str, table: Table) -> str:
+def _id_column(file: str, table: Table) -> str:
     column = named_column(table.columns, _ID_NAMES)
     if column is None:
         raise EmbedLabError(
-            f"{name[-60:]!r} has no column of ids; its columns are {quoted_names(table.columns)}. "
+            f"{file[-60:]!r} has no column of ids; its columns are {quoted_names(table.columns)}. "
             "Name the one with ids '_id'."
         )
     return column
 
 
-def _document_text(name: str, table: Table) -> list[str]:
+def _document_text(file: str, table: Table) -> list[str]:
     title = named_column(table.columns, ("title",))
-    texts = table.columns[_text_column(name, table, _DOCUMENT_NAMES, title)]
+    texts = table.columns[_text_column(file, table, _DOCUMENT_NAMES, title)]
     titles = table.columns[title] if title else [""] * len(texts)
     return [title_and_text(*both) for both in zip(titles, texts, strict=True)]
 
@@ -298,13 +353,13 @@ def _query_text(instructions: Mapping[str, Table]) -> Callable[[str, Table], lis
         instruction = named_column(table.columns, ("instruction",)) or ""
         known |= dict(zip(table.columns[query], table.columns[instruction], strict=True))
 
-    def text_of(name: str, table: Table) -> list[str]:
-        texts = table.columns[_text_column(name, table, _QUERY_NAMES, None)]
+    def text_of(file: str, table: Table) -> list[str]:
+        texts = table.columns[_text_column(file, table, _QUERY_NAMES, None)]
         column = named_column(table.columns, ("instruction",))
         if column:
             added = table.columns[column]
         else:
-            added = [known.get(key.strip(), "") for key in table.columns[_id_column(name, table)]]
+            added = [known.get(key.strip(), "") for key in table.columns[_id_column(file, table)]]
         return [
             f"{text.strip()} {more.strip()}".strip()
             for text, more in zip(texts, added, strict=True)
@@ -313,21 +368,24 @@ def _query_text(instructions: Mapping[str, Table]) -> Callable[[str, Table], lis
     return text_of
 
 
-def _text_column(name: str, table: Table, names: Sequence[str], title: str | None) -> str:
-    others = [c for c in table.columns if c != title and c != _id_column(name, table)]
+def _text_column(file: str, table: Table, names: Sequence[str], title: str | None) -> str:
+    others = [c for c in table.columns if c not in (title, _id_column(file, table))]
     column = named_column(others, names) or next(filter(table.has_text, others), None) or title
     if column is None:
         raise EmbedLabError(
-            f"{name[-60:]!r} has no column with text; its columns are "
+            f"{file[-60:]!r} has no column with text; its columns are "
             f"{quoted_names(table.columns)}."
         )
     return column
 
 
 def _grades(
-    files: Mapping[str, Judgements], queries: Mapping[str, str], documents: Mapping[str, str]
-) -> tuple[dict[str, dict[str, float]], tuple[str, ...]]:
-    """The grades above 0 by query and document, and notes on the judgements left out.
+    files: Mapping[str, Judgements],
+    queries: Mapping[str, _Row],
+    documents: Mapping[str, _Row],
+    left_out: _LeftOut,
+) -> dict[str, dict[str, float]]:
+    """The grades above 0 by query and document.
 
     A query that is judged, but has no relevant document, is there with an empty dict.
 
@@ -336,84 +394,39 @@ def _grades(
     """
     graded: dict[str, dict[str, float]] = {}
     seen: dict[tuple[str, str], float] = {}
-    no_query, no_document, repeated, contrary = [], [], 0, 0
-    for one in (row for file in files.values() for row in file.rows):
-        pair = one.query, one.document
-        if pair in seen:
-            repeated += seen[pair] == one.grade
-            contrary += seen[pair] != one.grade
-        elif one.query not in queries:
-            no_query.append(one.query)
-        elif one.document not in documents:
-            no_document.append(one.document)
-        else:
-            seen[pair] = one.grade
-            relevant = graded.setdefault(one.query, {})
-            if one.grade > 0:
-                relevant[one.document] = one.grade
-    if files and not seen and (no_query or no_document):
+    unknown: list[str] = []
+    for file, judgements in files.items():
+        for number in judgements.unusable:
+            left_out.add(number, f"in {file}, no id or no score")
+        for query, document, grade, number in judgements.rows:
+            if (query, document) in seen:
+                other = "the same" if seen[query, document] == grade else "another"
+                reason = f"in {file}, an earlier row gives the document {other} score"
+                left_out.add(number, reason, query)
+            elif query not in queries:
+                unknown.append(query)
+                left_out.add(number, f"in {file}, a query that is not there", query)
+            elif document not in documents:
+                unknown.append(document)
+                left_out.add(number, f"in {file}, a document that is not there", document)
+            else:
+                seen[query, document] = grade
+                relevant = graded.setdefault(query, {})
+                if grade > 0:
+                    relevant[document] = grade
+    if unknown and not seen:
         raise EmbedLabError(
             f"No judgement of {quoted_names(files)} names a query and a document that are both "
-            f"there, such as {quoted_names((no_query or no_document)[:1])}; check that these files "
-            "belong together."
+            f"there; {unknown[0][:40]!r}, for one, is not. Check that these files belong together."
         )
-    unusable = sum(file.unusable for file in files.values())
-    example = next((file.example for file in files.values() if file.example), "")
-    return graded, (
-        *_judgements_note(files),
-        *_plural_note(
-            unusable, "judgement", f"left out, lacking an id or a score, such as {example!r}"
-        ),
-        *_unknown_note(no_query, "query"),
-        *_unknown_note(no_document, "document"),
-        *_plural_note(repeated, "judgement", "left out, repeating an earlier one"),
-        *_plural_note(
-            contrary,
-            "judgement",
-            "left out, giving another score to a query and a document judged before",
-        ),
-    )
+    return graded
 
 
-def _judgements_note(files: Mapping[str, Judgements]) -> tuple[str, ...]:
-    if not files:
-        return ("There are no judgements, so nothing can be scored.",)
-    if not any(file.rows for file in files.values()):
-        return (f"{quoted_names(files)} holds no judgements, so nothing can be scored.",)
-    return ()
-
-
-def _unknown_note(names: Sequence[str], what: str) -> tuple[str, ...]:
-    return _plural_note(
-        len(names),
-        "judgement",
-        f"left out, naming a {what} that is not there, such as {quoted_names(names[:1])}",
-    )
-
-
-def _queries_note(
-    queries: Mapping[str, str], graded: Mapping[str, Mapping[str, float]], used: Sequence[str]
-) -> tuple[str, ...]:
-    nothing = sum(not documents for documents in graded.values())
-    return (
-        *_plural_note(len(queries) - len(used), "query", "left out, having no judgement"),
-        *_plural_note(
-            nothing, "query", "judged without a relevant document, so the scores are without it"
-        ),
-    )
-
-
-def _plural_note(n: int, what: str, done: str) -> tuple[str, ...]:
-    if what == "query" and n > 1:
-        return (f"{n:,} queries were {done.replace('without it', 'without them')}.",)
-    return count_note(n, what, done)
-
-
-def _first(documents: Mapping[str, str], relevant: Iterable[str], most: int) -> list[str]:
+def _first(documents: Mapping[str, _Row], relevant: Iterable[str], most: int) -> list[str]:
     """At most so many documents in their order, the relevant ones among them first."""
     if len(documents) <= most:
         return list(documents)
-    chosen = dict.fromkeys([*dict.fromkeys(relevant), *documents])
+    chosen = dict.fromkeys([*relevant, *documents])
     kept = set(list(chosen)[:most])
     return [document for document in documents if document in kept]
 

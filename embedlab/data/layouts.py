@@ -202,15 +202,17 @@ def _number(cell: str) -> float | None:
 
 
 class _Texts:
-    """Distinct texts in their order of appearance, with the id that each came with first."""
+    """Distinct texts in their order of appearance, each with its first row and id."""
 
     def __init__(self) -> None:
         self.index: dict[str, int] = {}
+        self.rows: list[int] = []
         self.ids: list[str] = []
 
-    def add(self, passage: Passage) -> int:
+    def add(self, passage: Passage, row: int) -> int:
         if passage.text not in self.index:
             self.index[passage.text] = len(self.ids)
+            self.rows.append(row)
             self.ids.append(passage.id)
         return self.index[passage.text]
 
@@ -243,19 +245,20 @@ def _search_corpus(
 ) -> Corpus:
     texts = _Texts()
     relevant: dict[str, set[int]] = {}
-    incomplete = both = 0
-    for i, cell in enumerate(table.columns[query]):
+    left_out = list(table.left_out)
+    both = 0
+    for i, (cell, row) in enumerate(zip(table.columns[query], table.row_numbers, strict=True)):
         name = clean_text(cell).strip()
         good, bad = (
             [one for column in columns for one in passages(table.columns[column][i].strip())]
             for columns in (positive, negative)
         )
         if not name or not good:
-            incomplete += 1
+            left_out.append(LeftOut(row, "no query" if good else "no positive"))
             continue
-        answers = {texts.add(one) for one in good}
+        answers = {texts.add(one, row) for one in good}
         relevant.setdefault(name, set()).update(answers)
-        both += sum(texts.add(one) in answers for one in bad)
+        both += sum(texts.add(one, row) in answers for one in bad)
     columns = quoted_names([*positive, *negative])
     _check_rows(relevant, title, (query, *positive))
     return Corpus(
@@ -264,13 +267,17 @@ def _search_corpus(
         source=source,
         texts=tuple(texts.index),
         ids=texts.known_ids,
+        rows=tuple(texts.rows),
+        left_out=tuple(left_out),
         queries=tuple(relevant),
         relevant=tuple(map(frozenset, relevant.values())),
         notes=(
             *table.notes,
             f"Queries are in {query!r}, the texts in {columns}; every query is searched in all "
             "of them.",
-            *count_note(incomplete, "row", "left out, lacking a query or a positive"),
+            *count_note(
+                len(left_out) - len(table.left_out), "row", "left out, having no query or positive"
+            ),
             *count_note(both, "negative", "counted as relevant, being a positive of the query too"),
         ),
     )
@@ -282,25 +289,31 @@ def _pairs(table: Table, title: str, source: str) -> Corpus:
     score = named_column(table.columns, _SCORE) or ""
     texts = _Texts()
     pairs = []
-    incomplete = 0
-    for cells in zip(*(table.columns[name] for name in (first, second, score)), strict=True):
-        one, other = (clean_text(cell).strip() for cell in cells[:2])
-        gold = _number(cells[2])
-        if not one or not other or gold is None:
-            incomplete += 1
+    left_out = list(table.left_out)
+    columns = [table.columns[name] for name in (first, second, score)]
+    for one, other, gold, row in zip(*columns, table.row_numbers, strict=True):
+        both = [Passage(clean_text(cell).strip(), "") for cell in (one, other)]
+        number = _number(gold)
+        if number is None or not all(passage.text for passage in both):
+            left_out.append(LeftOut(row, "no score" if number is None else "no text"))
             continue
-        pairs.append((texts.add(Passage(one, "")), texts.add(Passage(other, "")), gold))
+        i, j = (texts.add(passage, row) for passage in both)
+        pairs.append((i, j, number))
     _check_rows(pairs, title, (first, second, score))
     return Corpus(
         id="own",
         title=title,
         source=source,
         texts=tuple(texts.index),
+        rows=tuple(texts.rows),
+        left_out=tuple(left_out),
         pairs=tuple(pairs),
         notes=(
             *table.notes,
             f"{len(pairs):,} pairs of {first!r} and {second!r}, scored by {score!r}.",
-            *count_note(incomplete, "row", "left out, lacking a text or a score"),
+            *count_note(
+                len(left_out) - len(table.left_out), "row", "left out, having no text or no score"
+            ),
         ),
     )
 

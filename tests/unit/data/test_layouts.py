@@ -137,7 +137,8 @@ def test_queries_with_one_positive_each(tmp_path, kind):
     corpus = read(tmp_path, kind, rows)
     assert answers(corpus) == {"who?": {"nobody"}, "why?": {"because"}}
     assert corpus.texts == ("nobody", "x", "y", "because")
-    assert any("1 row was left out, lacking a query or a positive" in n for n in corpus.notes)
+    assert any("1 row was left out, having no query or positive" in n for n in corpus.notes)
+    assert corpus.left_out == ((3, "no positive"),) and corpus.rows == (1, 1, 1, 2)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "json", "parquet"])
@@ -171,7 +172,8 @@ def test_scored_pairs(tmp_path, kind, names):
     corpus = read(tmp_path, kind, rows)
     assert corpus.texts == ("a b", "c d", "e f")
     assert corpus.pairs == ((0, 1, 4.5), (1, 2, 0.0))
-    assert any("1 row was left out, lacking a text or a score" in note for note in corpus.notes)
+    assert any("1 row was left out, having no text or no score" in n for n in corpus.notes)
+    assert corpus.left_out == ((3, "no text"),) and corpus.rows == (1, 1, 2)
 
 
 def test_pairs_without_a_score_are_queries_and_answers(tmp_path):
