@@ -57,6 +57,8 @@ def why_not(measure: str, texts: Labelled) -> str:
     m, n_labels = len(texts), texts.n_labels
     if m == 0:
         return "no text has a label"
+    if m == 1:
+        return "only one text has a label"
     if n_labels == 1:
         return f"all {m:,} labelled texts have the same label, {str(texts.labels[0])[:40]!r}"
     if texts.n_texts == 1:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +76,8 @@ def _corpus(
 
 def _lines(found: dict[str, Any]) -> list[str]:
     """What was read, for people."""
+    from embedlab.data.reading import counted_labels
+
     texts, label = found["texts"], found["label_column"]
     n = len(texts)
     lines = [
@@ -87,18 +88,17 @@ def _lines(found: dict[str, Any]) -> list[str]:
         f"label column: {label or 'none'}",
     ]
     if label:
-        counts = Counter(text["label"] for text in texts)
-        unlabelled = counts.pop(None, 0)
-        named = [f"{value} {count:,}" for value, count in counts.most_common(8)]
-        more = [f"{len(counts) - len(named):,} more"] if len(counts) > len(named) else []
-        blank = [f"without a label {unlabelled:,}"] if unlabelled else []
-        lines.append(f"labels: {', '.join([*named, *more, *blank])}")
+        lines.append(f"labels: {counted_labels(found)}")
     if found["repeated"]:
         lines.append(f"texts that repeat an earlier one: {found['repeated']:,}")
     rows = [
-        (str(t["row"]), *([t["id"][:24]] if t["id"] else []), shorten(t["label"] or "", 24))
-        + (shorten(t["text"], 80),)
-        for t in texts[:SHOWN]
+        (
+            str(text["row"]),
+            *([shorten(text["id"], 24)] if text["id"] else []),
+            shorten(text["label"] or "", 24),
+            shorten(text["text"], 80),
+        )
+        for text in texts[:SHOWN]
     ]
     ids = ("id",) if texts and texts[0]["id"] else ()
     lines += ["", table(("row", *ids, "label", "text"), rows, right=("row",))]

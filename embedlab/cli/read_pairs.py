@@ -10,7 +10,9 @@ from embedlab.text import shorten
 
 
 def pairs_reading(path: Path, rows: Table) -> dict[str, Any]:
-    """What became of a table's rows, as JSON can hold it; ``pairs`` are anchor, positive, negatives.
+    """What became of a table's rows, as JSON can hold it.
+
+    Each of the ``pairs`` has an ``anchor``, a ``positive`` and ``negatives``.
 
     Raises:
         EmbedLabError: there are no pairs in it.

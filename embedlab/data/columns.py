@@ -34,6 +34,8 @@ _SAMPLE = 500
 _MAJORITY = 0.8
 #: More words a text than this do not make a column more probable.
 _MOST_WORDS = 30
+#: Characters of a cell in which words are counted.
+_MOST_CHARACTERS = 1_000
 #: The most different values of a column that is guessed to hold labels.
 _MAX_LABELS = 50
 
@@ -60,8 +62,7 @@ _BODY_NAMES = {
     *("text", "body", "content", "passage", "abstract", "document", "article", "description"),
 }
 
-# A word has two letters or more, and of scripts without spaces two characters count as one.
-_WORD = re.compile(r"[^\W\d_]{2,}")
+# A word has a letter, and of scripts without spaces two characters count as one.
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 _LETTER = re.compile(r"[^\W\d_]")
 _LINK = re.compile(
@@ -172,13 +173,14 @@ def _is_code(token: str) -> bool:
 
 def words_in(cell: str) -> float:
     """How many words a cell has; two characters of Chinese, Japanese or Thai count as one."""
+    cell = cell[:_MOST_CHARACTERS]
     unspaced = len(_UNSPACED.findall(cell))
     rest = _UNSPACED.sub(" ", cell) if unspaced else cell
     return sum(map(_has_word, rest.split())) + unspaced / 2
 
 
 def _has_word(token: str) -> bool:
-    return bool(_WORD.search(token)) and not _is_code(token) and not _LINK.fullmatch(token)
+    return bool(_LETTER.search(token)) and not _is_code(token) and not _LINK.fullmatch(token)
 
 
 def _sample(cells: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embedlab.data.corpus import Corpus, Relevant
+from embedlab.data.decoding import decode
 from embedlab.data.tables import LeftOut, Table, count_note, named_column, quoted_names, text_lines
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
@@ -83,9 +84,7 @@ def read_judgements(path: Path) -> Judgements:
     Raises:
         EmbedLabError: the file has other columns.
     """
-    data = path.read_bytes()
-    encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    text = clean_text(data.decode(encoding, "replace"))
+    text = clean_text(decode(path.read_bytes())[0])
     if path.suffix.lower() == ".json" and (nested := _nested(text)):
         return nested
     lines = [line for line in text_lines(text) if line.strip()]

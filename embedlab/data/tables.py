@@ -208,12 +208,11 @@ def _label_fields(
     names = dict.fromkeys((label, *label_choices(table.columns, parts)))
     cells = {name: [clean_text(cell).strip() for cell in table.columns[name]] for name in names}
     missing = [value for value in dict.fromkeys(cells[label]) if value in _NO_LABEL]
+    counts = [(value, cells[label].count(value)) for value in missing]
     notes = tuple(
-        note
-        for value in missing
-        for note in count_note(
-            cells[label].count(value), f"text labelled {value!r}", "taken as unlabelled"
-        )
+        f"{n:,} {'text' if n == 1 else 'texts'} with the label {value!r} "
+        f"{'was' if n == 1 else 'were'} taken as unlabelled."
+        for value, n in counts
     )
     fields = {
         name: ["" if value in _NO_LABEL else value for value in values]

@@ -42,6 +42,27 @@ CLOSE_SIDEBAR_ON_A_PHONE = """() => {
   if (window.innerWidth < 768) document.querySelector('.sidebar.open .toggle-button')?.click();
 }"""
 
+#: Gradio's sliders report a change by pointer only. A key's change is reported as if a pointer had
+#: made it, once the keys rest, and a typed number out of range becomes the nearest in range first.
+SLIDERS_BY_KEYBOARD = """() => {
+  const waiting = new WeakMap();
+  let byKey = false;
+  document.addEventListener('keydown', () => (byKey = true), true);
+  document.addEventListener('pointerdown', () => (byKey = false), true);
+  document.addEventListener('change', ({ target }) => {
+    const range = target.closest?.('.block')?.querySelector('input[type=range]');
+    if (!byKey || !range || !['range', 'number'].includes(target.type)) return;
+    const within = Math.min(Math.max(Number(target.value), Number(range.min)), Number(range.max));
+    if (target.type === 'number' && within !== Number(target.value)) {
+      target.value = within;
+      target.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+    clearTimeout(waiting.get(range));
+    const release = () => target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+    waiting.set(range, setTimeout(release, 150));
+  }, true);
+}"""
+
 
 class Workspace:
     """Builds the page inside a ``gr.Blocks`` and wires it."""
@@ -115,6 +136,7 @@ class Workspace:
         )
         self.blocks.unload(self.sessions.leave)
         self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
+        self.blocks.load(None, js=SLIDERS_BY_KEYBOARD)
 
     @property
     def _inputs(self) -> set[Any]:
@@ -190,6 +212,7 @@ class Workspace:
         choices = session.choices
         before = choices.current()
         number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
+        session.remember({self.sidebar.forgot: choices.forgot})
         sets = set(action.sets) if action else set()
         choices.promise(number, sets | self.sidebar.followers(changed | sets))
         try:

@@ -19,6 +19,7 @@ SCRIPTS = {
         *("linked_map.js", "linked_map_input.js", "linked_map_download.js"),
     ),
     "pick": ("pick.js",),
+    "saver": ("download.js", "saver.js"),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

@@ -60,7 +60,7 @@ def test_ragged_rows_are_counted(write):
 def test_blank_rows_are_counted(write):
     corpus = corpus_of(write("t.csv", "text,label\na,x\n,x\n\n  ,y\nb,\n"))
     assert corpus.texts == ("a", "b")
-    assert corpus.labels == ("x", "(none)")
+    assert corpus.labels == ("x", "")
     assert "3 blank rows were left out." in corpus.notes
     assert corpus.total == 2
 

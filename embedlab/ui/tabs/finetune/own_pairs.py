@@ -9,6 +9,7 @@ from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import MAX_PAIRS, guess_columns, pairs_from_table
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
+from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Sessions, Values
 from embedlab.ui.shared.table_upload import TableUpload
 
@@ -25,6 +26,7 @@ class OwnPairs:
                 prefix="train",
                 columns=("Anchor", "Positive", "Negative"),
                 guess=guess_columns,
+                preview=lambda table, _: html.note(table.notes),
                 max_rows=MAX_PAIRS,
                 button="Use these columns",
             )
