@@ -21,3 +21,7 @@ TextColumnOption = Annotated[
 LabelColumnOption = Annotated[
     str | None, typer.Option(help="the column of a file's labels, '' for none; default: guessed")
 ]
+SplitOption = Annotated[
+    str,
+    typer.Option(help="whose judgements to use, such as dev; default: test's, if there are some"),
+]
