@@ -143,7 +143,7 @@ def _ranked(
         order = np.lexsort((candidates[part], -exact))[:, :k]
         ids[part] = np.take_along_axis(candidates[part], order, axis=1)
         scores[part] = np.take_along_axis(exact, order, axis=1)
-    if count < n:  # a vector that FAISS left out may tie with rank k
+    if k and count < n:  # a vector that FAISS left out may tie with rank k
         unsure = rough[:, -1] >= scores[:, -1] - _NOISE
         if unsure.any():
             _rank_all(vectors, queries, np.flatnonzero(unsure), groups, own, ids, scores)

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from embedlab.cli.options import (
     BackboneOption,
     DeviceOption,
     DtypeOption,
+    EncodingOption,
     LabelColumnOption,
     SplitOption,
     TextColumnOption,
@@ -172,6 +173,7 @@ def embed(
     backbone: BackboneOption = "smollm2-135m",
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
     split: SplitOption = "",
     query: Annotated[
         bool,
@@ -195,7 +197,9 @@ def embed(
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = read_texts(source, text_column, label_column, max_mb=max_mb, split=split)
+    corpus = read_texts(
+        source, text_column, label_column, max_mb=max_mb, encoding=encoding, split=split
+    )
     if query and corpus.queries:
         corpus = Corpus(id="own", title=corpus.title, texts=corpus.queries, ids=corpus.query_ids)
     with progress_bar() as progress:
@@ -234,6 +238,7 @@ def search(
     seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
     backbone: BackboneOption = "smollm2-135m",
     text_column: TextColumnOption = None,
+    encoding: EncodingOption = "",
     split: SplitOption = "",
 ) -> None:
     """Rank a corpus for a query under one design or two, or score designs by its own queries."""
@@ -251,9 +256,10 @@ def search(
     designs = [Design.parse(text) for text in design]
     # There are no other users to protect on the user's own machine.
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
+    how = {"text_column": text_column, "encoding": encoding, "split": split}
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     with progress_bar() as progress:
-        texts = _corpus_to_search(lab, corpus, (text_column, split), sample, seed, progress)
+        texts = _corpus_to_search(lab, corpus, how, sample, seed, progress)
         if query is None and not any(texts.relevant):
             raise EmbedLabError(
                 f"{texts.title[:60]!r} has no queries with known answers; write a query behind it."
@@ -275,7 +281,7 @@ def search(
 def _corpus_to_search(
     lab: Lab,
     name: str,
-    how: tuple[str | None, str],
+    how: dict[str, Any],
     sample: int | None,
     seed: int,
     progress: Progress,
@@ -290,9 +296,8 @@ def _corpus_to_search(
             f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
             f"{', '.join(CORPORA)}."
         )
-    text_column, split = how
     most = lab.config.limits.max_upload_mb
-    whole = read_texts(path, text_column, max_mb=most, split=split)
+    whole = read_texts(path, max_mb=most, **how)
     return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 

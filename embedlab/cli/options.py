@@ -21,6 +21,9 @@ TextColumnOption = Annotated[
 LabelColumnOption = Annotated[
     str | None, typer.Option(help="the column of a file's labels, '' for none; default: guessed")
 ]
+EncodingOption = Annotated[
+    str, typer.Option(help="of a text file, such as utf-8 or cp1252; default: found out")
+]
 SplitOption = Annotated[
     str,
     typer.Option(help="whose judgements to use, such as dev; default: test's, if there are some"),

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embedlab.cli.options import NO_LIMIT, LabelColumnOption, SplitOption, TextColumnOption
+from embedlab.cli.options import (
+    NO_LIMIT,
+    EncodingOption,
+    LabelColumnOption,
+    SplitOption,
+    TextColumnOption,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.terminal import guarded, say, table
 from embedlab.text import shorten
@@ -29,6 +35,7 @@ def read(
     ],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
     split: SplitOption = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="Read pairs to train on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
@@ -39,9 +46,9 @@ def read(
     from embedlab.data.reading import reading
 
     if pairs:
-        found = pairs_reading(source, _table(source, max_mb))
+        found = pairs_reading(source, _table(source, max_mb, encoding))
     else:
-        rows = _opened(source, max_mb, split)
+        rows = _opened(source, max_mb, encoding, split)
         corpus, chosen = _corpus(source, rows, text_column, label_column)
         found = reading(rows, corpus, chosen) | {"pairs": []}
     found = {"file": source.name, **found}
@@ -57,31 +64,32 @@ def read_texts(
     label_column: str | None = None,
     *,
     max_mb: int,
+    encoding: str = "",
     split: str = "",
 ) -> Corpus:
     """The corpus in a file, a folder or a zip archive; says what was taken and what left out."""
     from embedlab.data.reading import left_out_lines
 
-    corpus, _ = _corpus(path, _opened(path, max_mb, split), text_column, label_column)
+    corpus, _ = _corpus(path, _opened(path, max_mb, encoding, split), text_column, label_column)
     for line in (*corpus.notes, *left_out_lines(corpus.left_out)):
         say(line)
     return corpus
 
 
-def _opened(path: Path, max_mb: int, split: str) -> Corpus | Table:
+def _opened(path: Path, max_mb: int, encoding: str, split: str) -> Corpus | Table:
     from embedlab.data.file_sets import read_files
 
     if not path.is_dir() and path.suffix.lower() != ".zip":
-        return _table(path, max_mb)
+        return _table(path, max_mb, encoding)
     title = path.resolve().name
     limits = {"max_bytes": max_mb * 10**6, "max_texts": NO_LIMIT}
-    return read_files([path], split=split, title=title, **limits)
+    return read_files([path], encoding=encoding, split=split, title=title, **limits)
 
 
-def _table(path: Path, max_mb: int) -> Table:
+def _table(path: Path, max_mb: int, encoding: str) -> Table:
     from embedlab.data.readers import read_table
 
-    return read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT)
+    return read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT, encoding=encoding)
 
 
 def _corpus(

@@ -51,6 +51,7 @@ def read_files(
     *,
     max_bytes: int = MAX_BYTES,
     max_texts: int = MAX_TEXTS,
+    encoding: str = "",
     split: str = "",
     title: str = "Your texts",
     scratch: Path | None = None,
@@ -61,6 +62,7 @@ def read_files(
         paths: files that belong together, or one folder or zip archive.
         max_bytes: of all files; of an archive, before it is unpacked.
         max_texts: rows of a table, documents of a corpus.
+        encoding: of all text files; without it, it is found out.
         split: whose judgements are used where there are several; by default the test's.
         title: the corpus's.
         scratch: an empty folder for an archive's files; by default one that is removed again.
@@ -74,6 +76,7 @@ def read_files(
                 paths,
                 max_bytes=max_bytes,
                 max_texts=max_texts,
+                encoding=encoding,
                 split=split,
                 title=title,
                 scratch=Path(folder),
@@ -93,10 +96,10 @@ def read_files(
         )
     tables = [path for path in files.values() if path.suffix.lower() in _TABLES]
     if len(files) == 1 and tables:
-        return read_table(tables[0], max_bytes=max_bytes, max_texts=max_texts)
+        return read_table(tables[0], max_bytes=max_bytes, max_texts=max_texts, encoding=encoding)
     if not tables:
         raise EmbedLabError(f"{_name(paths)} holds no table; use {', '.join(_TABLES)} files.")
-    found = _parts(files, split)
+    found = _parts(files, split, encoding)
     return judged_corpus(found, max_texts=max_texts, title=title, source=_name(paths))
 
 
@@ -190,7 +193,7 @@ def _check_members(archive: Path, members: Sequence[zipfile.ZipInfo], most_bytes
 # The part of each file
 
 
-def _parts(files: Mapping[str, Path], split: str) -> Files:
+def _parts(files: Mapping[str, Path], split: str, encoding: str) -> Files:
     """What each file is in the collection; of the judgements only one split's.
 
     Raises:
@@ -206,7 +209,7 @@ def _parts(files: Mapping[str, Path], split: str) -> Files:
         elif part == "unused" or kind not in _TABLES:
             parts["unused"][name] = path
         else:
-            table = read_table(path, max_bytes=_NO_LIMIT, max_texts=_NO_LIMIT)
+            table = read_table(path, max_bytes=_NO_LIMIT, max_texts=_NO_LIMIT, encoding=encoding)
             part, content = _part_by_columns(table, part)
             parts[part][name] = content
     _place_others(parts, files)

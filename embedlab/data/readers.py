@@ -58,13 +58,15 @@ def read_table(
     return replace(table, notes=table.notes + read)
 
 
-def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
+def read_upload(path: Path, *, max_bytes: int, max_texts: int, encoding: str = "") -> Table:
     """A stranger's file as :func:`read_table` reads it, in a bounded child process.
 
     Raises:
         EmbedLabError: as there, or the file takes too much memory or time.
     """
-    answer = in_child_process(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
+    answer = in_child_process(
+        read_table, path, max_bytes=max_bytes, max_texts=max_texts, encoding=encoding
+    )
     return table_from_plain(answer)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from embedlab.data.decoding import ENCODINGS
 from embedlab.data.readers import read_upload
 from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
@@ -72,14 +73,27 @@ class TableUpload:
                     )
                     for label in columns
                 ]
+            self.encoding = gr.Dropdown(
+                [(title, name) for name, title in ENCODINGS.items()],
+                label="Encoding",
+                info="Found out from the file; another choice reads it again.",
+                elem_id=f"{prefix}-encoding",
+            )
             self.shown = block(f"{prefix}-preview")
             self.use = gr.Button(button, elem_id=f"{prefix}-use")
         self.inputs = set(self.columns)
         #: The event of a file that was read; ``success`` continues it.
+        read = [self.group, self.encoding, self.shown, *self.columns]
         self.was_read = self.file.change(
             sessions.handler(self._read, f"{prefix} upload"),
             {self.file},
-            [self.group, self.shown, *self.columns],
+            read,
+            api_visibility="private",
+        )
+        self.encoding.input(
+            sessions.handler(self._read_again, f"{prefix} upload"),
+            {self.file, self.encoding},
+            read,
             api_visibility="private",
         )
         for column in self.columns:
@@ -102,7 +116,10 @@ class TableUpload:
             raise EmbedLabError(f"There is no file yet; upload a {self.kinds} file.")
         return table, [values[column] or "" for column in self.columns]
 
-    def _read(self, values: Values, _: Progress) -> Updates:
+    def _read_again(self, values: Values, report: Progress) -> Updates:
+        return self._read(values, report, values[self.encoding] or "")
+
+    def _read(self, values: Values, _: Progress, encoding: str = "") -> Updates:
         path = values[self.file]
         updates: Updates = {
             self.table: None,
@@ -112,7 +129,9 @@ class TableUpload:
         if not path:
             return updates
         max_bytes = self.limits.max_upload_mb * 10**6
-        table = read_upload(Path(path), max_bytes=max_bytes, max_texts=self.max_rows)
+        table = read_upload(
+            Path(path), max_bytes=max_bytes, max_texts=self.max_rows, encoding=encoding
+        )
         guesses = self.guess(table)
         names = list(table.columns)
         for column, guess in zip(self.columns, guesses, strict=True):
@@ -123,6 +142,7 @@ class TableUpload:
         return updates | {
             self.table: table,
             self.group: gr.update(visible=True),
+            self.encoding: gr.update(value=table.encoding, visible=bool(table.encoding)),
             self.shown: self._preview_of(table, guesses),
         }
 

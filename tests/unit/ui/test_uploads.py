@@ -63,6 +63,49 @@ def test_a_table_is_read_and_its_columns_are_guessed(texts: OwnTexts, reviews: P
     assert texts.from_file(no_label, no_progress).fields == {}
 
 
+def test_the_form_shows_what_would_be_read(texts: OwnTexts, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = ["a,<b>first</b> text,x,alpha beta gamma", "b,,y,d e f", "c,third text,,g h i"]
+    path.write_text("\n".join(["id,text,label,note", *rows, "d,third text,x,j k l"]))
+    upload = texts.upload
+    updates = read(upload, path)
+    shown = updates[upload.shown]
+    for part in (
+        "3 texts in column <strong>text</strong>, labels in column <strong>label</strong>",
+        "encoding utf-8",
+        "x 2, unlabelled 1",
+        "&lt;b&gt;first",
+        "a · x",
+        "Row 2 was left out: no text.",
+        "1 of 3 texts repeat earlier ones.",
+    ):
+        assert part in shown
+    chosen = values(upload, updates)
+    other = upload._preview(Values({**chosen, upload.columns[0]: "note"}), no_progress)
+    assert "4 texts in column <strong>note</strong>" in other[upload.shown]
+    refused = upload._preview(Values({**chosen, upload.columns[0]: "nope"}), no_progress)
+    assert "no column" in refused[upload.shown]
+
+
+def test_a_title_and_its_text_are_offered_as_one(texts: OwnTexts, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"title": "The shop", "text": "It opens."}\n{"title": "The door", "text": ""}')
+    updates = read(texts.upload, path)
+    text = updates[texts.upload.columns[0]]
+    assert text["value"] == "title + text" == text["choices"][0]
+    corpus = texts.from_file(values(texts.upload, updates), no_progress)
+    assert corpus.texts == ("The shop It opens.", "The door")
+
+
+def test_another_encoding_reads_the_file_again(texts: OwnTexts, tmp_path: Path) -> None:
+    path, upload = tmp_path / "t.csv", texts.upload
+    path.write_bytes("text,label\nCafé im März,a\nTür zu,b\nÜber Nacht,a\n".encode("cp1252"))
+    updates = read(upload, path)
+    assert updates[upload.encoding]["value"] == "cp1252" and "Café im März" in updates[upload.shown]
+    again = upload._read_again({upload.file: str(path), upload.encoding: "cp1251"}, no_progress)
+    assert again[upload.encoding]["value"] == "cp1251" and "Cafй" in again[upload.shown]
+
+
 def test_a_cleared_file_leaves_nothing_to_use(texts: OwnTexts, pairs: OwnPairs) -> None:
     for upload in (texts.upload, pairs.upload):
         updates = read(upload, None)
