@@ -17,7 +17,14 @@ from typing import Any
 
 from embedlab.child_process import in_child_process
 from embedlab.data.corpus import Corpus, grades_of
-from embedlab.data.judged import Files, Judgements, judged_corpus, judgements_of, read_judgements
+from embedlab.data.judged import (
+    Files,
+    Judgements,
+    judged_corpus,
+    judgements_of,
+    parquet_judgements,
+    read_judgements,
+)
 from embedlab.data.readers import MAX_BYTES, read_table, table_from_plain
 from embedlab.data.tables import MAX_TEXTS, LeftOut, Table, named_column, quoted_names
 from embedlab.errors import EmbedLabError
@@ -30,7 +37,7 @@ _PARTS = {
     "queries": ("queries", "query", "topics", "questions"),
     "documents": ("corpus", "corpora", "documents", "docs", "collection", "passages"),
     "instructions": ("instruction", "instructions"),
-    "unused": ("top", "bm25", "run", "readme", "license", "licence"),
+    "unused": ("top", "bm", "run", "readme", "license", "licence"),
 }
 _PART_OF = {word: part for part, words in _PARTS.items() for word in words}
 _SPLITS = {
@@ -54,7 +61,6 @@ def read_files(
     encoding: str = "",
     split: str = "",
     title: str = "Your texts",
-    scratch: Path | None = None,
 ) -> Corpus | Table:
     """What several files, a folder or a zip archive hold: a corpus, or a table if it is one file.
 
@@ -65,41 +71,19 @@ def read_files(
         encoding: of all text files; without it, it is found out.
         split: whose judgements are used where there are several; by default the test's.
         title: the corpus's.
-        scratch: an empty folder for an archive's files; by default one that is removed again.
 
     Raises:
         EmbedLabError: files that are too large, damaged, or do not make a corpus together.
     """
-    if scratch is None:
-        with tempfile.TemporaryDirectory() as folder:
-            return read_files(
-                paths,
-                max_bytes=max_bytes,
-                max_texts=max_texts,
-                encoding=encoding,
-                split=split,
-                title=title,
-                scratch=Path(folder),
-            )
-    first = paths[0]
-    if len(paths) == 1 and first.suffix.lower() == ".zip":
-        _unpack(first, scratch, max_bytes)
-        files = _in_folder(scratch)
-        max_bytes *= _MOST_EXPANSION
-    else:
-        files = _in_folder(first) if first.is_dir() else {path.name: path for path in paths}
-    size = sum(path.stat().st_size for path in files.values())
-    if size > max_bytes:
-        raise EmbedLabError(
-            f"{_name(paths)} has {size / 1e6:,.1f} MB; the limit is {max_bytes / 1e6:,.1f} MB, so "
-            "leave some of it out."
-        )
-    tables = [path for path in files.values() if path.suffix.lower() in _TABLES]
-    if len(files) == 1 and tables:
-        return read_table(tables[0], max_bytes=max_bytes, max_texts=max_texts, encoding=encoding)
-    if not tables:
-        raise EmbedLabError(f"{_name(paths)} holds no table; use {', '.join(_TABLES)} files.")
-    found = _parts(files, split, encoding)
+    with tempfile.TemporaryDirectory() as scratch:
+        files = _unpacked(paths, Path(scratch), max_bytes)
+        tables = [path for path in files.values() if path.suffix.lower() in _TABLES]
+        if not tables:
+            raise EmbedLabError(f"{_name(paths)} holds no table; use {', '.join(_TABLES)} files.")
+        if len(files) == 1:
+            limits = {"max_bytes": _NO_LIMIT, "max_texts": max_texts}
+            return read_table(tables[0], encoding=encoding, **limits)
+        found = _parts(files, split, encoding)
     return judged_corpus(found, max_texts=max_texts, title=title, source=_name(paths))
 
 
@@ -110,6 +94,7 @@ def read_uploads(paths: Sequence[Path], *, max_bytes: int, max_texts: int) -> Co
         EmbedLabError: as there, or the files take too much memory or time.
     """
     first, *others = paths
+    # Here, so that it is removed also where the child crashes.
     with tempfile.TemporaryDirectory() as scratch:
         answer = in_child_process(
             _read_plainly,
@@ -129,13 +114,37 @@ def _name(paths: Sequence[Path]) -> str:
 # Files
 
 
+def _unpacked(paths: Sequence[Path], scratch: Path, max_bytes: int) -> dict[str, Path]:
+    """The files by their names, those of an archive unpacked into an empty folder."""
+    first = paths[0]
+    if len(paths) == 1 and first.suffix.lower() == ".zip":
+        _unpack(first, scratch, max_bytes)
+        return _in_folder(scratch)
+    if first.is_dir():
+        files = _in_folder(first)
+    else:
+        # MTEB has files of one name in several folders.
+        names = [path.name for path in paths]
+        files = {
+            path.name if names.count(path.name) == 1 else f"{i}/{path.name}": path
+            for i, path in enumerate(paths, start=1)
+        }
+    size = sum(path.stat().st_size for path in files.values())
+    if size > max_bytes:
+        raise EmbedLabError(
+            f"{_name(paths)} has {size / 1e6:,.1f} MB; the limit is {max_bytes / 1e6:,.1f} MB, so "
+            "leave some of it out."
+        )
+    return files
+
+
 def _in_folder(folder: Path) -> dict[str, Path]:
     """The files in a folder by their relative names, without hidden ones."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         hidden = any(part.startswith((".", "__")) for part in name.split("/"))
-        if path.is_file() and not path.is_symlink() and not hidden:
+        if path.is_file() and not hidden:
             found[name] = path
         if len(found) > _MOST_FILES:
             raise EmbedLabError(
@@ -208,19 +217,26 @@ def _parts(files: Mapping[str, Path], split: str, encoding: str) -> Files:
             parts[part][name] = read_judgements(path)
         elif part == "unused" or kind not in _TABLES:
             parts["unused"][name] = path
+        elif kind == ".parquet" and (judgements := parquet_judgements(path)):
+            parts["judgements"][name] = judgements
         else:
-            table = read_table(path, max_bytes=_NO_LIMIT, max_texts=_NO_LIMIT, encoding=encoding)
+            try:
+                limits = {"max_bytes": _NO_LIMIT, "max_texts": _NO_LIMIT}
+                table = read_table(path, encoding=encoding, **limits)
+            except EmbedLabError:
+                if part:
+                    raise
+                parts["unused"][name] = path
+                continue
             part, content = _part_by_columns(table, part)
             parts[part][name] = content
     _place_others(parts, files)
-    documents, queries, judgements = (
-        parts[part] for part in ("documents", "queries", "judgements")
-    )
-    if not documents or (judgements and not queries):
-        missing, file = ("queries", "queries") if documents else ("documents", "corpus")
+    documents, queries = parts["documents"], parts["queries"]
+    if not documents or (parts["judgements"] and not queries):
+        missing = "queries" if documents else "documents"
         raise EmbedLabError(
-            f"None of the files {quoted_names(files)} is known to hold the {missing}; name them "
-            f"such as corpus.jsonl, queries.jsonl and qrels.tsv, so that one is the {file}."
+            f"None of the files {quoted_names(files)} is known to hold the {missing}; name them as "
+            "BEIR does: corpus.jsonl, queries.jsonl and qrels.tsv."
         )
     subsets = {_subset(name): name for name in documents}
     if len(subsets) > 1:
@@ -228,20 +244,20 @@ def _parts(files: Mapping[str, Path], split: str, encoding: str) -> Files:
             f"There are several data sets in it, with {quoted_names(subsets.values())}; give the "
             "files of one of them."
         )
-    judgements, notes = _of_split(judgements, split)
+    used, notes = _of_split(parts["judgements"], split)
     if unused := [*parts["unused"], *parts[""]]:
         notes += (f"Not used: {quoted_names(unused)}.",)
     return Files(
         documents=documents,
         queries=queries,
-        judgements=judgements,
+        judgements=used,
         instructions=parts["instructions"],
         notes=notes,
     )
 
 
 def _words(name: str) -> list[str]:
-    return re.findall(r"[a-z]+[0-9]*", name.lower())
+    return re.findall("[a-z]+", name.lower())
 
 
 def _part_by_name(name: str) -> str:
@@ -295,7 +311,7 @@ def _subset(name: str) -> str:
     path = PurePosixPath(name)
     own = path.stem if any(word in _PART_OF for word in _words(path.stem)) else ""
     words = _words(f"{path.parent.as_posix()} {own}")
-    return " ".join(word for word in words if word.rstrip("0123456789") not in _PLAIN_WORDS)
+    return " ".join(word for word in words if word not in _PLAIN_WORDS)
 
 
 def _of_split(
@@ -326,9 +342,13 @@ def _of_split(
 # Through the child process
 
 
-def _read_plainly(path: Path, others: Sequence[str], scratch: str, **limits: int) -> Any:
-    """:func:`read_files` in plain values."""
-    read = read_files([path, *map(Path, others)], scratch=Path(scratch), **limits)
+def _read_plainly(
+    path: Path, others: Sequence[str], scratch: str, max_bytes: int, max_texts: int
+) -> Any:
+    """:func:`read_files` in plain values, with its temporary files in ``scratch``."""
+    tempfile.tempdir = scratch
+    paths = [path, *map(Path, others)]
+    read = read_files(paths, max_bytes=max_bytes, max_texts=max_texts)
     if isinstance(read, Table):
         return {"table": vars(read)}
     plain = {

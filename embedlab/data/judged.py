@@ -103,6 +103,27 @@ def read_judgements(path: Path) -> Judgements:
     return _judgements(rows, columns or _COLUMNS.get(width, (0, 1, 2)))
 
 
+def parquet_judgements(path: Path) -> Judgements | None:
+    """The judgements in a parquet file with columns for both ids, else None.
+
+    The ids may be numbers, so that there need not be any text in it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names = pq.read_schema(path).names
+        columns = _named_columns(names, known=False)
+        if columns is None:
+            return None
+        used = [names[i] for i in columns if i is not None]
+        table = pq.read_table(path, columns=used, use_threads=False)
+        cells = [map(str, table.column(name).to_pylist()) for name in used]
+    except (pa.ArrowException, OSError, ValueError):
+        return None  # read_table says what is wrong with it
+    return _judgements(zip(*cells, strict=True), (0, 1, 2 if len(used) == 3 else None))
+
+
 def judgements_of(table: Table, *, known: bool) -> Judgements | None:
     """The judgements in a table that has columns for both ids, else None.
 
@@ -237,8 +258,8 @@ def judged_corpus(
     kept = _first(documents, [document for docs in graded.values() for document in docs], max_texts)
     index = {document: i for i, document in enumerate(kept)}
     grades = {grade for docs in graded.values() for grade in docs.values()}
-    tables = [*files.documents.values(), *files.queries.values()]
-    notes = [*files.notes, *(note for table in tables for note in table.notes)]
+    tables = {**files.documents, **files.queries}
+    notes = [*files.notes, *(f"{name}: {n}" for name, table in tables.items() for n in table.notes)]
     notes += _summary(files, queries, graded, grades)
     if len(kept) < len(documents):
         notes.append(
@@ -255,7 +276,7 @@ def judged_corpus(
         query_ids=tuple(used),
         relevant=tuple(_relevant(graded.get(query, {}), index, len(grades) > 1) for query in used),
         total=len(documents),
-        left_out=(*(row for table in tables for row in table.left_out), *left_out.listed),
+        left_out=left_out.listed,
         notes=(*notes, *left_out.notes),
     )
 
@@ -296,6 +317,8 @@ def _texts(
     """The texts of all rows by their ids."""
     texts: dict[str, _Row] = {}
     for file, table in tables.items():
+        for number, reason in table.left_out:
+            left_out.add(number, f"in {file}, {reason}")
         table = _with_first_row(table)
         ids = map(str.strip, table.columns[_id_column(file, table)])
         for key, cell, number in zip(ids, text_of(file, table), table.row_numbers, strict=True):
@@ -339,8 +362,9 @@ def _id_column(file: str, table: Table) -> str:
 
 def _document_text(file: str, table: Table) -> list[str]:
     title = named_column(table.columns, ("title",))
-    texts = table.columns[_text_column(file, table, _DOCUMENT_NAMES, title)]
-    titles = table.columns[title] if title else [""] * len(texts)
+    column = _text_column(file, table, _DOCUMENT_NAMES, title)
+    texts = table.columns[column]
+    titles = table.columns[title] if title not in (None, column) else [""] * len(texts)
     return [title_and_text(*both) for both in zip(titles, texts, strict=True)]
 
 

@@ -118,6 +118,46 @@ def test_a_folder_a_zip_and_single_files_are_the_same(make):
     check(read_files(files))
 
 
+def test_files_of_one_name(make):
+    folder = make(
+        {
+            name.replace("corpus-00000-of-00002", "test").replace(
+                "queries-00000-of-00001", "test"
+            ): rows
+            for name, rows in MTEB.items()
+            if "00001-of-00002" not in name
+        }
+    )
+    parquet(folder / "corpus" / "test.parquet", DOCUMENTS)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert [path.name for path in files].count("test.parquet") == 2
+    check(read_files(files))
+
+
+def test_ids_may_be_numbers(make):
+    corpus = read_files(
+        [
+            make(
+                {
+                    "corpus/0.parquet": [{"_id": i, "text": f"text {i}"} for i in range(3)],
+                    "queries/0.parquet": [{"_id": 7, "text": "a query"}],
+                    "qrels/0.parquet": [{"query-id": 7, "corpus-id": 2, "score": 1}],
+                }
+            )
+        ]
+    )
+    assert answers(corpus) == {"7": {"2": 1}}
+
+
+def test_links_are_followed(make, tmp_path):
+    """As in the cache of the Hugging Face Hub."""
+    folder = make(BEIR)
+    (tmp_path / "links").mkdir()
+    for name in BEIR:
+        (tmp_path / "links" / Path(name).name).symlink_to(folder / name)
+    check(read_files([tmp_path / "links"]))
+
+
 def test_uploads_are_read_in_a_child_process(make, tmp_path):
     folder = make({**BEIR, "qrels/test.tsv": lines([("q0", "d0", 2), ("q1", "d3", 1)])})
     files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -147,6 +187,13 @@ LAYOUTS: dict[str, dict[str, str | Rows]] = {
         "queries.jsonl": jsonl(QUERIES),
         "default.jsonl": jsonl(MTEB["data/test-00000-of-00001.parquet"]),
         "README.md": "# About",
+    },
+    "numbers in names": {
+        "corpus1.jsonl": jsonl(DOCUMENTS[:2]),
+        "corpus2.jsonl": jsonl(DOCUMENTS[2:]),
+        "queries_v2.jsonl": jsonl(QUERIES),
+        "qrels-2024.tsv": lines(QRELS, header=HEADER),
+        "notes.txt": "",
     },
     "one folder each": {
         "corpus/test-00000.jsonl": jsonl(DOCUMENTS),
