@@ -368,7 +368,8 @@ def from_plain(answer: Mapping[str, Any]) -> Corpus | Table:
     if "table" in answer:
         return table_from_plain(answer["table"])
     # JSON made lists of tuples.
-    parts = {name: tuple(v) if isinstance(v, list) else v for name, v in answer["corpus"].items()}
+    sent = answer["corpus"].items()
+    parts: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sent}
     parts["left_out"] = tuple(LeftOut(*each) for each in parts["left_out"])
     grades = [dict(pairs) for pairs in answer["grades"]]
     relevant = tuple(each if answer["graded"] else frozenset(each) for each in grades)

@@ -120,7 +120,7 @@ def unfolded(table: Table, max_texts: int = MAX_TEXTS) -> Table:
             continue
         size = next(iter(sizes.values()))
         for name, cells in columns.items():
-            values = lists[name][i] if name in sizes else [table.columns[name][i]] * size
+            values = (lists[name][i] if name in sizes else None) or [table.columns[name][i]] * size
             cells += ["" if value is None else clean_text(_written(value)) for value in values]
         numbers += [number] * size
     if not numbers:

@@ -73,7 +73,7 @@ def read_upload(path: Path, *, max_bytes: int, max_texts: int, encoding: str = "
 def table_from_plain(answer: Mapping[str, Any]) -> Table:
     """A table as a child process sent it, in plain values."""
     # JSON made lists of tuples.
-    plain = {
+    plain: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()
     }
     return Table(**plain | {"left_out": tuple(LeftOut(*each) for each in plain["left_out"])})

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedlab.data.corpus import Corpus
+from embedlab.data.hub_dataset import load_hub_dataset
 from embedlab.data.layouts import MATCHES, PAIRS, QUERIES, corpus_of, layout_of, passages
 from embedlab.data.readers import read_table
 from embedlab.data.tables import Table
@@ -233,3 +234,15 @@ def test_no_row_with_both():
 )
 def test_texts_in_a_cell(cell, texts):
     assert [passage.text for passage in passages(cell)] == texts
+
+
+def test_a_hub_dataset_may_have_a_layout(monkeypatch):
+    def rows(*rows):
+        features = dict.fromkeys(rows[0])
+        monkeypatch.setattr("embedlab.data.hub_dataset._hub_rows", lambda *_: (rows, features))
+        return load_hub_dataset("somebody/something")
+
+    corpus = rows({"query": "who is it?", "positive": ["nobody"], "negative": ["not me"]})
+    assert answers(corpus) == {"who is it?": {"nobody"}} and len(corpus.texts) == 2
+    corpus = rows({"sentences": ["one text", "another text"], "labels": ["a", "b"]})
+    assert corpus.texts == ("one text", "another text") and corpus.labels == ("a", "b")
