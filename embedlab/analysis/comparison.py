@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedlab.analysis import metrics, retrieval
-from embedlab.data.corpus import Corpus, Relevant
+from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ def ranked_lists(
     the corpus's own queries.
     """
     corpus = a.corpus
-    relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
+    both = zip(corpus.queries, corpus.relevant, strict=True)
+    # Two queries of a corpus may have the same words.
+    judged = [frozenset(texts) for own, texts in both if own == query]
+    relevant = frozenset().union(*judged) if judged else None
     deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (
         retrieval.search(side.vectors, vector, deep)
@@ -118,7 +121,7 @@ def _hits(
     ids: NDArray[np.int64],
     scores: NDArray[np.float32],
     other: NDArray[np.int64],
-    relevant: Relevant | None,
+    relevant: frozenset[int] | None,
     k: int,
 ) -> list[Hit]:
     moves = retrieval.rank_moves(other.tolist(), ids.tolist())

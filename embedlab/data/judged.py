@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from embedlab.data.columns import single_text_column
 from embedlab.data.corpus import Corpus, Relevant
 from embedlab.data.decoding import decode
 from embedlab.data.tables import LeftOut, Table, count_note, named_column, quoted_names, text_lines
@@ -392,8 +393,9 @@ def _query_text(instructions: Mapping[str, Table]) -> Callable[[str, Table], lis
 
 
 def _text_column(file: str, table: Table, names: Sequence[str], title: str | None) -> str:
-    others = [c for c in table.columns if c not in (title, _id_column(file, table))]
-    column = named_column(others, names) or next(filter(table.has_text, others), None) or title
+    taken = (title, _id_column(file, table))
+    others = {name: cells for name, cells in table.columns.items() if name not in taken}
+    column = named_column(others, names) or single_text_column(others) or title
     if column is None:
         raise EmbedLabError(
             f"{file[-60:]!r} has no column with text; its columns are "
