@@ -30,6 +30,7 @@ ENCODINGS = {
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16 LE",
     "utf-16-be": "UTF-16 BE",
+    "utf-32": "UTF-32",
 }
 #: What says its encoding by its first bytes. UTF-32's mark begins as UTF-16's does.
 _MARKS = {
@@ -83,8 +84,8 @@ def _known(encoding: str) -> str:
             return name
     try:
         codec = codecs.lookup(wanted)
-        # Some codecs of Python are not encodings of text, such as base64.
-        b"a".decode(codec.name)
+        # Some codecs of Python are not encodings of text, such as base64 and punycode.
+        b"a\xff\n".decode(codec.name, "replace")
     except (LookupError, ValueError):
         raise Unreadable(
             f"cannot be read in the encoding {encoding[:40]!r}, which is not known; use one such "

@@ -20,7 +20,7 @@ csv.field_size_limit(2**31 - 1)
 
 _DELIMITERS = ",;\t|"
 #: What is looked at to find out how a file is written.
-_SAMPLE_CHARS, _SAMPLE_ROWS = 200_000, 2_000
+_SAMPLE_CHARS, _LONGEST_SAMPLE, _SAMPLE_ROWS = 200_000, 5_000_000, 2_000
 #: Characters that may be read again after quotation marks that do not close, for each of the file.
 _PATIENCE = 5
 _SEP = re.compile(r'"?sep=([^\w"\\\r\n])"?\r?\n', re.IGNORECASE)
@@ -55,10 +55,12 @@ class _Records:
         self.form = form
         # A character that the text has not, so that nothing is split.
         self.delimiter = form.delimiter or _absent_from(text)
+        self.length = len(text)
         self.patience = _PATIENCE * len(text)
         #: Lines whose quotation marks do not pair up, and where the first begins.
         self.malformed = 0
         self.malformed_at = 0
+        self.open_at_end = False
         #: Lines that are inside of a quoted cell.
         self.swallowed = 0
 
@@ -81,6 +83,7 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error:
+                self.open_at_end |= self.source.tell() == self.length
                 self.patience -= self.source.tell() - start
                 self.source.seek(start)
                 lines.read = before + 1
@@ -152,10 +155,8 @@ def read_delimited(text: str, limit: int, delimiter: str = "") -> Table:
 
 
 def _cut(text: str) -> int:
-    """Where the sample ends: behind a line."""
-    if len(text) <= _SAMPLE_CHARS:
-        return len(text)
-    return text.rfind("\n", 0, _SAMPLE_CHARS) + 1 or _SAMPLE_CHARS
+    """Where the sample ends: behind a line, if it is not endless."""
+    return text.find("\n", _SAMPLE_CHARS, _LONGEST_SAMPLE) + 1 or min(len(text), _LONGEST_SAMPLE)
 
 
 def _around(text: str, at: int) -> str:
@@ -182,7 +183,8 @@ def _without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
 def _are_comments(first: Sequence[str], rest: str) -> bool:
     """Whether lines that begin with # are no texts and no header themselves."""
     below = [line for line in rest[:_SAMPLE_CHARS].splitlines() if line.strip()]
-    if not below or any(line.startswith("#") for line in below[1:]):
+    # Where many lines begin so, it is how these texts begin.
+    if sum(line.startswith("#") for line in below) >= len(below) / 4:
         return False
     # "#id,text" above rows with one comma each is a header.
     delimiters = max(_DELIMITERS, key=below[0].count)
@@ -257,7 +259,11 @@ def _try(sample: str, form: _Form) -> _Trial:
     width = max(widths, key=lambda w: (widths[w], w), default=1)
     ragged = sum(len(row) != width and any(row[width:]) for row in rows[1:])
     ragged += sum(len(row) < width for row in rows[1:])
-    cost = ragged + records.malformed + _unread_marks(rows, form)
+    # A header of another width counts as one row only: it may lack the name of the rows' names.
+    ragged += sum(len(row) != width for row in rows[:1])
+    # A cell that is open where the sample ends may be closed behind it.
+    open_at_end = len(sample) > _SAMPLE_CHARS and records.open_at_end
+    cost = ragged + records.malformed - open_at_end + _unread_marks(rows, form)
     lines = len(rows) + records.swallowed
     return _Trial(
         form=form, rows=rows, width=width, cost=cost, swallowed=records.swallowed, lines=lines
@@ -289,7 +295,8 @@ def _is_prose(trial: _Trial) -> bool:
     gaps = [cell[:1] == " " for row in rows for cell in row[1:]]
     if sum(gaps) < 0.8 * len(gaps):
         return False
-    columns = list(zip(*(row for row in rows if len(row) == trial.width), strict=True))
+    # The first row may be a header.
+    columns = list(zip(*(row for row in rows[1:] if len(row) == trial.width), strict=True))
     return not any(map(_is_label, columns[1:]))
 
 
@@ -391,8 +398,8 @@ def _form_notes(records: _Records, text: str, expected: str, skipped: int) -> tu
     form, notes = records.form, []
     if expected and form.delimiter != expected:
         notes.append("The cells are not separated by tabs, as they would be in a tsv file.")
-    if not form.delimiter and "," in text:
-        notes.append("Each line was read as one text, with its commas.")
+    if not form.delimiter and any(mark in text for mark in ",;"):
+        notes.append("Each line was read as one text, with its commas and semicolons.")
     if form.quotes == "plain" and form.delimiter and '"' in text:
         notes.append("Quotation marks were read as part of the texts.")
     if form.quotes == "escaped":

@@ -66,8 +66,8 @@ def _vote(cell: str, column: list[str], *, leading: bool) -> float:
     kind, usual = _kind(cell), _usual_kind(column)
     if usual:
         return -4.0 if kind == usual else 4.0
-    if kind:
-        return -1.0
+    if kind:  # a year, or the 0, 1, … of a table without names
+        return 1.0 if kind not in map(_kind, column) else -1.0
     if cell in column:
         return -4.0
     return _repetition(column) + _length(cell, column)
@@ -93,13 +93,17 @@ def _usual_kind(column: list[str]) -> str:
 
 def _repetition(column: list[str]) -> float:
     """A column of a few values that repeat, of which the first cell is none."""
-    few = len(set(column)) <= len(column) // 2
-    return 2.0 if len(column) >= 4 and few else 0.0
+    share = len(set(column)) / len(column)
+    if len(column) < 4 or share > 0.75:
+        return 0.0
+    return 2.0 if share <= 0.5 else 1.0
 
 
 def _length(cell: str, column: list[str]) -> float:
     length = median(map(len, column))
     words, usual_words = len(cell.split()), median(len(c.split()) for c in column)
+    if cell.endswith("?") and not any(other.endswith("?") for other in column):
+        return 2.0  # of a survey
     if len(cell) <= length / 3 or (words <= 2 and usual_words >= 4):
         return 1.5
     if words >= 4 and length / 2 <= len(cell) <= 2 * length:

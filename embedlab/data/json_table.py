@@ -49,9 +49,9 @@ def read_json(text: str, limit: int, *, lines: bool = False) -> Table:
             json_values(text, lines=False)  # says what is wrong with it, and where
         raise Unreadable(_NO_ROWS)
     _refuse_deep_texts(taken.rows)
-    labels = [label for row in taken.rows[:1] for label in _label_studio(row)]
+    labels = {name for row in rows if isinstance(row, dict) for name in _label_studio(row)}
     columns = _columns(taken.rows)
-    return taken.table(columns, notes, [name for name in labels if name in columns])
+    return taken.table(columns, notes, [name for name in columns if name in labels])
 
 
 def _row(value: Any) -> dict[str, Any] | Bad:
@@ -126,7 +126,10 @@ def _of_lists(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | None
 def _of_mappings(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | None:
     """A row or a column under each name: pandas' orients ``"index"`` and ``"columns"``."""
     inner = [value for value in whole.values() if isinstance(value, dict) and value]
-    if len(inner) < len(whole) or (len(inner) == 1 and not _are_numbers(inner[0])):
+    if len(inner) < len(whole):
+        return None
+    # {"data": {"text": …}} is one row.
+    if len(inner) == 1 and not (_are_numbers(inner[0]) or any(map(is_usual_name, whole))):
         return None
     shared = set.intersection(*(set(value) for value in inner))
     if not shared or any(isinstance(cell, dict) for cell in inner[0].values()):

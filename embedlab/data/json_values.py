@@ -12,7 +12,7 @@ from embedlab.data.rows import Bad, Unreadable
 
 _SPACE = re.compile(r"[\s,\x1e]*")
 #: Where the next element of an array, or the next object of a stream, may begin.
-_NEXT_ELEMENT = re.compile(r"[,\n]\s*(?=[\[{\"])")
+_NEXT_ELEMENT = re.compile(r"[,\n]\s*(?=[\[{\"\d\-tfn])")
 _NEXT_OBJECT = re.compile(r"\n(?=[\[{])")
 _FIRST_NAME = re.compile(r'\{\s*"([^"]*)"')
 #: Places that are tried behind a damaged element, and in a whole file.
@@ -48,12 +48,12 @@ def json_values(text: str, *, lines: bool) -> Values:
         Unreadable: it is no JSON.
     """
     several = "\n" in text.strip()
-    if lines and several and _is_lines(text):
+    if lines and several and _is_lines(text, named_so=True):
         return Values(rows=list(_of_lines(text)))
     whole = _decoded(text)
     if not isinstance(whole, Bad):
         return Values(rows=whole) if isinstance(whole, list) else Values(whole=whole)
-    if several and _is_lines(text):
+    if several and _is_lines(text, named_so=False):
         return Values(rows=list(_of_lines(text)))
     start = _space(text, 0)
     if text[start : start + 1] == "[":
@@ -65,11 +65,17 @@ def json_values(text: str, *, lines: bool) -> Values:
     raise _not_json(text)
 
 
-def _is_lines(text: str) -> bool:
-    """Whether half of the first lines are an object or an array, or all of them a string."""
-    first = [_decoded(line) for line in text[:_HEAD].split("\n")[:50] if line.strip()]
+def _is_lines(text: str, *, named_so: bool) -> bool:
+    """Whether each line is a value: half of the first ones an object or an array, or all a string.
+
+    Where the file's name says so, one is enough, unless objects are spread over lines.
+    """
+    lines = [line.strip() for line in text[:_HEAD].split("\n")[:50] if line.strip()]
+    first = [_decoded(line) for line in lines]
     whole = [value for value in first if isinstance(value, dict | list)]
     words = [value for value in first if isinstance(value, str) and not isinstance(value, Bad)]
+    if named_so and whole and not {"{", "["} & {*lines}:
+        return True
     return 2 * len(whole) >= len(first) or len(words) == len(first)
 
 
@@ -140,7 +146,7 @@ def _damaged_array(text: str, at: int) -> Values:
     """The elements that can be read; notes say what is wrong with the others, and where."""
     rows: list[Any] = []
     notes: list[str] = []
-    known: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
     tries = _ALL_TRIES
     while True:
         before, at = at, _space(text, at)
@@ -154,7 +160,7 @@ def _damaged_array(text: str, at: int) -> Values:
         try:
             value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            after, lost, used = _next_element(text, at, known, tries)
+            after, lost, used = _next_element(text, at, shared, tries)
             tries -= used
             notes.append(f"The element in {_line(text, at)} is not JSON and was left out.")
             if not after:
@@ -168,7 +174,8 @@ def _damaged_array(text: str, at: int) -> Values:
             continue
         rows.append(value)
         if isinstance(value, dict):
-            known |= value.keys()
+            names = frozenset(value)
+            shared = (shared & names) or names
     if not any(not isinstance(row, Bad) for row in rows):
         raise _not_json(text)
     if text[at : at + 1] != "]":
@@ -181,26 +188,36 @@ def _damaged_array(text: str, at: int) -> Values:
     return Values(rows=rows, notes=tuple(dict.fromkeys(notes))[:20])
 
 
-def _next_element(text: str, at: int, known: frozenset[str], tries: int) -> tuple[int, int, int]:
-    """Where a sound element like those before begins, 0 for nowhere.
+def _next_element(text: str, at: int, shared: frozenset[str], tries: int) -> tuple[int, int, int]:
+    """Where a sound element begins that has what is ``shared`` by those before; 0 for nowhere.
 
     Also how many more damaged ones are skipped, and how many places were tried.
     """
     lost = used = 0
+    margin = _margin(text, at)
     for found in _NEXT_ELEMENT.finditer(text, at + 1):
         used += 1
         if used > min(_TRIES, tries):
             break
         try:
-            value, _ = _DECODER.raw_decode(text, found.end())
+            value, end = _DECODER.raw_decode(text, found.end())
         except (ValueError, RecursionError):
             name = _FIRST_NAME.match(text, found.end())
-            lost += name is not None and name[1] in known
+            lost += name is not None and name[1] in shared
             continue
-        # A value inside of the damaged element is none itself.
-        if isinstance(value, dict) and (not known or known & value.keys()):
+        # A value inside of the damaged element is none itself: it has other names, or stands
+        # further right, or is a name.
+        alike = isinstance(value, dict) and shared <= value.keys()
+        aligned = margin is not None and _margin(text, found.end()) == margin
+        if alike or (aligned and re.match(r"\s*[,\]]", text[end : end + 100])):
             return found.end(), lost, used
     return 0, lost, used
+
+
+def _margin(text: str, at: int) -> str | None:
+    """The white space before a value that begins its line, else None."""
+    before = text[text.rfind("\n", 0, at) + 1 : at]
+    return before if not before.strip() and "\n" in text[:at] else None
 
 
 def _stream(text: str, at: int) -> Values:

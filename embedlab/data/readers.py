@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from embedlab.child_process import in_child_process
+from embedlab.child_process import Bounds, in_child_process
 from embedlab.data.decoding import decode
 from embedlab.data.delimited import read_delimited
 from embedlab.data.json_table import read_json
@@ -58,15 +58,16 @@ def read_table(
     return replace(table, notes=table.notes + read)
 
 
-def read_upload(path: Path, *, max_bytes: int, max_texts: int, encoding: str = "") -> Table:
+def read_upload(
+    path: Path, *, max_bytes: int, max_texts: int, encoding: str = "", bounds: Bounds | None = None
+) -> Table:
     """A stranger's file as :func:`read_table` reads it, in a bounded child process.
 
     Raises:
         EmbedLabError: as there, or the file takes too much memory or time.
     """
-    answer = in_child_process(
-        read_table, path, max_bytes=max_bytes, max_texts=max_texts, encoding=encoding
-    )
+    asked = {"max_bytes": max_bytes, "max_texts": max_texts, "encoding": encoding}
+    answer = in_child_process(read_table, path, bounds=bounds, **asked)
     return table_from_plain(answer)
 
 

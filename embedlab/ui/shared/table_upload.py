@@ -128,9 +128,12 @@ class TableUpload:
         }
         if not path:
             return updates
-        max_bytes = self.limits.max_upload_mb * 10**6
         table = read_upload(
-            Path(path), max_bytes=max_bytes, max_texts=self.max_rows, encoding=encoding
+            Path(path),
+            max_bytes=self.limits.max_upload_mb * 10**6,
+            max_texts=self.max_rows,
+            encoding=encoding,
+            bounds=self.limits.reading,
         )
         guesses = self.guess(table)
         names = list(table.columns)
