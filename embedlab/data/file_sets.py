@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from embedlab.child_process import in_child_process
+from embedlab.child_process import Bounds, in_child_process
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.data.judged import (
     Files,
@@ -87,7 +87,9 @@ def read_files(
     return judged_corpus(found, max_texts=max_texts, title=title, source=_name(paths))
 
 
-def read_uploads(paths: Sequence[Path], *, max_bytes: int, max_texts: int) -> Corpus | Table:
+def read_uploads(
+    paths: Sequence[Path], *, max_bytes: int, max_texts: int, bounds: Bounds | None = None
+) -> Corpus | Table:
     """A stranger's files as :func:`read_files` reads them, in a bounded child process.
 
     Raises:
@@ -99,6 +101,7 @@ def read_uploads(paths: Sequence[Path], *, max_bytes: int, max_texts: int) -> Co
         answer = in_child_process(
             _read_plainly,
             first,
+            bounds=bounds,
             others=[str(path) for path in others],
             max_bytes=max_bytes,
             max_texts=max_texts,

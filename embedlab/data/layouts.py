@@ -45,6 +45,7 @@ _SCORE = (
     *("score", "similarity", "similarity_score", "relatedness_score", "labels", "label"),
     *("is_duplicate", "gold"),
 )
+_NO_COMMA = re.compile(r"""["']\s+["']""")
 _PASSAGE_TEXT = ("text", "contents", "content", "passage", "document", "body")
 _PASSAGE_ID = ("docid", "doc_id", "_id", "id", "passage_id", "pid", "corpus_id")
 
@@ -61,27 +62,33 @@ class Passage(NamedTuple):
 
 def listed(cell: str) -> list[Any] | None:
     """The list in a cell, in JSON or as Python writes it into a csv; None for anything else."""
-    if not cell.startswith("["):
-        return None
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            value = parse(cell)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-        return value if isinstance(value, list) else None
-    return None
+    value = _parsed(cell) if cell.startswith("[") else None
+    return value if isinstance(value, list) else None
 
 
-def passages(cell: str) -> list[Passage]:
-    """The texts in a cell: one, a list of them, or objects with title and text, joined."""
-    values = listed(cell)
-    if values is None:
-        values = [cell]
-        if cell.startswith("{"):
-            with suppress(ValueError, RecursionError):
-                values = [json.loads(cell)]
-    found = [_passage(value) for value in values]
+def passages(cell: str) -> list[Passage] | None:
+    """The texts in a cell: one, a list of them, or objects with title and text, joined.
+
+    None for a list that cannot be read.
+    """
+    cell = cell.strip()
+    value: Any = cell
+    if cell[:1] + cell[-1:] in ("[]", "{}") and (value := _parsed(cell)) is None:
+        return None if cell.startswith("[") else [Passage(cell, "")]
+    found = map(_passage, value if isinstance(value, list) else [value])
     return [passage for passage in found if passage.text]
+
+
+def _parsed(cell: str) -> Any:
+    """A list or an object in JSON, or as Python prints it; None where it is neither."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(cell)
+    # numpy prints no commas between texts, and Python would make one of two.
+    if _NO_COMMA.search(cell):
+        return None
+    with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return ast.literal_eval(cell)
+    return None
 
 
 def _passage(value: Any) -> Passage:
@@ -246,19 +253,23 @@ def _search_corpus(
     texts = _Texts()
     relevant: dict[str, set[int]] = {}
     left_out = list(table.left_out)
-    both = 0
+    contrary = 0
     for i, (cell, row) in enumerate(zip(table.columns[query], table.row_numbers, strict=True)):
         name = clean_text(cell).strip()
-        good, bad = (
-            [one for column in columns for one in passages(table.columns[column][i].strip())]
+        both = [
+            [passages(table.columns[column][i]) for column in columns]
             for columns in (positive, negative)
-        )
+        ]
+        if any(found is None for cells in both for found in cells):
+            left_out.append(LeftOut(row, "a list that cannot be read"))
+            continue
+        good, bad = ([one for found in cells for one in found or ()] for cells in both)
         if not name or not good:
             left_out.append(LeftOut(row, "no query" if good else "no positive"))
             continue
         answers = {texts.add(one, row) for one in good}
         relevant.setdefault(name, set()).update(answers)
-        both += sum(texts.add(one, row) in answers for one in bad)
+        contrary += sum(texts.add(one, row) in answers for one in bad)
     columns = quoted_names([*positive, *negative])
     _check_rows(relevant, title, (query, *positive))
     return Corpus(
@@ -276,9 +287,13 @@ def _search_corpus(
             f"Queries are in {query!r}, the texts in {columns}; every query is searched in all "
             "of them.",
             *count_note(
-                len(left_out) - len(table.left_out), "row", "left out, having no query or positive"
+                len(left_out) - len(table.left_out),
+                "row",
+                "left out, having no query or no positive that can be read",
             ),
-            *count_note(both, "negative", "counted as relevant, being a positive of the query too"),
+            *count_note(
+                contrary, "negative", "counted as relevant, being a positive of the query too"
+            ),
         ),
     )
 

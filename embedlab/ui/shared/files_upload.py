@@ -61,7 +61,9 @@ class FilesUpload:
             return updates
         max_bytes = self.limits.max_upload_mb * 10**6
         paths = [Path(file) for file in files]
-        read = read_uploads(paths, max_bytes=max_bytes, max_texts=self.max_texts)
+        read = read_uploads(
+            paths, max_bytes=max_bytes, max_texts=self.max_texts, bounds=self.limits.reading
+        )
         corpus = read if isinstance(read, Corpus) else corpus_of(read)
         lines = [*corpus.notes, *left_out_lines(corpus.left_out)]
         shown = html.READING.texts(reading(read, corpus, ""), "", lines)
