@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from embedlab.data.columns import label_choices
 from embedlab.data.corpus import Corpus
 from embedlab.data.judged import title_and_text
 from embedlab.data.tables import (
@@ -41,10 +42,9 @@ _NEGATIVE = re.compile(
 )
 #: Columns of sentences side by side: ``sentence1``, ``text_2``, ``sentence_a`` …
 _NUMBERED = re.compile(r"(sentence|sent|text|s)_?(\d|[ab])")
-_SCORE = (
-    *("score", "similarity", "similarity_score", "relatedness_score", "labels", "label"),
-    *("is_duplicate", "gold"),
-)
+_SCORE = ("score", "similarity", "similarity_score", "relatedness_score", "gold")
+#: Columns that say of a pair whether it means the same: 1 or 0.
+_SAME = ("labels", "label", "is_duplicate", "is_paraphrase", "same")
 _NO_COMMA = re.compile(r"""["']\s+["']""")
 _PASSAGE_TEXT = ("text", "contents", "content", "passage", "document", "body")
 _PASSAGE_ID = ("docid", "doc_id", "_id", "id", "passage_id", "pid", "corpus_id")
@@ -184,15 +184,38 @@ def layout_of(table: Table) -> str:
     """What a table holds besides single texts: a key of :data:`LAYOUTS`, or "" for nothing."""
     if named_column(table.columns, _QUERY) and _matching(table, _POSITIVE):
         return QUERIES
-    score = named_column(table.columns, _SCORE)
-    sentences = _matching(table, _NUMBERED)
-    if len(sentences) < 2:
-        return ""
-    if score is None:
-        return MATCHES
-    scores = [cell for cell in table.columns[score] if cell.strip()]
-    numbers = bool(scores) and all(_number(cell) is not None for cell in scores)
-    return PAIRS if numbers and len(sentences) == 2 else ""
+    sentences = _side_by_side(table)
+    if len(sentences) == 2 and _score_column(table):
+        return PAIRS
+    # A column like labels may say which of the pairs belong together at all.
+    others = [name for name in table.columns if name not in sentences]
+    labelled = named_column(others, (*_SCORE, *_SAME)) or label_choices(table.columns, sentences)
+    return MATCHES if len(sentences) > 1 and not labelled else ""
+
+
+def _side_by_side(table: Table) -> list[str]:
+    """The columns of sentences side by side, in order: the first that differ by a number alone."""
+    found: dict[str, list[str]] = {}
+    for name in _matching(table, _NUMBERED):
+        found.setdefault(_plain(name)[:-1], []).append(name)
+    return next((names for names in found.values() if len(names) > 1), [])
+
+
+def _score_column(table: Table) -> str | None:
+    """The column with the scores of pairs.
+
+    Labels are scores where they are 1 and 0, or have decimals; others are numbers of classes.
+    """
+    for names in (_SCORE, _SAME):
+        column = named_column(table.columns, names)
+        cells = [cell for cell in table.columns[column] if cell.strip()] if column else []
+        numbers = [number for cell in cells if (number := _number(cell)) is not None]
+        if not numbers or len(numbers) < len(cells):
+            continue
+        decimals = not all(number.is_integer() for number in numbers)
+        if names is _SCORE or decimals or {*numbers} <= {0, 1}:
+            return column
+    return None
 
 
 def _matching(table: Table, names: re.Pattern[str]) -> list[str]:
@@ -238,7 +261,7 @@ def _queries(table: Table, title: str, source: str) -> Corpus:
 
 def _matches(table: Table, title: str, source: str) -> Corpus:
     """Sentences side by side: the second belongs to the first, further ones do not."""
-    first, second, *others = _matching(table, _NUMBERED)
+    first, second, *others = _side_by_side(table)
     return _search_corpus(table, first, [second], others, title, source)
 
 
@@ -300,8 +323,8 @@ def _search_corpus(
 
 def _pairs(table: Table, title: str, source: str) -> Corpus:
     """Pairs of texts with a score, as in STS, or with labels 0 and 1."""
-    first, second = _matching(table, _NUMBERED)
-    score = named_column(table.columns, _SCORE) or ""
+    first, second = _side_by_side(table)
+    score = _score_column(table) or ""
     texts = _Texts()
     pairs = []
     left_out = list(table.left_out)

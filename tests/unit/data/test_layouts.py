@@ -195,11 +195,16 @@ def test_pairs_without_a_score_are_queries_and_answers(tmp_path):
         ({"sentence1": ["a"], "sentence2": ["b"], "score": ["0.5"]}, PAIRS),
         ({"sentence1": ["a"], "sentence2": ["b"], "label": ["entailment"]}, ""),
         ({"sentence1": ["a"], "sentence2": ["b"], "is_duplicate": ["True"]}, PAIRS),
+        ({"sentence1": ["a"], "sentence2": ["b"], "label": ["2"]}, ""),
+        ({"sentence1": ["a"] * 4, "sentence2": ["b"] * 4, "gold_label": ["x", "y"] * 2}, ""),
+        ({"sentence1": ["a"] * 4, "sentence2": ["b"] * 4, "kind": ["x", "y"] * 2}, ""),
+        ({"sentence1": ["a"], "sentence2": ["b"], "sentence3": ["c"], "score": ["1"]}, ""),
+        ({"sentence1": ["a"], "text2": ["b"]}, ""),
         ({"text": ["a"], "label": ["b"]}, ""),
     ],
 )
 def test_a_layout_is_told_by_its_columns(columns, layout):
-    table = Table(columns=columns, total=1)
+    table = Table(columns=columns, total=len(next(iter(columns.values()))))
     assert layout_of(table) == layout
 
 
