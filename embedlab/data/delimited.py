@@ -281,7 +281,7 @@ def _unread_marks(rows: list[list[str]], form: _Form) -> int:
     if whole and (all(map(any, whole)) or (all(whole[0]) and len(rows) > 1)):
         return sum(map(sum, whole))
     return sum(
-        quoted and '""' in cell[1:-1]
+        quoted and re.search(r'""|\\"', cell[1:-1]) is not None
         for row, marks in zip(rows, whole, strict=True)
         for cell, quoted in zip(row, marks, strict=True)
     )
@@ -362,7 +362,7 @@ def _named_table(
     kept = len(header)
     while kept > 1 and not any(c.strip() for c in (header[kept - 1], *columns[kept - 1])):
         kept -= 1
-    notes += count_note(len(header) - kept, "empty column without a name", "left out")
+    notes += count_note(len(header) - kept, "empty column", "left out, having no name")
     if named and not header[0].strip() and kept > 1:
         header = ["index", *header[1:]]  # as pandas writes it
     elif not named and kept == 1:

@@ -59,6 +59,8 @@ def _vote(cell: str, column: list[str], *, leading: bool) -> float:
     """How much one column says for (above 0) or against the first cell being its name."""
     if not cell:  # of an index, whose name pandas leaves out
         return 1.0 if leading and column and len(set(column)) == len(column) else 0.0
+    if cell in column:
+        return -4.0
     if is_usual_name(cell):
         return 3.0
     if not column:
@@ -68,8 +70,6 @@ def _vote(cell: str, column: list[str], *, leading: bool) -> float:
         return -4.0 if kind == usual else 4.0
     if kind:  # a year, or the 0, 1, … of a table without names
         return 1.0 if kind not in map(_kind, column) else -1.0
-    if cell in column:
-        return -4.0
     return _repetition(column) + _length(cell, column)
 
 

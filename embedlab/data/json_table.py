@@ -17,7 +17,7 @@ from embedlab.data.rows import (
     limit_columns,
     take,
 )
-from embedlab.data.tables import Table
+from embedlab.data.tables import Table, quoted_names
 from embedlab.text import clean_text
 
 #: A nested object with more names than this is a map, not a part of the row.
@@ -28,6 +28,7 @@ _LIST_NAMES = (
     *("data", "rows", "records", "items", "results", "docs", "documents", "hits", "examples"),
     *("entries", "texts"),
 )
+_LABEL_NAMES = frozenset(("label", "labels", "category", "class", "topic", "sentiment", "intent"))
 _HEADER_NAMES = ("columns", "header", "headers", "names", "fields")
 _NO_ROWS = 'holds no rows; write one JSON object a line, such as {"text": "…", "label": "…"}'
 
@@ -164,20 +165,12 @@ def _list_inside(whole: dict[str, Any]) -> tuple[list[str], list[Any]]:
     """The path to the list of rows in a page of an API, and the list; an empty path for none."""
     level: list[tuple[list[str], dict[str, Any]]] = [([], whole)]
     for _ in range(_DEEPEST):
-        lists = [
-            ([*path, name], value)
-            for path, node in level
-            for name, value in node.items()
-            if isinstance(value, list)
-            and value
-            and all(isinstance(v, dict | str) for v in value)
-            # A row of its own may hold lists of strings.
-            and (len(path) == 0 or any(isinstance(v, dict) for v in value))
-        ]
-        objects = [found for found in lists if any(isinstance(v, dict) for v in found[1])]
-        strings = [] if any(isinstance(v, str) for _, n in level for v in n.values()) else lists
-        if found := objects or strings:
-            return max(found, key=lambda each: (each[0][-1] in _LIST_NAMES, len(each[1])))
+        lists = [found for path, node in level for found in _lists(path, node)]
+        if lists:
+            path, rows = max(lists, key=lambda each: (each[0][-1] in _LIST_NAMES, len(each[1])))
+            if path[-1] not in _LIST_NAMES:  # such as "train" beside "test"
+                rows = [row for _, other in lists if _alike(rows, other) for row in other]
+            return path, rows
         level = [
             ([*path, name], value)
             for path, node in level
@@ -187,19 +180,38 @@ def _list_inside(whole: dict[str, Any]) -> tuple[list[str], list[Any]]:
     return [], []
 
 
+def _lists(path: list[str], node: dict[str, Any]) -> list[tuple[list[str], list[Any]]]:
+    """The lists in an object that may be rows: of objects, or of strings on the first level."""
+    found = [
+        ([*path, name], value)
+        for name, value in node.items()
+        if isinstance(value, list) and value and all(isinstance(v, dict | str) for v in value)
+    ]
+    objects = [each for each in found if any(isinstance(v, dict) for v in each[1])]
+    # An object with a string beside its lists of strings is a row itself.
+    is_row = bool(path) or any(isinstance(value, str) for value in node.values())
+    return objects or ([] if is_row else found)
+
+
+def _alike(rows: list[Any], others: list[Any]) -> bool:
+    """Whether two lists hold rows with the same names."""
+    first, second = (next((r for r in each if isinstance(r, dict)), {}) for each in (rows, others))
+    return rows is others or (bool(first) and first.keys() == second.keys())
+
+
 def _list_notes(whole: dict[str, Any], path: list[str], rows: list[Any]) -> tuple[str, ...]:
-    notes = [f"The list under {'.'.join(path)[:60]!r} was read as the table."]
+    """Which lists were read, and which beside them were not."""
     node = whole
     for name in path[:-1]:
         node = node[name]
-    for name, other in node.items():
-        if (
-            other is not rows
-            and isinstance(other, list)
-            and any(isinstance(v, dict) for v in other)
-        ):
-            notes.append(f"The list under {name[:60]!r} ({len(other):,} entries) was not read.")
-    return tuple(notes)
+    read, unread = [], []
+    for where, other in _lists(path[:-1], node):
+        (read if any(other[0] is row for row in rows) else unread).append(where[-1])
+    joined = f" with those under {quoted_names(n for n in read if n != path[-1])}"
+    return (
+        f"The rows are those under {'.'.join(path)[:60]!r}{joined if len(read) > 1 else ''}.",
+        *((f"What is under {quoted_names(unread)} was not read.",) if unread else ()),
+    )
 
 
 # Rows
@@ -234,6 +246,12 @@ def _columns(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
     split = [_split_row(row, flat) for row in rows]
     names = dict.fromkeys(name for row in split for name in row)
     limit_columns(names)
+    for name in _LABEL_NAMES & names.keys():
+        cells = [row.get(name) for row in split]
+        # As doccano writes a label; several at once stay a list.
+        if all(cell is None or (isinstance(cell, list) and len(cell) < 2) for cell in cells):
+            for row in split:
+                row[name] = next(iter(row.get(name) or ()), None)
     return {name: [cell_text(row.get(name)) for row in split] for name in names}
 
 

@@ -18,7 +18,14 @@ from typing import NamedTuple
 from embedlab.data.columns import single_text_column
 from embedlab.data.corpus import Corpus, Relevant
 from embedlab.data.decoding import decode
-from embedlab.data.tables import LeftOut, Table, count_note, named_column, quoted_names, text_lines
+from embedlab.data.tables import (
+    LeftOut,
+    Table,
+    left_out_notes,
+    named_column,
+    quoted_names,
+    text_lines,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
@@ -208,11 +215,13 @@ class _LeftOut:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each reason, with the number of rows."""
-        return tuple(
-            note
-            for reason, rows in self.rows.items()
-            for note in count_note(len(rows), "row", f"left out: {reason}{self.examples[reason]}")
+        """A sentence for each reason, with an example and the first rows."""
+        return left_out_notes(
+            [
+                LeftOut(row, reason + self.examples[reason])
+                for reason, rows in self.rows.items()
+                for row in rows
+            ]
         )
 
     @property

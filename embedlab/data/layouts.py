@@ -23,6 +23,7 @@ from embedlab.data.tables import (
     LeftOut,
     Table,
     count_note,
+    left_out_notes,
     named_column,
     quoted_names,
     table_to_corpus,
@@ -145,6 +146,7 @@ def unfolded(table: Table, max_texts: int = MAX_TEXTS) -> Table:
                 *table.notes,
                 f"The lists in {quoted_names(nested)} were unfolded: {len(numbers):,} texts in "
                 f"{rows:,} rows.",
+                *left_out_notes(left_out[len(table.left_out) :]),
             ),
         ),
         [name for name in columns if _plain(name) in _LABELS],
@@ -309,11 +311,7 @@ def _search_corpus(
             *table.notes,
             f"Queries are in {query!r}, the texts in {columns}; every query is searched in all "
             "of them.",
-            *count_note(
-                len(left_out) - len(table.left_out),
-                "row",
-                "left out, having no query or no positive that can be read",
-            ),
+            *left_out_notes(left_out[len(table.left_out) :]),
             *count_note(
                 contrary, "negative", "counted as relevant, being a positive of the query too"
             ),
@@ -349,9 +347,7 @@ def _pairs(table: Table, title: str, source: str) -> Corpus:
         notes=(
             *table.notes,
             f"{len(pairs):,} pairs of {first!r} and {second!r}, scored by {score!r}.",
-            *count_note(
-                len(left_out) - len(table.left_out), "row", "left out, having no text or no score"
-            ),
+            *left_out_notes(left_out[len(table.left_out) :]),
         ),
     )
 

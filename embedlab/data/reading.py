@@ -8,7 +8,7 @@ from typing import Any
 
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.data.layouts import LAYOUTS
-from embedlab.data.tables import Table
+from embedlab.data.tables import NO_TEXT, ROWS_IN_A_NOTE, Table
 
 
 def reading(source: Table | Corpus, corpus: Corpus, text_column: str) -> dict[str, Any]:
@@ -93,7 +93,11 @@ def spans(rows: list[int], most: int = 12) -> str:
 
 
 def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
-    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``"""
+    """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``
+
+    A table's own notes name the rows of each reason as far as they name any, so those are not
+    repeated here.
+    """
     reasons: dict[str, list[int]] = {}
     for row, reason in left_out:
         reasons.setdefault(reason, []).append(row)
@@ -101,4 +105,5 @@ def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
         f"{'Row' if len(rows) == 1 else 'Rows'} {spans(rows)} "
         f"{'was' if len(rows) == 1 else 'were'} left out: {reason}."
         for reason, rows in reasons.items()
+        if reason == NO_TEXT or len(rows) > ROWS_IN_A_NOTE
     ]

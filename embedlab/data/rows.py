@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from embedlab.data.tables import LeftOut, Table, left_out_notes
+from embedlab.data.tables import LeftOut, Table
 from embedlab.text import clean_text
 
 Row = TypeVar("Row")
@@ -51,7 +51,7 @@ class Taken(Generic[Row]):
             left_out=tuple(self.left_out),
             left_out_total=self.left_out_total,
             label_columns=tuple(label_columns),
-            notes=notes + left_out_notes(self.left_out, self.left_out_total),
+            notes=notes,
         )
 
 

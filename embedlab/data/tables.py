@@ -28,6 +28,10 @@ _ID_NAMES = (
     *("_id", "id", "doc_id", "docid", "document_id", "text_id", "row_id", "uid", "uuid", "guid"),
     *("pid", "qid", "idx", "index", "key", "row_name"),
 )
+#: Why a row without text is left out.
+NO_TEXT = "no text"
+#: Rows that a note on rows left out names.
+ROWS_IN_A_NOTE = 5
 #: What stands for a missing label in files that programs write; case counts.
 _NO_LABEL = frozenset(("nan", "NaN", "null", "NULL", "NA", "<NA>", "N/A", "n/a", "#N/A"))
 #: Signs that begin a formula, and a cell that is kept from being one.
@@ -57,7 +61,7 @@ class Table:
         left_out_total: how many those are in all; by default the length of ``left_out``.
         encoding: in which the text of the file is written; "" for a file that is not text.
         label_columns: the columns that the file itself says are labels.
-        notes: sentences on what was done to read the file.
+        notes: sentences on what was done to read the file; ``left_out`` is not in them.
     """
 
     columns: dict[str, list[str]]
@@ -159,7 +163,7 @@ def table_to_corpus(
     fields, unlabelled = _label_fields(table, parts, label or "", title)
     ids = table.id_column
     kept = [i for i, text in enumerate(texts) if text]
-    blank = [LeftOut(table.row_numbers[i], "no text") for i, text in enumerate(texts) if not text]
+    blank = [LeftOut(table.row_numbers[i], NO_TEXT) for i, text in enumerate(texts) if not text]
     return Corpus(
         id="own",
         title=title,
@@ -296,7 +300,7 @@ def left_out_notes(left_out: Sequence[LeftOut], total: int = 0) -> tuple[str, ..
 
 def _listed(numbers: Sequence[int]) -> str:
     """``3, 7 and 9``, or the first five of more."""
-    shown = [f"{number:,}" for number in numbers[:5]]
+    shown = [f"{number:,}" for number in numbers[:ROWS_IN_A_NOTE]]
     if len(numbers) > len(shown):
         return ", ".join(shown) + ", …"
     return ", ".join(shown[:-1]) + f" and {shown[-1]}"
@@ -324,7 +328,7 @@ def own_texts(pasted: str, max_texts: int = MAX_TEXTS) -> Corpus:
     if not rows:
         raise EmbedLabError("There is no text yet; paste one text per line.")
     kept = rows[:max_texts]
-    blank = tuple((number, "no text") for number, line in enumerate(lines, 1) if not line)
+    blank = tuple((number, NO_TEXT) for number, line in enumerate(lines, 1) if not line)
     return Corpus(
         id="own",
         title="Your texts",

@@ -43,23 +43,18 @@ CLOSE_SIDEBAR_ON_A_PHONE = """() => {
 }"""
 
 #: Gradio's sliders report a change by pointer only. A key's change is reported as if a pointer had
-#: made it, once the keys rest, and a typed number out of range becomes the nearest in range first.
+#: made it, once the keys rest; a typed number reports itself, but for one that Enter confirms.
 SLIDERS_BY_KEYBOARD = """() => {
   const waiting = new WeakMap();
   let byKey = false;
   document.addEventListener('keydown', () => (byKey = true), true);
   document.addEventListener('pointerdown', () => (byKey = false), true);
   document.addEventListener('change', ({ target }) => {
-    const range = target.closest?.('.block')?.querySelector('input[type=range]');
-    if (!byKey || !range || !['range', 'number'].includes(target.type)) return;
-    const within = Math.min(Math.max(Number(target.value), Number(range.min)), Number(range.max));
-    if (target.type === 'number' && within !== Number(target.value)) {
-      target.value = within;
-      target.dispatchEvent(new Event('input', { bubbles: true }));
-    }
-    clearTimeout(waiting.get(range));
+    const slider = target.closest?.('.block')?.querySelector('input[type=range]');
+    if (!byKey || !slider || document.activeElement !== target) return;
+    clearTimeout(waiting.get(slider));
     const release = () => target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
-    waiting.set(range, setTimeout(release, 150));
+    waiting.set(slider, setTimeout(release, 150));
   }, true);
 }"""
 
@@ -89,6 +84,8 @@ class Workspace:
                 min_width=200,
             )
             self.stop = gr.Button("Stop", size="sm", scale=0, min_width=90, elem_id="stop")
+        #: Whether the visitor gave texts; after a reload it says that they are gone.
+        self.given = html.frame("own-lost", "own_lost")
         #: The last of the server's answers that the browser has shown; see ``Choices``.
         self.revision = gr.Number(0, visible="hidden", elem_id="revision")
         self.active = Remembered(MapTab.id)
@@ -146,7 +143,7 @@ class Workspace:
     @property
     def _outputs(self) -> list[Any]:
         own = {component for view in self.views for component in view.outputs}
-        return list(self._inputs | own | {self.status, self.source})
+        return list(self._inputs | own | {self.status, self.source, self.given})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -248,6 +245,7 @@ class Workspace:
                         self.source: html.source_line(*pair.backbones),
                         self.status: status,
                         self.shown: status,
+                        self.given: values[self.sidebar.own] is not None,
                         **session.choices.answer(self.revision),
                     }
                     return dict(session.remember(updates))

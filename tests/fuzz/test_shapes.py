@@ -93,6 +93,8 @@ def test_what_was_written_is_read(
 ) -> None:
     rows = data.draw(row_lists(lines=lines and "plain" not in shape))
     (ending, content), column = write(shape, rows, encoding)
+    # Two backslashes are an escaped one only where marks are escaped too.
+    assume("escaped" not in shape or any('"' in text for text, _ in rows))
     with case(f"written, {shape}"):
         table = read(folder, ending, content)
         assert table.columns[column] == [text for text, _ in rows]

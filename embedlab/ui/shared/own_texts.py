@@ -16,7 +16,6 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.files_upload import FilesUpload
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Values
-from embedlab.ui.shared.table_upload import TableUpload
 
 #: Rows read from a visitor's texts; what is embedded is a sample of them.
 MAX_ROWS = 50_000
@@ -62,7 +61,7 @@ class OwnTexts:
                 )
                 self.use_pasted = gr.Button("Use these texts", elem_id="use-pasted")
             with gr.Tab("File"):
-                self.upload = TableUpload(
+                self.upload = FilesUpload(
                     self.limits,
                     sessions,
                     kinds="txt, csv, jsonl or parquet",
@@ -75,8 +74,6 @@ class OwnTexts:
                     button="Use this file",
                     min_width=250,
                 )
-            with gr.Tab("Queries"):
-                self.files = FilesUpload(self.limits, sessions, max_texts=MAX_ROWS)
             with gr.Tab("Hub"):
                 self.dataset = gr.Textbox(
                     label="Dataset on the Hugging Face Hub",
@@ -89,7 +86,6 @@ class OwnTexts:
         self.sources = (
             (self.use_pasted.click, self.from_paste),
             (self.upload.use.click, self.from_file),
-            (self.files.use.click, self.from_files),
             (self.use_hub.click, self.from_hub),
         )
 
@@ -98,13 +94,12 @@ class OwnTexts:
         return own_texts(values[self.pasted] or "", max_texts=MAX_ROWS)
 
     def from_file(self, values: Values, _: Progress) -> Corpus:
-        """The texts of the uploaded file."""
+        """The texts of the uploaded file, or the corpus that several files make."""
+        if (corpus := values.get(self.upload.result)) is not None:
+            made: Corpus = corpus
+            return made
         table, (text_column, label_column) = self.upload.chosen(values)
         return corpus_of(table, text_column, label_column)
-
-    def from_files(self, values: Values, _: Progress) -> Corpus:
-        """The corpus of several files, with its queries and judgements."""
-        return self.files.chosen(values)
 
     def from_hub(self, values: Values, report: Progress) -> Corpus:
         """The texts of the named dataset."""

@@ -318,7 +318,7 @@ def test_what_does_not_fit_is_counted_and_listed(make):
         (11, "in qrels.tsv, no id or no score"),
     }
     assert (
-        "2 rows were left out: in qrels.tsv, a document that is not there, such as 'd9'."
+        "2 rows were left out: in qrels.tsv, a document that is not there, such as 'd9' (rows 6 and 7)."
         in corpus.notes
     )
 

@@ -159,15 +159,15 @@ def test_several_files_make_a_corpus_with_queries(texts: OwnTexts, tmp_path: Pat
     }
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    upload = texts.files
+    upload = texts.upload
     paths = [str(tmp_path / name) for name in files]
-    updates = upload._read({upload.files: paths}, no_progress)
+    updates = upload._read({upload.file: paths}, no_progress)
     shown = updates[upload.shown]
     assert updates[upload.group]["visible"] and "1 text, 1 query" in shown
+    assert not any(updates[column]["visible"] for column in upload.columns)
     assert "a document that is not there" in shown and "<b>text" not in shown
-    corpus = texts.from_files({upload.corpus: updates[upload.corpus]}, no_progress)
+    corpus = texts.from_file(Values({upload.result: updates[upload.result]}), no_progress)
     assert (corpus.texts, corpus.ids) == (("T a <b>text</b>",), ("d1",))
-    cleared = upload._read({upload.files: None}, no_progress)
-    assert cleared[upload.corpus] is None and not cleared[upload.group]["visible"]
-    with pytest.raises(EmbedLabError, match="There are no files yet"):
-        texts.from_files({upload.corpus: None}, no_progress)
+    table = upload._read({upload.file: [str(tmp_path / "corpus.jsonl")]}, no_progress)
+    assert table[upload.result] is None and table[upload.columns[0]]["visible"]
+    assert table[upload.columns[0]]["value"] == "title + text"
