@@ -21,6 +21,7 @@ class FilesUpload(TableUpload):
     """
 
     file_count = "multiple"
+    besides = "; or several files with queries, or a zip,"
 
     def _opened(self, paths: list[Path], encoding: str) -> Updates:
         if len(paths) == 1 and paths[0].suffix.lower() != ".zip":

@@ -317,10 +317,8 @@ def test_what_does_not_fit_is_counted_and_listed(make):
         (10, "in qrels.tsv, no id or no score"),
         (11, "in qrels.tsv, no id or no score"),
     }
-    assert (
-        "2 rows were left out: in qrels.tsv, a document that is not there, such as 'd9' (rows 6 and 7)."
-        in corpus.notes
-    )
+    unknown = "in qrels.tsv, a document that is not there, such as 'd9' (rows 6 and 7)"
+    assert f"2 rows were left out: {unknown}." in corpus.notes
 
 
 def test_grades_of_nothing_relevant(make):
