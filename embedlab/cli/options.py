@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+
+from embedlab.errors import EmbedLabError
 
 #: Rows or results without a limit: on the user's own machine only the size of a file counts.
 NO_LIMIT = 10**9
@@ -28,3 +32,29 @@ SplitOption = Annotated[
     str,
     typer.Option(help="whose judgements to use, such as dev; default: test's, if there are some"),
 ]
+AnchorOption = Annotated[str, typer.Option(help="a file's column of anchors; default: by its name")]
+PositiveOption = Annotated[
+    list[str] | None, typer.Option(help="a file's column of positives; may be repeated")
+]
+NegativeOption = Annotated[
+    list[str] | None, typer.Option(help="a file's column of hard negatives; may be repeated")
+]
+KeepOption = Annotated[
+    str,
+    typer.Option(
+        help="which rows of a labelled file are pairs: 'label=entailment', 'score>=4', or 'all'"
+    ),
+]
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Where it is asked which rows of a file belong together, say how a command answers."""
+    from embedlab.data.keep import EVERY_ROW, KeepNeeded
+
+    try:
+        yield
+    except KeepNeeded as question:
+        raise EmbedLabError(
+            f'{question} Answer with --keep "{question.proposal or EVERY_ROW}".'
+        ) from question

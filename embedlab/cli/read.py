@@ -10,8 +10,12 @@ import typer
 
 from embedlab.cli.options import (
     NO_LIMIT,
+    AnchorOption,
     EncodingOption,
+    KeepOption,
     LabelColumnOption,
+    NegativeOption,
+    PositiveOption,
     SplitOption,
     TextColumnOption,
 )
@@ -38,6 +42,10 @@ def read(
     encoding: EncodingOption = "",
     split: SplitOption = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="Read pairs to train on.")] = False,
+    anchor: AnchorOption = "",
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
+    keep: KeepOption = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     max_mb: Annotated[int, typer.Option(min=1, help="largest FILE, in MB")] = 50,
 ) -> None:
@@ -46,7 +54,8 @@ def read(
     from embedlab.data.reading import reading
 
     if pairs:
-        found = pairs_reading(source, _table(source, max_mb, encoding))
+        rows = _table(source, max_mb, encoding)
+        found = pairs_reading(source, rows, (anchor, positive or (), negative or ()), keep)
     else:
         rows = _opened(source, max_mb, encoding, split)
         corpus, chosen = _corpus(source, rows, text_column, label_column)
@@ -55,7 +64,8 @@ def read(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
-    typer.echo("\n".join(pairs_lines(found) if pairs else _lines(found)))
+    lines = [*pairs_lines(found), *_left_out(found)] if pairs else _lines(found)
+    typer.echo("\n".join(lines))
 
 
 def read_texts(

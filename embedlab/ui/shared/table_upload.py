@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -98,7 +98,7 @@ class TableUpload:
             read,
             api_visibility="private",
         )
-        self.encoding.input(
+        self.was_read_again = self.encoding.input(
             sessions.handler(self._read_again, f"{prefix} upload"),
             {self.file, self.encoding},
             read,
@@ -156,9 +156,11 @@ class TableUpload:
         names = list(table.columns)
         updates: Updates = {}
         for column, guess in zip(self.columns, guesses, strict=True):
-            choices = list(self.choices(table)) if column is self.columns[0] else names
+            choices: list[Any] = list(self.choices(table)) if column is self.columns[0] else names
             if column is self.columns[-1]:
-                choices = [NO_COLUMN, *names]
+                choices = [NO_COLUMN, *choices]
+            if guess and guess not in choices:
+                choices.append(guess)  # several columns in one
             updates[column] = gr.update(choices=choices, value=guess, visible=True)
         return updates | {
             self.table: table,

@@ -128,8 +128,10 @@ def test_own_pairs(pairs: OwnPairs, tmp_path: Path) -> None:
     upload = pairs.upload
     updates = read(upload, path)
     assert updates[pairs.pairs] is None  # a new file, whose columns are not confirmed yet
-    chosen = values(upload, updates)
+    assert "who are you" in updates[upload.shown] and "2 pairs" in updates[upload.shown]
+    chosen = values(upload, updates) | {pairs.keep: None}
     assert [chosen[column] for column in upload.columns] == ["query", "answer", ""]
+    assert not pairs._ask(Values(chosen), no_progress)[pairs.keep]["visible"]
     result = pairs.read(chosen, no_progress)
     assert result.anchors == ("who are you", "why") and not result.negatives
     twice = {**chosen, upload.columns[1]: "query"}
@@ -171,3 +173,35 @@ def test_several_files_make_a_corpus_with_queries(texts: OwnTexts, tmp_path: Pat
     table = upload._read({upload.file: [str(tmp_path / "corpus.jsonl")]}, no_progress)
     assert table[upload.result] is None and table[upload.columns[0]]["visible"]
     assert table[upload.columns[0]]["value"] == "title + text"
+
+
+def test_own_pairs_ask_which_rows_belong_together(pairs: OwnPairs, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(
+        "premise,hypothesis,label\nIt rains hard.,It is wet.,0\nIt rains hard.,It is dry.,2\n"
+        "She runs.,She moves.,0\nShe runs.,She is glad.,1\n"
+    )
+    updates = read(pairs.upload, path)
+    assert "Proposed: label=0" in updates[pairs.upload.shown]
+    chosen = values(pairs.upload, updates) | {pairs.keep: None}
+    asked = pairs._ask(Values(chosen), no_progress)[pairs.keep]
+    assert asked["visible"] and asked["value"] is None
+    assert asked["choices"][0] == ("label=0 (proposed)", "label=0")
+    assert ("Every row", "all") in asked["choices"]
+    with pytest.raises(EmbedLabError, match="Answer in 'Rows that belong together'"):
+        pairs.read(Values(chosen), no_progress)
+    answered = Values({**chosen, pairs.keep: "label=0"})
+    result = pairs.read(answered, no_progress)
+    assert result.positives == ("It is wet.", "She moves.")
+    assert result.negatives == (("It is dry.",), ())
+    assert "It is dry." in pairs._preview(answered, no_progress)[pairs.upload.shown]
+
+
+def test_several_columns_of_one_kind_are_one_choice(pairs: OwnPairs, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("q,pos,neg_1,neg_2\nwho is it,nobody,you see,they saw\nwhy so,because,no,yes\n")
+    updates = read(pairs.upload, path)
+    negative = updates[pairs.upload.columns[2]]
+    assert negative["value"] == "neg_1, neg_2" == negative["choices"][-1]
+    chosen = values(pairs.upload, updates) | {pairs.keep: None}
+    assert pairs.read(Values(chosen), no_progress).negatives[0] == ("you see", "they saw")
