@@ -54,8 +54,8 @@ def read(
     from embedlab.data.reading import reading
 
     if pairs:
-        rows = _table(source, max_mb, encoding)
-        found = pairs_reading(source, rows, (anchor, positive or (), negative or ()), keep)
+        columns = anchor, positive or (), negative or ()
+        found = pairs_reading(source, _table(source, max_mb, encoding), columns, keep)
     else:
         rows = _opened(source, max_mb, encoding, split)
         corpus, chosen = _corpus(source, rows, text_column, label_column)

@@ -6,18 +6,16 @@ queries and positives, which can be searched as well as trained on.
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Sized
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from embedlab.data.columns import label_choices
+from embedlab.data.columns import cell_kind, label_choices
 from embedlab.data.corpus import Corpus
-from embedlab.data.judged import title_and_text
+from embedlab.data.pair_cells import parsed, text_of
 from embedlab.data.tables import (
     MAX_TEXTS,
     LeftOut,
@@ -46,8 +44,6 @@ _NUMBERED = re.compile(r"(sentence|sent|text|s)_?(\d|[ab])")
 _SCORE = ("score", "similarity", "similarity_score", "relatedness_score", "gold")
 #: Columns that say of a pair whether it means the same: 1 or 0.
 _SAME = ("labels", "label", "is_duplicate", "is_paraphrase", "same")
-_NO_COMMA = re.compile(r"""["']\s+["']""")
-_PASSAGE_TEXT = ("text", "contents", "content", "passage", "document", "body")
 _PASSAGE_ID = ("docid", "doc_id", "_id", "id", "passage_id", "pid", "corpus_id")
 
 
@@ -63,46 +59,29 @@ class Passage(NamedTuple):
 
 def listed(cell: str) -> list[Any] | None:
     """The list in a cell, in JSON or as Python writes it into a csv; None for anything else."""
-    value = _parsed(cell) if cell.startswith("[") else None
+    value = parsed(cell) if cell.startswith("[") else None
     return value if isinstance(value, list) else None
 
 
 def passages(cell: str) -> list[Passage] | None:
     """The texts in a cell: one, a list of them, or objects with title and text, joined.
 
-    None for a list that cannot be read.
+    None for a list or an object that cannot be read.
     """
     cell = cell.strip()
-    value: Any = cell
-    if cell[:1] + cell[-1:] in ("[]", "{}") and (value := _parsed(cell)) is None:
-        return None if cell.startswith("[") else [Passage(cell, "")]
-    found = map(_passage, value if isinstance(value, list) else [value])
+    if not cell or cell_kind(cell) != "json":
+        return [Passage(clean_text(cell).strip(), "")] if cell else []
+    value = parsed(cell)
+    if value is None:
+        return None
+    items = value if isinstance(value, list) else [value]
+    found = [Passage(text_of(item), _id_of(item)) for item in items]
     return [passage for passage in found if passage.text]
 
 
-def _parsed(cell: str) -> Any:
-    """A list or an object in JSON, or as Python prints it; None where it is neither."""
-    with suppress(ValueError, RecursionError):
-        return json.loads(cell)
-    # numpy prints no commas between texts, and Python would make one of two.
-    if _NO_COMMA.search(cell):
-        return None
-    with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return ast.literal_eval(cell)
-    return None
-
-
-def _passage(value: Any) -> Passage:
-    if isinstance(value, Mapping):
-        text = _string(value, _PASSAGE_TEXT)
-        title = _string(value, ("title",))
-        return Passage(clean_text(title_and_text(title, text)).strip(), _string(value, _PASSAGE_ID))
-    return Passage("" if value is None else clean_text(str(value)).strip(), "")
-
-
-def _string(value: Mapping[str, Any], names: Sequence[str]) -> str:
-    found = next((value[name] for name in names if value.get(name) is not None), "")
-    return found if isinstance(found, str) else str(found)
+def _id_of(item: Any) -> str:
+    names = (name for name in _PASSAGE_ID if isinstance(item, Mapping) and name in item)
+    return next((str(item[name]) for name in names), "")
 
 
 def unfolded(table: Table, max_texts: int = MAX_TEXTS) -> Table:
