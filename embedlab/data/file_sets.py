@@ -17,11 +17,11 @@ from typing import Any
 
 from embedlab.child_process import Bounds, in_child_process
 from embedlab.data.corpus import Corpus, grades_of
-from embedlab.data.judged import (
-    Files,
+from embedlab.data.judged import Files, judged_corpus
+from embedlab.data.judgements import (
     Judgements,
-    judged_corpus,
     judgements_of,
+    nested_judgements,
     parquet_judgements,
     read_judgements,
 )
@@ -31,7 +31,7 @@ from embedlab.errors import EmbedLabError
 
 _TABLES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 #: Judgements in plain text: those that are no table by their ending come as lines.
-_PLAIN = (".tsv", ".txt", ".csv", ".qrels", ".qrel", ".trec", ".json", "")
+_PLAIN = (".tsv", ".txt", ".csv", ".qrels", ".qrel", ".trec", "")
 _PARTS = {
     "judgements": ("qrels", "qrel", "judgements", "judgments", "relevance", "relevant"),
     "queries": ("queries", "query", "topics", "questions"),
@@ -220,7 +220,7 @@ def _parts(files: Mapping[str, Path], split: str, encoding: str) -> Files:
             parts[part][name] = read_judgements(path)
         elif part == "unused" or kind not in _TABLES:
             parts["unused"][name] = path
-        elif kind == ".parquet" and (judgements := parquet_judgements(path)):
+        elif judgements := _unlike_tables(path, part):
             parts["judgements"][name] = judgements
         else:
             try:
@@ -271,6 +271,15 @@ def _part_by_name(name: str) -> str:
             if word in _PART_OF:
                 return _PART_OF[word]
     return ""
+
+
+def _unlike_tables(path: Path, named: str) -> Judgements | None:
+    """Judgements that a table could not hold: ids that are numbers, objects in an object."""
+    if path.suffix.lower() == ".parquet" and named in ("judgements", ""):
+        return parquet_judgements(path)
+    if path.suffix.lower() == ".json" and named == "judgements":
+        return nested_judgements(path)
+    return None
 
 
 def _part_by_columns(table: Table, named: str) -> tuple[str, Any]:

@@ -7,24 +7,20 @@ followed by its instruction where it has one.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 from embedlab.data.columns import single_text_column
 from embedlab.data.corpus import Corpus, Relevant
-from embedlab.data.decoding import decode
+from embedlab.data.judgements import QUERY_IDS, Judgements
 from embedlab.data.tables import (
     LeftOut,
     Table,
     left_out_notes,
     named_column,
     quoted_names,
-    text_lines,
 )
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
@@ -35,37 +31,8 @@ _ID_NAMES = (
 )
 _DOCUMENT_NAMES = ("text", "contents", "content", "body", "passage", "document", "abstract")
 _QUERY_NAMES = ("text", "query", "question", "content", "title")
-_QUERY_IDS = ("query_id", "queryid", "qid", "topic_id")
-_DOCUMENT_IDS = (
-    *("corpus_id", "corpusid", "doc_id", "docid", "did", "docno", "document_id", "passage_id"),
-    "pid",
-)
-#: Columns that hold ids in judgements, and texts elsewhere.
-_QUERIES, _DOCUMENTS = ("query", "topic"), ("document", "doc", "passage")
-_SCORE_NAMES = ("score", "relevance", "rel", "label", "grade", "relevance_label", "judgement")
-#: The columns of judgements without a header, by how many there are; TREC's second is not used.
-_COLUMNS = {2: (0, 1, None), 3: (0, 1, 2), 4: (0, 2, 3)}
-#: The columns of a ranked list as TREC writes it.
-_RANKING_COLUMNS = 6
 #: Rows left out for one reason that are listed.
 _MOST_LISTED = 1_000
-
-
-class Judgement(NamedTuple):
-    """A document's grade for a query, and the number of the row that says so."""
-
-    query: str
-    document: str
-    grade: float
-    row: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgements:
-    """The judgements of a file, and the numbers of its rows that are none."""
-
-    rows: Sequence[Judgement]
-    unusable: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,124 +49,6 @@ class Files:
 def title_and_text(title: str, text: str) -> str:
     """A document's title and text in one, as mteb joins them."""
     return f"{title} {text}".strip() if title else text.strip()
-
-
-def read_judgements(path: Path) -> Judgements:
-    """Judgements in a text file: BEIR's three columns, TREC's four, or two without a score.
-
-    They are separated by tabs, commas, semicolons or white space, with a header or without.
-
-    Raises:
-        EmbedLabError: the file has other columns.
-    """
-    text = clean_text(decode(path.read_bytes())[0])
-    if path.suffix.lower() == ".json" and (nested := _nested(text)):
-        return nested
-    lines = [line for line in text_lines(text) if line.strip()]
-    separator = next((s for s in "\t,;" if lines and s in lines[0]), None)
-    rows = [[cell.strip().strip('"') for cell in line.split(separator)] for line in lines]
-    columns = _named_columns(rows[0]) if rows else None
-    if columns:
-        rows = rows[1:]
-    width = len(rows[0]) if rows else 0
-    if rows and not columns and width not in _COLUMNS:
-        what = ", as ranked lists have" if width == _RANKING_COLUMNS else ""
-        raise EmbedLabError(
-            f"{path.name[-60:]!r} has rows of {width} columns{what}; judgements have a query's id, "
-            "a document's id and a score, or TREC's four columns."
-        )
-    return _judgements(rows, columns or _COLUMNS.get(width, (0, 1, 2)))
-
-
-def parquet_judgements(path: Path) -> Judgements | None:
-    """The judgements in a parquet file with columns for both ids, else None.
-
-    The ids may be numbers, so that there need not be any text in it.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        names = pq.read_schema(path).names
-        columns = _named_columns(names, known=False)
-        if columns is None:
-            return None
-        used = [names[i] for i in columns if i is not None]
-        table = pq.read_table(path, columns=used, use_threads=False)
-        cells = [map(str, table.column(name).to_pylist()) for name in used]
-    except (pa.ArrowException, OSError, ValueError):
-        return None  # read_table says what is wrong with it
-    return _judgements(zip(*cells, strict=True), (0, 1, 2 if len(used) == 3 else None))
-
-
-def judgements_of(table: Table, *, known: bool) -> Judgements | None:
-    """The judgements in a table that has columns for both ids, else None.
-
-    Args:
-        table: any table.
-        known: it is known to hold judgements, so that a column "query" holds ids and not texts.
-    """
-    columns = _named_columns(list(table.columns), known=known)
-    if columns is None:
-        return None
-    rows = zip(*table.columns.values(), strict=True)
-    return _judgements([[cell.strip() for cell in row] for row in rows], columns)
-
-
-def _named_columns(
-    header: Sequence[str], *, known: bool = True
-) -> tuple[int, int, int | None] | None:
-    """Where a header has the query's id, the document's id and the score; None for no header."""
-    query = named_column(header, (*_QUERY_IDS, *(_QUERIES if known else ())))
-    document = named_column(header, (*_DOCUMENT_IDS, *(_DOCUMENTS if known else ())))
-    if query is None or document is None:
-        return None
-    score = named_column(header, _SCORE_NAMES)
-    return (
-        header.index(query),
-        header.index(document),
-        None if score is None else header.index(score),
-    )
-
-
-def _judgements(rows: Iterable[Sequence[str]], columns: tuple[int, int, int | None]) -> Judgements:
-    query, document, score = columns
-    read, unusable = [], []
-    for number, row in enumerate(rows, start=1):
-        grade = 1.0 if score is None else _number(row[score]) if score < len(row) else None
-        complete = max(query, document) < len(row) and row[query] and row[document]
-        if grade is None or not complete:
-            unusable.append(number)
-        else:
-            read.append(Judgement(row[query], row[document], grade, number))
-    return Judgements(rows=read, unusable=unusable)
-
-
-def _nested(text: str) -> Judgements | None:
-    """``{"query": {"document": grade}}`` or ``{"query": ["document"]}``, as evaluators take it."""
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(whole, dict) or not all(isinstance(v, dict | list) for v in whole.values()):
-        return None
-    rows = [
-        (query, str(document), "1" if isinstance(documents, list) else str(documents[document]))
-        for query, documents in whole.items()
-        for document in documents
-    ]
-    return _judgements(rows, (0, 1, 2))
-
-
-def _number(cell: str) -> float | None:
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-# From files to a corpus
 
 
 class _LeftOut:
@@ -382,7 +231,7 @@ def _query_text(instructions: Mapping[str, Table]) -> Callable[[str, Table], lis
     """How the text of a query is made; ``instructions`` are tables of their own, by query."""
     known: dict[str, str] = {}
     for table in instructions.values():
-        query = named_column(table.columns, _QUERY_IDS) or ""
+        query = named_column(table.columns, QUERY_IDS) or ""
         instruction = named_column(table.columns, ("instruction",)) or ""
         known |= dict(zip(table.columns[query], table.columns[instruction], strict=True))
 

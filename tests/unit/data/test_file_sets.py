@@ -206,6 +206,13 @@ LAYOUTS: dict[str, dict[str, str | Rows]] = {
         "mine_queries.jsonl": jsonl(QUERIES),
         "mine_qrels.tsv": lines(QRELS, header=HEADER),
     },
+    "pandas' columns": {
+        "corpus.json": json.dumps(
+            {key: {str(i): row[key] for i, row in enumerate(DOCUMENTS)} for key in DOCUMENTS[0]}
+        ),
+        "queries.json": json.dumps(QUERIES),
+        "qrels.json": json.dumps(ANSWERS),
+    },
     "other names": {
         "documents.json": json.dumps([{"docid": d.pop("_id"), **d} for d in map(dict, DOCUMENTS)]),
         "topics.csv": lines([(q["_id"], q["text"]) for q in QUERIES], ",", "qid\tquery"),
@@ -247,6 +254,10 @@ def test_layouts(make, layout):
         ("qrels.csv", lines([(f'"{q}"', f'"{d}"', s) for q, d, s in QRELS], ",", HEADER)),
         ("qrels.json", json.dumps(ANSWERS)),
         ("qrels.json", json.dumps({q: list(docs) for q, docs in ANSWERS.items()})),
+        (
+            "qrels.json",
+            json.dumps([dict(zip(("query-id", "corpus-id"), r, strict=False)) for r in QRELS]),
+        ),
         ("relevant_docs.jsonl", jsonl([{"qid": q, "did": d, "rel": s} for q, d, s in QRELS])),
         ("qrels.tsv", "\ufeff" + lines(QRELS, header=HEADER).replace("\n", "\r\n") + "\r\n\r\n"),
     ],
