@@ -81,7 +81,7 @@ def read_texts(
     from embedlab.data.reading import left_out_lines
 
     corpus, _ = _corpus(path, _opened(path, max_mb, encoding, split), text_column, label_column)
-    for line in (*corpus.notes, *left_out_lines(corpus.left_out)):
+    for line in (*corpus.notes, *left_out_lines(corpus.left_out, corpus.notes)):
         say(line)
     return corpus
 
@@ -163,6 +163,6 @@ def _left_out(found: dict[str, Any]) -> list[str]:
     from embedlab.data.reading import left_out_lines
 
     listed = found["left_out"]
-    lines = left_out_lines((each["row"], each["reason"]) for each in listed)
+    lines = left_out_lines(((each["row"], each["reason"]) for each in listed), found["notes"])
     more = found["left_out_total"] - len(listed)
     return [*lines, *([f"{more:,} more rows were left out."] if more else [])]

@@ -64,13 +64,11 @@ class _LeftOut:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each reason, with an example and the first rows."""
-        return left_out_notes(
-            [
-                LeftOut(row, reason + self.examples[reason])
-                for reason, rows in self.rows.items()
-                for row in rows
-            ]
+        """A sentence for each reason, with the first rows and an example."""
+        return tuple(
+            f"{note[:-1]}{self.examples[reason]}."
+            for reason, rows in self.rows.items()
+            for note in left_out_notes([LeftOut(row, reason) for row in rows])
         )
 
     @property

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.data.layouts import LAYOUTS
-from embedlab.data.tables import NO_TEXT, ROWS_IN_A_NOTE, Table
+from embedlab.data.tables import ROWS_IN_A_NOTE, Table
 
 
 def reading(source: Table | Corpus, corpus: Corpus, text_column: str) -> dict[str, Any]:
@@ -92,11 +92,10 @@ def spans(rows: list[int], most: int = 12) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
-def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
+def left_out_lines(left_out: Iterable[tuple[int, str]], notes: Sequence[str] = ()) -> list[str]:
     """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``
 
-    A table's own notes name the rows of each reason as far as they name any, so those are not
-    repeated here.
+    A reason is not repeated where one of the ``notes`` gives it with all its rows.
     """
     reasons: dict[str, list[int]] = {}
     for row, reason in left_out:
@@ -105,5 +104,5 @@ def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
         f"{'Row' if len(rows) == 1 else 'Rows'} {spans(rows)} "
         f"{'was' if len(rows) == 1 else 'were'} left out: {reason}."
         for reason, rows in reasons.items()
-        if reason == NO_TEXT or len(rows) > ROWS_IN_A_NOTE
+        if len(rows) > ROWS_IN_A_NOTE or not any(f": {reason} (row" in note for note in notes)
     ]

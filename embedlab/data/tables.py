@@ -98,8 +98,8 @@ class Table:
     @property
     def text_choices(self) -> list[str]:
         """What can be chosen as texts: every column, and the guess where it joins two."""
-        joined = self.text_column is not None and self.text_column not in self.columns
-        return [*([self.text_column] if joined else []), *self.columns]
+        guess = self.text_column
+        return [*([guess] if guess and guess not in self.columns else []), *self.columns]
 
     @property
     def label_column(self) -> str | None:

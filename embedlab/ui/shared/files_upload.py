@@ -35,7 +35,7 @@ class FilesUpload(TableUpload):
         return self._shown_corpus(read) if isinstance(read, Corpus) else self._shown_table(read)
 
     def _shown_corpus(self, corpus: Corpus) -> Updates:
-        lines = [*corpus.notes, *left_out_lines(corpus.left_out)]
+        lines = [*corpus.notes, *left_out_lines(corpus.left_out, corpus.notes)]
         return {
             self.result: corpus,
             self.group: gr.update(visible=True),

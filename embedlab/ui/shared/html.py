@@ -148,7 +148,7 @@ def measures(a: object, b: object, titles: Mapping[str, str]) -> list[Row]:
 
 def reasons(a: Quality, b: Quality, titles: Mapping[str, str] = _QUALITY) -> list[str]:
     """Why scores are missing, a line each."""
-    lines = {}
+    lines: dict[str, None] = {}
     for letter, quality, other in (("A", a, b), ("B", b, a)):
         for name, reason in quality.reasons.items():
             both = other.reasons.get(name) == reason

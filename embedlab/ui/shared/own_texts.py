@@ -27,7 +27,7 @@ def _preview(table: Table, columns: Sequence[str]) -> str:
     corpus = corpus_of(table, text_column, label_column)
     found = reading(table, corpus, text_column or table.text_column or "")
     labels = counted_labels(found)
-    lines = [*corpus.notes[1:], *left_out_lines(corpus.left_out)]
+    lines = [*corpus.notes[1:], *left_out_lines(corpus.left_out, corpus.notes)]
     if corpus.repeated:
         lines.insert(0, f"{corpus.repeated:,} of {len(corpus.texts):,} texts repeat earlier ones.")
     return html.READING.texts(found, labels, lines)

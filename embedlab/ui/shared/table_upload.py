@@ -25,8 +25,8 @@ class TableUpload:
     """A file, the table read from it, a dropdown for each column to choose, and what they mean.
 
     The dropdowns and the button below them appear once a file is read, with a preview of what the
-    columns give, which follows them. The panel around this one
-    decides what the button does: ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
+    columns give, which follows them. The panel around this one decides what the button does:
+    ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
 
     Args:
         kinds: the kinds of files, in words.

@@ -100,7 +100,7 @@ def check(corpus: Corpus | Any) -> None:
     assert (corpus.texts, corpus.ids) == (TEXTS, ("d0", "d1", "d2", "d3"))
     assert corpus.queries == ("question 0?", "question 1?", "question 3?")
     assert answers(corpus) == ANSWERS
-    assert any("query without a judgement, such as 'q2'" in note for note in corpus.notes)
+    assert any("query without a judgement (row 3), such as 'q2'" in note for note in corpus.notes)
     assert (3, "in ", "a query without a judgement") in [
         (row, reason[:3], reason.partition(", ")[2]) for row, reason in corpus.left_out
     ]
@@ -328,7 +328,7 @@ def test_what_does_not_fit_is_counted_and_listed(make):
         (10, "in qrels.tsv, no id or no score"),
         (11, "in qrels.tsv, no id or no score"),
     }
-    unknown = "in qrels.tsv, a document that is not there, such as 'd9' (rows 6 and 7)"
+    unknown = "in qrels.tsv, a document that is not there (rows 6 and 7), such as 'd9'"
     assert f"2 rows were left out: {unknown}." in corpus.notes
 
 
