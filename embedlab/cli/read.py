@@ -89,8 +89,6 @@ def read_texts(
 def _opened(path: Path, max_mb: int, encoding: str, split: str) -> Corpus | Table:
     from embedlab.data.file_sets import read_files
 
-    if not path.is_dir() and path.suffix.lower() != ".zip":
-        return _table(path, max_mb, encoding)
     title = path.resolve().name
     limits = {"max_bytes": max_mb * 10**6, "max_texts": NO_LIMIT}
     return read_files([path], encoding=encoding, split=split, title=title, **limits)

@@ -6,6 +6,7 @@ columns, so that BEIR's folders, MTEB's and a handful of files of one's own are 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
@@ -17,15 +18,18 @@ from typing import Any
 
 from embedlab.child_process import Bounds, in_child_process
 from embedlab.data.corpus import Corpus, grades_of
+from embedlab.data.decoding import decode
 from embedlab.data.judged import Files, judged_corpus
 from embedlab.data.judgements import (
     Judgements,
+    judgements_in,
     judgements_of,
     nested_judgements,
     parquet_judgements,
     read_judgements,
 )
 from embedlab.data.readers import MAX_BYTES, read_table, table_from_plain
+from embedlab.data.rows import Unreadable, cell_text
 from embedlab.data.tables import MAX_TEXTS, LeftOut, Table, named_column, quoted_names
 from embedlab.errors import EmbedLabError
 
@@ -33,7 +37,15 @@ _TABLES = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 #: Judgements in plain text: those that are no table by their ending come as lines.
 _PLAIN = (".tsv", ".txt", ".csv", ".qrels", ".qrel", ".trec", "")
 _PARTS = {
-    "judgements": ("qrels", "qrel", "judgements", "judgments", "relevance", "relevant"),
+    "judgements": (
+        "qrels",
+        "qrel",
+        "relevant_docs",
+        "judgements",
+        "judgments",
+        "relevance",
+        "relevant",
+    ),
     "queries": ("queries", "query", "topics", "questions"),
     "documents": ("corpus", "corpora", "documents", "docs", "collection", "passages"),
     "instructions": ("instruction", "instructions"),
@@ -75,6 +87,10 @@ def read_files(
     Raises:
         EmbedLabError: files that are too large, damaged, or do not make a corpus together.
     """
+    if len(paths) == 1 and paths[0].suffix.lower() != ".zip" and not paths[0].is_dir():
+        if (whole := _in_one_json(paths[0], max_bytes)) is not None:
+            return judged_corpus(whole, max_texts=max_texts, title=title, source=_name(paths))
+        return read_table(paths[0], max_bytes=max_bytes, max_texts=max_texts, encoding=encoding)
     with tempfile.TemporaryDirectory() as scratch:
         files = _unpacked(paths, Path(scratch), max_bytes)
         tables = [path for path in files.values() if path.suffix.lower() in _TABLES]
@@ -88,7 +104,12 @@ def read_files(
 
 
 def read_uploads(
-    paths: Sequence[Path], *, max_bytes: int, max_texts: int, bounds: Bounds | None = None
+    paths: Sequence[Path],
+    *,
+    max_bytes: int,
+    max_texts: int,
+    encoding: str = "",
+    bounds: Bounds | None = None,
 ) -> Corpus | Table:
     """A stranger's files as :func:`read_files` reads them, in a bounded child process.
 
@@ -105,6 +126,7 @@ def read_uploads(
             others=[str(path) for path in others],
             max_bytes=max_bytes,
             max_texts=max_texts,
+            encoding=encoding,
             scratch=scratch,
         )
     return from_plain(answer)
@@ -203,6 +225,46 @@ def _check_members(archive: Path, members: Sequence[zipfile.ZipInfo], most_bytes
 
 
 # The part of each file
+
+
+def _in_one_json(path: Path, max_bytes: int) -> Files | None:
+    """A collection in one object, as evaluators in Python take it; None for any other file.
+
+    ``{"queries": {id: text}, "corpus": {id: text}, "relevant_docs": {query: [document]}}``
+    """
+    if path.suffix.lower() != ".json" or not path.is_file() or path.stat().st_size > max_bytes:
+        return None
+    try:
+        whole = json.loads(decode(path.read_bytes())[0])
+    except (ValueError, RecursionError, Unreadable):
+        return None
+    parts = (
+        {_PART_OF[key]: value for key, value in whole.items() if key in _PART_OF}
+        if isinstance(whole, dict)
+        else {}
+    )
+    texts = {part: _texts_by_id(parts.get(part)) for part in ("documents", "queries")}
+    documents, queries = texts["documents"], texts["queries"]
+    if documents is None or queries is None:
+        return None
+    judged = judgements_in(parts.get("judgements"))
+    return Files(
+        documents={"corpus": documents},
+        queries={"queries": queries},
+        judgements={} if judged is None else {"judgements": judged},
+    )
+
+
+def _texts_by_id(value: Any) -> Table | None:
+    """The texts of ``{id: text}`` or ``{id: {"title": …, "text": …}}`` as a table."""
+    if not isinstance(value, dict) or not value:
+        return None
+    rows = [row if isinstance(row, dict) else {"text": row} for row in value.values()]
+    columns = {"_id": list(value)}
+    for name in ("title", "text"):
+        if any(name in row for row in rows):
+            columns[name] = [cell_text(row.get(name)) for row in rows]
+    return Table(columns=columns, total=len(rows)) if "text" in columns else None
 
 
 def _parts(files: Mapping[str, Path], split: str, encoding: str) -> Files:
@@ -355,12 +417,12 @@ def _of_split(
 
 
 def _read_plainly(
-    path: Path, others: Sequence[str], scratch: str, max_bytes: int, max_texts: int
+    path: Path, others: Sequence[str], scratch: str, max_bytes: int, max_texts: int, encoding: str
 ) -> Any:
     """:func:`read_files` in plain values, with its temporary files in ``scratch``."""
     tempfile.tempdir = scratch
     paths = [path, *map(Path, others)]
-    read = read_files(paths, max_bytes=max_bytes, max_texts=max_texts)
+    read = read_files(paths, max_bytes=max_bytes, max_texts=max_texts, encoding=encoding)
     if isinstance(read, Table):
         return {"table": vars(read)}
     plain = {

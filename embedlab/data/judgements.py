@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from embedlab.data.decoding import decode
 from embedlab.data.tables import Table, named_column, text_lines
@@ -139,19 +139,20 @@ def _judgements(rows: Iterable[Sequence[str]], columns: tuple[int, int, int | No
 
 
 def nested_judgements(path: Path) -> Judgements | None:
-    """Those of a JSON file ``{"query": {"document": grade}}`` or ``{"query": ["document"]}``.
-
-    None for any other file.
-    """
+    """The judgements in a JSON file as :func:`judgements_in` takes them; None for another one."""
     try:
-        whole = json.loads(clean_text(decode(path.read_bytes())[0]))
+        return judgements_in(json.loads(clean_text(decode(path.read_bytes())[0])))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(whole, dict) or not all(isinstance(v, dict | list) for v in whole.values()):
+
+
+def judgements_in(value: Any) -> Judgements | None:
+    """Those of ``{"query": {"document": grade}}`` or ``{"query": ["document"]}``, else None."""
+    if not isinstance(value, dict) or not all(isinstance(v, dict | list) for v in value.values()):
         return None
     rows = [
         (query, str(document), "1" if isinstance(documents, list) else str(documents[document]))
-        for query, documents in whole.items()
+        for query, documents in value.items()
         for document in documents
     ]
     return _judgements(rows, (0, 1, 2))

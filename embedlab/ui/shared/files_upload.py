@@ -24,12 +24,11 @@ class FilesUpload(TableUpload):
     besides = "; or several files with queries, or a zip,"
 
     def _opened(self, paths: list[Path], encoding: str) -> Updates:
-        if len(paths) == 1 and paths[0].suffix.lower() != ".zip":
-            return super()._opened(paths, encoding)
         read = read_uploads(
             paths,
             max_bytes=self.limits.max_upload_mb * 10**6,
             max_texts=self.max_rows,
+            encoding=encoding,
             bounds=self.limits.reading,
         )
         return self._shown_corpus(read) if isinstance(read, Corpus) else self._shown_table(read)

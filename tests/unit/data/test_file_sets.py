@@ -367,6 +367,21 @@ def test_instructions_follow_the_query_as_in_mteb(make):
     assert read_files([make(apart, "apart")]).queries[:2] == ("question 0?", "question 1? Be it.")
 
 
+@pytest.mark.parametrize("judged", [ANSWERS, {q: list(docs) for q, docs in ANSWERS.items()}])
+def test_one_object_as_evaluators_take_it(make, judged):
+    whole = {
+        "queries": {q["_id"]: q["text"] for q in QUERIES},
+        "corpus": {d["_id"]: {"title": d["title"], "text": d["text"]} for d in DOCUMENTS},
+        "relevant_docs": judged,
+        "mode": "text",
+    }
+    path = make({"mine.json": json.dumps(whole)}) / "mine.json"
+    check(read_files([path]))
+    path.write_text(json.dumps(whole | {"corpus": dict(zip("abcd", TEXTS, strict=True))}))
+    with pytest.raises(EmbedLabError, match="Check that these files belong together"):
+        read_files([path])
+
+
 def test_one_file_in_an_archive_is_a_table(make):
     read = read_files([zipped(make({"mine.csv": "text,label\nhello there,x\nbye now,y\n"}))])
     assert read.columns["text"] == ["hello there", "bye now"]
