@@ -6,35 +6,44 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, grades_of
+from embedlab.data.layouts import LAYOUTS
 from embedlab.data.tables import ROWS_IN_A_NOTE, Table
 
 
-def reading(table: Table, corpus: Corpus, text_column: str) -> dict[str, Any]:
-    """What became of a table's rows, as JSON can hold it.
+def reading(source: Table | Corpus, corpus: Corpus, text_column: str) -> dict[str, Any]:
+    """What became of a table's rows, or of several files, as JSON can hold it.
 
     ``texts`` have each its ``row`` in the file, its ``id`` and ``label`` (None where there is
-    none) and the ``text``. ``left_out`` are rows that gave no text, with the ``reason``, the first
-    of them where they are very many; ``left_out_total`` counts them all. ``total`` are the rows
-    with text, also those beyond the limit on rows.
+    none) and the ``text``; ``queries`` have their ``id``, the ``query``, and the ``relevant`` texts
+    by their numbers among ``texts``, each with its ``grade``; ``scored_pairs`` are two such numbers
+    and a score. ``layout`` says what a table with several texts a row holds. ``left_out`` are rows
+    that gave no text, with the ``reason``, the first of them where they are very many;
+    ``left_out_total`` counts them all. ``total`` are the rows with text, also those beyond the
+    limit on rows.
 
     Args:
-        table: what was read of the file.
-        corpus: what :func:`~embedlab.data.tables.table_to_corpus` made of it.
-        text_column: the column of the texts, or columns such as ``title + text``.
+        source: what was read of the file, or the corpus itself where that is of several.
+        corpus: what :func:`~embedlab.data.layouts.corpus_of` made of it.
+        text_column: the column of the texts, columns such as ``title + text``, or a layout.
     """
+    table = source if isinstance(source, Table) else Table(columns={}, total=0)
+    layout = text_column if text_column in LAYOUTS and text_column not in table.columns else ""
     ids = corpus.ids or (None,) * len(corpus.texts)
     labels = corpus.labels or (None,) * len(corpus.texts)
     unread = table.left_out_total - len(table.left_out)
     return {
         "encoding": table.encoding,
         "columns": list(table.columns),
-        "text_column": text_column,
+        "layout": layout,
+        "text_column": "" if layout else text_column,
         "label_column": next(iter(corpus.fields), None),
         "texts": [
             {"row": row, "id": id_, "label": label or None, "text": text}
             for row, id_, label, text in zip(corpus.rows, ids, labels, corpus.texts, strict=True)
         ],
+        "queries": _queries(corpus),
+        "scored_pairs": list(corpus.pairs),
         "total": corpus.total,
         "repeated": corpus.repeated,
         "notes": list(corpus.notes),
@@ -53,6 +62,20 @@ def counted_labels(found: Mapping[str, Any], most: int = 8) -> str:
     if len(counts) > most:
         parts.append(f"{len(counts) - most:,} more")
     return ", ".join([*parts, *([f"unlabelled {unlabelled:,}"] if unlabelled else [])])
+
+
+def _queries(corpus: Corpus) -> list[dict[str, Any]]:
+    ids = corpus.query_ids or (None,) * len(corpus.queries)
+    return [
+        {
+            "id": id_,
+            "query": query,
+            "relevant": [
+                {"text": i, "grade": grade} for i, grade in sorted(grades_of(relevant).items())
+            ],
+        }
+        for id_, query, relevant in zip(ids, corpus.queries, corpus.relevant, strict=True)
+    ]
 
 
 def spans(rows: list[int], most: int = 12) -> str:
