@@ -50,7 +50,7 @@ class Training:
         progress: called while the states of a frozen backbone are computed.
 
     Raises:
-        EmbedLabError: there is nothing to train, or this deployment lends its GPU by the call.
+        EmbedLabError: there is nothing to train.
     """
 
     def __init__(
@@ -65,11 +65,6 @@ class Training:
     ) -> None:
         recipe.check(design)
         backbone.check(design)
-        if gpu.LENT:
-            raise EmbedLabError(
-                "Training is not offered where the GPU is lent by the call; run EmbedLab on a "
-                "machine of your own."
-            )
         if backbone.adapter is not None:
             raise EmbedLabError(
                 f"{backbone.name} is trained already; choose the untrained backbone."
@@ -83,7 +78,7 @@ class Training:
         self.train_pairs, self.held_out_pairs = used.split(recipe.held_out, recipe.seed)
         self.head: TrainableHead | None = None
         if design.trainable:
-            self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.device)
+            self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.here)
         self.adapter: Any = None if recipe.mode == "head" else add_lora(backbone, recipe)
         self.adapted = backbone
         if self.adapter is not None:
@@ -94,7 +89,7 @@ class Training:
         self.steps_done = 0
         self.failed = ""
         self._order: tuple[int, list[int]] | None = None
-        if recipe.mode == "head":
+        if recipe.mode == "head" and not gpu.LENT:  # else in the call that trains
             self._fill_cache(progress)
 
     def _fill_cache(self, progress: Progress) -> None:

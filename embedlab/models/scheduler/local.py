@@ -23,7 +23,9 @@ from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.scheduler.batches import batches, run_in_halves
 
 if TYPE_CHECKING:
-    from embedlab.models.scheduler.owner import Model
+    from torch import Tensor
+
+    from embedlab.models.scheduler.owner import Model, TextPass, TokenPass
     from embedlab.models.states import Encoded, TextStates
     from embedlab.progress import Progress
 
@@ -149,21 +151,29 @@ class Local:
     # What others ask for, in their own threads
 
     def run(
-        self,
-        model: Model,
-        texts: Mapping[str, Encoded],
-        attention: str,
-        progress: Progress,
-        label: str,
+        self, passes: Sequence[TextPass], progress: Progress, label: str
     ) -> Iterator[tuple[str, TextStates]]:
-        """The states of texts, each run once, as they come."""
-        request = _Texts.of(model, texts, attention)
-        todo = len(texts)
+        """The states of texts by name, each run once, as they come."""
+        done, total = 0, sum(len(each.texts) for each in passes)
+        for each in passes:
+
+            def report(now: int, _: int, what: str, before: int = done) -> None:
+                progress(before + now, total, what)
+
+            yield from self._states(each, report, label)
+            done += len(each.texts)
+
+    def _states(
+        self, wanted: TextPass, progress: Progress, label: str
+    ) -> Iterator[tuple[str, TextStates]]:
+        request = _Texts.of(*wanted)
+        todo = len(wanted.texts)
         if todo:
             self._submit(request, self._short)
         try:
             while todo:
-                progress(len(texts) - todo, len(texts), self._status(request, label))
+                done = len(wanted.texts) - todo
+                progress(done, len(wanted.texts), self._status(request, label))
                 if self._is_owner():  # a long computation asks for texts of its own
                     self._run_texts(request)
                 try:
@@ -176,6 +186,10 @@ class Local:
                 yield from results
         finally:
             self._withdraw(request)
+
+    def tokens(self, passes: Sequence[TokenPass]) -> list[Tensor]:
+        """For each pass every token of every layer."""
+        return [self.call(partial(each.model.run_tokens, *each[1:])) for each in passes]
 
     def call(self, function: Callable[[], T]) -> T:
         """What a short function returns that needs the model for itself."""
