@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 from embedlab.errors import EmbedLabError
 
@@ -58,7 +58,7 @@ def on_gpu(seconds: Callable[P, int]) -> Callable[[Callable[P, R]], Callable[P, 
                 refused, result = called(*args, **kwargs)
             if refused:
                 raise EmbedLabError(refused)
-            return result
+            return cast(R, result)
 
         return here
 
@@ -67,15 +67,17 @@ def on_gpu(seconds: Callable[P, int]) -> Callable[[Callable[P, R]], Callable[P, 
 
 def stream_on_gpu(
     seconds: Callable[P, int],
-) -> Callable[[Callable[P, Iterator[R]]], Callable[P, Iterator[R]]]:
+) -> Callable[[Callable[P, Generator[R, None, None]]], Callable[P, Generator[R, None, None]]]:
     """The same for a generator: one call for all of its items, ended where nobody reads on."""
 
-    def decorate(function: Callable[P, Iterator[R]]) -> Callable[P, Iterator[R]]:
+    def decorate(
+        function: Callable[P, Generator[R, None, None]],
+    ) -> Callable[P, Generator[R, None, None]]:
         if _spaces is None:
             return function
 
         @wraps(function)
-        def there(*args: P.args, **kwargs: P.kwargs) -> Iterator[tuple[str, R | None]]:
+        def there(*args: P.args, **kwargs: P.kwargs) -> Generator[tuple[str, R | None], None, None]:
             try:
                 with _in_a_worker():
                     for item in function(*args, **kwargs):
@@ -86,8 +88,8 @@ def stream_on_gpu(
         called = _spaces.GPU(duration=seconds)(there)
 
         @wraps(function)
-        def here(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
-            items = called(*args, **kwargs)
+        def here(*args: P.args, **kwargs: P.kwargs) -> Generator[R, None, None]:
+            items: Any = called(*args, **kwargs)
             try:
                 while True:
                     with _its_own_words():
@@ -96,7 +98,7 @@ def stream_on_gpu(
                         raise EmbedLabError(refused)
                     if item is _END:
                         return
-                    yield item
+                    yield cast(R, item)
             finally:
                 items.close()
 

@@ -134,8 +134,9 @@ def prepare_token_views(
         passes = []
         for design, backbone_id in sides:
             lab.check([text], design)
-            passes.append(tokens.view_pass(lab.backbone(backbone_id, progress), text, design))
-        passes[0].model.owner.tokens(passes)
+            backbone = lab.backbone(backbone_id, progress)
+            passes.append(tokens.view_pass(backbone, text, design))
+        backbone.owner.tokens(passes)  # all backbones have the same
 
 
 def token_view(

@@ -8,7 +8,7 @@ this process holds what came back; it makes no pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,7 @@ def _seconds(order: _Order) -> int:
 
 
 @gpu.stream_on_gpu(_seconds)
-def _train(order: _Order) -> Iterator[_Sent]:
+def _train(order: _Order) -> Generator[_Sent, None, None]:
     """In the worker: the whole training."""
     from embedlab.training.training import Training
 

@@ -244,7 +244,8 @@ class RunQueue:
         training = run.training
         run.held = len(training.held_out_pairs)
         run.state = TRAINING
-        late, changes = "", ()
+        late = ""
+        changes: tuple[TaskChange, ...] = ()
         try:
             for item in self._items(training, request.score, report):
                 if isinstance(item, tuple):
@@ -256,8 +257,8 @@ class RunQueue:
                     minutes = self.limits.max_train_minutes
                     late = f"Stopped after {minutes} minutes, the longest here."
                     break
-        except (Cancelled, gpu.LentGpuError) as error:
-            # On a lent GPU: stopped, or the visitor's time is over. What was sent is kept.
+        except (Cancelled, EmbedLabError) as error:
+            # On a lent GPU: stopped, or the visitor's time is over. What was learned is kept.
             if not training.learned:
                 raise
             late = f"{error} Kept is what step {training.steps_done} had learned.".strip()

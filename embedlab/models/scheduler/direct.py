@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from embedlab.errors import EmbedLabError
-from embedlab.models.scheduler.batches import batches, run_in_halves
+from embedlab.models.scheduler.batches import batches, forward_of, run_in_halves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,10 +34,8 @@ class Direct:
             for batch in batches(lengths, model.token_budget):
                 progress(done, total, label)
                 chosen = [names[i] for i in batch]
-                results = run_in_halves(
-                    lambda part, model=model, attention=attention: model.run_batch(part, attention),
-                    [texts[name] for name in chosen],
-                )
+                forward = forward_of(model, attention)
+                results = run_in_halves(forward, [texts[name] for name in chosen])
                 for name, result in zip(chosen, results, strict=True):
                     if isinstance(result, EmbedLabError):
                         raise result

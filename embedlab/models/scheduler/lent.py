@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeVar, cast
 
 from embedlab import gpu
 from embedlab.errors import EmbedLabError
 from embedlab.models.scheduler.direct import Direct
-from embedlab.models.scheduler.owner import TextPass, TokenPass
+from embedlab.models.scheduler.owner import Model, TextPass, TokenPass
 from embedlab.models.scheduler.packing import (
     Packed,
     PackedStates,
@@ -60,12 +60,13 @@ class Place(NamedTuple):
     adapter: AdapterValues | None
 
     @classmethod
-    def of(cls, model: Backbone) -> Place:
+    def of(cls, model: Model) -> Place:
         """Of a backbone that is offered, or of one with an adapter on it."""
         from embedlab.models.adapter import AdapterValues
 
-        adapter = None if model.adapter is None else AdapterValues.of(model.adapter)
-        return cls(model.base_key, adapter)
+        backbone = cast("Backbone", model)
+        adapter = None if backbone.adapter is None else AdapterValues.of(backbone.adapter)
+        return cls(backbone.base_key, adapter)
 
 
 class Lent:
@@ -108,7 +109,7 @@ class Lent:
             here = {key: self._tokens[key] for key in keys if key in self._tokens}
         missing = {k: each for k, each in zip(keys, passes, strict=True) if k not in here}
         if missing:
-            values = [(Place.of(model), *rest) for model, *rest in missing.values()]
+            values = [(Place.of(each.model), *each[1:]) for each in missing.values()]
             here |= zip(missing, unpack(self._called(_run_tokens, values)), strict=True)
         with self._guard:
             self._tokens |= here
@@ -180,4 +181,4 @@ def _run_texts(values: list[TextValues]) -> PackedStates:
 
 @gpu.on_gpu(lambda values: START_SECONDS)
 def _run_tokens(values: list[TokenValues]) -> Packed:
-    return pack(Direct().tokens([TokenPass(here(place), *rest) for place, *rest in values]))
+    return pack(Direct().tokens([TokenPass(here(each[0]), *each[1:]) for each in values]))

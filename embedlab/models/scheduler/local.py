@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.models.scheduler.batches import batches, run_in_halves
+from embedlab.models.scheduler.batches import batches, forward_of, run_in_halves
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -307,7 +307,7 @@ class Local:
                 return  # withdrawn
             self._add_others(first, requests, texts)
         own = [name for name, sharing in requests.items() if first in sharing]
-        forward = partial(_forward, first.model, first.attention)
+        forward = forward_of(first.model, first.attention)
         try:
             results = run_in_halves(forward, list(texts.values()))
         except Exception:
@@ -349,10 +349,6 @@ class Local:
             if longest * len(together) <= first.model.token_budget:
                 requests.update({name: [other] for name in new})
                 texts.update(new)
-
-
-def _forward(model: Model, attention: str, batch: list[Encoded]) -> Sequence[TextStates]:
-    return model.run_batch(batch, attention)
 
 
 def _deliver(

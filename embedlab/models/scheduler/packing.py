@@ -41,10 +41,12 @@ def unpack(packed: Packed) -> list[Tensor]:
 
     tensors, start = [], 0
     for name, shape in packed.kinds:
-        dtype = getattr(torch, name)
-        end = start + dtype.itemsize * int(np.prod(shape))
-        part = torch.from_numpy(packed.data[start:end].copy())
-        tensors.append(part.view(dtype).view(shape))
+        tensor = torch.empty(shape, dtype=getattr(torch, name))
+        end = start + tensor.nbytes
+        if tensor.nbytes:
+            part = torch.from_numpy(packed.data[start:end].copy())
+            tensor = part.view(tensor.dtype).view(shape)
+        tensors.append(tensor)
         start = end
     return tensors
 
