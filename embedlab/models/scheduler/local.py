@@ -1,10 +1,10 @@
 """One thread that owns a model in this process's memory, and the queue it takes its work from.
 
-Short work comes first: a request is due when it was made plus the time that it needs itself. So a
-query does not wait for a corpus, and a corpus is overtaken only by what is asked for soon after it.
+Short work comes first: a request is due when it was made plus about the time that it needs itself.
+So a query does not wait for a corpus, and a corpus is overtaken only by what is asked for soon after.
 Texts of several people under the same model and attention share a batch. A training is advanced
 between other people's work, and lets them go first between two of its layers; however much they ask
-for, it gets a quarter of the time.
+for, it gets a fifth of the time.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ T = TypeVar("T")
 
 #: Seconds between two calls of a waiting request's ``progress``, which may cancel it.
 POLL_SECONDS = 0.2
-#: Seconds that a batch of the whole budget takes, roughly: by so much it may be overtaken.
-BATCH_SECONDS = 1.0
+#: Seconds for which shorter requests may overtake one, for each full batch that it needs itself;
+#: about twice what that batch takes on a processor.
+BATCH_SECONDS = 2.0
 #: Seconds that others get for each second of a training, and the most that they save up while
 #: nobody asks for anything.
-OTHERS_PER_SECOND, MOST_SAVED_SECONDS = 3.0, 3.0
+OTHERS_PER_SECOND, MOST_SAVED_SECONDS = 4.0, 3.0
 #: Seconds without work after which the thread ends; the next request starts another one.
 IDLE_SECONDS = 5.0
 

@@ -319,7 +319,7 @@ def test_a_training_lets_others_go_between_two_layers(people):
 
 
 def test_a_training_gets_on_while_others_ask_for_ever(monkeypatch):
-    """A quarter of the time, which is what nobody else may take."""
+    """A fifth of the time, which is what nobody else may take."""
     monkeypatch.setattr(local, "MOST_SAVED_SECONDS", 0.05)
     people = People()
     training = Training(people, layers=4, seconds=0.005)
