@@ -1,10 +1,10 @@
 """One thread that owns a model in this process's memory, and the queue it takes its work from.
 
 Short work comes first: a request is due when it was made plus about the time that it needs itself.
-So a query does not wait for a corpus, and a corpus is overtaken only by what is asked for soon after.
-Texts of several people under the same model and attention share a batch. A training is advanced
-between other people's work, and lets them go first between two of its layers; however much they ask
-for, it gets a fifth of the time.
+So a query does not wait for a corpus, and a corpus is overtaken only by what is asked for soon
+after it. Texts of several people under the same model and attention share a batch. A training is
+advanced between other people's work, and lets them go first between two of its layers; however much
+they ask for, it gets a fifth of the time.
 """
 
 from __future__ import annotations
