@@ -150,6 +150,8 @@ def _sample(task: Task, corpus: Corpus) -> Corpus:
         corpus,
         texts=tuple(_opening(corpus.texts[i], task.words) for i in order),
         fields={name: tuple(values[i] for i in order) for name, values in corpus.fields.items()},
+        ids=tuple(corpus.ids[i] for i in order) if corpus.ids else (),
+        rows=tuple(corpus.rows[i] for i in order),
         pairs=tuple((new[i], new[j], gold) for i, j, gold in pairs),
         pair_groups=(),
         queries=tuple(corpus.queries[q] for q in queries),

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
-from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
+from embedlab.cli.options import (
+    NO_LIMIT,
+    BackboneOption,
+    DeviceOption,
+    DtypeOption,
+    EncodingOption,
+    LabelColumnOption,
+    TextColumnOption,
+)
+from embedlab.cli.read import read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
@@ -25,8 +34,6 @@ if TYPE_CHECKING:
     from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
-#: Rows or results without a limit: on the user's own machine only the size of a file counts.
-NO_LIMIT = 10**9
 DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
 
 app = typer.Typer(
@@ -37,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train, export, study):
+for command in (read, train, export, study):
     app.command()(command)
 
 
@@ -156,13 +163,15 @@ def embed(
     design: Annotated[str, typer.Option("--design", help=DESIGN_HELP)],
     out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
     backbone: BackboneOption = "smollm2-135m",
-    text_column: Annotated[str | None, typer.Option(help="default: guessed")] = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
     query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
 ) -> None:
-    """Embed every text of a file and write the vectors."""
+    """Embed every text of a file and write the vectors, with ids, labels and row numbers."""
     from embedlab.cli.vector_files import check_target, save_vectors
     from embedlab.models.design import Design
     from embedlab.models.embedding import embed_in_chunks
@@ -173,7 +182,7 @@ def embed(
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = _read_file(source, text_column, max_mb)
+    corpus = read_texts(source, text_column, label_column, max_mb=max_mb, encoding=encoding)
     with progress_bar() as progress:
         # Every text is embedded once, so a cache would only take memory.
         loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
@@ -181,22 +190,11 @@ def embed(
             corpus.texts, chosen, loaded, query=query, progress=progress
         )
     metadata = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
-    save_vectors(out, vectors, corpus.texts, corpus.labels, metadata)
+    save_vectors(out, vectors, corpus, metadata)
     typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
     say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
     if chosen.trainable and not loaded.head(chosen).trained:
         say(f"The head of {chosen.name} is untrained (random).")
-
-
-def _read_file(path: Path, text_column: str | None, max_mb: int) -> Corpus:
-    from embedlab.data.readers import read_table
-    from embedlab.data.tables import table_to_corpus
-
-    rows = read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT)
-    corpus = table_to_corpus(rows, text_column, title=path.name, source=path.name)
-    for note in corpus.notes:
-        say(note)
-    return corpus
 
 
 @app.command()
@@ -214,6 +212,8 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
     backbone: BackboneOption = "smollm2-135m",
+    text_column: TextColumnOption = None,
+    encoding: EncodingOption = "",
 ) -> None:
     """Rank a corpus for a query under one design or two."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -232,7 +232,7 @@ def search(
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     with progress_bar() as progress:
-        texts = _corpus_to_search(lab, corpus, sample, seed, progress)
+        texts = _corpus_to_search(lab, corpus, (text_column, encoding), sample, seed, progress)
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
     typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
@@ -242,7 +242,12 @@ def search(
 
 
 def _corpus_to_search(
-    lab: Lab, name: str, sample: int | None, seed: int, progress: Progress
+    lab: Lab,
+    name: str,
+    how: tuple[str | None, str],
+    sample: int | None,
+    seed: int,
+    progress: Progress,
 ) -> Corpus:
     from embedlab.data.corpora import CORPORA
 
@@ -254,7 +259,9 @@ def _corpus_to_search(
             f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
             f"{', '.join(CORPORA)}."
         )
-    whole = _read_file(path, None, lab.config.limits.max_upload_mb)
+    text_column, encoding = how
+    most = lab.config.limits.max_upload_mb
+    whole = read_texts(path, text_column, max_mb=most, encoding=encoding)
     return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 

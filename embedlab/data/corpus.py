@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
 
@@ -20,6 +21,10 @@ class Corpus:
     ``pairs`` are (i, j, score) over indices of texts, and ``pair_groups`` names the dataset of each
     pair where there are several; ``relevant`` holds for each query the indices of the texts that
     answer it. ``total`` counts the texts before sampling, and ``seed`` is the sample's.
+
+    A blank value in a field means that the text is not labelled. ``ids`` are the texts' names in
+    their source, if they have some, and ``rows`` their numbers there, by default from 1.
+    ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -38,11 +43,22 @@ class Corpus:
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+    left_out: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.texts)
         if not self.total:
             object.__setattr__(self, "total", n)
+        if not self.rows:
+            object.__setattr__(self, "rows", tuple(range(1, n + 1)))
+        for name, numbers in (("ids", self.ids), ("row numbers", self.rows)):
+            if numbers and len(numbers) != n:
+                raise EmbedLabError(
+                    f"{self.title!r} has {len(numbers):,} {name} for {n:,} texts; give one per "
+                    "text."
+                )
         for name, values in self.fields.items():
             if len(values) != n:
                 raise EmbedLabError(
@@ -75,6 +91,27 @@ class Corpus:
         """``400 of 5,382`` for a sample, else ``160``."""
         n = len(self.texts)
         return f"{n:,}" if n == self.total else f"{n:,} of {self.total:,}"
+
+    @cached_property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The number of each text among the distinct ones, in order of appearance: (n,)."""
+        order = {text: i for i, text in enumerate(dict.fromkeys(self.texts))}
+        return np.array([order[text] for text in self.texts], np.int64)
+
+    @property
+    def firsts(self) -> npt.NDArray[np.int64]:
+        """Where each distinct text appears first, in order of appearance."""
+        return np.unique(self.numbers, return_index=True)[1].astype(np.int64)
+
+    @property
+    def repeated(self) -> int:
+        """How many texts repeat an earlier one."""
+        return len(self.texts) - len(self.firsts)
+
+    def without_repetitions(self) -> Corpus:
+        """Every text once, where it appears first, without pairs and queries."""
+        bare = replace(self, pairs=(), pair_groups=(), queries=(), relevant=())
+        return bare._subset(self.firsts.tolist(), [], self.seed)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,13 +157,15 @@ class Corpus:
         queries = [q for q in order.tolist() if self.relevant[q] & chosen][:most_queries]
         return self._subset(sorted(chosen), sorted(queries), seed)
 
-    def _subset(self, chosen: list[int], queries: list[int], seed: int) -> Corpus:
+    def _subset(self, chosen: list[int], queries: list[int], seed: int | None) -> Corpus:
         new = {old: position for position, old in enumerate(chosen)}
         whole = [p for p, (i, j, _) in enumerate(self.pairs) if i in new and j in new]
         return replace(
             self,
             texts=tuple(self.texts[i] for i in chosen),
             fields={name: tuple(v[i] for i in chosen) for name, v in self.fields.items()},
+            ids=tuple(self.ids[i] for i in chosen) if self.ids else (),
+            rows=tuple(self.rows[i] for i in chosen),
             pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
             pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
             queries=tuple(self.queries[q] for q in queries),

@@ -364,9 +364,23 @@ class Lab:
     ) -> Maps:
         """Two comparable maps: by UMAP once it is compiled, else by PCA.
 
+        Texts that are the same stand on one place: each is laid out once.
+
         UMAP's settings are the deployment's by default. With ``compile_umap`` the first map waits
         until it is compiled, about 20 s.
         """
+        if a.corpus.repeated:
+            once = self.maps(
+                a.without_repetitions(),
+                b.without_repetitions(),
+                n_neighbors=n_neighbors,
+                min_dist=min_dist,
+                seed=seed,
+                compile_umap=compile_umap,
+                progress=progress,
+            )
+            numbers = a.corpus.numbers
+            return Maps(once.a[numbers], once.b[numbers], once.method)
         defaults = self.config.defaults
         n_neighbors = n_neighbors or defaults.n_neighbors
         min_dist = defaults.min_dist if min_dist is None else min_dist

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from embedlab import gpu
+from embedlab.data.known_positives import KnownPositives
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.adapter import with_adapter
 from embedlab.models.backbone import Backbone
@@ -27,7 +28,7 @@ from embedlab.progress import Progress, no_progress
 from embedlab.training import grad_cache, mntp
 from embedlab.training.history import Step
 from embedlab.training.lora import add_lora
-from embedlab.training.losses import info_nce, mean_reciprocal_rank, repeated
+from embedlab.training.losses import info_nce, mean_reciprocal_rank
 from embedlab.training.optimiser import Optimiser
 from embedlab.training.passes import Pooler, PromptedText
 from embedlab.training.recipe import Recipe
@@ -73,11 +74,8 @@ class Training:
             )
         self.untrained, self.design, self.recipe, self.pairs = backbone, design, recipe, pairs
         self.name = name
-        used = pairs
-        if recipe.max_pairs and recipe.max_pairs < len(pairs):
-            order = random.Random(recipe.seed).sample(range(len(pairs)), max(2, recipe.max_pairs))
-            used = pairs.take(sorted(order))
-        self.train_pairs, self.held_out_pairs = used.split(recipe.held_out, recipe.seed)
+        self.train_pairs, self.held_out_pairs = recipe.split(pairs)
+        self._known = KnownPositives(pairs)
         self.head: TrainableHead | None = None
         if design.trainable:
             self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.here)
@@ -99,13 +97,17 @@ class Training:
 
         Only of the pairs that will be used: few steps see few of many pairs.
         """
-        seen = {i for step in range(self.recipe.steps) for i in self.batch(step)}
-        for pairs in filter(len, (self.train_pairs.take(sorted(seen)), self.held_out_pairs)):
-            for texts, prompt in (
-                (pairs.anchors, self.design.query_prompt),
-                (pairs.positives + pairs.negatives, self.design.document_prompt),
-            ):
-                self.untrained.states(texts, self.design.attention, prompt, progress=progress)
+        batches = [self.batch_pairs(step) for step in range(self.recipe.steps)]
+        read = [*batches, self.held_out_pairs]
+        anchors = [text for pairs in read for text in pairs.anchors]
+        documents = [text for pairs in read for text in pairs.positives]
+        documents += [text for pairs in batches for text in pairs.every_negative]
+        for texts, prompt in (
+            (anchors, self.design.query_prompt),
+            (documents, self.design.document_prompt),
+        ):
+            distinct = list(dict.fromkeys(texts))
+            self.untrained.states(distinct, self.design.attention, prompt, progress=progress)
 
     @property
     def total(self) -> int:
@@ -223,15 +225,35 @@ class Training:
             self._order = epoch, order
         return self._order[1][number * size : (number + 1) * size]
 
+    def batch_pairs(self, step: int) -> PairSet:
+        """The pairs of a contrastive step, each with the hard negatives that it uses there.
+
+        Of more than the recipe's bound an epoch draws some, and another epoch others.
+        """
+        pairs, recipe = self.train_pairs.take(self.batch(step)), self.recipe
+        if not recipe.hard_negatives:
+            return replace(pairs, negatives=())
+        most = recipe.max_negatives
+        if not most or all(len(texts) <= most for texts in pairs.negatives):
+            return pairs
+        draw = random.Random(f"{recipe.seed}/{step}/negatives")
+        chosen = (draw.sample(texts, min(most, len(texts))) for texts in pairs.negatives)
+        return replace(pairs, negatives=tuple(map(tuple, chosen)))
+
     def _contrastive_step(self, progress: Progress) -> tuple[float, int]:
         """The gradient of InfoNCE over a batch: its loss and tokens."""
-        pairs, chosen = self.train_pairs, self.batch(self.steps_done - self.recipe.mntp_steps)
-        hard = pairs.negatives if self.recipe.hard_negatives else ()
-        anchors: list[PromptedText] = [(pairs.anchors[i], True) for i in chosen]
-        positives: list[PromptedText] = [(pairs.positives[i], False) for i in chosen]
-        negatives: list[PromptedText] = [(hard[i], False) for i in chosen if hard]
+        pairs = self.batch_pairs(self.steps_done - self.recipe.mntp_steps)
+        # Several pairs may share a negative, or have another's positive as theirs.
+        hard = [text for text in pairs.every_negative if text not in set(pairs.positives)]
+        masked = torch.from_numpy(
+            self._known.masked(pairs.anchors, [*pairs.positives, *hard], pairs.negatives)
+        )
+        anchors, positives, negatives = (
+            [(text, query) for text in texts]
+            for texts, query in ((pairs.anchors, True), (pairs.positives, False), (hard, False))
+        )
         # A text that is in the batch twice goes through the backbone once.
-        texts = list(dict.fromkeys(anchors + positives + negatives))
+        texts: list[PromptedText] = list(dict.fromkeys(anchors + positives + negatives))
         row_of = {text: row for row, text in enumerate(texts)}
 
         def loss_of(vectors: Tensor) -> Tensor:
@@ -244,7 +266,7 @@ class Training:
                 n if negatives else None,
                 scale=self.recipe.scale,
                 both_directions=self.recipe.both_directions,
-                same=repeated([text for text, _ in positives]),
+                masked=masked,
             )
 
         return grad_cache.backward(
@@ -287,7 +309,8 @@ class Training:
         if not bool(torch.isfinite(vectors).all()):
             return None
         n = len(pairs)
-        return mean_reciprocal_rank(vectors[:n], vectors[n:], repeated(pairs.positives))
+        masked = torch.from_numpy(self._known.masked(pairs.anchors, pairs.positives))
+        return mean_reciprocal_rank(vectors[:n], vectors[n:], masked)
 
 
 def _seed(*parts: int) -> int:

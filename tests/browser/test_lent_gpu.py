@@ -42,7 +42,7 @@ def test_every_tab_works_and_asks_once(browser: Browser, space: Space) -> None:
         note("Fine-tune")
         page.locator("#train-start").click()
         expect(page.locator("#train-status")).to_contain_text("done", timeout=120_000)
-        note("a training of 40 steps, scored before and after")
+        note("a training of 40 steps, scored before and after, and the map of what moved")
         page.locator("#export-kind").get_by_label("sentence-transformers").check()
         page.locator("#export-make").click()
         expect(page.locator("#export-download")).to_be_visible(timeout=120_000)
@@ -54,4 +54,6 @@ def test_every_tab_works_and_asks_once(browser: Browser, space: Space) -> None:
         visitor.titled("b", "weighted_mean")
         note("another pooling")
     print("\n" + json.dumps(asked, indent=1))
-    assert all(len(calls) <= 1 for calls in asked.values()), asked
+    *trained, moved = [calls for action, calls in asked.items() if "training" in action][0]
+    assert len(trained) == 1 and trained[0] > 30 and moved <= 6
+    assert all(len(calls) <= 1 for action, calls in asked.items() if "training" not in action)

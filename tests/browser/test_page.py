@@ -389,6 +389,27 @@ def test_a_click_while_the_map_is_refreshed_counts(browser: Browser, served: Ser
         expect(neighbours).to_contain_text("M5")
 
 
+def test_sliders_by_keyboard_and_own_texts_after_a_reload(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        slider = visitor.page.locator("#sample input[type=range]")
+        slider.focus()
+        for key, points in (("Home", "1"), ("ArrowRight", "2"), ("End", "160")):
+            visitor.page.keyboard.press(key)
+            visitor.shows(points=points)
+            expect(slider).to_have_js_property("value", points)
+        gone = visitor.page.locator("#own-lost p")
+        visitor.paste(["one", "two", "one"])
+        visitor.shows(points="3")
+        expect(gone).to_be_hidden()
+        visitor.reload()
+        expect(gone).to_contain_text("have to be loaded again")
+        visitor.shows(points="160")
+        visitor.paste(["one", "two"])
+        visitor.shows(points="2")
+        expect(gone).to_be_hidden()
+
+
 def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")
@@ -397,8 +418,10 @@ def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served)
         rows = list(csv.reader(data.value.path().read_text(encoding="utf-8-sig").splitlines()))
         for part in ("A M1", "One word, several senses", "160 texts", "seed 0", "float32"):
             assert part in rows[0][0]
+        assert rows[1][:3] == ["row", "text", "label"]
         assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
-        places = np.array([row[3:] for row in rows[2:]], float)
+        assert [row[2] for row in rows[2:]] == [row["sense"] for row in SENSES]
+        places = np.array([row[-4:] for row in rows[2:]], float)
         np.testing.assert_allclose(places[:, :2].T, visitor.places("a"))
         np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"))
         with visitor.page.expect_download() as picture:

@@ -22,9 +22,11 @@ def test_embed_writes_the_vectors_of_every_text(smollm2, table_file, tmp_path):
     )
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0 and str(out) in stdout
-    assert stderr == "0 of 2 texts were truncated.\n"  # neither bars nor logs
+    taken, truncated = stderr.splitlines()  # neither bars nor logs
+    assert "column 'text', the first one “the bank, of the river”" in taken
+    assert truncated == "0 of 2 texts were truncated."
     table = pq.read_table(out)
-    assert table.column_names == ["text", "label", "vector"]
+    assert table.column_names == ["row", "text", "label", "vector"]
     assert table["label"].to_pylist() == ["river", "money"]
     assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[576]"
     assert table.schema.metadata[b"embedlab.design"] == b"causal/mean"

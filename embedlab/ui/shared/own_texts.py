@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from embedlab.data.corpus import Corpus
 from embedlab.data.hub_dataset import load_hub_dataset
-from embedlab.data.tables import own_texts, table_to_corpus
+from embedlab.data.reading import counted_labels, left_out_lines, reading
+from embedlab.data.tables import Table, own_texts, table_to_corpus
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress
+from embedlab.ui.shared import html
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Values
 from embedlab.ui.shared.table_upload import TableUpload
 
 #: Rows read from a visitor's texts; what is embedded is a sample of them.
 MAX_ROWS = 50_000
+
+
+def _preview(table: Table, columns: Sequence[str]) -> str:
+    """The first texts in the chosen columns, the labels' counts, and what is left out."""
+    text_column, label_column = columns
+    corpus = table_to_corpus(table, text_column, label_column)
+    found = reading(table, corpus, text_column or table.text_column or "")
+    labels = counted_labels(found)
+    lines = [*corpus.notes[1:], *left_out_lines(corpus.left_out)]
+    if corpus.repeated:
+        lines.insert(0, f"{corpus.repeated:,} of {len(corpus.texts):,} texts repeat earlier ones.")
+    return html.READING.texts(found, labels, lines)
 
 
 class OwnTexts:
@@ -41,6 +57,8 @@ class OwnTexts:
                     prefix="own",
                     columns=("Text column", "Label column"),
                     guess=lambda table: (table.text_column or "", table.label_column or ""),
+                    preview=_preview,
+                    choices=lambda table: table.text_choices,
                     max_rows=MAX_ROWS,
                     button="Use this file",
                     min_width=250,

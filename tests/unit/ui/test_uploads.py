@@ -63,6 +63,49 @@ def test_a_table_is_read_and_its_columns_are_guessed(texts: OwnTexts, reviews: P
     assert texts.from_file(no_label, no_progress).fields == {}
 
 
+def test_the_form_shows_what_would_be_read(texts: OwnTexts, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    rows = ["a,<b>first</b> text,x,alpha beta gamma", "b,,y,d e f", "c,third text,,g h i"]
+    path.write_text("\n".join(["id,text,label,note", *rows, "d,third text,x,j k l"]))
+    upload = texts.upload
+    updates = read(upload, path)
+    shown = updates[upload.shown]
+    for part in (
+        "3 texts in column <strong>text</strong>, labels in column <strong>label</strong>",
+        "encoding utf-8",
+        "x 2, unlabelled 1",
+        "&lt;b&gt;first",
+        "a · x",
+        "Row 2 was left out: no text.",
+        "1 of 3 texts repeat earlier ones.",
+    ):
+        assert part in shown
+    chosen = values(upload, updates)
+    other = upload._preview(Values({**chosen, upload.columns[0]: "note"}), no_progress)
+    assert "4 texts in column <strong>note</strong>" in other[upload.shown]
+    refused = upload._preview(Values({**chosen, upload.columns[0]: "nope"}), no_progress)
+    assert "no column" in refused[upload.shown]
+
+
+def test_a_title_and_its_text_are_offered_as_one(texts: OwnTexts, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"title": "The shop", "text": "It opens."}\n{"title": "The door", "text": ""}')
+    updates = read(texts.upload, path)
+    text = updates[texts.upload.columns[0]]
+    assert text["value"] == "title + text" == text["choices"][0]
+    corpus = texts.from_file(values(texts.upload, updates), no_progress)
+    assert corpus.texts == ("The shop It opens.", "The door")
+
+
+def test_another_encoding_reads_the_file_again(texts: OwnTexts, tmp_path: Path) -> None:
+    path, upload = tmp_path / "t.csv", texts.upload
+    path.write_bytes("text,label\nCafé im März,a\nTür zu,b\nÜber Nacht,a\n".encode("cp1252"))
+    updates = read(upload, path)
+    assert updates[upload.encoding]["value"] == "cp1252" and "Café im März" in updates[upload.shown]
+    again = upload._read_again({upload.file: str(path), upload.encoding: "cp1251"}, no_progress)
+    assert again[upload.encoding]["value"] == "cp1251" and "Cafй" in again[upload.shown]
+
+
 def test_a_cleared_file_leaves_nothing_to_use(texts: OwnTexts, pairs: OwnPairs) -> None:
     for upload in (texts.upload, pairs.upload):
         updates = read(upload, None)
@@ -85,10 +128,44 @@ def test_own_pairs(pairs: OwnPairs, tmp_path: Path) -> None:
     upload = pairs.upload
     updates = read(upload, path)
     assert updates[pairs.pairs] is None  # a new file, whose columns are not confirmed yet
-    chosen = values(upload, updates)
+    assert "who are you" in updates[upload.shown] and "2 pairs" in updates[upload.shown]
+    chosen = values(upload, updates) | {pairs.keep: None}
     assert [chosen[column] for column in upload.columns] == ["query", "answer", ""]
+    assert not pairs._ask(Values(chosen), no_progress)[pairs.keep]["visible"]
     result = pairs.read(chosen, no_progress)
     assert result.anchors == ("who are you", "why") and not result.negatives
     twice = {**chosen, upload.columns[1]: "query"}
     with pytest.raises(EmbedLabError, match="chosen twice"):
         pairs.read(twice, no_progress)
+
+
+def test_own_pairs_ask_which_rows_belong_together(pairs: OwnPairs, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text(
+        "premise,hypothesis,label\nIt rains hard.,It is wet.,0\nIt rains hard.,It is dry.,2\n"
+        "She runs.,She moves.,0\nShe runs.,She is glad.,1\n"
+    )
+    updates = read(pairs.upload, path)
+    assert "Proposed: label=0" in updates[pairs.upload.shown]
+    chosen = values(pairs.upload, updates) | {pairs.keep: None}
+    asked = pairs._ask(Values(chosen), no_progress)[pairs.keep]
+    assert asked["visible"] and asked["value"] is None
+    assert asked["choices"][0] == ("label=0 (proposed)", "label=0")
+    assert ("Every row", "all") in asked["choices"]
+    with pytest.raises(EmbedLabError, match="Answer in 'Rows that belong together'"):
+        pairs.read(Values(chosen), no_progress)
+    answered = Values({**chosen, pairs.keep: "label=0"})
+    result = pairs.read(answered, no_progress)
+    assert result.positives == ("It is wet.", "She moves.")
+    assert result.negatives == (("It is dry.",), ())
+    assert "It is dry." in pairs._preview(answered, no_progress)[pairs.upload.shown]
+
+
+def test_several_columns_of_one_kind_are_one_choice(pairs: OwnPairs, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("q,pos,neg_1,neg_2\nwho is it,nobody,you see,they saw\nwhy so,because,no,yes\n")
+    updates = read(pairs.upload, path)
+    negative = updates[pairs.upload.columns[2]]
+    assert negative["value"] == "neg_1, neg_2" == negative["choices"][-1]
+    chosen = values(pairs.upload, updates) | {pairs.keep: None}
+    assert pairs.read(Values(chosen), no_progress).negatives[0] == ("you see", "they saw")
