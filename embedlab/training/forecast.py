@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from embedlab import gpu
 from embedlab.data.pairs import PairSet
 from embedlab.training.recipe import RECIPES, Recipe
 
@@ -33,7 +34,8 @@ class Plan:
         batch: pairs in a step.
         drawn: pairs of all steps; more than ``trained`` where pairs are seen again.
         negatives: the most hard negatives of a pair, and how many of them a step uses.
-        seconds: about how long it takes on two CPU cores with the default backbone.
+        seconds: about how long it takes on two CPU cores with the default backbone, or what is
+            asked for on a lent GPU.
     """
 
     recipe: Recipe
@@ -59,7 +61,7 @@ def plan_training(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> Pla
         batch=batch,
         drawn=recipe.steps * batch,
         negatives=(most, used),
-        seconds=rough_seconds(recipe, pairs, score=score),
+        seconds=(lent_seconds if gpu.LENT else rough_seconds)(recipe, pairs, score=score),
     )
 
 
@@ -142,7 +144,7 @@ def rough_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> flo
 
 def lent_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> float:
     """What to ask for on a lent GPU: all of a training, and its evaluation, in one call."""
-    size, batch = tokens_per_pair(pairs), min(recipe.batch, len(pairs))
+    size, batch = tokens_per_pair(pairs, recipe), min(recipe.batch, len(pairs))
     steps = recipe.steps + recipe.mntp_steps
     held = min(recipe.held_out, len(pairs) // 5)
     read = held * (1 + -(-steps // recipe.evaluate_every))
