@@ -255,6 +255,7 @@ _PROPERTIES = SimpleNamespace(
 _MODULE = {
     "is_available": lambda: True,
     "is_initialized": lambda: True,
+    "is_current_stream_capturing": lambda: False,
     "device_count": lambda: 1,
     "current_device": lambda: 0,
     "_lazy_init": lambda: None,
