@@ -14,8 +14,8 @@ from embedlab.ui.shared.sign_in import hub_token
 @pytest.mark.parametrize(
     ("session", "token"),
     [
-        ({"oauth_info": {"access_token": "mine", "expires_at": time.time() + 60}}, "mine"),
-        ({"oauth_info": {"access_token": "old", "expires_at": time.time() - 60}}, ""),
+        ({"oauth_info": {"access_token": "mine", "expires_at": time.time() + 3600}}, "mine"),
+        ({"oauth_info": {"access_token": "old", "expires_at": time.time() - 3600}}, ""),
         ({}, ""),
         (None, ""),
     ],
