@@ -82,7 +82,7 @@ def check(design: Design) -> None:
 
 def _final_norm(backbone: Backbone) -> torch.nn.Module:
     for name in ("norm", "ln_f", "final_layer_norm", "final_layernorm"):
-        module = getattr(backbone.model, name, None)
+        module = getattr(backbone.readable_model(), name, None)
         if isinstance(module, torch.nn.Module):
             return module
     raise EmbedLabError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from embedlab import gpu
 from embedlab.analysis import label_free, layers, metrics, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
@@ -47,25 +48,23 @@ def layer_curves(
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> layers.LayerQuality:
+        from embedlab.models.backbone import Wanted, compute_states
+
         def pooled(states: HiddenStates, template: Template) -> HiddenStates:
             return states.of_text_tokens() if design.pools_text(template) else states
 
-        queries = None
+        put_in, asked = (design.templates(query=query)[0] for query in (False, True))
+        wanted = [lab.wanted(corpus, backbone, mode, put_in) for mode in attentions]
         if chosen == "ndcg_10":
-            asked = design.templates(query=True)[0]
-            queries = {
-                mode: pooled(backbone.states(corpus.queries, mode, asked, progress=report), asked)
-                for mode in attentions
-            }
-        put_in = design.templates(query=False)[0]
-        texts = {
-            mode: pooled(lab.states_of(corpus, backbone, mode, put_in, report), put_in)
-            for mode in attentions
-        }
+            wanted += [Wanted(backbone, corpus.queries, mode, asked) for mode in attentions]
+        states = compute_states(wanted, report)
+        of_texts, of_queries = states[: len(attentions)], states[len(attentions) :]
+        texts = {m: pooled(s, put_in) for m, s in zip(attentions, of_texts, strict=True)}
+        queries = {m: pooled(s, asked) for m, s in zip(attentions, of_queries, strict=False)}
         return layers.layer_quality(
             corpus,
             texts,
-            queries,
+            queries or None,
             measure=chosen,
             skip_first=skip_first,
             transform=transform,
@@ -228,6 +227,35 @@ def first_token_effect(
         space_scores(lab, with_it, progress=progress),
         space_scores(lab, without, progress=progress),
     )
+
+
+def prepare_mask_proofs(
+    lab: Lab, text_a: str, text_b: str, backbone_id: str = "", progress: Progress = no_progress
+) -> None:
+    """Where a GPU is lent by the call, the passes of both attention modes' proofs in one call."""
+    if gpu.LENT and text_a.strip() and text_b.strip():
+        from embedlab.analysis import tokens
+
+        lab.check([text_a, text_b], Design())
+        backbone = lab.backbone(backbone_id, progress)
+        backbone.owner.tokens(
+            [tokens.proof_pass(backbone, text_a, text_b, mode) for mode in ATTENTIONS]
+        )
+
+
+def prepare_token_views(
+    lab: Lab, text: str, sides: Sequence[tuple[Design, str]], progress: Progress = no_progress
+) -> None:
+    """Where a GPU is lent by the call, the passes of several token views in one call."""
+    if gpu.LENT and text.strip():
+        from embedlab.analysis import tokens
+
+        passes = []
+        for design, backbone_id in sides:
+            lab.check([text], design)
+            backbone = lab.backbone(backbone_id, progress)
+            passes.append(tokens.view_pass(backbone, text, design))
+        backbone.owner.tokens(passes)  # all backbones have the same
 
 
 def token_view(

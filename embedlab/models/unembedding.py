@@ -29,7 +29,7 @@ def read_unembedding(backbone: Backbone) -> Tensor:
     """
     weight: Tensor
     if getattr(backbone.config, "tie_word_embeddings", False):
-        weight = backbone.model.get_input_embeddings().weight.detach()
+        weight = backbone.readable_model().get_input_embeddings().weight.detach()
         return weight
     name = str(getattr(backbone.model.config, "_name_or_path", ""))
     try:

@@ -44,7 +44,7 @@ def value_maps(backbone: Backbone) -> list[ValueMap]:
     Raises:
         EmbedLabError: values of this architecture are not such a product.
     """
-    lists = (m for m in backbone.model.modules() if isinstance(m, nn.ModuleList))
+    lists = (m for m in backbone.readable_model().modules() if isinstance(m, nn.ModuleList))
     layers = next(lists, nn.ModuleList())
     return [_value_map(layer, backbone) for layer in layers]
 
