@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 
 from embedlab.data.csv_records import Form, Quotes, Records
 from embedlab.data.headers import is_usual_name
@@ -25,12 +25,16 @@ def form_of(text: str, delimiter: str, *, certain: bool) -> Form:
         delimiter: the one that is expected, "" for none.
         certain: whether the file itself says so.
     """
-    return _form_of_sample(text[: _cut(text)], delimiter, certain=certain)
+    end = _cut(text)
+    form = _form_of_sample(text[:end], delimiter, certain=certain)
+    first = text.find('"')
+    # The beginning does not say what quotation marks are if it has none.
+    return form if first < end else form_around(text, first, form.delimiter)
 
 
 def form_around(text: str, at: int, delimiter: str) -> Form:
     """The form with this delimiter that fits best around a place."""
-    start = text.rfind("\n", 0, at - SAMPLE_CHARS // 4) + 1
+    start = text.rfind("\n", 0, max(0, at - SAMPLE_CHARS // 40)) + 1
     around = text[: text.find("\n") + 1] + text[start : start + _cut(text[start:])]
     return _best(around, delimiter).form
 
@@ -69,7 +73,7 @@ def _form_of_sample(sample: str, delimiter: str, *, certain: bool) -> Form:
         possible.append(" ")
     trials = [trial for d in possible if (trial := _best(sample, d)).width > 1]
     best = max(trials, key=lambda t: (t.share, t.width), default=None)
-    if best and not _is_prose(best):
+    if best and not _is_prose(best if not best.form.spaces else _with_spaces(sample, best)):
         return best.form
     # A header alone says how its rows should be split.
     for d in DELIMITERS:
@@ -86,8 +90,6 @@ def _best(sample: str, delimiter: str) -> _Trial:
         order.reverse()
     if '\\"' in sample:
         order.insert(1, "escaped")
-    if '"' not in sample:
-        order = ["plain"]
     forms = [Form(delimiter=delimiter, quotes=quotes) for quotes in order]
     if delimiter and f'{delimiter} "' in sample:
         forms += [replace(form, spaces=True) for form in forms if form.quotes != "plain"]
@@ -114,16 +116,20 @@ def _try(sample: str, form: Form) -> _Trial:
 
 def _unread_marks(rows: list[list[str]], form: Form) -> int:
     """Cells with quotation marks around them that this form leaves there."""
+    # A backslash before a mark, but for JSON inside of a cell.
+    escapes = sum(r"\"" in cell and cell[:1] not in ("{", "[") for row in rows for cell in row)
+    if form.quotes == "escaped":
+        escapes = 0
     if form.quotes != "plain":
-        return sum(cell.startswith(' "') for row in rows for cell in row)
+        return escapes + sum(cell.startswith(' "') for row in rows for cell in row)
     if form.delimiter not in ("\t", ""):
-        return sum(cell.lstrip().startswith('"') for row in rows for cell in row)
+        return escapes + sum(cell.lstrip().startswith('"') for row in rows for cell in row)
     # In tsv they may be meant: a title, somebody's words. Not where a program wrote them.
     whole = [[c[:1] == c[-1:] == '"' and len(c) > 1 for c in row] for row in rows]
     if whole and (all(map(any, whole)) or (all(whole[0]) and len(rows) > 1)):
-        return sum(map(sum, whole))
-    return sum(
-        quoted and re.search(r'""|\\"', cell[1:-1]) is not None
+        return escapes + sum(map(sum, whole))
+    return escapes + sum(
+        quoted and '""' in cell[1:-1]
         for row, marks in zip(rows, whole, strict=True)
         for cell, quoted in zip(row, marks, strict=True)
     )
@@ -134,12 +140,23 @@ def _is_prose(trial: _Trial) -> bool:
     if trial.form.delimiter not in (",", ";") or any(map(is_usual_name, trial.rows[0][1:])):
         return False
     rows = [row for row in trial.rows if len(row) > 1]
-    gaps = [cell[:1] == " " for row in rows for cell in row[1:]]
+    gaps = [
+        cell.lstrip('"')[:1] == " "
+        for row in rows
+        for before, cell in pairwise(row)
+        if not (before[-1:].isdigit() and cell[:1].isdigit())  # 1,000 is a number
+    ]
     if sum(gaps) < 0.8 * len(gaps):
         return False
     # The first row may be a header.
     columns = list(zip(*(row for row in rows[1:] if len(row) == trial.width), strict=True))
     return not any(map(_is_label, columns[1:]))
+
+
+def _with_spaces(sample: str, trial: _Trial) -> _Trial:
+    """The trial without regard to quotation marks, if they do not pair up, to see the spaces."""
+    plain = Form(delimiter=trial.form.delimiter, quotes="plain")
+    return _try(sample, plain) if trial.cost else trial
 
 
 def _is_label(column: Sequence[str]) -> bool:

@@ -47,7 +47,8 @@ def read_delimited(text: str, limit: int, delimiter: str = "") -> Table:
 
 def _without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
     """The text behind ``sep=;`` and comment lines, the delimiter said there, and notes."""
-    said, notes = "", ()
+    said = ""
+    notes: tuple[str, ...] = ()
     if found := _SEP.match(text):
         said, text = found[1], text[found.end() :]
         notes = (f"The first line says that cells are separated by {said!r}.",)

@@ -423,8 +423,10 @@ class Lab:
     def retrieval_scores(
         self, embedded: Embedded, progress: Progress = no_progress
     ) -> metrics.RetrievalScores | None:
-        """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
-        if not embedded.corpus.queries:
+        """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where none has
+        a relevant text.
+        """
+        if not any(embedded.corpus.relevant):
             return None
         queries = self.query_vectors(embedded, progress)
         ranked, _ = retrieval.search(embedded.vectors, queries, metrics.TOP_RANKS)

@@ -55,17 +55,12 @@ class OwnPairs:
         self.pairs = self.upload.result
         self.inputs = {*self.upload.inputs, self.keep}
         quietly = {"show_progress": "hidden", **PRIVATE}
-        gr.on(
-            [
-                self.upload.was_read.success,
-                self.upload.was_read_again.success,
-                *(column.input for column in self.upload.columns),
-            ],
-            sessions.handler(self._ask, "keep"),
-            self.upload.inputs,
-            [self.keep],
-            **quietly,
-        )
+        for trigger in (
+            self.upload.was_read.success,
+            self.upload.was_read_again.success,
+            *(column.input for column in self.upload.columns),
+        ):
+            trigger(sessions.handler(self._ask, "keep"), self.upload.inputs, [self.keep], **quietly)
         self.keep.input(
             sessions.handler(self._preview, "train preview"),
             self.inputs,
