@@ -38,16 +38,21 @@ def layer_curves(
     chosen = layers.choose_measure(corpus, measure)
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
+    attentions = tuple(mode for mode in attentions if mode not in backbone.refused)
 
     def work(report: Progress) -> layers.LayerQuality:
         queries = None
         if chosen == "ndcg_10":
             queries = {
-                mode: backbone.states(corpus.queries, mode, design.query_prompt, progress=report)
+                mode: backbone.states(
+                    corpus.queries, mode, design.query_prompt, ended=design.ended, progress=report
+                )
                 for mode in attentions
             }
         texts = {
-            mode: lab.states_of(corpus, backbone, mode, design.document_prompt, report)
+            mode: lab.states_of(
+                corpus, backbone, mode, design.document_prompt, report, ended=design.ended
+            )
             for mode in attentions
         }
         return layers.layer_quality(
@@ -65,7 +70,7 @@ def layer_curves(
         "layers",
         backbone.key,
         corpus.key,
-        (design.query_prompt, design.document_prompt),
+        (design.query_prompt, design.document_prompt, design.ended),
         (attentions, chosen, skip_first, transform, seed),
     )
     return lab.compute(key, work, progress)
@@ -164,5 +169,7 @@ def head_attention(
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
     prompt = design.document_prompt
-    states = lab.states_of(corpus, backbone, design.attention, prompt, progress)
+    states = lab.states_of(
+        corpus, backbone, design.attention, prompt, progress, ended=design.ended
+    )
     return tokens.head_attention(backbone.head(design), states)

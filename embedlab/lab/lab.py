@@ -202,14 +202,23 @@ class Lab:
                 )
 
     def states_of(
-        self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str, progress: Progress
+        self,
+        corpus: Corpus,
+        backbone: Backbone,
+        attention: str,
+        prompt: str,
+        progress: Progress,
+        *,
+        ended: bool = True,
     ) -> HiddenStates:
         """The hidden states of a corpus's texts.
 
         The disk never stores those of a user's own texts, nor those of a trained model.
         """
         persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
+        return backbone.states(
+            corpus.texts, attention, prompt, ended=ended, progress=progress, persist=persist
+        )
 
     def embedded(
         self,
@@ -232,7 +241,9 @@ class Lab:
             from embedlab.models.embedding import pool
 
             prompt = design.document_prompt
-            states = self.states_of(corpus, backbone, design.attention, prompt, report)
+            states = self.states_of(
+                corpus, backbone, design.attention, prompt, report, ended=design.ended
+            )
             return pool(states, design, backbone, report), states.truncated.numpy()
 
         key = ("vectors", backbone.version(design), str(design), corpus.fingerprint)

@@ -15,8 +15,11 @@ from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
+from embedlab.models.framing import choose_padding, framing
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
+from embedlab.models.native import NativeDesign
+from embedlab.models.native_head import NativeHead
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
@@ -41,12 +44,13 @@ class Backbone:
 
     Args:
         model: the transformer without a language-model head, as ``AutoModel`` gives it.
-        tokenizer: its tokenizer; it must know an EOS token. Padding is set to the right.
+        tokenizer: its tokenizer; it must end texts itself or know an EOS token. Padding is set to
+            the right, and to a token of which the model has an embedding.
         name: its name in the interface and in messages.
         key: identifies the weights; states are cached under it.
         source: where it came from, for the interface.
         note: a remark on its numbers, such as "4-bit weights, dequantised".
-        max_length: longest text in tokens, EOS included.
+        max_length: longest text in tokens, the end token included.
         cache: for hidden states; by default 1 GB in memory.
     """
 
@@ -62,14 +66,11 @@ class Backbone:
         max_length: int = 512,
         cache: StateCache | None = None,
     ) -> None:
-        if tokenizer.eos_token_id is None:
-            raise EmbedLabError(
-                f"{name} ({model.config.model_type}) cannot be used: its tokenizer has no EOS "
-                "token. Choose a decoder-only model such as SmolLM2, Qwen, Mistral, Llama or Gemma."
-            )
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "right"
+        #: What stands around a text's own tokens.
+        self.framing = framing(tokenizer, f"{name} ({model.config.model_type})")
+        self._rows = int(model.get_input_embeddings().weight.shape[0])
+        #: Why texts are padded with another token than the tokenizer's own, or nothing.
+        self.padding_note = choose_padding(tokenizer, self.framing, self._rows)
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.name, self.source, self.note = name, source, note
@@ -82,6 +83,12 @@ class Backbone:
         self.sharing = Sharing(self.lock, self.token_budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
+        #: Attention modes that this architecture or its config rules out, with the reason.
+        self.refused: dict[str, str] = {}
+        #: The design of its own files, where it is an embedding model already.
+        self.native: NativeDesign | None = None
+        #: What of its files stands against a native design, where it is an embedding model.
+        self.no_native = ""
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
         self._handle = f"{self.key}#{id(self)}"
@@ -103,6 +110,11 @@ class Backbone:
         return int(self.config.hidden_size)
 
     @property
+    def end_token(self) -> str:
+        """What ends every text, as it is written; usually one token."""
+        return "".join(self.tokenizer.convert_ids_to_tokens(list(self.framing.end)))
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         device: torch.device = next(self.model.parameters()).device
@@ -114,17 +126,43 @@ class Backbone:
         dtype: torch.dtype = next(self.model.parameters()).dtype
         return dtype
 
+    def check_attention(self, attention: str) -> None:
+        """Refuse an attention mode that this backbone does not have.
+
+        Raises:
+            EmbedLabError: it does not have it, or there is no such mode.
+        """
+        check_known(attention, "an attention mode", ATTENTIONS)
+        if attention in self.refused:
+            others = [mode for mode in ATTENTIONS if mode not in self.refused]
+            raise EmbedLabError(
+                f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
+                f"attention: {self.refused[attention]}. Choose a {' or '.join(others)} design."
+            )
+
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist.
+            EmbedLabError: the layer does not exist, the attention mode is not one of this
+                backbone's, or the design is the native one of another.
         """
+        self.check_attention(design.attention)
+        if design.native and self.native is None:
+            reason = self.no_native or "its files do not say how it embeds"
+            raise EmbedLabError(
+                f"{self.name} has no native design: {reason}. Choose another design, such as M1 or "
+                "'causal/mean'."
+            )
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
             raise EmbedLabError(
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
                 f"{self.num_layers}, or -1 for the last."
             )
+
+    def native_head(self, design: Design) -> NativeHead | None:
+        """What follows the pooling of a native design, where something does."""
+        return self.native.head if design.native and self.native is not None else None
 
     def head(self, design: Design) -> TrainableHead:
         """The trainable head of a design; seeded and untrained until training replaced it."""
@@ -148,9 +186,12 @@ class Backbone:
 
     def version(self, design: Design) -> str:
         """Identifies all that a design's vectors depend on: weights, adapter, trained head."""
-        if not design.trainable or not self.head(design).trained:
-            return self.key
-        return f"{self.key}|{self.head(design).digest}"
+        parts = [self.key]
+        if design.native and self.native is not None:
+            parts.append(self.native.digest)
+        if design.trainable and self.head(design).trained:
+            parts.append(self.head(design).digest)
+        return "|".join(parts)
 
     def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
         """A backbone that shares the weights, the tokenizer, the cache and the lock of this one.
@@ -167,8 +208,18 @@ class Backbone:
         _LOADED[other._handle] = other
         return other
 
-    def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
-        """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
+    def encode(
+        self, texts: Sequence[str], prompt: str = "", *, ended: bool = True
+    ) -> list[Encoded]:
+        """Token ids, at most ``max_length`` with the end, which is never cut off.
+
+        Args:
+            ended: whether the end token stands behind every text; else only what the tokenizer
+                itself adds does.
+
+        Raises:
+            EmbedLabError: a text holds a token that the model has no embedding of.
+        """
         if not texts:
             return []
         # Characters far beyond the longest length are never read, so a huge text costs nothing.
@@ -179,14 +230,29 @@ class Backbone:
             part = [text[:limit] for text in whole[start : start + TOKENISER_BATCH]]
             with self._guard:  # released between two parts, so that other threads can tokenise
                 ids += self.tokenizer(part, verbose=False)["input_ids"]
-        eos = self.tokenizer.eos_token_id
+        end = self.framing.behind(ended=ended)
+        most = self.max_length - len(end)
         encoded = []
-        for text, row in zip(whole, ids, strict=True):
-            # Some tokenizers append an EOS themselves; the one appended here is never cut off.
-            tokens = row[:-1] if row and row[-1] == eos else row
-            truncated = len(tokens) > self.max_length - 1 or len(text) > limit
-            encoded.append(Encoded((*tokens[: self.max_length - 1], eos), truncated))
+        for number, (text, row) in enumerate(zip(whole, ids, strict=True), start=1):
+            ends = bool(end) and tuple(row[-len(end) :]) == end
+            tokens = row[: -len(end)] if ends else row
+            truncated = len(tokens) > most or len(text) > limit
+            encoded.append(Encoded((*tokens[:most], *end), truncated))
+            self._check_ids(encoded[-1].ids, number)
         return encoded
+
+    def _check_ids(self, ids: tuple[int, ...], number: int) -> None:
+        if not ids:
+            raise EmbedLabError(
+                f"Text {number} has no token that {self.name} knows; remove it or write something."
+            )
+        # A tokenizer may know more tokens than the model: added ones, for which it was not resized.
+        outside = next((token for token in ids if token >= self._rows), None)
+        if outside is not None:
+            raise EmbedLabError(
+                f"Text {number} holds {self.tokenizer.convert_ids_to_tokens(outside)!r}, a token "
+                f"that {self.name} has no embedding of; remove it from the text."
+            )
 
     def states(
         self,
@@ -194,6 +260,7 @@ class Backbone:
         attention: str = "causal",
         prompt: str = "",
         *,
+        ended: bool = True,
         progress: Progress = no_progress,
         persist: bool = False,
     ) -> HiddenStates:
@@ -203,22 +270,28 @@ class Backbone:
             texts: n strings, none of them empty.
             attention: ``causal`` or ``bidirectional``.
             prompt: stands before every text and counts as its tokens.
+            ended: as in :meth:`encode`.
             progress: called after every batch with texts done and texts in all; may raise.
                 What was computed until then stays in the cache.
             persist: whether the cache may also write these states to its folder.
 
         Raises:
-            EmbedLabError: no text, an empty text, or an unknown attention mode.
+            EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
+                this backbone does not have.
         """
         _check_texts(texts)
-        check_known(attention, "an attention mode", ATTENTIONS)
-        keys = [state_key(self.key, attention, prompt, text) for text in texts]
+        self.check_attention(attention)
+        # The end is a part of the key only where it makes a difference.
+        same = self.framing.behind(ended=ended) == self.framing.end
+        key = self.key if same else f"{self.key}|no end"
+        keys = [state_key(key, attention, prompt, text) for text in texts]
         # The same text twice is looked up and run once.
         cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}
         # Results are held here too, because the cache may be too small for all of them.
         states = {key: entry for key, entry in cached.items() if entry is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in states}
-        encoded = dict(zip(missing, self.encode(list(missing.values()), prompt), strict=True))
+        unread = self.encode(list(missing.values()), prompt, ended=ended)
+        encoded = dict(zip(missing, unread, strict=True))
         names, lengths = list(missing), [len(text.ids) for text in encoded.values()]
         done_before = len(texts) - len(missing)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -40,11 +42,15 @@ class Pooler:
         self.backbone, self.design, self.recipe = backbone, design, recipe
         self.pooling = POOLINGS[design.pooling] if head is None else head
         frozen = recipe.mode == "head"
+        native = backbone.native_head(design)
+        self.native_head = None if native is None else copy.deepcopy(native).to(backbone.device)
         self.packer = None if frozen else Packer(backbone, design.attention)
 
     def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
         """Token ids of n texts, with their prompts."""
-        return self._by_prompt(texts, self.backbone.encode)
+        return self._by_prompt(
+            texts, partial(self.backbone.encode, ended=self.design.ended)
+        )
 
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
@@ -58,13 +64,22 @@ class Pooler:
         self, batch: Sequence[PromptedText], encoded: Sequence[Encoded], seed: int
     ) -> Tensor:
         """(n, d) of a micro-batch; dropout is a function of ``seed``."""
-        design = self.design
         if self.packer is None:
-            states = self._cached_states(batch)
-            return self.pooling(states, design.layer, design.skip_first)
+            return self._pool(self._cached_states(batch))
         with self.turn(), seeded(self.backbone, seed):
-            states = self._trained_states(self.packer, encoded)
-            return self.pooling(states, design.layer, design.skip_first)
+            return self._pool(self._trained_states(self.packer, encoded))
+
+    def _pool(self, states: HiddenStates) -> Tensor:
+        pooled = self.pooling(states, self.design.layer, self.design.skip_first)
+        if self.native_head is not None:
+            pooled = self.native_head(pooled.to(self.backbone.device))
+        return pooled
+
+    @property
+    def vector_size(self) -> int:
+        """The length of a pooled vector."""
+        dense = None if self.native_head is None else self.native_head.output_size
+        return dense or self.backbone.hidden_size
 
     def turn(self) -> AbstractContextManager[object]:
         """The backbone's lock where a pass is made: others get their turn between two of them."""
@@ -89,7 +104,10 @@ class Pooler:
         """Of the frozen backbone."""
         attention = self.design.attention
         states = self._by_prompt(
-            batch, lambda texts, prompt: self.backbone.states(texts, attention, prompt).rows
+            batch,
+            lambda texts, prompt: self.backbone.states(
+                texts, attention, prompt, ended=self.design.ended
+            ).rows,
         )
         return HiddenStates(tuple(states), attention)
 

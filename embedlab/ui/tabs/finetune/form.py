@@ -93,7 +93,7 @@ class FinetuneForm:
         }
         self.inputs = {
             *(self.side, self.data, self.preset, self.name, self.score, self.sidebar.backbone),
-            *(*self.settings.values(), *self.sidebar.a.inputs, *self.sidebar.b.inputs),
+            *(*self.settings.values(), *self.sidebar.a.controls, *self.sidebar.b.controls),
         }
         #: What :meth:`plan` may change.
         self.outputs = [
