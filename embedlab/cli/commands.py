@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
-from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
+from embedlab.cli.check import check
+from embedlab.cli.options import (
+    BackboneOption,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    design_of,
+    model_and_base,
+)
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
@@ -27,7 +35,10 @@ if TYPE_CHECKING:
 
 #: Rows or results without a limit: on the user's own machine only the size of a file counts.
 NO_LIMIT = 10**9
-DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
+DESIGN_HELP = (
+    "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5, or native: the "
+    "design of an embedding model's own files"
+)
 
 app = typer.Typer(
     help="See what attention and pooling do to the text embeddings of a decoder-only LLM.",
@@ -37,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train, export, study):
+for command in (train, export, study, check):
     app.command()(command)
 
 
@@ -156,7 +167,7 @@ def embed(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="txt, csv, jsonl or parquet")],
     design: Annotated[str, typer.Option("--design", help=DESIGN_HELP)],
     out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
-    backbone: BackboneOption = "smollm2-135m",
+    backbone: ModelOption = None,
     text_column: Annotated[str | None, typer.Option(help="default: guessed")] = None,
     query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
     device: DeviceOption = "auto",
@@ -165,19 +176,24 @@ def embed(
 ) -> None:
     """Embed every text of a file and write the vectors."""
     from embedlab.cli.vector_files import check_target, save_vectors
-    from embedlab.models.design import Design
+    from embedlab.models.design import NATIVE, Design
     from embedlab.models.embedding import embed_in_chunks
     from embedlab.models.loading import load_backbone
     from embedlab.models.state_cache import StateCache
 
-    chosen = Design.parse(design)
+    model, base = model_and_base(backbone)
+    if design != NATIVE:
+        Design.parse(design)  # checked before the backbone is loaded, which takes seconds
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
     corpus = _read_file(source, text_column, max_mb)
     with progress_bar() as progress:
         # Every text is embedded once, so a cache would only take memory.
-        loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
+        loaded = load_backbone(
+            model, device, dtype, base=base, cache=StateCache(0), progress=progress
+        )
+        chosen = design_of(design, loaded)
         vectors, truncated = embed_in_chunks(
             corpus.texts, chosen, loaded, query=query, progress=progress
         )
@@ -214,12 +230,12 @@ def search(
         typer.Option(help="texts to search; default: a few hundred of a corpus, all of a file"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
-    backbone: BackboneOption = "smollm2-135m",
+    backbone: ModelOption = None,
 ) -> None:
     """Rank a corpus for a query under one design or two."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
     from embedlab.lab.lab import Lab
-    from embedlab.models.design import Design
+    from embedlab.models.design import NATIVE, Design
 
     if len(design) > 2:
         raise EmbedLabError(f"{len(design)} designs were given; give one or two.")
@@ -228,15 +244,19 @@ def search(
         raise EmbedLabError(f"k is {k}; ask for at least 1 result.")
     if not query.strip():
         raise EmbedLabError("The query is empty; write what you are looking for.")
-    designs = [Design.parse(text) for text in design]
+    for text in design:
+        if text != NATIVE:
+            Design.parse(text)
+    model, base = model_and_base(backbone)
     # There are no other users to protect on the user's own machine.
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
-    lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
+    lab = Lab(Config(backbones=(BackboneEntry(id=model, base=base or ""),), limits=limits))
     with progress_bar() as progress:
         texts = _corpus_to_search(lab, corpus, sample, seed, progress)
+        designs = [design_of(text, lab.backbone(progress=progress)) for text in design]
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
-    typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
+    typer.echo(f"{texts.title} · {texts.size_note} texts · {model}")
     for letter, side, hits in zip("AB", sides, lists, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")
         typer.echo(_ranking(hits, moves=len(sides) > 1))

@@ -28,7 +28,9 @@ CACHE_BYTES = 8 * 10**9
 @guarded
 def train(
     context: typer.Context,
-    design: Annotated[str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5")],
+    design: Annotated[
+        str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5, or native")
+    ],
     data: Annotated[
         str,
         typer.Option(help="stsb-train, bible-pairs, boolq-train, or a csv, jsonl or parquet file"),
@@ -60,23 +62,29 @@ def train(
     dtype: DtypeOption = "auto",
 ) -> None:
     """Train a design on pairs of texts, and write the adapter and the head."""
-    from embedlab.models.design import Design
+    from embedlab.export.obstacles import obstacles
+    from embedlab.models.design import NATIVE, Design
     from embedlab.models.loading import load_backbone
     from embedlab.models.run_folder import RUN_FILE
     from embedlab.models.state_cache import StateCache
     from embedlab.training.training import Training
 
-    chosen = Design.parse(design)
+    parsed = None if design == NATIVE else Design.parse(design)
     # Options that are named as a part of the recipe change it.
     parts = context.params.keys() & {field.name for field in fields(Recipe)}
     settings = recipe_from(recipe, **{name: context.params[name] for name in parts})
-    settings.check(chosen)
+    if parsed is not None:  # before the backbone is loaded, which takes seconds
+        settings.check(parsed)
     if (out / RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
     with progress_bar() as progress:
         pairs = _pairs(data, (anchor, positive, negative), progress)
         cache = StateCache(CACHE_BYTES)
         loaded = load_backbone(backbone, device, dtype, cache=cache, progress=progress)
+        chosen = parsed or loaded.native_design()
+        for kind, obstacle in obstacles(loaded, backbone).items():
+            if obstacle:
+                say(f"No export as {kind}: {obstacle}")
         name = f"{loaded.name} + {out.name}"
         training = Training(loaded, chosen, pairs, settings, name=name, progress=progress)
         _train(training, out, progress)
@@ -186,6 +194,9 @@ def export(
         str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
     ] = "",
     public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
+    backbone: Annotated[
+        Path | None, typer.Option(help="the folder of the run's backbone, where that has moved")
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
 ) -> None:
@@ -201,10 +212,10 @@ def export(
     if push and not token:
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
     with progress_bar() as progress:
-        backbone = load_backbone(run, device, dtype, progress=progress)
+        trained = load_backbone(run, device, dtype, base=backbone, progress=progress)
         folder = out or run.resolve().parent
         path, check = export_model(
-            backbone, run_info.trained_design, run_info, run, folder, kind, progress
+            trained, run_info.trained_design, run_info, run, folder, kind, progress
         )
     typer.echo(
         f"{path}: the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "

@@ -33,8 +33,8 @@ def export_sentence_transformers(
 ) -> Path:
     """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
-    The end token, the attention mode, the longest length and the prompts are baked in. Poolings that
-    sentence-transformers does not know come as one module file, which the user has to trust.
+    The end token, the attention mode, the longest length and the prompts are baked in. Poolings
+    that sentence-transformers does not know come as one module file, which the user has to trust.
 
     Raises:
         EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
@@ -85,9 +85,8 @@ def tokenizer_obstacle(backbone: Backbone) -> str:
         why = "changes a text's tokens when it adds its own"
     else:
         return ""
-    return (
-        f"The tokenizer of {backbone.name} {why}, so it cannot be exported; take the adapter instead."
-    )
+    what = f"The tokenizer of {backbone.name} {why}"
+    return f"{what}, so it cannot be exported; take the adapter instead."
 
 
 def _save_tokenizer(backbone: Backbone, design: Design, folder: Path) -> None:
@@ -144,9 +143,17 @@ def _save_modules(behind: Sequence[ExportedModule], design: Design, folder: Path
         behind: the pooling, and what follows it.
     """
     own_code = any(not module.kind.startswith(_MODULES) for module in behind)
-    modules = [*behind, ExportedModule(kind=f"{_MODULES}base.modules.normalize.Normalize", settings={})]
+    modules = [
+        *behind,
+        ExportedModule(kind=f"{_MODULES}base.modules.normalize.Normalize", settings={}),
+    ]
     rows = [
-        {"idx": 0, "name": "0", "path": "", "type": f"{_MODULES}base.modules.transformer.Transformer"}
+        {
+            "idx": 0,
+            "name": "0",
+            "path": "",
+            "type": f"{_MODULES}base.modules.transformer.Transformer",
+        }
     ]
     for number, module in enumerate(modules, start=1):
         home = folder / f"{number}_{module.kind.rpartition('.')[2]}"

@@ -169,7 +169,5 @@ def head_attention(
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
     prompt = design.document_prompt
-    states = lab.states_of(
-        corpus, backbone, design.attention, prompt, progress, ended=design.ended
-    )
+    states = lab.states_of(corpus, backbone, design.attention, prompt, progress, ended=design.ended)
     return tokens.head_attention(backbone.head(design), states)

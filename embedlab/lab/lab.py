@@ -126,7 +126,11 @@ class Lab:
             from embedlab.models.loading import load_backbone
 
             backbone = load_backbone(
-                entry.id, max_length=entry.max_length, cache=self.states, progress=report
+                entry.id,
+                base=entry.base or None,
+                max_length=entry.max_length,
+                cache=self.states,
+                progress=report,
             )
             return self.models.put(entry.id, backbone)
 

@@ -17,9 +17,9 @@ from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
 from embedlab.models.framing import choose_padding, framing
 from embedlab.models.head import TrainableHead
-from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.native import NativeDesign
 from embedlab.models.native_head import NativeHead
+from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler import FairLock, Sharing, batches
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
@@ -148,17 +148,27 @@ class Backbone:
                 backbone's, or the design is the native one of another.
         """
         self.check_attention(design.attention)
-        if design.native and self.native is None:
-            reason = self.no_native or "its files do not say how it embeds"
-            raise EmbedLabError(
-                f"{self.name} has no native design: {reason}. Choose another design, such as M1 or "
-                "'causal/mean'."
-            )
+        if design.native:
+            self.native_design()
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
             raise EmbedLabError(
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
                 f"{self.num_layers}, or -1 for the last."
             )
+
+    def native_design(self) -> Design:
+        """The design of this backbone's own files, prompts included.
+
+        Raises:
+            EmbedLabError: they describe none, or one that EmbedLab does not have.
+        """
+        if self.native is None:
+            reason = self.no_native or "its files do not say how it embeds"
+            raise EmbedLabError(
+                f"{self.name} has no native design: {reason}. Choose another design, such as M1 or "
+                "'causal/mean'."
+            )
+        return self.native.design
 
     def native_head(self, design: Design) -> NativeHead | None:
         """What follows the pooling of a native design, where something does."""

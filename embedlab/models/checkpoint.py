@@ -1,4 +1,4 @@
-"""Is what a folder says it holds really in it? Weights that were found, a tokenizer that knows words.
+"""Is a model really in its files: all of its weights, and a tokenizer that tells words apart?
 
 transformers fills every gap: a parameter that the files lack is drawn at random, and a tokenizer
 that is not there is built empty. Vectors then look plausible and mean nothing.
@@ -122,8 +122,8 @@ def refuse_adapter(folder: Path) -> None:
         base = None
     of = f" of {str(base)[-80:]!r}" if base else ""
     raise EmbedLabError(
-        f"The folder {folder.name!r} holds a LoRA adapter{of} and not a model of its own: merge the "
-        "adapter into its base (peft: merge_and_unload) and save that, tokenizer included."
+        f"The folder {folder.name!r} holds a LoRA adapter{of} and not a model of its own: merge "
+        "the adapter into its base (peft: merge_and_unload) and save that, tokenizer included."
     )
 
 
@@ -152,8 +152,8 @@ def check_tokenizer(tokenizer: Any, name: str, folder: Path | None) -> None:
         if len({tuple(row) for row in ids}) > 1:
             return
     raise EmbedLabError(
-        f"{name} cannot be used: its tokenizer gives different words the same ids ({_WORDS[0]!r} and "
-        f"{_WORDS[1]!r}). {_missing_files(tokenizer, folder)}"
+        f"{name} cannot be used: its tokenizer gives different words the same ids "
+        f"({_WORDS[0]!r} and {_WORDS[1]!r}). {_missing_files(tokenizer, folder)}"
     )
 
 

@@ -13,6 +13,8 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.pooling import POOLINGS
 
 ATTENTIONS = ("causal", "bidirectional")
+#: The name of the design that a backbone's own files describe; each backbone has its own.
+NATIVE = "native"
 
 _SHAPE = re.compile(
     r"(?P<attention>[a-z_]+)/(?P<pooling>[a-z_]+)(?:@(?P<layer>-?\d{1,4}))?(?P<skip>\+skip_first)?"
@@ -27,7 +29,8 @@ class Design:
     ``layer`` is the layer that ``eos``, ``mean`` and ``weighted_mean`` read: 0 is the embedding
     layer, -1 the last, after the final norm. ``skip_first`` leaves the first token out of a mean.
     ``native`` embeds as the backbone's own files say: no end token but what the tokenizer adds, and
-    the files' dense layers behind the pooling. The prompts stand before the text and count as its tokens.
+    the files' dense layers behind the pooling. The prompts stand before the text and count as its
+    tokens.
 
     Raises:
         EmbedLabError: an unknown word, or a combination that means nothing.
@@ -103,6 +106,11 @@ class Design:
         if shape.upper() in PAPER:
             return replace(PAPER[shape.upper()], query_prompt=query, document_prompt=document)
         match = _SHAPE.fullmatch(shape)
+        if shape == NATIVE:
+            raise EmbedLabError(
+                "'native' is the design of a backbone's own files and stands for another one with "
+                "each; write it as `embedlab check` prints it, such as 'causal/eos+native'."
+            )
         if match is None:
             raise EmbedLabError(
                 f"{_quoted(text)} is not a design; write attention/pooling, such as "

@@ -59,7 +59,9 @@ def _added(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
         whole = list(tokenizer(text, verbose=False)["input_ids"])
         bare = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
         starts = [
-            i for i in range(len(whole) - len(bare) + 1) if bare and whole[i : i + len(bare)] == bare
+            i
+            for i in range(len(whole) - len(bare) + 1)
+            if bare and whole[i : i + len(bare)] == bare
         ]
         found |= {(tuple(whole[:i]), tuple(whole[i + len(bare) :])) for i in starts[:1]}
         if bare and not starts:
@@ -86,9 +88,9 @@ def choose_padding(tokenizer: Any, framed: Framing, rows: int) -> str:
     for token in (*framed.before, *framed.end):
         if token >= rows:
             raise EmbedLabError(
-                f"The tokenizer puts {tokenizer.convert_ids_to_tokens(token)!r} (id {token}) around "
-                f"every text, and the model's embedding has {rows:,} rows: the two are not of the "
-                "same model. Take the tokenizer that belongs to the weights."
+                f"The tokenizer puts {tokenizer.convert_ids_to_tokens(token)!r} (id {token}) "
+                f"around every text, and the model's embedding has {rows:,} rows: the two are not "
+                "of the same model. Take the tokenizer that belongs to the weights."
             )
     own = tokenizer.pad_token_id
     if own is not None and 0 <= own < rows:

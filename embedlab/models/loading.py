@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,6 +122,8 @@ def load_backbone(
         cache=cache,
     )
     backbone.native, backbone.no_native = loaded.described
+    if backbone.native is not None and not backbone.framing.added:
+        backbone.native = replace(backbone.native, ended=False)
     leak_probe(backbone)
     return backbone
 
@@ -194,6 +197,8 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> _Loa
 
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": folder is not None}
     find, home, where = _finder(name, folder), "", name
+    loud = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its report on the weights is told by ours
     try:
         home = transformer_folder(find)
         if folder is not None:
@@ -214,6 +219,8 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> _Loa
         raise
     except Exception as error:
         raise EmbedLabError(_not_loaded(name, folder and folder / home, error)) from error
+    finally:
+        transformers_logging.set_verbosity(loud)
     if config.is_encoder_decoder:
         raise EmbedLabError(
             f"{name} ({config.model_type}) has an encoder and a decoder; choose a decoder-only "
@@ -245,8 +252,8 @@ def _not_loaded(name: str, folder: Path | None, error: Exception) -> str:
     if folder is None:
         pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
         return (
-            f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) nor a "
-            "folder, and the model hub did not give it. Check the name and the network."
+            f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) nor "
+            "a folder, and the model hub did not give it. Check the name and the network."
         )
     start = f"The folder {folder.name!r} could not be loaded as a backbone"
     tokenizer_files = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")

@@ -8,7 +8,6 @@ something that EmbedLab does not have, there is no native design, and the reason
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,9 +59,11 @@ class NativeDesign:
 
     ``head`` is what follows the pooling, such as dense layers, or None. ``max_length`` is the
     longest text in tokens by the files, where they say it. ``prompts`` are all that they name.
+    ``ended`` says whether the tokenizer ends texts: without, the last token is the text's own.
     """
 
     design: Design
+    ended: bool = True
     head: NativeHead | None = None
     max_length: int | None = None
     prompts: Mapping[str, str] = field(default_factory=dict)
@@ -76,6 +77,8 @@ class NativeDesign:
     def words(self) -> str:
         """``bidirectional/mean, prompt 'query: '``."""
         parts = [replace(self.design, native=False).name]
+        if not self.ended:
+            parts[0] += " without an end token"
         if self.head is not None and self.head.output_size is not None:
             parts.append(f"dense layers to {self.head.output_size:,} dimensions")
         query, document = self.design.query_prompt, self.design.document_prompt
@@ -160,7 +163,8 @@ def transformer_folder(find: Find) -> str:
         first = ()
     places = [module.path for module in first if ".." not in Path(module.path).parts]
     return next(
-        (place for place in [*places, OLD_TRANSFORMER] if place and find(f"{place}/config.json")), ""
+        (place for place in [*places, OLD_TRANSFORMER] if place and find(f"{place}/config.json")),
+        "",
     )
 
 
@@ -200,9 +204,7 @@ def _native(find: Find, config: Any) -> NativeDesign:
     head = _head(find, others, int(config.hidden_size))
     if head is not None and modes == ("mean_sqrt_len_tokens",):
         raise NotCovered("its pooling divides by the root of the length, before dense layers")
-    return NativeDesign(
-        design=design, head=head, max_length=called.max_seq_length, prompts=prompts
-    )
+    return NativeDesign(design=design, head=head, max_length=called.max_seq_length, prompts=prompts)
 
 
 def _modules(find: Find) -> tuple[_Module, ...]:
@@ -218,9 +220,13 @@ def _modules(find: Find) -> tuple[_Module, ...]:
         )
     for module in modules:
         if not module.type.startswith("sentence_transformers."):
-            raise NotCovered(f"its module {module.type!r} is code of its own, which is not run here")
+            raise NotCovered(
+                f"its module {module.type!r} is code of its own, which is not run here"
+            )
         if ".." in Path(module.path).parts or Path(module.path).is_absolute():
-            raise NotCovered(f"{MODULES_FILE} names the folder {module.path!r} outside of the model")
+            raise NotCovered(
+                f"{MODULES_FILE} names the folder {module.path!r} outside of the model"
+            )
     kinds = [_kind(module) for module in modules]
     if kinds[:2] != ["Transformer", "Pooling"]:
         found = ", ".join(kinds) or "no module"
@@ -339,9 +345,7 @@ def _dense(find: Find, path: str, size: int) -> Dense:
         )
         dense.load(file)
     except LookupError as error:
-        raise NotCovered(
-            f"{path} has the activation {settings.activation_function!r}"
-        ) from error
+        raise NotCovered(f"{path} has the activation {settings.activation_function!r}") from error
     except (OSError, RuntimeError, SafetensorError) as error:
         raise NotCovered(f"the weights of {path} are damaged or do not fit its config") from error
     return dense

@@ -48,9 +48,7 @@ class Pooler:
 
     def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
         """Token ids of n texts, with their prompts."""
-        return self._by_prompt(
-            texts, partial(self.backbone.encode, ended=self.design.ended)
-        )
+        return self._by_prompt(texts, partial(self.backbone.encode, ended=self.design.ended))
 
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
@@ -105,9 +103,9 @@ class Pooler:
         attention = self.design.attention
         states = self._by_prompt(
             batch,
-            lambda texts, prompt: self.backbone.states(
-                texts, attention, prompt, ended=self.design.ended
-            ).rows,
+            lambda texts, prompt: (
+                self.backbone.states(texts, attention, prompt, ended=self.design.ended).rows
+            ),
         )
         return HiddenStates(tuple(states), attention)
 

@@ -13,13 +13,13 @@ from embedlab.data.corpora import CORPORA
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
-from embedlab.models.design import ATTENTIONS, PRESETS, Design
+from embedlab.models.design import ATTENTIONS, NATIVE, PRESETS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
+from embedlab.text import shorten
 from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
-from embedlab.text import shorten
 from embedlab.ui.shared.session import Action, Sessions, Updates, Values
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 OWN = "own"
 CUSTOM = "custom"
-#: The preset of a backbone that is an embedding model already: the design of its own files.
-NATIVE = "native"
 LAST = -1
 #: What the layer slider offers until the backbone is loaded and says how many it has.
 MOST_LAYERS = 30
@@ -138,7 +136,7 @@ class DesignPanel:
             pooling=pooling,
             layer=whole_number(read["layer"], "The layer", LAST) if kind.reads_layer else LAST,
             skip_first=bool(read["skip_first"]) and kind.takes_mean,
-            native=values[self.preset] == NATIVE,
+            native=values.get(self.preset) == NATIVE,
             query_prompt=read["query_prompt"] or "",
             document_prompt=read["document_prompt"] or "",
         )
