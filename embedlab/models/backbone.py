@@ -15,7 +15,7 @@ from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
-from embedlab.models.framing import choose_padding, framing
+from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
 from embedlab.models.native import NativeDesign
 from embedlab.models.native_head import NativeHead
@@ -66,11 +66,12 @@ class Backbone:
         max_length: int = 512,
         cache: StateCache | None = None,
     ) -> None:
-        #: What stands around a text's own tokens.
-        self.framing = framing(tokenizer, f"{name} ({model.config.model_type})")
+        self._framing: Framing | None = None
         self._rows = int(model.get_input_embeddings().weight.shape[0])
         #: Why texts are padded with another token than the tokenizer's own, or nothing.
-        self.padding_note = choose_padding(tokenizer, self.framing, self._rows)
+        self.padding_note = choose_padding(
+            tokenizer, framing(tokenizer, f"{name} ({model.config.model_type})"), self._rows
+        )
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.name, self.source, self.note = name, source, note
@@ -108,6 +109,13 @@ class Backbone:
     def hidden_size(self) -> int:
         """d."""
         return int(self.config.hidden_size)
+
+    @property
+    def framing(self) -> Framing:
+        """What stands around a text's own tokens."""
+        if self._framing is None:
+            self._framing = framing(self.tokenizer, self.name)
+        return self._framing
 
     @property
     def end_token(self) -> str:
