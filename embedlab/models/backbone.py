@@ -113,9 +113,10 @@ class Backbone:
     @property
     def framing(self) -> Framing:
         """What stands around a text's own tokens."""
-        if self._framing is None:
-            self._framing = framing(self.tokenizer, self.name)
-        return self._framing
+        with self._guard:
+            if self._framing is None:
+                self._framing = framing(self.tokenizer, self.name)
+            return self._framing
 
     @property
     def end_token(self) -> str:

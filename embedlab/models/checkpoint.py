@@ -144,17 +144,22 @@ def check_tokenizer(tokenizer: Any, name: str, folder: Path | None) -> None:
             f"{name} cannot be used: its tokenizer knows {len(own)} tokens beside special ones, so "
             f"every text would be the same. {_missing_files(tokenizer, folder)}"
         )
-    # A vocabulary need not hold these words, so some of its own tokens stand beside them.
+    # A vocabulary need not hold these words; then some of its own tokens are told apart.
+    if _tells_apart(tokenizer, _WORDS):
+        return
     step = max(1, len(own) // 50)
-    sample = [tokenizer.convert_tokens_to_string([token]).strip() for token in sorted(own)[::step]]
-    for words in (_WORDS, tuple(word for word in dict.fromkeys(sample) if word)):
-        ids = tokenizer(list(words), add_special_tokens=False, verbose=False)["input_ids"]
-        if len({tuple(row) for row in ids}) > 1:
-            return
+    sample = (tokenizer.convert_tokens_to_string([token]).strip() for token in sorted(own)[::step])
+    if _tells_apart(tokenizer, [word for word in dict.fromkeys(sample) if word]):
+        return
     raise EmbedLabError(
         f"{name} cannot be used: its tokenizer gives different words the same ids "
         f"({_WORDS[0]!r} and {_WORDS[1]!r}). {_missing_files(tokenizer, folder)}"
     )
+
+
+def _tells_apart(tokenizer: Any, words: Sequence[str]) -> bool:
+    ids = tokenizer(list(words), add_special_tokens=False, verbose=False)["input_ids"]
+    return len({tuple(row) for row in ids}) > 1
 
 
 def _missing_files(tokenizer: Any, folder: Path | None) -> str:

@@ -191,7 +191,7 @@ class Workspace:
         before = choices.current()
         number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
         sets = set(action.sets) if action else set()
-        choices.promise(number, sets | self.sidebar.followers(changed | sets))
+        choices.promise(number, sets | self.sidebar.followers(changed | sets, choices.current()))
         try:
             # A kind of its own: a later event lets it go on, and only the Stop button stops it.
             with session.work(f"choice {number}", progress) as report:

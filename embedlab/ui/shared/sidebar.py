@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ class DesignPanel:
         preset_sets = [self.fields[name] for name in PRESET_FIELDS]
         #: What :meth:`follow` may set after a change of each control.
         self.followers: dict[Any, Any] = {
-            self.preset: self.inputs,
+            self.preset: preset_sets,
             **dict.fromkeys(self.inputs, (self.preset,)),
         }
         # At once and in the browser alone: the answer of the server comes with the view.
@@ -176,14 +176,15 @@ class DesignPanel:
 
     def offer(self, native: NativeDesign | None, values: Values) -> Updates:
         """Updates after a change of the model: the presets on offer, and the native design's."""
-        updates = {self.preset: gr.update(choices=presets(native))}
-        if values[self.preset] != NATIVE:
-            return updates
-        if native is None:
-            return {self.preset: gr.update(choices=presets(None), value=CUSTOM)}
-        return self.set_to(native.design) | {
-            self.preset: gr.update(choices=presets(native), value=NATIVE)
-        }
+        updates: Updates = {}
+        if values[self.preset] == NATIVE and native is not None:
+            updates, preset = self.set_to(native.design), NATIVE
+        else:
+            try:
+                preset = preset_of(replace(self.read(values), native=False))
+            except EmbedLabError:
+                preset = CUSTOM
+        return updates | {self.preset: gr.update(choices=presets(native), value=preset)}
 
 
 class Sidebar:
@@ -269,17 +270,21 @@ class Sidebar:
         update = gr.update(choices=[AS_LOADED, *runs], visible=bool(runs))
         return {self.a.model: update, self.b.model: update}
 
-    def followers(self, changed: Collection[Any]) -> set[Any]:
-        """The controls that :meth:`follow` may set after a change of these."""
+    def followers(
+        self, changed: Collection[Any], values: Mapping[Any, Any] | None = None
+    ) -> set[Any]:
+        """The controls that :meth:`follow` may set after a change of these to ``values``."""
         followers = self.a.followers | self.b.followers
         followers |= dict.fromkeys((self.corpus, self.own), (self.sample,))
-        panels = {self.a: (self.a.model,), self.b: (self.b.model,)}
-        for panel, own in panels.items():
-            # A change of the model offers its native design, which may be chosen already.
-            follows = (self.a.layer, self.b.layer, panel.preset, *panel.inputs)
-            for model in (self.backbone, *own):
-                followers[model] = (*followers.get(model, ()), *follows)
-        return {follower for control in changed for follower in followers.get(control, ())}
+        presets_and_layers = [c for panel in (self.a, self.b) for c in (panel.layer, panel.preset)]
+        followers |= dict.fromkeys(self.models, presets_and_layers)
+        found = {follower for control in changed for follower in followers.get(control, ())}
+        for panel in (self.a, self.b):
+            # A native design sets the prompts too, and with another model it is another one.
+            chosen = values is not None and values.get(panel.preset) == NATIVE
+            if chosen and {panel.preset, *self.models} & set(changed):
+                found |= set(panel.inputs)
+        return found
 
     def follow(
         self, changed: Collection[Any], values: Values, progress: Progress = no_progress

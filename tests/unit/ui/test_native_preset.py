@@ -55,7 +55,7 @@ class Page:
         changed = {controls[name]: value for name, value in changes.items()}
         self.values |= changed
         updates = self.sidebar.follow(set(changed), self.values, no_progress)
-        assert updates.keys() <= self.sidebar.followers(set(changed)) | changed.keys()
+        assert updates.keys() <= self.sidebar.followers(set(changed), self.values)
         for control, update in updates.items():
             if isinstance(update, dict):
                 if control is panel.preset and "choices" in update:
