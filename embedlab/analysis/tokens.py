@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from embedlab import gpu
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone, Encoded
@@ -19,6 +17,7 @@ from embedlab.models.design import Design
 from embedlab.models.embedding import pool
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
+from embedlab.models.scheduler.owner import TokenPass
 from embedlab.models.states import HiddenStates
 
 #: Tokens that a mask proof and a token view show; longer texts are shortened with a note.
@@ -197,15 +196,28 @@ def _float32_pass(
     backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str
 ) -> tuple[Tensor, torch.dtype]:
     """(L + 1, n, T, d) of padded rows on the CPU in float32, and the precision of the pass."""
+    wanted = _padded(backbone, rows, attention)
+    [hidden] = backbone.owner.tokens([wanted])
+    return hidden.float(), torch.float32 if wanted.precise else backbone.dtype
+
+
+def _padded(backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str) -> TokenPass:
     padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in rows]})
-    ids, mask = padded["input_ids"], padded["attention_mask"]
     small = sum(p.numel() for p in backbone.model.parameters()) <= MOST_COPIED_PARAMETERS
-    if backbone.dtype == torch.float32 or not small or gpu.LENT:
-        return backbone.token_states(ids, mask, attention).float(), backbone.dtype
-    with backbone.lock:  # a pass changes the model's configuration while it runs
-        model = copy.deepcopy(backbone.model)
-    runner = backbone.sibling(backbone.name, model.float())
-    return runner.token_states(ids, mask, attention), torch.float32
+    return TokenPass(backbone, padded["input_ids"], padded["attention_mask"], attention, small)
+
+
+def proof_pass(backbone: Backbone, text_a: str, text_b: str, attention: str) -> TokenPass:
+    """The pass that a mask proof makes."""
+    rows = [text.ids for text in backbone.encode([text_a, text_b])]
+    return _padded(backbone, rows, attention)
+
+
+def view_pass(backbone: Backbone, text: str, design: Design) -> TokenPass:
+    """The pass that a token view makes."""
+    [encoded] = backbone.encode([text], design.document_prompt, ended=design.ended)
+    ids = list(encoded.ids)
+    return TokenPass(backbone, [ids], [[1] * len(ids)], design.attention)
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +13,8 @@ from embedlab.errors import EmbedLabError
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.design import Design
+#: Rows or results without a limit: on the user's own machine only the size of a file counts.
+NO_LIMIT = 10**9
 
 BackboneOption = Annotated[
     str, typer.Option(help="a pinned backbone's id, a folder, or a Hugging Face Hub name")
@@ -27,6 +30,46 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16")]
+TextColumnOption = Annotated[
+    str | None,
+    typer.Option(help="the column of a file's texts, or two as 'title + text'; default: guessed"),
+]
+LabelColumnOption = Annotated[
+    str | None, typer.Option(help="the column of a file's labels, '' for none; default: guessed")
+]
+EncodingOption = Annotated[
+    str, typer.Option(help="of a text file, such as utf-8 or cp1252; default: found out")
+]
+SplitOption = Annotated[
+    str,
+    typer.Option(help="whose judgements to use, such as dev; default: test's, if there are some"),
+]
+AnchorOption = Annotated[str, typer.Option(help="a file's column of anchors; default: by its name")]
+PositiveOption = Annotated[
+    list[str] | None, typer.Option(help="a file's column of positives; may be repeated")
+]
+NegativeOption = Annotated[
+    list[str] | None, typer.Option(help="a file's column of hard negatives; may be repeated")
+]
+KeepOption = Annotated[
+    str,
+    typer.Option(
+        help="which rows of a labelled file are pairs: 'label=entailment', 'score>=4', or 'all'"
+    ),
+]
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Where it is asked which rows of a file belong together, say how a command answers."""
+    from embedlab.data.keep import EVERY_ROW, KeepNeeded
+
+    try:
+        yield
+    except KeepNeeded as question:
+        raise EmbedLabError(
+            f'{question} Answer with --keep "{question.proposal or EVERY_ROW}".'
+        ) from question
 
 
 def model_and_base(backbone: Sequence[str] | None) -> tuple[str, str | None]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -20,7 +20,9 @@ from embedlab.models.head import TrainableHead
 from embedlab.models.native import NativeDesign
 from embedlab.models.native_head import NativeHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
-from embedlab.models.scheduler import FairLock, Sharing, batches
+from embedlab.models.scheduler.direct import Direct
+from embedlab.models.scheduler.local import Local
+from embedlab.models.scheduler.owner import Owner, TextPass, TokenPass
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
 from embedlab.models.states import HiddenStates, TextStates, summarise
@@ -33,10 +35,6 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
 
 #: Texts tokenised in one call.
 TOKENISER_BATCH = 256
-
-#: The backbones of this process by their handle. A function that runs on a lent GPU gets its
-#: arguments pickled, so it is called with a handle instead of a backbone.
-_LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
 
 
 class Backbone:
@@ -73,15 +71,25 @@ class Backbone:
             tokenizer, framing(tokenizer, f"{name} ({model.config.model_type})"), self._rows
         )
         self.model = model.eval()
+        # Remembered: where a GPU is lent by the call, the weights are not here to be asked.
+        first = next(model.parameters())
+        #: Where the weights are.
+        self.device: torch.device = first.device
+        #: The precision of a pass.
+        self.dtype: torch.dtype = first.dtype
         self.tokenizer = tokenizer
         self.name, self.source, self.note = name, source, note
         positions = getattr(self.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions)
         self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
+        #: Identifies the weights without an adapter.
+        self.base_key = self.key
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = DEFAULT_HEAD
-        self.lock = FairLock()
-        self.sharing = Sharing(self.lock, self.token_budget)
+        #: Alone calls the model; shared with every backbone that shares the weights.
+        self.owner: Owner = Local()
+        #: Reads the model without its adapter from its files again, on the CPU.
+        self.reload: Callable[[], Any] = lambda: copy.deepcopy(self.model)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         #: Attention modes that this architecture or its config rules out, with the reason.
@@ -92,8 +100,6 @@ class Backbone:
         self.no_native = ""
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
-        self._handle = f"{self.key}#{id(self)}"
-        _LOADED[self._handle] = self
 
     @property
     def config(self) -> Any:
@@ -122,18 +128,6 @@ class Backbone:
     def end_token(self) -> str:
         """What ends every text, as it is written; usually one token."""
         return "".join(self.tokenizer.convert_ids_to_tokens(list(self.framing.end)))
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        device: torch.device = next(self.model.parameters()).device
-        return device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision of a pass."""
-        dtype: torch.dtype = next(self.model.parameters()).dtype
-        return dtype
 
     def check_attention(self, attention: str) -> None:
         """Refuse an attention mode that this backbone does not have.
@@ -213,7 +207,7 @@ class Backbone:
         return "|".join(parts)
 
     def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
-        """A backbone that shares the weights, the tokenizer, the cache and the lock of this one.
+        """A backbone that shares the weights, the tokenizer, the cache and the owner of this one.
 
         Args:
             model: this backbone's model with an adapter on it; by default the model itself.
@@ -223,9 +217,22 @@ class Backbone:
         other.name, other.model = name, self.model if model is None else model
         other.key = f"{self.key}|{digest}" if digest else self.key
         other._heads = {}
-        other._handle = f"{other.key}#{id(other)}"
-        _LOADED[other._handle] = other
         return other
+
+    def in_own_process(self) -> Backbone:
+        """The same for a process that was forked, where a thread that is gone may hold a lock."""
+        other = self.sibling(self.name)
+        other.owner, other.cache, other._guard = Direct(), StateCache(10**9), threading.Lock()
+        return other
+
+    @property
+    def here(self) -> torch.device:
+        """Where this process computes with what a pass left: the CPU where the GPU is lent."""
+        return torch.device("cpu") if gpu.LENT else self.device
+
+    def readable_model(self) -> Any:
+        """The model with weights that can be read here: a copy where a GPU is lent by the call."""
+        return self.reload() if gpu.LENT else self.model
 
     def encode(
         self, texts: Sequence[str], prompt: str = "", *, ended: bool = True
@@ -298,42 +305,8 @@ class Backbone:
             EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
                 this backbone does not have.
         """
-        _check_texts(texts)
-        self.check_attention(attention)
-        # The end is a part of the key only where it makes a difference.
-        same = self.framing.behind(ended=ended) == self.framing.end
-        key = self.key if same else f"{self.key}|no end"
-        keys = [state_key(key, attention, prompt, text) for text in texts]
-        # The same text twice is looked up and run once.
-        cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}
-        # Results are held here too, because the cache may be too small for all of them.
-        states = {key: entry for key, entry in cached.items() if entry is not None}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in states}
-        unread = self.encode(list(missing.values()), prompt, ended=ended)
-        encoded = dict(zip(missing, unread, strict=True))
-        names, lengths = list(missing), [len(text.ids) for text in encoded.values()]
-        done_before = len(texts) - len(missing)
-
-        def store(key: str, entry: TextStates) -> None:
-            states[key] = entry
-            self.cache.put(key, entry, persist=persist)
-
-        def report(done: int, _: int, label: str) -> None:
-            progress(done_before + done, len(texts), label)
-
-        label = f"embedding, {attention}"
-        self.sharing.run(
-            encoded,
-            [[names[i] for i in batch] for batch in batches(lengths, self.token_budget)],
-            # Texts share a batch with others that run through the same weights in the same way.
-            (self._handle, attention),
-            lambda batch: _forward(self._handle, batch, attention),
-            store,
-            report,
-            label,
-        )
-        progress(len(texts), len(texts), label)
-        return HiddenStates(tuple(states[key] for key in keys), attention)
+        wanted = Wanted(self, tuple(texts), attention, prompt, ended, persist)
+        return compute_states([wanted], progress)[0]
 
     @property
     def token_budget(self) -> int:
@@ -341,7 +314,12 @@ class Backbone:
         return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
 
     def token_states(
-        self, input_ids: list[list[int]], mask: list[list[int]], attention: str
+        self,
+        input_ids: list[list[int]],
+        mask: list[list[int]],
+        attention: str,
+        *,
+        precise: bool = False,
     ) -> Tensor:
         """Every token of every layer, (L + 1, n, T, d) on the CPU, for probes of short texts.
 
@@ -349,14 +327,49 @@ class Backbone:
             input_ids: n rows of T token ids, padded by the caller.
             mask: n rows of T, 0 for padding.
             attention: ``causal`` or ``bidirectional``.
+            precise: run through a float32 copy of weights that are of lower precision.
         """
-        with self.lock:
-            return _forward_tokens(self._handle, input_ids, mask, attention)
+        return self.owner.tokens([TokenPass(self, input_ids, mask, attention, precise)])[0]
+
+    # What the owner calls
+
+    @torch.no_grad()
+    def run_batch(self, batch: list[Encoded], attention: str) -> list[TextStates]:
+        """The states of one batch, on the CPU."""
+        ids = [list(text.ids) for text in batch]
+        padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
+        mask = padded["attention_mask"]
+        hidden = self.hidden_states(padded["input_ids"], mask, attention)
+        bank = summarise(hidden, mask).cpu()
+        # No head reads the tokens of a causal pass, and they are most of what could be stored.
+        tokens = None if attention == "causal" else hidden[-1].cpu()
+        return [
+            TextStates(
+                # Cloned row by row: a view would keep the whole batch alive as long as one text.
+                bank[i].clone(),
+                # The padding stands on the right.
+                None if tokens is None else tokens[i, : len(text.ids)].clone(),
+                len(text.ids),
+                text.truncated,
+            )
+            for i, text in enumerate(batch)
+        ]
+
+    @torch.no_grad()
+    def run_tokens(
+        self, input_ids: list[list[int]], mask: list[list[int]], attention: str, precise: bool
+    ) -> Tensor:
+        """What :meth:`token_states` returns."""
+        runner = self
+        if precise and self.dtype != torch.float32:
+            runner = self.sibling(self.name, copy.deepcopy(self.model).float())
+        ids, real = (torch.tensor(rows, device=self.device) for rows in (input_ids, mask))
+        return torch.stack(runner.hidden_states(ids, real, attention)).cpu()
 
     def hidden_states(
         self, input_ids: Tensor, attention_mask: Tensor, attention: str
     ) -> tuple[Tensor, ...]:
-        """L + 1 tensors (n, T, d), straight from the model; the caller holds :attr:`lock`.
+        """L + 1 tensors (n, T, d), straight from the model; for the owner alone.
 
         Positions count unmasked tokens, so that padding on either side changes nothing.
         """
@@ -364,47 +377,80 @@ class Backbone:
         return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
 
 
-def _seconds(handle: str, batch: list[Encoded], attention: str) -> int:
-    """A generous estimate of a batch on a lent GPU: 2,000 tokens a second, and the start."""
-    return 10 + sum(len(text.ids) for text in batch) // 2000
+@dataclass(frozen=True)
+class Wanted:
+    """Hidden states that somebody needs; see :meth:`Backbone.states`."""
+
+    backbone: Backbone
+    texts: tuple[str, ...]
+    attention: str
+    prompt: str = ""
+    ended: bool = True
+    persist: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """Under which the cache has them."""
+        key, attention, prompt = self.backbone.key, self.attention, self.prompt
+        framing = self.backbone.framing
+        if framing.behind(ended=self.ended) != framing.end:
+            key = f"{key}|no end"
+        return [state_key(key, attention, prompt, text) for text in self.texts]
+
+    def check(self) -> None:
+        """Refuse what no pass can answer."""
+        _check_texts(self.texts)
+        self.backbone.check_attention(self.attention)
 
 
-@gpu.on_gpu(_seconds)
-def _forward(handle: str, batch: list[Encoded], attention: str) -> list[TextStates]:
-    """The states of one batch from the backbone with this handle, on the CPU."""
-    backbone = _LOADED[handle]
-    ids = [list(text.ids) for text in batch]
-    padded = backbone.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(backbone.device)
-    mask = padded["attention_mask"]
-    with torch.no_grad():
-        hidden = backbone.hidden_states(padded["input_ids"], mask, attention)
-        bank = summarise(hidden, mask).cpu()
-        # No head reads the tokens of a causal pass, and they are most of what could be stored.
-        tokens = None if attention == "causal" else hidden[-1].cpu()
+def compute_states(
+    wanted: Sequence[Wanted], progress: Progress = no_progress
+) -> list[HiddenStates]:
+    """Hidden states, from the caches where they are there; what is missing all at once.
+
+    Where a GPU is lent by the call, this is one call.
+
+    Args:
+        wanted: what is needed, each of any backbone.
+        progress: as for :meth:`Backbone.states`.
+
+    Raises:
+        EmbedLabError: no text, an empty text, or an attention mode that is unknown or that the
+            backbone does not have.
+    """
+    for each in wanted:
+        each.check()
+    # Results are held here too, because a cache may be too small for all of them.
+    states: dict[str, TextStates] = {}
+    needed: dict[str, Wanted] = {}
+    passes: dict[Owner, list[TextPass]] = {}
+    for each in wanted:
+        # The same text twice is looked up and run once.
+        texts = {k: t for k, t in zip(each.keys, each.texts, strict=True) if k not in needed}
+        needed |= dict.fromkeys(texts, each)
+        cached = {key: each.backbone.cache.get(key) for key in texts}
+        states |= {key: entry for key, entry in cached.items() if entry is not None}
+        missing = {key: text for key, text in texts.items() if cached[key] is None}
+        rows = each.backbone.encode(list(missing.values()), each.prompt, ended=each.ended)
+        encoded = dict(zip(missing, rows, strict=True))
+        owner = each.backbone.owner
+        passes.setdefault(owner, []).append(TextPass(each.backbone, encoded, each.attention))
+    total = sum(len(each.texts) for each in wanted)
+    done = total - sum(len(each.texts) for own in passes.values() for each in own)
+    label = f"embedding, {' and '.join(dict.fromkeys(each.attention for each in wanted))}"
+    for owner, own in passes.items():
+
+        def report(now: int, _: int, what: str, before: int = done) -> None:
+            progress(before + now, total, what)
+
+        for key, entry in owner.run(own, report, label):
+            states[key] = entry
+            needed[key].backbone.cache.put(key, entry, persist=needed[key].persist)
+        done += sum(len(each.texts) for each in own)
+    progress(total, total, label)
     return [
-        TextStates(
-            # Cloned row by row: a view would keep the whole batch alive as long as one text.
-            bank[i].clone(),
-            # The padding stands on the right.
-            None if tokens is None else tokens[i, : len(text.ids)].clone(),
-            len(text.ids),
-            text.truncated,
-        )
-        for i, text in enumerate(batch)
+        HiddenStates(tuple(states[key] for key in each.keys), each.attention) for each in wanted
     ]
-
-
-@gpu.on_gpu(lambda handle, ids, mask, attention: 20)
-def _forward_tokens(
-    handle: str, ids: list[list[int]], mask: list[list[int]], attention: str
-) -> Tensor:
-    backbone = _LOADED[handle]
-    device = backbone.device
-    with torch.no_grad():
-        hidden = backbone.hidden_states(
-            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
-        )
-        return torch.stack(hidden).cpu()
 
 
 def _check_texts(texts: Sequence[str]) -> None:

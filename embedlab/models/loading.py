@@ -9,6 +9,7 @@ import re
 import shutil
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.checkpoint import check_tokenizer, check_weights, refuse_adapter
 from embedlab.models.native import OLD_TRANSFORMER, Described, Find, describe, transformer_folder
 from embedlab.models.probe import leak_probe
+from embedlab.models.scheduler.lent import LENT_OWNER
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
 
@@ -109,11 +111,11 @@ def load_backbone(
         shutil.rmtree(_converted(name), ignore_errors=True)
         folder, source, note = _pinned(name, progress)
         loaded = _from_pretrained(name, folder, precision)
-    native = loaded.described.native
+    native, no_native = loaded.described
     lengths = [max_length or DEFAULT_MAX_LENGTH, native.max_length if native else None]
-    backbone = Backbone(
-        loaded.model.to(where),
-        loaded.tokenizer,
+    made = partial(
+        Backbone,
+        tokenizer=loaded.tokenizer,
         name=name if folder is None or name in CATALOGUE else Path(name).resolve().name,
         key=key or f"{name}@{getattr(loaded.model.config, '_commit_hash', None)}",
         source=source,
@@ -121,10 +123,20 @@ def load_backbone(
         max_length=min(filter(None, lengths)),
         cache=cache,
     )
-    backbone.native, backbone.no_native = loaded.described
-    if backbone.native is not None and not backbone.framing.added:
-        backbone.native = replace(backbone.native, ended=False)
+    lent = gpu.LENT and where.type == "cuda"
+    # On a lent GPU no visitor would pay for the probe.
+    backbone = made(loaded.model if lent else loaded.model.to(where))
     leak_probe(backbone)
+    refused = backbone.refused
+    if lent:
+        backbone = made(loaded.model.to(where))
+        backbone.refused = refused
+        backbone.reload = lambda: _from_pretrained(name, folder, precision).model
+    if native is not None and not backbone.framing.added:
+        native = replace(native, ended=False)
+    backbone.native, backbone.no_native = native, no_native
+    if lent:
+        LENT_OWNER.offer(backbone)
     return backbone
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -17,11 +17,15 @@ from embedlab.models.design import Design
 from embedlab.models.forward import Apart, layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
-from embedlab.models.scheduler import batches
+from embedlab.models.scheduler.batches import batches
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.training.lora import seeded
 from embedlab.training.recipe import Recipe
 
+#: The most full passes whose activations stay in memory, also where the recipe allows more.
+PASSES_IN_MEMORY = 4
+#: Micro-batches are not made smaller than this.
+FEWEST_TOKENS = 32
 #: A text, and whether it is a query (and so gets the query prompt).
 PromptedText = tuple[str, bool]
 Result = TypeVar("Result")
@@ -41,6 +45,9 @@ class Pooler:
     ) -> None:
         self.backbone, self.design, self.recipe = backbone, design, recipe
         self.pooling = POOLINGS[design.pooling] if head is None else head
+        #: Tokens of a micro-batch, and of a batch whose activations stay in memory.
+        self.budget = min(recipe.micro_tokens, backbone.token_budget)
+        self.kept = min(recipe.keep_tokens, PASSES_IN_MEMORY * backbone.token_budget)
         frozen = recipe.mode == "head"
         native = backbone.native_head(design)
         self.native_head = None if native is None else copy.deepcopy(native).to(backbone.device)
@@ -53,10 +60,14 @@ class Pooler:
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
         lengths = [len(e.ids) for e in encoded]
-        budget = min(self.recipe.micro_tokens, self.backbone.token_budget)
         if self.packer is None:
-            return list(batches(lengths, budget))
-        return self.packer.parts(lengths, budget)
+            return list(batches(lengths, self.budget))
+        return self.packer.parts(lengths, self.budget)
+
+    def halve(self) -> bool:
+        """Half as much at once, for a GPU whose memory is too small; False where it is little."""
+        self.budget, self.kept = self.budget // 2, self.kept // 2
+        return self.budget >= FEWEST_TOKENS
 
     def pooled(
         self, batch: Sequence[PromptedText], encoded: Sequence[Encoded], seed: int
@@ -64,7 +75,7 @@ class Pooler:
         """(n, d) of a micro-batch; dropout is a function of ``seed``."""
         if self.packer is None:
             return self._pool(self._cached_states(batch))
-        with self.turn(), seeded(self.backbone, seed):
+        with seeded(self.backbone, seed):
             return self._pool(self._trained_states(self.packer, encoded))
 
     def _pool(self, states: HiddenStates) -> Tensor:
@@ -78,10 +89,6 @@ class Pooler:
         """The length of a pooled vector."""
         dense = None if self.native_head is None else self.native_head.output_size
         return dense or self.backbone.hidden_size
-
-    def turn(self) -> AbstractContextManager[object]:
-        """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.packer is None else self.backbone.lock.low_priority()
 
     def _by_prompt(
         self,
@@ -110,7 +117,7 @@ class Pooler:
         return HiddenStates(tuple(states), attention)
 
     def _trained_states(self, packer: Packer, batch: Sequence[Encoded]) -> HiddenStates:
-        """Of the adapted backbone, with a gradient; the caller holds its lock."""
+        """Of the adapted backbone, with a gradient."""
         layout = packer.layout(batch)
         hidden = packer.states(layout)
         # Only the layers that the pooling reads: a gradient of nothing costs time too.
@@ -189,7 +196,7 @@ class Packer:
 
     def __init__(self, backbone: Backbone, attention: str) -> None:
         self.backbone, self.attention = backbone, attention
-        self.packs = backbone.device.type == "cpu" and self._keeps_texts_apart()
+        self.packs = backbone.device.type == "cpu" and backbone.owner.call(self._keeps_texts_apart)
         self.window = getattr(backbone.config, "sliding_window", None) or backbone.max_length
 
     def parts(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -212,15 +219,15 @@ class Packer:
         return padded(batch, self.backbone)
 
     def states(self, layout: Layout) -> tuple[Tensor, ...]:
-        """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
+        """Every layer's states of a micro-batch, (R, N, d) each.
 
-        Between two layers, here and in a backward pass, waiting requests go first.
+        Between two layers, here and in a backward pass, the owner may let other requests go first.
         """
         model = self.backbone.model
         lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
         with ExitStack() as hooks:  # for this pass alone: later ones run without a break
             for layer in next(lists, nn.ModuleList()):
-                hooks.callback(layer.register_forward_pre_hook(self._let_others_run).remove)
+                hooks.callback(layer.register_forward_pre_hook(self._hand_over).remove)
             hidden = layer_states(
                 model,
                 self.attention,
@@ -231,11 +238,11 @@ class Packer:
             )
         for states in hidden:
             if states.requires_grad:
-                states.register_hook(self._let_others_run)
+                states.register_hook(self._hand_over)
         return hidden
 
-    def _let_others_run(self, *_: Any) -> None:
-        self.backbone.lock.let_others_in()
+    def _hand_over(self, *_: Any) -> None:
+        self.backbone.owner.hand_over()
 
     def _fits(self, lengths: Sequence[int]) -> bool:
         # Our mask has no sliding window: longer texts are padded, under the library's mask.
@@ -247,7 +254,7 @@ class Packer:
         batch = [Encoded((7, 5, 3, 9, 4), False), Encoded((4, 8, 6), False)]
         states: list[Any] = []
         # Two draws of a dropout would differ and prove nothing.
-        with self.backbone.lock, _without_dropout(self.backbone.model):
+        with _without_dropout(self.backbone.model):
             one_a_row = padded(batch, self.backbone)
             for layout in (one_a_row, packed(batch, self.backbone, self.attention)):
                 try:
