@@ -85,8 +85,7 @@ def serve(
     """Open the workbench in a browser: what `python app.py` does."""
     from embedlab.ui.app import launch
 
-    here = Path("spaces_config.yaml")
-    launch(config or (here if here.exists() else None), host, port)
+    launch(config, host, port)
 
 
 @app.command()

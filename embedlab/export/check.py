@@ -107,8 +107,9 @@ def _import_paths() -> list[Path]:
 
 
 def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
-    secrets = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
-    environment = {key: value for key, value in os.environ.items() if key not in secrets}
+    # No secrets; and the check runs on the CPU, also where the GPU is lent by the call.
+    hidden = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACES_ZERO_GPU"}
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
     environment |= {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(work / "modules")}
     paths = json.dumps([str(path) for path in _import_paths()])
     command = [sys.executable, "-I", fresh_process.__file__, kind, str(folder), str(work), paths]

@@ -51,7 +51,6 @@ from embedlab.child_process import Bounds
 from embedlab.data.corpus import Corpus
 from embedlab.data.readers import read_table, read_upload
 from embedlab.data.tables import Table, own_texts, table_to_corpus
-from embedlab.data.pair_table import read_pairs
 from embedlab.export.archive import open_archive, package, unpack
 from embedlab.export.model_card import model_card
 from embedlab.lab.config import BackboneEntry, Config, Limits
