@@ -101,7 +101,10 @@ def ranked_lists(
     the corpus's own queries.
     """
     corpus = a.corpus
-    relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
+    both = zip(corpus.queries, corpus.relevant, strict=True)
+    # Two queries of a corpus may have the same words.
+    judged = [frozenset(texts) for own, texts in both if own == query]
+    relevant = frozenset().union(*judged) if judged else None
     deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (
         retrieval.search(side.vectors, vector, deep)

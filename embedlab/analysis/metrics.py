@@ -14,7 +14,7 @@ from embedlab.analysis import bootstrap, retrieval
 from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.labels import BY_LABELS, labelled, why_not
 from embedlab.analysis.retrieval import Float32Array, Int64Array, Neighbours, check_vectors
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, Relevant, grades_of
 from embedlab.errors import EmbedLabError
 
 #: Ranks that nDCG, reciprocal rank and recall look at, and neighbours that kNN accuracy does.
@@ -194,14 +194,13 @@ def _scored(
     return (value, "") if math.isfinite(value) else (None, "all vectors are the same")
 
 
-def retrieval_scores(
-    ranked_ids: npt.ArrayLike, relevant: Sequence[frozenset[int]]
-) -> RetrievalScores:
+def retrieval_scores(ranked_ids: npt.ArrayLike, relevant: Sequence[Relevant]) -> RetrievalScores:
     """Score rankings ``ranked_ids`` (q, k), best first: nDCG@10, RR@10 and R@10.
 
-    nDCG has gain 1 for a relevant document and discount log2(rank + 1) (Järvelin & Kekäläinen, TOIS
-    2002). ``relevant`` holds each query's relevant document ids. Rankings shorter than 10 are
-    scored as they are.
+    nDCG has the grade of a document as its gain, 1 where judgements are not graded, and the
+    discount log2(rank + 1) (Järvelin & Kekäläinen, TOIS 2002, with the linear gain of trec_eval).
+    ``relevant`` holds each query's relevant document ids, with their grades where it is a mapping;
+    a grade of 0 or less is not relevant. Rankings shorter than 10 are scored as they are.
 
     Raises:
         EmbedLabError: shapes that do not fit, or no query with a relevant document.
@@ -212,25 +211,32 @@ def retrieval_scores(
             f"Ids {ids.shape} and {len(relevant)} sets of relevant documents do not fit together; "
             "give (q, k) and q."
         )
-    judged = [q for q, documents in enumerate(relevant) if documents]
+    gains = [
+        {document: grade for document, grade in grades_of(documents).items() if grade > 0}
+        for documents in relevant
+    ]
+    judged = [q for q, documents in enumerate(gains) if documents]
     if not judged:
         raise EmbedLabError("No query has a relevant document; choose a corpus with judgements.")
-    hits = np.array(
-        [[i in relevant[q] for i in ids[q, :TOP_RANKS].tolist()] for q in judged], float
-    )
-    counts = np.array([len(relevant[q]) for q in judged])
+    gained = np.array([_first_ten([gains[q].get(i, 0) for i in ids[q].tolist()]) for q in judged])
+    best = np.array([_first_ten(sorted(gains[q].values(), reverse=True)) for q in judged])
     ranks = np.arange(1, TOP_RANKS + 1)
-    discounts, shown = 1 / np.log2(ranks + 1), hits.shape[1]
+    discounts, hits = 1 / np.log2(ranks + 1), gained > 0
     scored = {
-        "ndcg_10": hits @ discounts[:shown] / discounts.cumsum()[np.minimum(counts, TOP_RANKS) - 1],
-        "mrr_10": (hits / ranks[:shown]).max(axis=1, initial=0),
-        "recall_10": hits.sum(axis=1) / counts,
+        "ndcg_10": gained @ discounts / (best @ discounts),
+        "mrr_10": (hits / ranks).max(axis=1),
+        "recall_10": hits.sum(axis=1) / np.array([len(gains[q]) for q in judged]),
     }
     per_query = {name: np.full(len(relevant), np.nan) for name in scored}
     for name, column in scored.items():
         per_query[name][judged] = column
     means = {name: float(column.mean()) for name, column in scored.items()}
     return RetrievalScores(**means, n_queries=len(judged), per_query=per_query)
+
+
+def _first_ten(gains: list[float]) -> list[float]:
+    """The gains at the first ten ranks, 0 where there are fewer."""
+    return gains[:TOP_RANKS] + [0.0] * (TOP_RANKS - len(gains))
 
 
 def knn_hits(ids: npt.NDArray[np.int64], labels: npt.ArrayLike) -> Float64Array:

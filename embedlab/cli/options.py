@@ -28,6 +28,10 @@ LabelColumnOption = Annotated[
 EncodingOption = Annotated[
     str, typer.Option(help="of a text file, such as utf-8 or cp1252; default: found out")
 ]
+SplitOption = Annotated[
+    str,
+    typer.Option(help="whose judgements to use, such as dev; default: test's, if there are some"),
+]
 AnchorOption = Annotated[str, typer.Option(help="a file's column of anchors; default: by its name")]
 PositiveOption = Annotated[
     list[str] | None, typer.Option(help="a file's column of positives; may be repeated")

@@ -16,8 +16,10 @@ from embedlab.cli.options import (
     LabelColumnOption,
     NegativeOption,
     PositiveOption,
+    SplitOption,
     TextColumnOption,
 )
+from embedlab.errors import EmbedLabError
 from embedlab.terminal import guarded, say, table
 from embedlab.text import shorten
 
@@ -31,10 +33,14 @@ SHOWN = 10
 
 @guarded
 def read(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="txt, csv, json, jsonl, parquet")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="txt, csv, json, jsonl, parquet, or a folder or zip"),
+    ],
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
     encoding: EncodingOption = "",
+    split: SplitOption = "",
     pairs: Annotated[bool, typer.Option("--pairs", help="Read pairs to train on.")] = False,
     anchor: AnchorOption = "",
     positive: PositiveOption = None,
@@ -47,10 +53,11 @@ def read(
     from embedlab.cli.read_pairs import pairs_lines, pairs_reading
     from embedlab.data.reading import reading
 
-    rows = _table(source, max_mb, encoding)
     if pairs:
-        found = pairs_reading(source, rows, (anchor, positive or (), negative or ()), keep)
+        columns = anchor, positive or (), negative or ()
+        found = pairs_reading(source, _table(source, max_mb, encoding), columns, keep)
     else:
+        rows = _opened(source, max_mb, encoding, split)
         corpus, chosen = _corpus(source, rows, text_column, label_column)
         found = reading(rows, corpus, chosen) | {"pairs": []}
     found = {"file": source.name, **found}
@@ -67,14 +74,23 @@ def read_texts(
     *,
     max_mb: int,
     encoding: str = "",
+    split: str = "",
 ) -> Corpus:
-    """A file's texts as a corpus; says which columns were taken and which rows left out."""
+    """The corpus in a file, a folder or a zip archive; says what was taken and what left out."""
     from embedlab.data.reading import left_out_lines
 
-    corpus, _ = _corpus(path, _table(path, max_mb, encoding), text_column, label_column)
-    for line in (*corpus.notes, *left_out_lines(corpus.left_out)):
+    corpus, _ = _corpus(path, _opened(path, max_mb, encoding, split), text_column, label_column)
+    for line in (*corpus.notes, *left_out_lines(corpus.left_out, corpus.notes)):
         say(line)
     return corpus
+
+
+def _opened(path: Path, max_mb: int, encoding: str, split: str) -> Corpus | Table:
+    from embedlab.data.file_sets import read_files
+
+    title = path.resolve().name
+    limits = {"max_bytes": max_mb * 10**6, "max_texts": NO_LIMIT}
+    return read_files([path], encoding=encoding, split=split, title=title, **limits)
 
 
 def _table(path: Path, max_mb: int, encoding: str) -> Table:
@@ -84,13 +100,21 @@ def _table(path: Path, max_mb: int, encoding: str) -> Table:
 
 
 def _corpus(
-    path: Path, rows: Table, text_column: str | None, label_column: str | None
+    path: Path, rows: Corpus | Table, text_column: str | None, label_column: str | None
 ) -> tuple[Corpus, str]:
-    """The corpus, and the column or columns of its texts."""
-    from embedlab.data.tables import table_to_corpus
+    """The corpus, and the column or columns of its texts, or what its table holds instead."""
+    from embedlab.data.corpus import Corpus
+    from embedlab.data.layouts import corpus_of, layout_of
 
-    corpus = table_to_corpus(rows, text_column, label_column, title=path.name, source=path.name)
-    return corpus, text_column or rows.text_column or ""
+    if isinstance(rows, Corpus):
+        if text_column or label_column:
+            raise EmbedLabError(
+                f"{path.name!r} holds several files, of which no column can be chosen; leave "
+                "--text-column and --label-column out."
+            )
+        return rows, ""
+    corpus = corpus_of(rows, text_column, label_column, title=path.name, source=path.name)
+    return corpus, text_column or layout_of(rows) or rows.text_column or ""
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
@@ -102,10 +126,16 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines = [
         f"{found['file']}: {n:,} {'text' if n == 1 else 'texts'}"
         + (f" in {found['encoding']}" if found["encoding"] else ""),
-        f"columns: {', '.join(found['columns'])}",
-        f"text column: {found['text_column']}",
+        *([f"columns: {', '.join(found['columns'])}"] if found["columns"] else []),
+        *([f"read as: {found['layout']}"] if found["layout"] else []),
+        *([f"text column: {found['text_column']}"] if found["text_column"] else []),
         f"label column: {label or 'none'}",
     ]
+    if queries := found["queries"]:
+        judged = sum(map(len, (query["relevant"] for query in queries)))
+        lines.append(f"queries: {len(queries):,}, with {judged:,} relevant texts")
+    if found["scored_pairs"]:
+        lines.append(f"pairs with a score: {len(found['scored_pairs']):,}")
     if label:
         lines.append(f"labels: {counted_labels(found)}")
     if found["repeated"]:
@@ -130,6 +160,6 @@ def _left_out(found: dict[str, Any]) -> list[str]:
     from embedlab.data.reading import left_out_lines
 
     listed = found["left_out"]
-    lines = left_out_lines((each["row"], each["reason"]) for each in listed)
+    lines = left_out_lines(((each["row"], each["reason"]) for each in listed), found["notes"])
     more = found["left_out_total"] - len(listed)
     return [*lines, *([f"{more:,} more rows were left out."] if more else [])]

@@ -141,7 +141,7 @@ def _of_mappings(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | N
         index, kind = list(names), "column"
     else:
         rows, index, kind = inner, list(whole), "row"
-    if not _are_numbers(index):
+    if index != [str(i) for i in range(len(index))]:
         rows = [{"index": name} | row for name, row in zip(index, rows, strict=True)]
     return rows, (f"Each name of the object was read as a {kind}.",)
 
@@ -188,8 +188,8 @@ def _lists(path: list[str], node: dict[str, Any]) -> list[tuple[list[str], list[
         if isinstance(value, list) and value and all(isinstance(v, dict | str) for v in value)
     ]
     objects = [each for each in found if any(isinstance(v, dict) for v in each[1])]
-    # An object with a string beside its lists of strings is a row itself.
-    is_row = bool(path) or any(isinstance(value, str) for value in node.values())
+    # An object with a string or another list beside its list of strings is a row itself.
+    is_row = bool(path) or len(found) > 1 or any(isinstance(v, str) for v in node.values())
     return objects or ([] if is_row else found)
 
 
@@ -204,7 +204,8 @@ def _list_notes(whole: dict[str, Any], path: list[str], rows: list[Any]) -> tupl
     node = whole
     for name in path[:-1]:
         node = node[name]
-    read, unread = [], []
+    read: list[str] = []
+    unread: list[str] = []
     for where, other in _lists(path[:-1], node):
         (read if any(other[0] is row for row in rows) else unread).append(where[-1])
     joined = f" with those under {quoted_names(n for n in read if n != path[-1])}"
@@ -278,7 +279,8 @@ def _label_studio(row: Mapping[str, Any]) -> dict[str, str]:
             continue
         for result in results:
             value = result.get("value") if isinstance(result, dict) else None
-            choices = value.get("choices") if isinstance(value, dict) else None
+            choices = value.get("choices", value.get("rating")) if isinstance(value, dict) else None
+            choices = [choices] if isinstance(choices, int) else choices
             name = result.get("from_name") if isinstance(result, dict) else None
             if isinstance(choices, list) and isinstance(name, str) and name not in row:
                 labels.setdefault(name, ", ".join(map(cell_text, choices)))

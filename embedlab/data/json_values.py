@@ -12,11 +12,12 @@ from embedlab.data.rows import Bad, Unreadable
 
 _SPACE = re.compile(r"[\s,\x1e]*")
 #: Where the next element of an array, or the next object of a stream, may begin.
-_NEXT_ELEMENT = re.compile(r"[,\n]\s*(?=[\[{\"\d\-tfn])")
+_NEXT_ELEMENT = re.compile(r",\s*(?=[\[{\"])|\n\s*(?=[\[{\"\d\-tfn])")
 _NEXT_OBJECT = re.compile(r"\n(?=[\[{])")
 _FIRST_NAME = re.compile(r'\{\s*"([^"]*)"')
 #: Places that are tried behind a damaged element, and in a whole file.
-_TRIES, _ALL_TRIES = 200, 5_000
+_TRIES, _ALL_TRIES = 1_000, 20_000
+_MOST_NOTES = 20
 #: What is looked at to see whether each line is a value.
 _HEAD = 200_000
 _DECODER = json.JSONDecoder()
@@ -91,7 +92,8 @@ def _of_lines(text: str) -> Iterator[Any]:
     for line in text.split("\n"):
         if line.strip(" \t\r,\x1e"):
             value = _decoded(line)
-            if isinstance(value, Bad):
+            # Half an object needs no second look, of which a damaged file may have millions.
+            if isinstance(value, Bad) and any(end in line for end in "}]"):
                 yield from _behind_each_other(line)
             else:
                 yield value
@@ -142,63 +144,78 @@ def _not_json(text: str) -> Unreadable:
 # Arrays and streams with a mistake
 
 
+class _Mistakes:
+    """Notes on what is wrong in a text: the first ones, since each counts the lines before it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.notes: list[str] = []
+
+    def add(self, what: str, at: int) -> None:
+        """Note a mistake; ``what`` has {} for its line."""
+        if len(self.notes) < _MOST_NOTES:
+            self.notes.append(what.format(_line(self.text, at)))
+
+
 def _damaged_array(text: str, at: int) -> Values:
     """The elements that can be read; notes say what is wrong with the others, and where."""
     rows: list[Any] = []
-    notes: list[str] = []
+    mistakes = _Mistakes(text)
     shared: frozenset[str] = frozenset()
     tries = _ALL_TRIES
     while True:
-        before, at = at, _space(text, at)
+        gap, at = at, _space(text, at)
         at_end = text[at : at + 1] in ("", "]")
-        gap = text[before:at]
-        if gap.count(",") > (0 if at_end else 1) or (rows == [] and "," in gap):
-            comma = before + gap.rindex(",")
-            notes.append(f"There is a comma too many in {_line(text, comma)}.")
+        if text.count(",", gap, at) > (0 if at_end or not rows else 1):
+            mistakes.add("There is a comma too many in {}.", text.rindex(",", gap, at))
+        if at_end and text[(behind := _space(text, at + 1)) : behind + 1] == "[":
+            at = behind + 1
+            continue
         if at_end:
             break
         try:
             value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            after, lost, used = _next_element(text, at, shared, tries)
-            tries -= used
-            notes.append(f"The element in {_line(text, at)} is not JSON and was left out.")
+            mistakes.add("The element in {} is not JSON and was left out.", at)
+            after, lost, tries = _next_element(text, at, shared, tries)
+            rows += [NOT_JSON] * lost
             if not after:
                 closed = text.rstrip().endswith("]")
-                rows += [NOT_JSON] * lost
                 rows.append(NOT_JSON if closed else CUT)
                 at = text.rindex("]") if closed else at
                 break
-            rows += [NOT_JSON] * (1 + lost)
+            rows.append(NOT_JSON)
             at = after
             continue
         rows.append(value)
         if isinstance(value, dict):
             names = frozenset(value)
             shared = (shared & names) or names
-    if not any(not isinstance(row, Bad) for row in rows):
+    if all(isinstance(row, Bad) for row in rows):
         raise _not_json(text)
     if text[at : at + 1] != "]":
-        notes.append(
-            f"The file ends in {_line(text, len(text.rstrip()))} before the array is closed, so it "
-            "is probably cut off."
+        mistakes.add(
+            "The file ends in {} before the array is closed, so it is probably cut off.",
+            len(text.rstrip()),
         )
-    elif rest := text[at + 1 :].strip():
-        notes.append(f"What follows the array was not read: {rest[:40]!r}.")
-    return Values(rows=rows, notes=tuple(dict.fromkeys(notes))[:20])
+    elif rest := text[at + 1 : at + 1_000].strip():
+        mistakes.notes.append(f"What follows the array was not read: {rest[:40]!r}.")
+    return Values(rows=rows, notes=tuple(mistakes.notes))
 
 
 def _next_element(text: str, at: int, shared: frozenset[str], tries: int) -> tuple[int, int, int]:
     """Where a sound element begins that has what is ``shared`` by those before; 0 for nowhere.
 
-    Also how many more damaged ones are skipped, and how many places were tried.
+    Also how many more damaged ones are skipped, and how many places may still be tried.
+
+    Raises:
+        Unreadable: too many places were tried, so that what is behind them would be lost.
     """
-    lost = used = 0
+    lost = 0
     margin = _margin(text, at)
-    for found in _NEXT_ELEMENT.finditer(text, at + 1):
-        used += 1
+    for used, found in enumerate(_NEXT_ELEMENT.finditer(text, at + 1), start=1):
         if used > min(_TRIES, tries):
-            break
+            raise _not_json(text)
         try:
             value, end = _DECODER.raw_decode(text, found.end())
         except (ValueError, RecursionError):
@@ -210,37 +227,35 @@ def _next_element(text: str, at: int, shared: frozenset[str], tries: int) -> tup
         alike = isinstance(value, dict) and shared <= value.keys()
         aligned = margin is not None and _margin(text, found.end()) == margin
         if alike or (aligned and re.match(r"\s*[,\]]", text[end : end + 100])):
-            return found.end(), lost, used
-    return 0, lost, used
+            return found.end(), lost, tries - used
+    return 0, lost, tries
 
 
 def _margin(text: str, at: int) -> str | None:
     """The white space before a value that begins its line, else None."""
-    before = text[text.rfind("\n", 0, at) + 1 : at]
-    return before if not before.strip() and "\n" in text[:at] else None
+    start = text.rfind("\n", 0, at) + 1
+    return text[start:at] if start and not text[start:at].strip() else None
 
 
 def _stream(text: str, at: int) -> Values:
     """Objects behind each other, over one line or many each."""
     rows: list[Any] = []
-    notes: list[str] = []
-    start = at
+    mistakes = _Mistakes(text)
     while at < len(text):
-        start = at
         try:
             value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
             after = _NEXT_OBJECT.search(text, at + 1)
-            if not after:
-                rows.append(CUT)
-                notes.append(f"The object that begins in {_line(text, start)} is not complete.")
-                break
-            rows.append(NOT_JSON)
-            notes.append(f"The object that begins in {_line(text, start)} is not JSON.")
-            at = after.end()
+            rows.append(NOT_JSON if after else CUT)
+            mistakes.add(
+                "The object that begins in {} is not "
+                + ("JSON." if after else "complete; the file is probably cut off."),
+                at,
+            )
+            at = after.end() if after else len(text)
             continue
         rows.append(value)
         at = _space(text, at)
-    if not any(not isinstance(row, Bad) for row in rows):
+    if all(isinstance(row, Bad) for row in rows):
         raise _not_json(text)
-    return Values(rows=rows, notes=tuple(notes[:20]))
+    return Values(rows=rows, notes=tuple(mistakes.notes))

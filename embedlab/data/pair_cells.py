@@ -30,10 +30,10 @@ def texts_in(cell: str) -> tuple[str, ...] | None:
     cell = cell.strip()
     if not cell or cell_kind(cell) != "json":
         return (clean_text(cell).strip(),) if cell else ()
-    value = _parsed(cell)
+    value = parsed(cell)
     if value is None:
         return None
-    texts = (_text_of(item) for item in (value if isinstance(value, list) else [value]))
+    texts = (text_of(item) for item in (value if isinstance(value, list) else [value]))
     return tuple(text for text in texts if text)
 
 
@@ -54,7 +54,7 @@ def flat(cells: Iterable[str]) -> list[str]:
     return [text for cell in filled for text in texts_in(cell) or ()]
 
 
-def _parsed(cell: str) -> Any:
+def parsed(cell: str) -> Any:
     """A list or an object in JSON, or as Python prints it; None where it is neither."""
     try:
         return json.loads(cell)
@@ -64,12 +64,12 @@ def _parsed(cell: str) -> Any:
         return None
     try:
         value = ast.literal_eval(cell)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
     return value if isinstance(value, (list, dict)) else None
 
 
-def _text_of(item: Any) -> str:
+def text_of(item: Any) -> str:
     """The text of a list's item; "" where it has none."""
     if isinstance(item, str):
         return clean_text(item).strip()

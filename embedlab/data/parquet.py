@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from embedlab.data.rows import Unreadable, cell_text, limit_columns
+from embedlab.data.rows import Unreadable, cell_text, distinct_names, limit_columns
 from embedlab.data.tables import Table, count_note, quoted_names
 from embedlab.text import clean_text
 
@@ -67,9 +67,11 @@ def _class_labels(schema: Any) -> dict[str, list[str]]:
     """The names of the labels of each column that datasets wrote as ClassLabel."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        # Of a list of labels the feature inside.
+        inner = {column: feature.get("feature", feature) for column, feature in features.items()}
         return {
             column: list(map(str, feature["names"]))
-            for column, feature in features.items()
+            for column, feature in inner.items()
             if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
         }
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
@@ -90,8 +92,12 @@ class _Columns:
         self._refuse_without_text(self.kinds)
         self.binary = {n for n, k in self.kinds.items() if _is_bytes(k)}
         self.vectors = {n for n, k in self.kinds.items() if _is_numbers(k)}
+        # A name may be blank, or the same as another once it is clean.
+        self.names = dict(
+            zip(schema.names, distinct_names(map(clean_text, schema.names)), strict=True)
+        )
         self.cells: dict[str, list[str]] = {
-            clean_text(name): [] for name, kind in self.kinds.items() if not types.is_null(kind)
+            self.names[name]: [] for name, kind in self.kinds.items() if not types.is_null(kind)
         }
         self.rows = self.chars = self.bad_bytes = 0
         self.notes: list[str] = []
@@ -103,7 +109,7 @@ class _Columns:
     def add(self, rows: Any) -> None:
         """The next rows, as a table of Arrow."""
         for i, name in enumerate(rows.schema.names):
-            if (column := clean_text(name)) not in self.cells:
+            if (column := self.names[name]) not in self.cells:
                 continue
             values = self._values(name, rows.column(i))
             if name in self.binary and not self._is_text(name, values):
@@ -128,7 +134,7 @@ class _Columns:
     def _is_text(self, name: str, values: list[bytes | None]) -> bool:
         """Whether bytes are UTF-8, judged by the first ones."""
         known = [value for value in values if value is not None]
-        if self.cells[clean_text(name)]:
+        if self.cells[self.names[name]]:
             return True
         bad = sum(_is_no_text(value) for value in known)
         return bad <= _BAD_SHARE * len(known)
@@ -136,10 +142,9 @@ class _Columns:
     def _cell(self, name: str, value: Any) -> str:
         if value is None:
             return ""
-        names = self.labels.get(name)
-        if names is not None and isinstance(value, int):
-            # -1 stands for a row without a label.
-            return names[value] if 0 <= value < len(names) else "" if value < 0 else str(value)
+        if names := self.labels.get(name):
+            several = value if isinstance(value, list) else [value]
+            return ", ".join(filter(None, (_label(each, names) for each in several)))
         if isinstance(value, bytes):
             self.bad_bytes += _is_no_text(value)
             return clean_text(value.decode("utf-8", "replace"))
@@ -149,8 +154,8 @@ class _Columns:
 
     def table(self, total: int) -> Table:
         """All rows that were added."""
-        self._refuse_without_text([n for n in self.kinds if clean_text(n) in self.cells])
-        labels = tuple(clean_text(n) for n in self.labels if clean_text(n) in self.cells)
+        self._refuse_without_text([n for n in self.kinds if self.names[n] in self.cells])
+        labels = tuple(self.names[n] for n in self.labels if self.names.get(n) in self.cells)
         notes = (
             *self.notes,
             *count_note(self.bad_bytes, "cell with bytes that are not UTF-8", "read with � there"),
@@ -161,6 +166,13 @@ class _Columns:
             ),
         )
         return Table(columns=self.cells, total=total, label_columns=labels, notes=notes)
+
+
+def _label(value: Any, names: list[str]) -> str:
+    """The name of a label; -1 stands for a row without one."""
+    if not isinstance(value, int) or value < 0:
+        return ""
+    return names[value] if value < len(names) else str(value)
 
 
 def _is_no_text(value: bytes) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from embedlab.child_process import Bounds, in_child_process
 from embedlab.data.decoding import decode
 from embedlab.data.delimited import read_delimited
 from embedlab.data.json_table import read_json
+from embedlab.data.layouts import unfolded
 from embedlab.data.parquet import read_parquet
 from embedlab.data.rows import Unreadable
 from embedlab.data.tables import MAX_TEXTS, LeftOut, Table, limit_note, text_lines
@@ -49,7 +51,7 @@ def read_table(
     """
     path = Path(path)
     try:
-        table = _read(path, max_bytes, max_texts, encoding)
+        table = unfolded(_read(path, max_bytes, max_texts, encoding), max_texts)
     except Unreadable as error:
         raise EmbedLabError(f"{path.name[-_MAX_NAME_CHARS:]!r} {error}.") from error
     read = limit_note(len(table.row_numbers), table.total)
@@ -66,11 +68,16 @@ def read_upload(
     """
     asked = {"max_bytes": max_bytes, "max_texts": max_texts, "encoding": encoding}
     answer = in_child_process(read_table, path, bounds=bounds, **asked)
-    # JSON made lists of tuples.
-    plain = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()
-    }
-    return Table(**plain | {"left_out": tuple(LeftOut(*each) for each in plain["left_out"])})
+    return table_from_plain(answer)
+
+
+def table_from_plain(answer: Mapping[str, Any]) -> Table:
+    """A table as a child process sent it, in plain values."""
+    plain = dict(answer)
+    for name in ("row_numbers", "label_columns", "notes"):  # JSON made lists of tuples
+        plain[name] = tuple(plain[name])
+    plain["left_out"] = tuple(LeftOut(*each) for each in plain["left_out"])
+    return Table(**plain)
 
 
 def _read(path: Path, max_bytes: int, max_texts: int, encoding: str) -> Table:

@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from embedlab.data.corpus import Corpus
-from embedlab.data.tables import NO_TEXT, ROWS_IN_A_NOTE, Table
+from embedlab.data.corpus import Corpus, grades_of
+from embedlab.data.layouts import LAYOUTS
+from embedlab.data.tables import ROWS_IN_A_NOTE, Table
 
 
-def reading(table: Table, corpus: Corpus, text_column: str) -> dict[str, Any]:
-    """What became of a table's rows, as JSON can hold it.
+def reading(source: Table | Corpus, corpus: Corpus, text_column: str) -> dict[str, Any]:
+    """What became of a table's rows, or of several files, as JSON can hold it.
 
     ``texts`` have each its ``row`` in the file, its ``id`` and ``label`` (None where there is
-    none) and the ``text``. ``left_out`` are rows that gave no text, with the ``reason``, the first
-    of them where they are very many; ``left_out_total`` counts them all. ``total`` are the rows
-    with text, also those beyond the limit on rows.
+    none) and the ``text``; ``queries`` have their ``id``, the ``query``, and the ``relevant`` texts
+    by their numbers among ``texts``, each with its ``grade``; ``scored_pairs`` are two such numbers
+    and a score. ``layout`` says what a table with several texts a row holds. ``left_out`` are rows
+    that gave no text, with the ``reason``, the first of them where they are very many;
+    ``left_out_total`` counts them all. ``total`` are the rows with text, also those beyond the
+    limit on rows.
 
     Args:
-        table: what was read of the file.
-        corpus: what :func:`~embedlab.data.tables.table_to_corpus` made of it.
-        text_column: the column of the texts, or columns such as ``title + text``.
+        source: what was read of the file, or the corpus itself where that is of several.
+        corpus: what :func:`~embedlab.data.layouts.corpus_of` made of it.
+        text_column: the column of the texts, columns such as ``title + text``, or a layout.
     """
+    table = source if isinstance(source, Table) else Table(columns={}, total=0)
+    layout = text_column if text_column in LAYOUTS and text_column not in table.columns else ""
     ids = corpus.ids or (None,) * len(corpus.texts)
     labels = corpus.labels or (None,) * len(corpus.texts)
     unread = table.left_out_total - len(table.left_out)
     return {
         "encoding": table.encoding,
         "columns": list(table.columns),
-        "text_column": text_column,
+        "layout": layout,
+        "text_column": "" if layout else text_column,
         "label_column": next(iter(corpus.fields), None),
         "texts": [
             {"row": row, "id": id_, "label": label or None, "text": text}
             for row, id_, label, text in zip(corpus.rows, ids, labels, corpus.texts, strict=True)
         ],
+        "queries": _queries(corpus),
+        "scored_pairs": list(corpus.pairs),
         "total": corpus.total,
         "repeated": corpus.repeated,
         "notes": list(corpus.notes),
@@ -55,6 +64,20 @@ def counted_labels(found: Mapping[str, Any], most: int = 8) -> str:
     return ", ".join([*parts, *([f"unlabelled {unlabelled:,}"] if unlabelled else [])])
 
 
+def _queries(corpus: Corpus) -> list[dict[str, Any]]:
+    ids = corpus.query_ids or (None,) * len(corpus.queries)
+    return [
+        {
+            "id": id_,
+            "query": query,
+            "relevant": [
+                {"text": i, "grade": grade} for i, grade in sorted(grades_of(relevant).items())
+            ],
+        }
+        for id_, query, relevant in zip(ids, corpus.queries, corpus.relevant, strict=True)
+    ]
+
+
 def spans(rows: list[int], most: int = 12) -> str:
     """Row numbers in words: ``3, 5–7 and 9``, cut after ``most`` spans."""
     found: list[list[int]] = []
@@ -69,11 +92,10 @@ def spans(rows: list[int], most: int = 12) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""
 
 
-def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
+def left_out_lines(left_out: Iterable[tuple[int, str]], notes: Sequence[str] = ()) -> list[str]:
     """A line for each reason with its rows: ``Rows 3 and 5–7 were left out: no text.``
 
-    A table's own notes name the rows of each reason as far as they name any, so those are not
-    repeated here.
+    A reason is not repeated where one of the ``notes`` gives it with all its rows.
     """
     reasons: dict[str, list[int]] = {}
     for row, reason in left_out:
@@ -82,5 +104,5 @@ def left_out_lines(left_out: Iterable[tuple[int, str]]) -> list[str]:
         f"{'Row' if len(rows) == 1 else 'Rows'} {spans(rows)} "
         f"{'was' if len(rows) == 1 else 'were'} left out: {reason}."
         for reason, rows in reasons.items()
-        if reason == NO_TEXT or len(rows) > ROWS_IN_A_NOTE
+        if len(rows) > ROWS_IN_A_NOTE or not any(f": {reason} (row" in note for note in notes)
     ]

@@ -26,7 +26,7 @@ MAX_TEXTS = 10_000
 
 _ID_NAMES = (
     *("_id", "id", "doc_id", "docid", "document_id", "text_id", "row_id", "uid", "uuid", "guid"),
-    *("pid", "qid", "idx", "index", "key", "row_name"),
+    *("pid", "qid", "idx", "index", "__index_level_0__", "key", "row_name"),
 )
 #: Why a row without text is left out.
 NO_TEXT = "no text"
@@ -98,8 +98,8 @@ class Table:
     @property
     def text_choices(self) -> list[str]:
         """What can be chosen as texts: every column, and the guess where it joins two."""
-        joined = self.text_column is not None and self.text_column not in self.columns
-        return [*([self.text_column] if joined else []), *self.columns]
+        guess = self.text_column
+        return [*([guess] if guess and guess not in self.columns else []), *self.columns]
 
     @property
     def label_column(self) -> str | None:

@@ -7,10 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from embedlab import gpu
 from embedlab.child_process import Bounds
 from embedlab.data.corpora import CORPORA
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import DesignText
+from embedlab.resources import DEFAULT_CONFIG, LENT_GPU_CONFIG
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
@@ -119,6 +121,17 @@ class Config(YamlModel):
         """
         check_known(backbone_id, "a backbone offered here", [e.id for e in self.backbones])
         return next(entry for entry in self.backbones if entry.id == backbone_id)
+
+
+def default_config() -> Path:
+    """The configuration of a deployment that names none.
+
+    That in the working folder, else the one that ships; each in two profiles, of which the second
+    is for a GPU that is lent by the call.
+    """
+    shipped = LENT_GPU_CONFIG if gpu.LENT else DEFAULT_CONFIG
+    here = Path(shipped.name)
+    return here if here.exists() else shipped
 
 
 def load_config(path: Path) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from embedlab import gpu
 from embedlab.data.pairs import PairSet
 from embedlab.training.recipe import RECIPES, Recipe
 
@@ -14,6 +15,10 @@ READ_TOKENS_PER_SECOND = 650
 HEAD_SECONDS_PER_PAIR = 0.012
 #: Seconds of the evaluation of one model.
 EVALUATION_SECONDS = 40
+#: On a lent GPU, guessed with room to spare, since a call that takes longer is ended: the worker's
+#: start, the least that a step takes, and both models' evaluation.
+LENT_START_SECONDS, LENT_STEP_SECONDS, LENT_EVALUATION_SECONDS = 10, 0.25, 20
+LENT_TRAINED_TOKENS_PER_SECOND, LENT_READ_TOKENS_PER_SECOND = 8_000, 20_000
 _CHARACTERS_PER_TOKEN = 4.3
 _SAMPLED_PAIRS = 1000
 
@@ -29,7 +34,8 @@ class Plan:
         batch: pairs in a step.
         drawn: pairs of all steps; more than ``trained`` where pairs are seen again.
         negatives: the most hard negatives of a pair, and how many of them a step uses.
-        seconds: about how long it takes on two CPU cores with the default backbone.
+        seconds: about how long it takes on two CPU cores with the default backbone, or what is
+            asked for on a lent GPU.
     """
 
     recipe: Recipe
@@ -55,7 +61,7 @@ def plan_training(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> Pla
         batch=batch,
         drawn=recipe.steps * batch,
         negatives=(most, used),
-        seconds=rough_seconds(recipe, pairs, score=score),
+        seconds=(lent_seconds if gpu.LENT else rough_seconds)(recipe, pairs, score=score),
     )
 
 
@@ -134,3 +140,19 @@ def rough_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> flo
     trained = (seen + recipe.mntp_steps * batch) * size / TRAINED_TOKENS_PER_SECOND
     scored = scorings * held * size / READ_TOKENS_PER_SECOND
     return trained + scored + evaluation
+
+
+def lent_seconds(recipe: Recipe, pairs: PairSet, *, score: bool = False) -> float:
+    """What to ask for on a lent GPU: all of a training, and its evaluation, in one call."""
+    size, batch = tokens_per_pair(pairs, recipe), min(recipe.batch, len(pairs))
+    steps = recipe.steps + recipe.mntp_steps
+    held = min(recipe.held_out, len(pairs) // 5)
+    read = held * (1 + -(-steps // recipe.evaluate_every))
+    if recipe.mode == "head":
+        read += min(len(pairs), recipe.max_pairs or len(pairs))
+    return (
+        LENT_START_SECONDS
+        + steps * max(LENT_STEP_SECONDS, batch * size / LENT_TRAINED_TOKENS_PER_SECOND)
+        + read * size / LENT_READ_TOKENS_PER_SECOND
+        + LENT_EVALUATION_SECONDS * score
+    )

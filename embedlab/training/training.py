@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,6 +36,8 @@ from embedlab.training.recipe import Recipe
 if TYPE_CHECKING:
     from embedlab.data.pairs import PairSet
 
+T = TypeVar("T")
+
 
 class Training:
     """One training, a step at a time: MNTP first where the recipe has it, then contrastive.
@@ -51,7 +53,7 @@ class Training:
         progress: called while the states of a frozen backbone are computed.
 
     Raises:
-        EmbedLabError: there is nothing to train, or this deployment lends its GPU by the call.
+        EmbedLabError: there is nothing to train.
     """
 
     def __init__(
@@ -66,11 +68,6 @@ class Training:
     ) -> None:
         recipe.check(design)
         backbone.check(design)
-        if gpu.LENT:
-            raise EmbedLabError(
-                "Training is not offered where the GPU is lent by the call; run EmbedLab on a "
-                "machine of your own."
-            )
         if backbone.adapter is not None:
             raise EmbedLabError(
                 f"{backbone.name} is trained already; choose the untrained backbone."
@@ -81,7 +78,7 @@ class Training:
         self._known = KnownPositives(pairs)
         self.head: TrainableHead | None = None
         if design.trainable:
-            self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.device)
+            self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.here)
         self.adapter: Any = None if recipe.mode == "head" else add_lora(backbone, recipe)
         self.adapted = backbone
         if self.adapter is not None:
@@ -92,7 +89,7 @@ class Training:
         self.steps_done = 0
         self.failed = ""
         self._order: tuple[int, list[int]] | None = None
-        if recipe.mode == "head":
+        if recipe.mode == "head" and not gpu.LENT:  # else in the call that trains
             self._fill_cache(progress)
 
     def _fill_cache(self, progress: Progress) -> None:
@@ -153,7 +150,7 @@ class Training:
         """Written as if nobody else used the model, whose owner runs it between other work."""
         try:
             if not self.history:
-                score = self.score(progress)
+                score = self._fitting(lambda: self.score(progress))
                 self.history.append(Step(0, self._phase, None, 0.0, 0, 0.0, score))
                 yield self.history[-1]
             while self.steps_done < self.total and not self.failed:
@@ -173,7 +170,7 @@ class Training:
         train = self._mntp_step if phase == "mntp" else self._contrastive_step
         if self.adapter is not None:
             self.adapter.train()
-        loss, tokens = train(progress)
+        loss, tokens = self._fitting(lambda: train(progress))
         if not self.optimiser.update(loss):
             self.failed = (
                 f"The loss was no longer a number at step {self.steps_done + 1}; the training "
@@ -187,8 +184,23 @@ class Training:
         self.history.append(Step(self.steps_done, phase, loss, rate, tokens, seconds))
         if self.steps_done % self.recipe.evaluate_every == 0 or self.steps_done == self.total:
             with suppress(Cancelled):
-                self.history[-1] = replace(self.history[-1], held_out=self.score(progress))
+                score = self._fitting(lambda: self.score(progress))
+                self.history[-1] = replace(self.history[-1], held_out=score)
         return True
+
+    def _fitting(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, in smaller parts where a GPU's memory does not hold the usual."""
+        while True:
+            try:
+                return work()
+            except torch.OutOfMemoryError as error:
+                self.optimiser.discard_gradient()
+                torch.cuda.empty_cache()
+                if not self.pooler.halve():
+                    raise EmbedLabError(
+                        "The GPU's memory does not suffice for this training, not even for a few "
+                        "texts at a time; use shorter ones, or close what else uses the GPU."
+                    ) from error
 
     def _set_rate(self) -> float:
         """The step's learning rate, of the first group; each phase has its own schedule."""

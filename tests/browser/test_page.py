@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, expect
+from support.collections import beir_folder
 from support.scripts import SCRIPTS
 from support.serving import ROOT, Served
 from support.visitor import Visitor, visiting
 
 from embedlab.analysis.comparison import quality
+from embedlab.data.file_sets import read_files
 from embedlab.data.readers import read_table
 from embedlab.data.tables import table_to_corpus
 from embedlab.lab.config import load_config
@@ -300,6 +302,29 @@ def test_texts_are_never_run(browser: Browser, served: Served, tmp_path: Path) -
             expect(visitor.page.locator(f"#{heat} .hoverlayer .hovertext")).to_be_visible()
         assert visitor.page.evaluate("window.pwned") is None
         assert visitor.page.locator("main img[src=x], main iframe").count() == 0
+
+
+def test_own_queries_are_scored(browser: Browser, served: Served, tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "mine")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    corpus = read_files(files)
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        visitor.upload(files)
+        shown = visitor.page.locator("#own-preview")
+        expect(shown).to_contain_text("12 texts, 4 queries")
+        expect(shown).to_contain_text("a query without a judgement")
+        visitor.use_file()
+        visitor.shows(points="12")
+        visitor.tab("Retrieve")
+        expect(visitor.page.locator("#retrieval-scores")).to_contain_text("3 queries")
+        figures = visitor.figures("#retrieval-scores")
+    lab = Lab(load_config(ROOT / "spaces_config.yaml"))
+    for column, design in enumerate(("causal/eos", "bidirectional/mean")):
+        scores = lab.retrieval_scores(lab.embedded(corpus, Design.parse(design)))
+        assert scores is not None
+        exact = [100 * value for value in (scores.ndcg_10, scores.mrr_10, scores.recall_10)]
+        assert [row[column] for row in figures.values()] == pytest.approx(exact, abs=0.051)
 
 
 def test_two_visitors_get_what_each_would_get_alone(

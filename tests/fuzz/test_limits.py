@@ -76,7 +76,7 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes]]] = {
     "blank lines": (".csv", lambda: b"text,label\na,b\n" + b"\n" * (MOST - 100)),
     "one line": (".csv", lambda: b'a,"b";c|\t' * (MOST // 9)),
     "backslashes": (".csv", lambda: b"text,label\n" + b'"\\"a\\\\",b\n' * (MOST // 10 - 10)),
-    "bad bytes": (".csv", lambda: b"text,label\n" + b"a \xff\xfe\x81\x30,b\n" * (MOST // 10 - 10)),
+    "bad bytes": (".csv", lambda: b"text,label\n" + b"a \xff\xfe\x81\x30,b\n" * (MOST // 9 - 10)),
     "comments": (".csv", lambda: b"# \n" * (MOST // 3 - 10) + b"text\na\n"),
     "bad lines": (".jsonl", lambda: b'{"text": "a"}\n' + b"{\n" * (MOST // 2 - 20)),
     "bad elements": (

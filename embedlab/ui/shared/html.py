@@ -148,7 +148,7 @@ def measures(a: object, b: object, titles: Mapping[str, str]) -> list[Row]:
 
 def reasons(a: Quality, b: Quality, titles: Mapping[str, str] = _QUALITY) -> list[str]:
     """Why scores are missing, a line each."""
-    lines = {}
+    lines: dict[str, None] = {}
     for letter, quality, other in (("A", a, b), ("B", b, a)):
         for name, reason in quality.reasons.items():
             both = other.reasons.get(name) == reason
@@ -189,7 +189,8 @@ def retrieval_table(
     """nDCG@10, MRR@10 and recall@10 over the corpus's own queries."""
     if a is None or b is None:
         return muted(
-            "This corpus has no queries with known answers; senses, BoolQ and Semanlink do."
+            "This corpus has no queries with known answers; senses, BoolQ and Semanlink have, and "
+            "so do files of your own with queries and judgements."
         )
     caption = f"{a.n_queries:,} queries of the corpus, ×100"
     return score_table(measures(a, b, _RETRIEVAL), caption, measured_on=measured_on)

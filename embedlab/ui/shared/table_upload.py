@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -25,8 +25,8 @@ class TableUpload:
     """A file, the table read from it, a dropdown for each column to choose, and what they mean.
 
     The dropdowns and the button below them appear once a file is read, with a preview of what the
-    columns give, which follows them. The panel around this one
-    decides what the button does: ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
+    columns give, which follows them. The panel around this one decides what the button does:
+    ``use.click`` is the event, and :meth:`chosen` reads ``inputs``.
 
     Args:
         kinds: the kinds of files, in words.
@@ -39,6 +39,11 @@ class TableUpload:
         button: the words on the button.
         min_width: of a dropdown in pixels; they stand side by side where there is room.
     """
+
+    #: How many files the visitor may choose at a time.
+    file_count: Literal["single", "multiple"] = "single"
+    #: What may be uploaded besides one file, in words.
+    besides = ""
 
     def __init__(
         self,
@@ -61,7 +66,9 @@ class TableUpload:
         #: For what the panel makes of the table; a new file makes it None.
         self.result = Remembered()
         self.file = gr.File(
-            label=f"{kinds} to {limits.max_upload_mb} MB", elem_id=f"{prefix}-upload"
+            label=f"{kinds}{self.besides} to {limits.max_upload_mb} MB",
+            file_count=self.file_count,
+            elem_id=f"{prefix}-upload",
         )
         with gr.Column(visible=False) as self.group:
             with gr.Row():
@@ -121,30 +128,40 @@ class TableUpload:
         return self._read(values, report, values[self.encoding] or "")
 
     def _read(self, values: Values, _: Progress, encoding: str = "") -> Updates:
-        path = values[self.file]
+        files = values[self.file]
         updates: Updates = {
             self.table: None,
             self.result: None,
             self.group: gr.update(visible=False),
         }
-        if not path:
+        if not files:
             return updates
-        table = read_upload(
-            Path(path),
-            max_bytes=self.limits.max_upload_mb * 10**6,
-            max_texts=self.max_rows,
-            encoding=encoding,
-            bounds=self.limits.reading,
+        paths = [Path(file) for file in (files if isinstance(files, list) else [files])]
+        return updates | self._opened(paths, encoding)
+
+    def _opened(self, paths: list[Path], encoding: str) -> Updates:
+        """What uploaded files change: here a table out of one of them."""
+        return self._shown_table(
+            read_upload(
+                paths[0],
+                max_bytes=self.limits.max_upload_mb * 10**6,
+                max_texts=self.max_rows,
+                encoding=encoding,
+                bounds=self.limits.reading,
+            )
         )
+
+    def _shown_table(self, table: Table) -> Updates:
         guesses = self.guess(table)
         names = list(table.columns)
+        updates: Updates = {}
         for column, guess in zip(self.columns, guesses, strict=True):
             choices: list[Any] = list(self.choices(table)) if column is self.columns[0] else names
             if column is self.columns[-1]:
                 choices = [NO_COLUMN, *choices]
             if guess and guess not in choices:
                 choices.append(guess)  # several columns in one
-            updates[column] = gr.update(choices=choices, value=guess)
+            updates[column] = gr.update(choices=choices, value=guess, visible=True)
         return updates | {
             self.table: table,
             self.group: gr.update(visible=True),

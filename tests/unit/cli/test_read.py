@@ -62,6 +62,17 @@ def test_people_get_the_columns_the_texts_and_what_is_left_out(reviews):
         assert line in out.splitlines()
 
 
+def test_rows_left_out_are_said_once_and_all_of_them(tmp_path):
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(['{"text": "one two"}', "{broken", '{"text": "three"}', "7"]))
+    _, out, _ = run("read", path)
+    assert sum("row 2" in line.lower() for line in out.splitlines()) == 1
+    many = ['{"text": "one two"}', *["{broken"] * 8, '{"text": "three"}']
+    path.write_text("\n".join(many))
+    _, out, _ = run("read", path)
+    assert "Rows 2–9 were left out" in out
+
+
 def test_columns_and_encoding_are_chosen(reviews, tmp_path):
     code, out, _ = run(
         "read", reviews, "--text-column", "mood + opinion", "--label-column", "", "--json"

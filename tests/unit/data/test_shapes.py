@@ -7,7 +7,7 @@ import json
 import pytest
 from support.shapes import PARQUET_SHAPES, TEXT_SHAPES, delimited, records, write
 
-from embedlab.data.readers import read_table
+from embedlab.data.readers import read_table, read_upload
 from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 
@@ -74,6 +74,14 @@ def test_a_stray_quotation_mark_far_down(read):
     assert table.columns["text"][15_001] == "text 15001, of many"
 
 
+@pytest.mark.parametrize("delimiter", [",", "\t"])
+def test_quotation_marks_that_begin_far_down(read, delimiter):
+    rows = [(f"text {i} of many", "a") for i in range(20_000)]
+    rows[15_000:] = [(f'text {i}, "quoted",\tof many', "b") for i in range(15_000, 20_000)]
+    table = read(".csv", delimited(rows, delimiter=delimiter), max_texts=30_000)
+    assert table.columns["text"] == [text for text, _ in rows]
+
+
 def test_texts_over_several_lines_stay_whole(read):
     rows = [("one\ntwo, three\nfour", "a"), ("five", "b"), ('six\n"seven"', "a")]
     for delimiter in ",;\t":
@@ -138,6 +146,16 @@ def test_headers_are_told_by_the_rows_below(read, content, columns, rows):
     )
 
 
+def test_an_upload_gives_the_same_table(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("text,label\na b,x\nonly\nc d,y\n")
+    assert read_upload(path, max_bytes=10**6, max_texts=10) == read_table(path)
+    (_, content), _ = write("parquet, class labels", ROWS)
+    path = tmp_path / "t.parquet"
+    path.write_bytes(content)
+    assert read_upload(path, max_bytes=10**6, max_texts=10) == read_table(path, max_texts=10)
+
+
 def test_hashtags_and_headers_are_no_comments(read):
     table = read(".csv", "#id,text\n1,one of these\n2,two of these\n")
     assert list(table.columns) == ["#id", "text"]
@@ -172,6 +190,18 @@ def test_two_bad_elements_in_a_row_are_two(read):
     table = read(".json", "[" + ",\n".join(lines) + "]")
     assert [row for row, _ in table.left_out] == [2, 3]
     assert table.row_numbers == (1, 4, 5, 6)
+
+
+def test_arrays_behind_each_other_are_all_read(read):
+    content = '[{"text": "a b"},\n{"text": "c d"}]\n[\n{"text": "e f"}]\n'
+    for ending in (".json", ".jsonl"):
+        assert read(ending, content).columns["text"] == ["a b", "c d", "e f"]
+
+
+def test_an_array_with_too_many_mistakes_is_refused_and_not_half_read(read):
+    content = "[" + '{"text": a},\n' * 30_000 + '{"text": "a b"}]'
+    with pytest.raises(EmbedLabError, match="is not JSON"):
+        read(".json", content)
 
 
 def test_elements_that_are_no_objects_are_said(read):

@@ -596,3 +596,24 @@ def test_rows_are_evenly_full_and_no_text_is_lost():
     # 143 tokens in three rows: 50, 30 + 8 + 8, 25 + 17, and the shortest where room is left
     assert sorted(sum(lengths[i] for i in part) for part in parts) == [46, 47, 50]
     assert packer.parts([5], 60) == [[0]]
+
+
+def test_a_gpu_with_too_little_memory_trains_in_smaller_parts(monkeypatch):
+    """The GPU's error is raised by hand: memory that runs out on demand is not to be had."""
+    plain = trained("M1", steps=3)
+    training = Training(tied(), Design.parse("M1"), pair_set(), recipe(steps=3))
+    states, most = Packer.states, 60
+
+    def small(self, layout):
+        if layout.ids.numel() > most:
+            raise torch.OutOfMemoryError
+        return states(self, layout)
+
+    monkeypatch.setattr(Packer, "states", small)
+    list(training.run())
+    assert training.steps_done == 3 and training.pooler.budget <= most
+    assert_close(weights(training), weights(plain), atol=1e-5)
+    most = 1
+    beyond = Training(tied(), Design.parse("M1"), pair_set(), recipe(steps=3))
+    with pytest.raises(EmbedLabError, match="memory does not suffice"):
+        list(beyond.run())

@@ -152,6 +152,7 @@ def test_repeated_texts_share_a_place_and_are_counted(tabs: dict[str, Any]) -> N
         assert len(places) == 6
         assert shown[chart.map][side]["xy"][0] == shown[chart.map][side]["xy"][6]
     assert "34 of the 40 texts repeat earlier ones" in shown[chart.quality]
+    assert "corpus.without_repetitions()" in shown[chart.code] and "(6, 32)" in shown[chart.code]
 
 
 def test_too_few_texts_for_a_shape_are_a_sentence(tabs: dict[str, Any]) -> None:

@@ -139,6 +139,42 @@ def test_own_pairs(pairs: OwnPairs, tmp_path: Path) -> None:
         pairs.read(twice, no_progress)
 
 
+def test_queries_and_scored_pairs_can_be_chosen_in_a_table(texts: OwnTexts, tmp_path: Path) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text(
+        '{"query": "who was it?", "positive": ["nobody at all"], "negative": ["not this one"]}\n'
+    )
+    updates = read(texts.upload, path)
+    text = updates[texts.upload.columns[0]]
+    assert text["value"] == "queries with their relevant texts" == text["choices"][0]
+    corpus = texts.from_file(values(texts.upload, updates), no_progress)
+    assert corpus.queries == ("who was it?",) and corpus.relevant == (frozenset({0}),)
+    as_rows = {**values(texts.upload, updates), texts.upload.columns[0]: "query"}
+    assert texts.from_file(as_rows, no_progress).texts == ("who was it?",)
+
+
+def test_several_files_make_a_corpus_with_queries(texts: OwnTexts, tmp_path: Path) -> None:
+    files = {
+        "corpus.jsonl": '{"_id": "d1", "title": "T", "text": "a <b>text</b>"}',
+        "queries.jsonl": '{"_id": "q1", "text": "a query"}',
+        "qrels.tsv": "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    upload = texts.upload
+    paths = [str(tmp_path / name) for name in files]
+    updates = upload._read({upload.file: paths}, no_progress)
+    shown = updates[upload.shown]
+    assert updates[upload.group]["visible"] and "1 text, 1 query" in shown
+    assert not any(updates[column]["visible"] for column in upload.columns)
+    assert "a document that is not there" in shown and "<b>text" not in shown
+    corpus = texts.from_file(Values({upload.result: updates[upload.result]}), no_progress)
+    assert (corpus.texts, corpus.ids) == (("T a <b>text</b>",), ("d1",))
+    table = upload._read({upload.file: [str(tmp_path / "corpus.jsonl")]}, no_progress)
+    assert table[upload.result] is None and table[upload.columns[0]]["visible"]
+    assert table[upload.columns[0]]["value"] == "title + text"
+
+
 def test_own_pairs_ask_which_rows_belong_together(pairs: OwnPairs, tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from embedlab import gpu
 from embedlab.analysis.bootstrap import verdict
 from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
 from embedlab.data.pairs import PairSet, describe
@@ -27,13 +28,17 @@ MACROS = Macros("training.html")
 def forecast(plan: Plan, limits: Limits) -> Markup:
     """What a training will do, how long it takes, and how long it may take."""
     time = duration(plan.seconds)
-    return note(
-        [
-            *(f"{line}." for line in sentences(plan)),
+    if gpu.LENT:
+        costs = (
+            f"It asks for {plan.seconds:.0f} s of your GPU time, in one call. Stopped, it keeps "
+            f"what it had learned at the last multiple of {plan.recipe.evaluate_every} steps."
+        )
+    else:
+        costs = (
             f"{time[:1].upper()}{time[1:]} on two CPU cores; one training runs at a time, and "
-            f"others wait their turn. It may take up to {limits.max_train_minutes} minutes here.",
-        ]
-    )
+            f"others wait their turn. It may take up to {limits.max_train_minutes} minutes here."
+        )
+    return note([*(f"{line}." for line in sentences(plan)), costs])
 
 
 def described(pairs: PairSet) -> Markup:
