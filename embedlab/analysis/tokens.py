@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -168,7 +168,9 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         text=encoded.text,
     )
     layer = (design.layers[1] if design.layers else design.layer) % (backbone.num_layers + 1)
-    pooled = torch.from_numpy(pool(states, design, backbone, template=template))[0]
+    # Before the dense layers of a native design: behind them a vector has other dimensions.
+    bare = replace(design, native=False)
+    pooled = torch.from_numpy(pool(states, bare, backbone, template=template))[0]
     weights = _token_weights(states, design, backbone, tokens, encoded)
     here = tokens[layer].float()
     other_space = len(pooled) != here.shape[1]
@@ -184,7 +186,7 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         )
     if len(design.templates(query=False)) > 1:
         notes.append("Shown is the first template of the ensemble.")
-    if count > VIEW_TOKENS:  # what is pooled as the last token stands at the end
+    if count > VIEW_TOKENS:  # what ends a text is always shown
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
         notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the last.")
     ids = tuple(encoded.ids[i] for i in shown.tolist())
@@ -251,7 +253,7 @@ def proof_pass(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
 
 def view_pass(backbone: Backbone, text: str, design: Design) -> TokenPass:
     """The pass that a token view makes."""
-    [encoded] = backbone.encode([text], design.document_prompt)
+    [encoded] = backbone.encode([text], design.templates(query=False)[0])
     ids = list(encoded.ids)
     return TokenPass(backbone, [ids], [[1] * len(ids)], design.attention)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from embedlab.models.adapter import merged
 from embedlab.models.attention import Attention
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
+from embedlab.models.forward import has_own_mask
+from embedlab.models.framing import Framing
 from embedlab.models.pooling import POOLINGS, ExportedModule
 from embedlab.models.run_folder import RunInfo
 from embedlab.models.steps import FittedSteps
@@ -35,9 +38,9 @@ def export_sentence_transformers(
 ) -> Path:
     """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
-    EOS, the attention mode, the longest length, the prompts and the steps are baked in. What
-    sentence-transformers does not know, poolings and templates, comes as module files, which the
-    user has to trust. ``steps`` are the design's, where it has some.
+    The end token, the attention mode, the longest length, the prompts and the steps are baked in.
+    What sentence-transformers does not know, poolings and templates, comes as module files, which
+    the user has to trust. ``steps`` are the design's, where it has some.
 
     Raises:
         EmbedLabError: the folder exists, the disk is full, the tokenizer cannot be exported, or the
@@ -49,17 +52,21 @@ def export_sentence_transformers(
             f"{design.attention} attention is not part of transformers, so {design} cannot be "
             "exported; choose causal or bidirectional attention."
         )
+    if obstacle := tokenizer_obstacle(backbone):
+        raise EmbedLabError(obstacle)
     with disk_errors(out.name), atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
         pooling = POOLINGS[design.pooling].export(design, backbone)
         _save_model(backbone, design, pooling, folder)
         progress(1, 3, "writing the tokenizer")
-        _save_tokenizer(backbone, folder)
+        _save_tokenizer(backbone, design, folder)
         progress(2, 3, "writing the modules")
-        width = POOLINGS[design.pooling].width(design, backbone)
+        native_head = backbone.native_head(design)
+        width = backbone.vector_size(design)
         exact = str(backbone.dtype) == "torch.float32"
         behind = [] if steps is None else steps.modules(width, exact=exact)
-        own_code = _save_modules(pooling, behind, design, folder)
+        read = [pooling, *(() if native_head is None else native_head.exported())]
+        own_code = _save_modules(read, behind, backbone, design, folder)
         public = without_local_paths(run_info)
         card = model_card(public, "sentence-transformers", own_code=own_code)
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -74,26 +81,34 @@ def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, fol
     for name in ("_name_or_path", "_model_name_or_path"):
         config.pop(name, None)
     for part in (config, config.get("text_config")):
-        if isinstance(part, dict):
+        if isinstance(part, dict) and not has_own_mask(backbone.config):
             part["is_causal"] = design.attention == "causal"
     if pooling.all_layers:
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 
 
-def _save_tokenizer(backbone: Backbone, folder: Path) -> None:
-    """The tokenizer with EOS after every text, cut ones too, and without a chat template."""
+def tokenizer_obstacle(backbone: Backbone) -> str:
+    """Why a backbone's tokenizer cannot be exported, or nothing."""
+    if not getattr(backbone.tokenizer, "is_fast", False):
+        why = "has no tokenizer.json"
+    elif not backbone.framing.known:
+        why = "changes a text's tokens when it adds its own"
+    else:
+        return ""
+    what = f"The tokenizer of {backbone.name} {why}"
+    return f"{what}, so it cannot be exported; take the adapter instead."
+
+
+def _save_tokenizer(backbone: Backbone, design: Design, folder: Path) -> None:
+    """The tokenizer with the end behind every text, cut ones too, and without a chat template."""
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     old = backbone.tokenizer
-    if not getattr(old, "is_fast", False):
-        raise EmbedLabError(
-            f"The tokenizer of {backbone.name} has no tokenizer.json, so it cannot be exported; "
-            "take the adapter."
-        )
     state = json.loads(old.backend_tokenizer.to_str())
-    state |= {"post_processor": _with_eos(old), "truncation": None, "padding": None}
+    framed = _framed(old, backbone.framing, ended=design.ended)
+    state |= {"post_processor": framed, "truncation": None, "padding": None}
     special = {name: token for name, token in old.special_tokens_map.items() if token}
     new = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(state)),
@@ -107,43 +122,48 @@ def _save_tokenizer(backbone: Backbone, folder: Path) -> None:
     new.save_pretrained(folder)
 
 
-def _with_eos(tokenizer: Any) -> dict[str, Any]:
-    """A post-processor: what the tokenizer itself puts before a text, the text, and EOS."""
-    eos = tokenizer.eos_token_id
-    whole = tokenizer("a")["input_ids"]
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    ended = whole if whole[-1:] == [eos] else [*whole, eos]
-    added = ended[: len(ended) - len(bare) - 1]
-    if ended != [*added, *bare, eos]:
-        raise EmbedLabError(
-            "The tokenizer puts more than EOS behind a text, so it cannot be exported; take the "
-            "adapter."
-        )
-    ids = [*added, eos]
-    tokens = tokenizer.convert_ids_to_tokens(ids)
+def _framed(tokenizer: Any, framing: Framing, *, ended: bool) -> dict[str, Any]:
+    """A post-processor: what the tokenizer itself puts before a text, the text, and its end."""
+    before, behind = (
+        tokenizer.convert_ids_to_tokens(list(ids))
+        for ids in (framing.before, framing.behind(ended=ended))
+    )
 
     def text(letter: str, type_id: int) -> list[dict[str, Any]]:
-        special = [{"SpecialToken": {"id": t, "type_id": type_id}} for t in tokens]
-        return [*special[:-1], {"Sequence": {"id": letter, "type_id": type_id}}, special[-1]]
+        first, last = (
+            [{"SpecialToken": {"id": token, "type_id": type_id}} for token in tokens]
+            for tokens in (before, behind)
+        )
+        return [*first, {"Sequence": {"id": letter, "type_id": type_id}}, *last]
 
     return {
         "type": "TemplateProcessing",
         "single": text("A", 0),
         "pair": [*text("A", 0), *text("B", 1)],
         "special_tokens": {
-            t: {"id": t, "ids": [i], "tokens": [t]} for i, t in zip(ids, tokens, strict=True)
+            token: {"id": token, "ids": [tokenizer.convert_tokens_to_ids(token)], "tokens": [token]}
+            for token in dict.fromkeys([*before, *behind])
         },
     }
 
 
 def _save_modules(
-    pooling: ExportedModule, steps: list[ExportedModule], design: Design, folder: Path
+    read: Sequence[ExportedModule],
+    steps: Sequence[ExportedModule],
+    backbone: Backbone,
+    design: Design,
+    folder: Path,
 ) -> bool:
-    """The files that tell sentence-transformers what to do; whether some of them are code."""
+    """The files that tell sentence-transformers what to do; whether some of them are code.
+
+    Args:
+        read: the pooling, and what follows it in a native design.
+        steps: the design's.
+    """
     templates = {query: design.templates(query=query) for query in (True, False)}
     inside = not all(each.is_prefix for side in templates.values() for each in side)
     normalize = ExportedModule(kind=f"{_MODULES}base.modules.normalize.Normalize", settings={})
-    chain = [pooling, normalize]
+    chain = [*read, normalize]
     if max(map(len, templates.values())) > 1:
         mean = ExportedModule(kind="export_template.MeanOfTemplates", settings={})
         chain += [mean, normalize]
@@ -165,7 +185,7 @@ def _save_modules(
     write_json(folder / "modules.json", rows)
     prompts = {"query": design.query_prompt, "document": design.document_prompt}
     if inside:
-        prompts = _save_templates(templates, design, folder)
+        prompts = _save_templates(templates, backbone, design, folder)
     _save_settings(design, prompts, folder)
     kinds = {kind.partition(".")[0] for _, kind in parts}
     code = {
@@ -178,7 +198,7 @@ def _save_modules(
 
 
 def _save_templates(
-    templates: dict[bool, tuple[Template, ...]], design: Design, folder: Path
+    templates: dict[bool, tuple[Template, ...]], backbone: Backbone, design: Design, folder: Path
 ) -> dict[str, str]:
     """The file that the template module reads; the prompts that name the sides."""
     everyone = [template for side in templates.values() for template in side]
@@ -194,7 +214,8 @@ def _save_templates(
         "query": [list(template.parts) for template in templates[True]],
         "document": [list(template.parts) for template in templates[False]],
         "query_prompt": prompts["query"],
-        "eos": ended.pop(),
+        "added": list(backbone.framing.behind(ended=design.ended)),
+        "end": list(backbone.framing.end) if ended.pop() else [],
         "pool_text": pooled.pop(),
     }
     write_json(folder / "templates.json", content)

@@ -46,6 +46,7 @@ def layer_curves(
     chosen = layers.choose_measure(corpus, measure)
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
+    attentions = tuple(mode for mode in attentions if mode not in backbone.refused)
 
     def work(report: Progress) -> layers.LayerQuality:
         from embedlab.models.backbone import Wanted, compute_states
@@ -78,7 +79,7 @@ def layer_curves(
         backbone.key,
         corpus.key,
         tuple(design.templates(query=query)[0].key for query in (True, False)),
-        (design.pooling, design.pool),
+        (design.pooling, design.pool, design.ended),
         (attentions, chosen, skip_first, transform, seed),
     )
     return lab.compute(key, work, progress)

@@ -141,8 +141,13 @@ class Lab:
     def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
         from embedlab.models.loading import load_backbone
 
-        length = entry.max_length
-        backbone = load_backbone(entry.id, max_length=length, cache=self.states, progress=progress)
+        backbone = load_backbone(
+            entry.id,
+            base=entry.base or None,
+            max_length=entry.max_length,
+            cache=self.states,
+            progress=progress,
+        )
         return self.models.put(entry.id, backbone)
 
     def load_for_lent_gpu(self) -> None:

@@ -16,10 +16,13 @@ from torch import Tensor
 from embedlab import gpu
 from embedlab.errors import EmbedLabError
 from embedlab.models.adapter import merged
-from embedlab.models.attention import Attention, ends_in_the_last_token
+from embedlab.models.attention import ATTENTIONS, Attention, ends_in_the_last_token
 from embedlab.models.design import Design
 from embedlab.models.forward import layer_states
+from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
+from embedlab.models.native import NativeDesign
+from embedlab.models.native_head import NativeHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler.direct import Direct
 from embedlab.models.scheduler.local import Local
@@ -47,12 +50,13 @@ class Backbone:
 
     Args:
         model: the transformer without a language-model head, as ``AutoModel`` gives it.
-        tokenizer: its tokenizer; it must know an EOS token. Padding is set to the right.
+        tokenizer: its tokenizer; it must end texts itself or know an EOS token. Padding is set to
+            the right, and to a token of which the model has an embedding.
         name: its name in the interface and in messages.
         key: identifies the weights; states are cached under it.
         source: where it came from, for the interface.
         note: a remark on its numbers, such as "4-bit weights, dequantised".
-        max_length: longest text in tokens, EOS included.
+        max_length: longest text in tokens, the end token included.
         cache: for hidden states; by default 1 GB in memory.
     """
 
@@ -68,14 +72,12 @@ class Backbone:
         max_length: int = 512,
         cache: StateCache | None = None,
     ) -> None:
-        if tokenizer.eos_token_id is None:
-            raise EmbedLabError(
-                f"{name} ({model.config.model_type}) cannot be used: its tokenizer has no EOS "
-                "token. Choose a decoder-only model such as SmolLM2, Qwen, Mistral, Llama or Gemma."
-            )
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "right"
+        self._framing: Framing | None = None
+        self._rows = int(model.get_input_embeddings().weight.shape[0])
+        #: Why texts are padded with another token than the tokenizer's own, or nothing.
+        self.padding_note = choose_padding(
+            tokenizer, framing(tokenizer, f"{name} ({model.config.model_type})"), self._rows
+        )
         self.model = model.eval()
         # Remembered: where a GPU is lent by the call, the weights are not here to be asked.
         first = next(model.parameters())
@@ -99,6 +101,12 @@ class Backbone:
         self._readable: Any = None
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
+        #: Attention modes that this architecture or its config rules out, with the reason.
+        self.refused: dict[str, str] = {}
+        #: The design of its own files, where it is an embedding model already.
+        self.native: NativeDesign | None = None
+        #: What of its files stands against a native design, where it is an embedding model.
+        self.no_native = ""
         self._guard = threading.Lock()
         self._basis: NDArray[np.float32] | None = None
         self._heads: dict[tuple[str, str], TrainableHead] = {}
@@ -118,13 +126,47 @@ class Backbone:
         """d."""
         return int(self.config.hidden_size)
 
+    @property
+    def framing(self) -> Framing:
+        """What stands around a text's own tokens."""
+        with self._guard:
+            if self._framing is None:
+                self._framing = framing(self.tokenizer, self.name)
+            return self._framing
+
+    @property
+    def end_token(self) -> str:
+        """What ends every text, as it is written; usually one token."""
+        return "".join(self.tokenizer.convert_ids_to_tokens(list(self.framing.end)))
+
+    def check_attention(self, attention: str) -> None:
+        """Refuse an attention mode that this backbone does not have.
+
+        Raises:
+            EmbedLabError: it does not have it, or there is no such mode.
+        """
+        mode = Attention.parse(attention)
+        mode.check(self.num_layers, self.name)
+        # The other modes are made out of these two.
+        needed = "bidirectional" if mode.mode == "bidirectional" else "causal"
+        if needed in self.refused:
+            others = [mode for mode in ATTENTIONS if mode not in self.refused]
+            raise EmbedLabError(
+                f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
+                f"attention: {self.refused[needed]}. Choose a {' or '.join(others)} design."
+            )
+
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist, or the design's band is not within the layers,
-                or a step keeps more dimensions than there are.
+            EmbedLabError: the layer does not exist, the attention mode is not one of this
+                backbone's or its band is not within the layers, a step keeps more dimensions than
+                there are, or the design is the native one of another.
         """
+        self.check_attention(design.mode)
+        if design.native:
+            self.native_design()
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
             raise EmbedLabError(
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
@@ -135,10 +177,20 @@ class Backbone:
                 f"{self.name} has no layers {design.layers[0]}..{design.layers[1]}; choose from 0 "
                 f"(the embedding layer) to {self.num_layers}."
             )
-        Attention.parse(design.mode).check(self.num_layers, self.name)
-        width = POOLINGS[design.pooling].width(design, self)
+        if self.native_head(design) and any(step.startswith("filter") for step in design.steps):
+            raise EmbedLabError(
+                f"+filter keeps directions of the unembedding, and {self.name} has layers behind "
+                "the pooling; leave it out."
+            )
+        width = self.vector_size(design)
         for step in design.steps:
             width = Step.parse(step).width(width)
+
+    def vector_size(self, design: Design) -> int:
+        """The length of a design's vectors before its steps."""
+        head = self.native_head(design)
+        dense = None if head is None else head.output_size
+        return dense or POOLINGS[design.pooling].width(design, self)
 
     @property
     def rms_eps(self) -> float:
@@ -155,6 +207,24 @@ class Backbone:
             if self._basis is None:
                 self._basis = right_singular_vectors(read_unembedding(self))
             return self._basis
+
+    def native_design(self) -> Design:
+        """The design of this backbone's own files, prompts included.
+
+        Raises:
+            EmbedLabError: they describe none, or one that EmbedLab does not have.
+        """
+        if self.native is None:
+            reason = self.no_native or "its files do not say how it embeds"
+            raise EmbedLabError(
+                f"{self.name} has no native design: {reason}. Choose another design, such as M1 or "
+                "'causal/mean'."
+            )
+        return self.native.design
+
+    def native_head(self, design: Design) -> NativeHead | None:
+        """What follows the pooling of a native design, where something does."""
+        return self.native.head if design.native and self.native is not None else None
 
     def head(self, design: Design) -> TrainableHead:
         """The trainable head of a design; seeded and untrained until training replaced it."""
@@ -178,9 +248,12 @@ class Backbone:
 
     def version(self, design: Design) -> str:
         """Identifies all that a design's vectors depend on: weights, adapter, trained head."""
-        if not design.trainable or not self.head(design).trained:
-            return self.key
-        return f"{self.key}|{self.head(design).digest}"
+        parts = [self.key]
+        if design.native and self.native is not None:
+            parts.append(self.native.digest)
+        if design.trainable and self.head(design).trained:
+            parts.append(self.head(design).digest)
+        return "|".join(parts)
 
     def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
         """A backbone that shares the weights, the tokenizer, the cache and the owner of this one.
@@ -217,18 +290,23 @@ class Backbone:
             self._readable = merged(self)
         return self._readable
 
-    def encode(self, texts: Sequence[str], prompt: str | Template = "") -> list[Encoded]:
-        """Token ids, at most ``max_length``, the end token that is appended by hand included.
+    def encode(
+        self, texts: Sequence[str], prompt: str | Template = "", *, ended: bool = True
+    ) -> list[Encoded]:
+        """Token ids, at most ``max_length`` with the end, which is never cut off.
 
         Where a text is too long it is cut, never what stands around it.
 
         Args:
             prompt: a prefix, a text with ``{text}``, or a template.
+            ended: whether the end token stands behind every text after a prefix; else only what the
+                tokenizer itself adds does. A template says so itself.
 
         Raises:
-            EmbedLabError: the template leaves no room for a text.
+            EmbedLabError: the template leaves no room for a text, or a text holds a token that the
+                model has no embedding of.
         """
-        template = Template.of(prompt) if isinstance(prompt, str) else prompt
+        template = _template(prompt, ended)
         if not texts:
             return []
         if not template.is_prefix:
@@ -238,13 +316,15 @@ class Backbone:
         limit = 32 * self.max_length
         whole = [without_surrogates(template.parts[0] + text) for text in texts]
         ids: list[list[int]] = self.tokenised([text[:limit] for text in whole])["input_ids"]
-        eos = self.tokenizer.eos_token_id
+        end = self.framing.behind(ended=not template.own_end)
+        most = self.max_length - len(end)
         encoded = []
-        for text, row in zip(whole, ids, strict=True):
-            # Some tokenizers append an EOS themselves; the one appended here is never cut off.
-            tokens = row[:-1] if row and row[-1] == eos else row
-            truncated = len(tokens) > self.max_length - 1 or len(text) > limit
-            encoded.append(Encoded((*tokens[: self.max_length - 1], eos), truncated))
+        for number, (text, row) in enumerate(zip(whole, ids, strict=True), start=1):
+            ends = bool(end) and tuple(row[-len(end) :]) == end
+            tokens = row[: -len(end)] if ends else row
+            truncated = len(tokens) > most or len(text) > limit
+            encoded.append(Encoded((*tokens[:most], *end), truncated))
+            self.check_ids(encoded[-1].ids, number)
         return encoded
 
     def tokenised(self, texts: Sequence[str], **options: Any) -> dict[str, list[Any]]:
@@ -269,12 +349,27 @@ class Backbone:
                 f"{self.max_length:,} that {self.name} reads; shorten it."
             )
 
+    def check_ids(self, ids: tuple[int, ...], number: int) -> None:
+        """Refuse the tokens of a text that the model cannot read; ``number`` counts from 1."""
+        if not ids:
+            raise EmbedLabError(
+                f"Text {number} has no token that {self.name} knows; remove it or write something."
+            )
+        # A tokenizer may know more tokens than the model: added ones, for which it was not resized.
+        outside = next((token for token in ids if token >= self._rows), None)
+        if outside is not None:
+            raise EmbedLabError(
+                f"Text {number} holds {self.tokenizer.convert_ids_to_tokens(outside)!r}, a token "
+                f"that {self.name} has no embedding of; remove it from the text."
+            )
+
     def states(
         self,
         texts: Sequence[str],
         attention: str = "causal",
         prompt: str | Template = "",
         *,
+        ended: bool = True,
         progress: Progress = no_progress,
         persist: bool = False,
     ) -> HiddenStates:
@@ -285,14 +380,16 @@ class Backbone:
             attention: a mode, such as ``causal``, ``bidirectional`` or ``rerouted``.
             prompt: stands around every text and counts as its tokens: a prefix, a text with
                 ``{text}``, or a template.
+            ended: as in :meth:`encode`.
             progress: called after every batch with texts done and texts in all; may raise.
                 What was computed until then stays in the cache.
             persist: whether the cache may also write these states to its folder.
 
         Raises:
-            EmbedLabError: no text, an empty text, or an unknown attention mode.
+            EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
+                this backbone does not have.
         """
-        template = Template.of(prompt) if isinstance(prompt, str) else prompt
+        template = _template(prompt, ended)
         wanted = Wanted(self, tuple(texts), attention, template, persist=persist)
         return compute_states([wanted], progress)[0]
 
@@ -377,6 +474,10 @@ class Backbone:
         return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
 
 
+def _template(prompt: str | Template, ended: bool) -> Template:
+    return Template.of(prompt, own_end=not ended) if isinstance(prompt, str) else prompt
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Hidden states that somebody needs; see :meth:`Backbone.states`."""
@@ -390,13 +491,16 @@ class Wanted:
     @property
     def keys(self) -> list[str]:
         """Under which the cache has them."""
-        key, attention, template = self.backbone.key, self.attention, self.template.key
-        return [state_key(key, attention, template, text) for text in self.texts]
+        key, attention, template = self.backbone.key, self.attention, self.template
+        framing = self.backbone.framing
+        if template.own_end and framing.added != framing.end:
+            key = f"{key}|no end"
+        return [state_key(key, attention, template.key, text) for text in self.texts]
 
     def check(self) -> None:
         """Refuse what no pass can answer."""
         _check_texts(self.texts)
-        Attention.parse(self.attention).check(self.backbone.num_layers, self.backbone.name)
+        self.backbone.check_attention(self.attention)
 
 
 def compute_states(
@@ -411,7 +515,8 @@ def compute_states(
         progress: as for :meth:`Backbone.states`.
 
     Raises:
-        EmbedLabError: no text, an empty text, or an unknown attention mode.
+        EmbedLabError: no text, an empty text, or an attention mode that is unknown or that the
+            backbone does not have.
     """
     for each in wanted:
         each.check()

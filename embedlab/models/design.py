@@ -24,10 +24,13 @@ from embedlab.models.template import (
     prompts_of,
 )
 
+#: The name of the design that a backbone's own files describe; each backbone has its own.
+NATIVE = "native"
+
 _SHAPE = re.compile(
     r"(?P<attention>[a-z_]+(?:>\d{1,4})?)/(?P<pooling>[a-z_]+)"
     r"(?:@(?:(?P<first>\d{1,4})\.\.(?P<end>\d{1,4})|(?P<layer>-?\d{1,4})))?"
-    r"(?P<skip>\+skip_first)?(?P<steps>(?:\+[a-z]+[0-9.]*)*)"
+    r"(?P<skip>\+skip_first)?(?P<native>\+native)?(?P<steps>(?:\+[a-z]+[0-9.]*)*)"
 )
 _BAND = re.compile(r"(\d{1,4})\.\.(\d{1,4})")
 #: Which of a template's tokens a pooling can read.
@@ -47,6 +50,8 @@ class Design:
         layers: ``(a, b)``, in place of one layer: the average over the layers a … b; for
             ``value_mean`` the values computed between them, those of the layers a + 1 … b.
         skip_first: leaves the first token out of a mean.
+        native: embeds as the backbone's own files say: no end token but what the tokenizer adds,
+            and the files' dense layers behind the pooling.
         steps: what is done to a pooled vector afterwards, in order: ``("filter1.5", "centre")``.
         query_prompt, document_prompt: a prefix, a text with ``{text}``, or a template's name.
         pool: which tokens are pooled: ``all``, the ``text``'s own, or those of its ``second`` copy;
@@ -62,6 +67,7 @@ class Design:
     layer: int = -1
     layers: tuple[int, int] | None = None
     skip_first: bool = False
+    native: bool = False
     steps: tuple[str, ...] = ()
     query_prompt: str = ""
     document_prompt: str = ""
@@ -130,6 +136,11 @@ class Design:
         return POOLINGS[self.pooling].trainable
 
     @property
+    def ended(self) -> bool:
+        """Whether the backbone's end token stands behind every text after a prefix."""
+        return not self.native
+
+    @property
     def mode(self) -> str:
         """The attention mode of its passes with all parameters: ``rerouted[10..19]+0.5``."""
         attention = Attention.parse(self.attention)
@@ -140,7 +151,7 @@ class Design:
         prompt = self.query_prompt if query else self.document_prompt
         appended = POOLINGS[self.pooling].appends_eos
         return tuple(
-            Template.of(text, eos=appended, keeps_text=self.pool == "text")
+            Template.of(text, eos=appended, keeps_text=self.pool == "text", own_end=not self.ended)
             for text in prompts_of(prompt, query=query)
         )
 
@@ -161,7 +172,7 @@ class Design:
         layer = "" if self.layer == -1 else f"@{self.layer}"
         if self.layers:
             layer = f"@{self.layers[0]}..{self.layers[1]}"
-        plus = (["skip_first"] if self.skip_first else []) + list(self.steps)
+        plus = ["skip_first"] * self.skip_first + ["native"] * self.native + list(self.steps)
         return f"{self.attention}/{self.pooling}{layer}{''.join(f'+{word}' for word in plus)}"
 
     @property
@@ -192,6 +203,8 @@ class Design:
     def parse(cls, text: str) -> Design:
         """Read ``attention/pooling[@layer | @a..b][+skip_first][+step …][?key=value&…]``.
 
+        Before the steps ``+native`` may stand. ``M1`` … ``M5`` stand for the paper's.
+
         ``M1`` … ``M5`` are the paper's designs. The keys are ``template`` (both prompts), ``query``
         and ``document``, ``pool``, ``band`` and ``bias``; values are percent-encoded, as in a URL.
 
@@ -203,6 +216,11 @@ class Design:
         if shape.upper() in PAPER:
             return replace(PAPER[shape.upper()], **given)
         match = _SHAPE.fullmatch(shape)
+        if shape == NATIVE:
+            raise EmbedLabError(
+                "'native' is the design of a backbone's own files and stands for another one with "
+                "each; write it as `embedlab check` prints it, such as 'causal/eos+native'."
+            )
         if match is None:
             raise EmbedLabError(
                 f"{_quoted(text)} is not a design; write attention/pooling, such as "
@@ -216,6 +234,7 @@ class Design:
             layer=int(match["layer"] or -1),
             layers=(int(match["first"]), int(match["end"])) if match["first"] else None,
             skip_first=match["skip"] is not None,
+            native=match["native"] is not None,
             steps=tuple(match["steps"].split("+")[1:]),
             **given,
         )

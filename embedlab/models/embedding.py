@@ -49,6 +49,8 @@ def pool(
         pooled = _through_head(states, design, backbone, progress)
     else:
         pooled = POOLINGS[design.pooling].pooled(states, design, backbone)
+    if (behind := backbone.native_head(design)) is not None:
+        pooled = behind(pooled)
     norms = pooled.norm(dim=1, keepdim=True)
     if not bool(torch.isfinite(norms).all()) or not bool((norms > 0).all()):
         raise EmbedLabError(
@@ -129,7 +131,7 @@ def fit(
     vectors = (
         _in_chunks(texts, design, backbone, query=False, progress=progress)[0]
         if design.fitted
-        else np.eye(1, POOLINGS[design.pooling].width(design, backbone), dtype=np.float32)
+        else np.eye(1, backbone.vector_size(design), dtype=np.float32)
     )
     return fit_steps(str(design), design.steps, vectors, backbone, source)
 

@@ -83,7 +83,7 @@ class TemplateTransformer(Transformer):
 
     def _fitted(self, text: str, parts: list[str]) -> tuple[list[int], tuple[int, int]]:
         """Ids, and where the tokens of the text's last copy begin and end among them."""
-        end_token = [self._tokenizer.eos_token_id] if self.templates["eos"] else []
+        end_token = self.templates["end"]
         longest, copies = int(self.max_seq_length or 0), len(parts) - 1
         text = text[: 32 * longest]
         ids, offsets = self._tokens(text.join(parts))
@@ -101,11 +101,12 @@ class TemplateTransformer(Transformer):
         return ids + end_token, (own[0], own[-1] + 1)
 
     def _tokens(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
-        """Ids and offsets, without the end token that this tokenizer appends."""
+        """Ids and offsets, without the end that this tokenizer appends."""
         answer = self._tokenizer(text, return_offsets_mapping=True, truncation=False, verbose=False)
         ids, offsets = list(answer["input_ids"]), list(answer["offset_mapping"])
-        if ids and ids[-1] == self._tokenizer.eos_token_id and offsets[-1][0] == offsets[-1][1]:
-            ids, offsets = ids[:-1], offsets[:-1]
+        added = self.templates["added"]
+        if added and ids[-len(added) :] == added:
+            ids, offsets = ids[: -len(added)], offsets[: -len(added)]
         return ids, offsets
 
 

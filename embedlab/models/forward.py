@@ -25,6 +25,8 @@ from embedlab.models.attention import Attention
 
 #: The names under which transformers knows :func:`attend` and :func:`attend_by_layer`.
 APART, BY_LAYER = "embedlab_apart", "embedlab_by_layer"
+#: Architectures that make a bidirectional mask themselves where their config asks for it.
+OWN_BIDIRECTIONAL_MASK = ("gemma3_text",)
 
 
 class Apart(NamedTuple):
@@ -47,6 +49,16 @@ class ByLayer(NamedTuple):
     attention: Attention
     band: tuple[int, int]
     last: Tensor
+
+
+def is_bidirectional(config: Any) -> bool:
+    """Whether a text model attends both ways by its own config, as EmbeddingGemma does."""
+    return getattr(config, "use_bidirectional_attention", None) in (True, "all")
+
+
+def has_own_mask(config: Any) -> bool:
+    """Whether it makes its bidirectional mask itself: ``is_causal`` would drop its windows."""
+    return is_bidirectional(config) and config.model_type in OWN_BIDIRECTIONAL_MASK
 
 
 def layer_states(
@@ -81,10 +93,11 @@ def layer_states(
         last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
         more["by_layer"] = ByLayer(mode, mode.band_of(layers), last)
         implementation = BY_LAYER
+    if not has_own_mask(model.config.get_text_config()):
+        more["is_causal"] = mode.mode != "bidirectional"
     with _attending(model, implementation) if implementation else nullcontext():
         output = model(
             attention_mask=mask,
-            is_causal=mode.mode != "bidirectional",
             use_cache=False,
             output_hidden_states=True,
             **more,

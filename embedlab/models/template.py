@@ -25,24 +25,35 @@ class Template:
 
     ``parts`` stand before, between and after the copies of the text: two parts for one copy, three
     for two. ``eos`` says whether the end token is appended. With ``keeps_text`` a pass also keeps
-    what the text's own tokens leave, of its last copy where there are two.
+    what the text's own tokens leave, of its last copy where there are two. ``own_end`` is for a
+    native design: the text ends with what the tokenizer itself adds, if it adds anything.
     """
 
     parts: tuple[str, ...] = ("", "")
     eos: bool = True
     keeps_text: bool = False
+    own_end: bool = False
 
     @classmethod
-    def of(cls, prompt: str, *, eos: bool | None = None, keeps_text: bool = False) -> Template:
+    def of(
+        cls,
+        prompt: str,
+        *,
+        eos: bool | None = None,
+        keeps_text: bool = False,
+        own_end: bool = False,
+    ) -> Template:
         """The template of a prompt: a prefix, or a text with ``{text}``.
 
         Args:
             eos: whether the end token is appended; by default behind a prefix only.
             keeps_text: whether a prefix's pass also keeps the text's own tokens.
+            own_end: whether a prefix's text ends with what the tokenizer itself adds alone.
         """
         inside = PLACE in prompt
         parts = tuple(prompt.split(PLACE)) if inside else (prompt, "")
-        return cls(parts, (not inside) if eos is None else eos, inside or keeps_text)
+        ended = (not inside) if eos is None else eos
+        return cls(parts, ended, inside or keeps_text, own_end and not inside)
 
     @property
     def copies(self) -> int:

@@ -48,12 +48,13 @@ Row = tuple[list[int], Offsets]
 
 
 def _tokens(backbone: Backbone, texts: Sequence[str], template: Template) -> list[Row]:
-    """Ids and offsets of each input, without an end token that the tokenizer appends."""
+    """Ids and offsets of each input, without what the tokenizer puts behind it."""
     inputs = [template.around(text) for text in texts]
     answer = backbone.tokenised(inputs, return_offsets_mapping=True)
-    eos, rows = backbone.tokenizer.eos_token_id, []
+    added, rows = list(backbone.framing.added), []
     for ids, offsets in zip(answer["input_ids"], answer["offset_mapping"], strict=True):
-        end = len(ids) - (1 if ids and ids[-1] == eos and offsets[-1][0] == offsets[-1][1] else 0)
+        ends = bool(added) and ids[-len(added) :] == added
+        end = len(ids) - len(added) * ends
         rows.append((ids[:end], offsets[:end]))
     return rows
 
@@ -62,7 +63,8 @@ def _fitted(
     backbone: Backbone, text: str, template: Template, number: int, row: Row, *, cut: bool
 ) -> Encoded:
     """The tokens of one text, which is cut until the input is no longer than the backbone reads."""
-    most = backbone.max_length - template.eos
+    end_token = backbone.framing.end if template.eos else ()
+    most = backbone.max_length - len(end_token)
     text, (ids, offsets) = text[: 32 * backbone.max_length], row
     while len(ids) > most:
         cut = True
@@ -85,8 +87,9 @@ def _fitted(
         raise EmbedLabError(
             f"Text {number} has no token of its own for {backbone.name}: {text[:40]!r}; remove it."
         )
-    end_token = (backbone.tokenizer.eos_token_id,) if template.eos else ()
-    return Encoded((*ids, *end_token), cut, (own[0], own[-1] + 1))
+    whole = (*ids, *end_token)
+    backbone.check_ids(whole, number)
+    return Encoded(whole, cut, (own[0], own[-1] + 1))
 
 
 def _own_tokens(offsets: Offsets, start: int, length: int, whole: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ class Pooler:
         self.budget = min(recipe.micro_tokens, backbone.token_budget)
         self.kept = min(recipe.keep_tokens, PASSES_IN_MEMORY * backbone.token_budget)
         frozen = recipe.mode == "head"
+        native = backbone.native_head(design)
+        self.native_head = None if native is None else copy.deepcopy(native).to(backbone.device)
         self.packer = None if frozen else Packer(backbone, design.mode)
 
     def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
@@ -79,7 +82,16 @@ class Pooler:
     def _pool(self, states: HiddenStates) -> Tensor:
         if self.head is not None:
             return self.head(states)  # type: ignore[no-any-return]
-        return POOLINGS[self.design.pooling].pooled(states, self.design, self.backbone)
+        pooled = POOLINGS[self.design.pooling].pooled(states, self.design, self.backbone)
+        if self.native_head is not None:
+            pooled = self.native_head(pooled.to(self.backbone.device))
+        return pooled
+
+    @property
+    def vector_size(self) -> int:
+        """The length of a pooled vector."""
+        dense = None if self.native_head is None else self.native_head.output_size
+        return dense or POOLINGS[self.design.pooling].width(self.design, self.backbone)
 
     def _by_prompt(
         self,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -15,14 +15,18 @@ from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.models.attention import ATTENTION_MODES
-from embedlab.models.design import POOLED_TOKENS, PRESET_GROUPS, Design
+from embedlab.models.design import NATIVE, POOLED_TOKENS, PRESET_GROUPS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.template import TEMPLATES
 from embedlab.progress import Progress, no_progress
+from embedlab.text import shorten
 from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
+
+if TYPE_CHECKING:
+    from embedlab.models.native import NativeDesign
 
 OWN = "own"
 CUSTOM = "custom"
@@ -62,7 +66,6 @@ class DesignPanel:
 
     def __init__(self, letter: str, design: Design, most_prompt: int) -> None:
         side = letter.lower()
-        presets = [*((_preset_name(key), key) for key in ALL_PRESETS), ("custom", CUSTOM)]
         with gr.Group(elem_classes=[f"design-{side}", "design-panel"]):
             gr.HTML(
                 f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
@@ -76,7 +79,7 @@ class DesignPanel:
                 visible=False,  # until the visitor has trained one
                 elem_id=f"model-{side}",
             )
-            self.preset = gr.Dropdown(presets, label="Preset", elem_id=f"preset-{side}")
+            self.preset = gr.Dropdown(presets(None), label="Preset", elem_id=f"preset-{side}")
             self.attention = gr.Radio(
                 list(ATTENTION_MODES), label="Attention", elem_id=f"attention-{side}"
             )
@@ -203,6 +206,7 @@ class DesignPanel:
             layer=whole_number(read["layer"], "The layer", LAST) if one_layer else LAST,
             layers=layers,
             skip_first=bool(read["skip_first"]) and kind.takes_mean,
+            native=values.get(self.preset) == NATIVE,
             steps=tuple(str(step).strip().lstrip("+") for step in read["steps"] or ()),
             query_prompt=template or read["query_prompt"] or "",
             document_prompt=template or read["document_prompt"] or "",
@@ -225,16 +229,41 @@ class DesignPanel:
         names = ("attention", "causal_layers", "pooling", "layer", "layers", "skip_first")
         return {self.fields[name]: _control_values(design)[name] for name in names}
 
-    def follow(self, changed: Collection[Any], values: Values) -> Updates:
-        """What else a change of these controls changes: a preset the design, or its name."""
-        if self.preset in changed and values[self.preset] in ALL_PRESETS:
-            return self.set_fields(ALL_PRESETS[values[self.preset]])
+    def follow(
+        self, changed: Collection[Any], values: Values, native: Callable[[], NativeDesign | None]
+    ) -> Updates:
+        """What else a change of these controls changes: a preset the design, or its name.
+
+        Args:
+            native: loads the native design of the panel's model, where it has one.
+        """
+        preset = values[self.preset]
+        if self.preset in changed and preset in ALL_PRESETS:
+            return self.set_fields(ALL_PRESETS[preset])
+        if self.preset in changed and preset == NATIVE and not changed & set(self.inputs):
+            chosen = native()
+            return {self.preset: CUSTOM} if chosen is None else self.set_to(chosen.design)
         if not self.followers.keys() & changed:
             return {}
         try:
-            return {self.preset: preset_of(self.read(values))}
+            design = self.read(values)
+            if design.native and (chosen := native()) is not None and chosen.design == design:
+                return {self.preset: NATIVE}
+            return {self.preset: preset_of(replace(design, native=False))}
         except EmbedLabError:  # the views read the same and report it
             return {self.preset: CUSTOM}
+
+    def offer(self, native: NativeDesign | None, values: Values) -> Updates:
+        """Updates after a change of the model: the presets on offer, and the native design's."""
+        updates: Updates = {}
+        if values[self.preset] == NATIVE and native is not None:
+            updates, preset = self.set_to(native.design), NATIVE
+        else:
+            try:
+                preset = preset_of(replace(self.read(values), native=False))
+            except EmbedLabError:
+                preset = CUSTOM
+        return updates | {self.preset: gr.update(choices=presets(native), value=preset)}
 
 
 class Sidebar:
@@ -322,12 +351,21 @@ class Sidebar:
         update = gr.update(choices=[AS_LOADED, *runs], visible=bool(runs))
         return {self.a.model: update, self.b.model: update}
 
-    def followers(self, changed: Collection[Any]) -> set[Any]:
-        """The controls that :meth:`follow` may set after a change of these."""
+    def followers(
+        self, changed: Collection[Any], values: Mapping[Any, Any] | None = None
+    ) -> set[Any]:
+        """The controls that :meth:`follow` may set after a change of these to ``values``."""
         followers = self.a.followers | self.b.followers
         followers |= dict.fromkeys((self.corpus, self.own), (self.sample,))
-        followers |= dict.fromkeys(self.models, (self.a.layer, self.b.layer))
-        return {follower for control in changed for follower in followers.get(control, ())}
+        presets_and_layers = [c for panel in (self.a, self.b) for c in (panel.layer, panel.preset)]
+        followers |= dict.fromkeys(self.models, presets_and_layers)
+        found = {follower for control in changed for follower in followers.get(control, ())}
+        for panel in (self.a, self.b):
+            # A native design sets the prompts too, and with another model it is another one.
+            chosen = values is not None and values.get(panel.preset) == NATIVE
+            if chosen and {panel.preset, *self.models} & set(changed):
+                found |= set(panel.inputs)
+        return found
 
     def follow(
         self, changed: Collection[Any], values: Values, progress: Progress = no_progress
@@ -337,14 +375,22 @@ class Sidebar:
         Raises:
             EmbedLabError: the corpus or a model cannot be loaded.
         """
-        updates = self.a.follow(changed, values) | self.b.follow(changed, values)
+        ids = self.resolved(values)
+        updates: Updates = {}
+        for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
+            updates |= panel.follow(
+                changed, values, lambda each=backbone_id: self.lab.backbone(each, progress).native
+            )
         if not {self.corpus, self.own}.isdisjoint(changed):
             updates |= self._sample_range(values, progress)
         if not set(self.models).isdisjoint(changed):
-            for panel, backbone_id in zip((self.a, self.b), self.resolved(values), strict=True):
-                layers = self.lab.backbone(backbone_id, progress).num_layers
+            for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
+                backbone = self.lab.backbone(backbone_id, progress)
+                offered = panel.offer(backbone.native, Values(values | updates))
                 # As a change of the model is no change of the layer, the value stays.
-                updates[panel.layer] = gr.update(maximum=layers)
+                layer = {"value": offered[panel.layer]} if panel.layer in offered else {}
+                updates |= offered
+                updates[panel.layer] = gr.update(maximum=backbone.num_layers, **layer)
         return updates
 
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
@@ -410,6 +456,12 @@ _PRESET_VALUES = {
 APPLY_PRESET = f"(preset, ...controls) => ({json.dumps(_PRESET_VALUES)})[preset] ?? controls"
 
 
+def presets(native: NativeDesign | None) -> list[tuple[str, str]]:
+    """The choices of the preset dropdown for a backbone with this native design."""
+    own = [] if native is None else [(f"native  {shorten(native.words, 70)}", NATIVE)]
+    return [*own, *((_preset_name(key), key) for key in ALL_PRESETS), ("custom", CUSTOM)]
+
+
 def _preset_name(key: str) -> str:
     group = next(name for name, presets in PRESET_GROUPS.items() if key in presets)
     design = ALL_PRESETS[key]
@@ -417,5 +469,7 @@ def _preset_name(key: str) -> str:
 
 
 def preset_of(design: Design) -> str:
-    """The preset that is this design, or ``custom``."""
+    """The preset that is this design, or ``custom``; a native one is native."""
+    if design.native:
+        return NATIVE
     return next((key for key, preset in ALL_PRESETS.items() if preset == design), CUSTOM)
