@@ -183,7 +183,10 @@ def _save_modules(
         for i, (path, kind) in enumerate(parts)
     ]
     write_json(folder / "modules.json", rows)
-    prompts = {"query": design.query_prompt, "document": design.document_prompt}
+    # A name may stand for a prefix.
+    prompts = {
+        name: templates[query][0].parts[0] for name, query in (("query", True), ("document", False))
+    }
     if inside:
         prompts = _save_templates(templates, backbone, design, folder)
     _save_settings(design, prompts, folder)

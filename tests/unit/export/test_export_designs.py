@@ -45,6 +45,7 @@ def exported(design: Design, backbone: Backbone, folder) -> tuple[SentenceTransf
         ("causal/mean?template=echo", True),
         ("causal/last+centre?template=metaeol", True),
         ("causal/eos+filter1.5", False),
+        ("bidirectional/mean?template=task-retrieval", False),
         ("causal/mean@1+skip_first+filter2+whiten", True),
         ("causal/mean+abtt2+dim8", False),
         ("causal/rms_mean@1..3", True),

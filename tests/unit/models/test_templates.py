@@ -223,6 +223,9 @@ def test_slow_tokenizers_take_prefixes_only(tiny):
     class Slow:
         is_fast = False
 
+        def __call__(self, *args, **options):
+            return tiny_tokenizer()(*args, **options)
+
         def __getattr__(self, name):
             return getattr(tiny_tokenizer(), name)
 
