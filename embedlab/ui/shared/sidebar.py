@@ -108,7 +108,7 @@ class DesignPanel:
         preset_sets = [self.fields[name] for name in PRESET_FIELDS]
         #: What :meth:`follow` may set after a change of each control.
         self.followers: dict[Any, Any] = {
-            self.preset: preset_sets,
+            self.preset: [self.preset, *preset_sets],
             **dict.fromkeys(self.inputs, (self.preset,)),
         }
         # At once and in the browser alone: the answer of the server comes with the view.
@@ -163,7 +163,9 @@ class DesignPanel:
             return self.set_fields(PRESETS[preset])
         if self.preset in changed and preset == NATIVE and not changed & set(self.inputs):
             chosen = native()
-            return {self.preset: CUSTOM} if chosen is None else self.set_to(chosen.design)
+            if chosen is None:
+                return {self.preset: CUSTOM}
+            return {self.fields[name]: getattr(chosen.design, name) for name in self.fields}
         if not self.followers.keys() & changed:
             return {}
         try:
