@@ -298,13 +298,14 @@ def _prompts(find: Find) -> tuple[str, str, dict[str, str]]:
     """The prompt of queries, that of documents, and all by name.
 
     As sentence-transformers has it: a query gets the prompt ``query``, a document the prompt
-    ``document``, and where there is none of that name, what ``encode`` uses by default.
+    ``document``; where that is empty, what ``encode`` puts before every text by default. (The
+    library writes an empty prompt of either name into every folder that has none.)
     """
     name = "config_sentence_transformers.json"
     settings = _read(_Settings, find, name) if find(name) else _Settings()
     prompts = {key: prompt or "" for key, prompt in settings.prompts.items()}
     default = prompts.get(settings.default_prompt_name or "", "")
-    return prompts.get("query", default), prompts.get("document", default), prompts
+    return prompts.get("query") or default, prompts.get("document") or default, prompts
 
 
 def _head(find: Find, modules: Sequence[_Module], size: int) -> NativeHead | None:

@@ -111,4 +111,5 @@ class NativeHead(nn.Module):
     def exported(self) -> Iterator[ExportedModule]:
         """The modules of sentence-transformers that do the same, in their order."""
         for step in self.steps:
+            assert isinstance(step, Dense | UnitLength)
             yield step.export()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -170,7 +171,7 @@ class DesignPanel:
         preset_sets = [self.fields[name] for name in PRESET_FIELDS]
         #: What :meth:`follow` may set after a change of each control.
         self.followers: dict[Any, Any] = {
-            self.preset: preset_sets,
+            self.preset: [self.preset, *preset_sets],
             **dict.fromkeys(self.inputs, (self.preset,)),
         }
         # At once and in the browser alone: the answer of the server comes with the view.
@@ -240,9 +241,11 @@ class DesignPanel:
         preset = values[self.preset]
         if self.preset in changed and preset in ALL_PRESETS:
             return self.set_fields(ALL_PRESETS[preset])
-        if self.preset in changed and preset == NATIVE and not changed & set(self.inputs):
+        if self.preset in changed and preset == NATIVE and not set(self.inputs) & set(changed):
             chosen = native()
-            return {self.preset: CUSTOM} if chosen is None else self.set_to(chosen.design)
+            if chosen is None:
+                return {self.preset: CUSTOM}
+            return {self.fields[name]: getattr(chosen.design, name) for name in self.fields}
         if not self.followers.keys() & changed:
             return {}
         try:
@@ -378,9 +381,7 @@ class Sidebar:
         ids = self.resolved(values)
         updates: Updates = {}
         for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
-            updates |= panel.follow(
-                changed, values, lambda each=backbone_id: self.lab.backbone(each, progress).native
-            )
+            updates |= panel.follow(changed, values, partial(self._native, backbone_id, progress))
         if not {self.corpus, self.own}.isdisjoint(changed):
             updates |= self._sample_range(values, progress)
         if not set(self.models).isdisjoint(changed):
@@ -392,6 +393,9 @@ class Sidebar:
                 updates |= offered
                 updates[panel.layer] = gr.update(maximum=backbone.num_layers, **layer)
         return updates
+
+    def _native(self, backbone_id: str, progress: Progress) -> NativeDesign | None:
+        return self.lab.backbone(backbone_id, progress).native
 
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
         corpus = self._whole(values, progress)

@@ -147,7 +147,7 @@ SHAPES = {
         (2, 2),
     ),
     "a set of texts": ([{"set": [query(i), answer(i), answer(i, 1)]} for i in N], (2, 0)),
-    "several sets": ([{"texts": [query(i), answer(i)], "year": 2020 + i} for i in N], (1, 0)),
+    "several sets": ([{"paraphrases": [query(i), answer(i)], "year": 2020 + i} for i in N], (1, 0)),
     "triplets": (
         [{"anchor": query(i), "positive": answer(i), "negative": wrong(i)} for i in N],
         (1, 1),
@@ -245,14 +245,12 @@ def test_dpr_joins_titles_and_takes_hard_negatives_alone(tmp_path):
 
 def test_tables_within_rows_are_read_item_by_item(tmp_path):
     halves = [range(3), range(3, 6)]
-    rows = [{"sentence1": list(map(query, h)), "sentence2": list(map(answer, h))} for h in halves]
+    rows = [{"asked": list(map(query, h)), "replied": list(map(answer, h))} for h in halves]
     assert triples(read(tmp_path, json_lines(rows), ".jsonl")) == expected()
-    rows[1]["sentence2"].pop()
+    rows[1]["replied"].pop()
     reading = read(tmp_path, json_lines(rows), ".jsonl")
     assert triples(reading) == expected()[:3]
-    assert dict(reading.left_out) == {
-        2: "its lists differ in length ('sentence1' 3, 'sentence2' 2)"
-    }
+    assert dict(reading.left_out) == {2: "its lists differ in length ('asked' 3, 'replied' 2)"}
 
 
 @pytest.mark.parametrize(
@@ -397,6 +395,20 @@ def test_an_opposite_without_a_pair_of_its_anchor_is_left_out(tmp_path):
 )
 def test_a_column_that_decides_nothing_is_not_asked_about(tmp_path, rows):
     assert len(read(tmp_path, json_lines(rows), ".jsonl").pairs) == len(TOPICS)
+
+
+def test_a_score_of_many_values_some_of_them_missing(tmp_path):
+    rows = [
+        {"s1": f"{query(i)} {n}", "s2": f"{answer(i)} {n}", "human score": cell}
+        for i in N
+        for n, cell in enumerate(["-", "", "nan", "4,5", f"{i}.{i}3"])
+    ]
+    text = separated(";")(rows)
+    with pytest.raises(KeepNeeded, match="Proposed: human score>=4") as asked:
+        read(tmp_path, text, ";.csv")
+    reading = read(tmp_path, text, ";.csv", keep=asked.value.proposal)
+    assert len(reading.pairs) == 8
+    assert len(reading.left_out) == len(rows) - 8
 
 
 def test_one_value_that_denies_every_row_is_asked_about(tmp_path):

@@ -211,8 +211,8 @@ def test_a_native_design_is_trained_through_its_dense_layers(whole):
     from embedlab.training.training import Training
 
     backbone = load(whole)
-    anchors = tuple(f"question {i}" for i in range(8))
-    positives = tuple(f"answer {i}" for i in range(8))
+    anchors = tuple(f"question {i}" for i in range(20))
+    positives = tuple(f"answer {i}" for i in range(20))
     pairs = PairSet(id="own", title="own", anchors=anchors, positives=positives)
     recipe = Recipe(steps=2, batch=4, held_out=2, evaluate_every=1, warmup=1)
     training = Training(backbone, backbone.native.design, pairs, recipe)
