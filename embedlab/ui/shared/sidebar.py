@@ -146,6 +146,7 @@ class DesignPanel:
                     elem_id=f"band-{side}",
                 )
                 self.bias = gr.Number(0, label="Bias of the rerouted token", elem_id=f"bias-{side}")
+        self.prompts = prompts
         #: The controls of a design by what they say; a preset sets all but the prompts.
         self.fields: dict[str, Any] = {
             "attention": self.attention,
@@ -173,6 +174,7 @@ class DesignPanel:
         self.followers: dict[Any, Any] = {
             self.preset: [self.preset, *preset_sets],
             **dict.fromkeys(self.inputs, (self.preset,)),
+            **dict.fromkeys(self.prompts, (self.preset, self.template)),
         }
         # At once and in the browser alone: the answer of the server comes with the view.
         self.preset.input(
@@ -245,9 +247,14 @@ class DesignPanel:
             chosen = native()
             if chosen is None:
                 return {self.preset: CUSTOM}
-            return {self.fields[name]: getattr(chosen.design, name) for name in self.fields}
+            told = _control_values(chosen.design)
+            return {control: told[name] for name, control in self.fields.items()}
         if not self.followers.keys() & changed:
             return {}
+        typed = [c for c in self.prompts if c in changed and values[c]]
+        if typed and values[self.template]:
+            # A prompt of one's own takes the template's place.
+            return {self.template: "", self.preset: CUSTOM}
         try:
             design = self.read(values)
             if design.native and (chosen := native()) is not None and chosen.design == design:
