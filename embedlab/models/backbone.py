@@ -82,6 +82,8 @@ class Backbone:
         self.sharing = Sharing(self.lock, self.token_budget)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
+        #: Attention modes that this architecture or its config rules out, with the reason.
+        self.refused: dict[str, str] = {}
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
         self._handle = f"{self.key}#{id(self)}"
@@ -114,12 +116,28 @@ class Backbone:
         dtype: torch.dtype = next(self.model.parameters()).dtype
         return dtype
 
+    def check_attention(self, attention: str) -> None:
+        """Refuse an attention mode that this backbone does not have.
+
+        Raises:
+            EmbedLabError: it does not have it, or there is no such mode.
+        """
+        check_known(attention, "an attention mode", ATTENTIONS)
+        if attention in self.refused:
+            others = [mode for mode in ATTENTIONS if mode not in self.refused]
+            raise EmbedLabError(
+                f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
+                f"attention: {self.refused[attention]}. Choose a {' or '.join(others)} design."
+            )
+
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist.
+            EmbedLabError: the layer does not exist, or the attention mode is not one of this
+                backbone's.
         """
+        self.check_attention(design.attention)
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
             raise EmbedLabError(
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
@@ -208,10 +226,11 @@ class Backbone:
             persist: whether the cache may also write these states to its folder.
 
         Raises:
-            EmbedLabError: no text, an empty text, or an unknown attention mode.
+            EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
+                this backbone does not have.
         """
         _check_texts(texts)
-        check_known(attention, "an attention mode", ATTENTIONS)
+        self.check_attention(attention)
         keys = [state_key(self.key, attention, prompt, text) for text in texts]
         # The same text twice is looked up and run once.
         cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}
