@@ -114,8 +114,8 @@ class Recipe:
 
 
 #: ``cpu`` is made for two cores and minutes (drawing the masks of a dropout costs a CPU a fifth of
-#: a step). ``paper`` has the hyper-parameters of arXiv 2409.02727 but for the batch: the authors add
-#: up 2,048 pairs an update, of which 8 meet in one loss (16 candidates a query, with their hard
+#: a step). ``paper`` has the hyper-parameters of arXiv 2409.02727, but not the batch: the authors
+#: add up 2,048 pairs an update, of which 8 meet in one loss (16 candidates a query, with their hard
 #: negatives); here all pairs of a batch meet, so 64 is neither. docs/training.md says more.
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(),
