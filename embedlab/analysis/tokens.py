@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from embedlab import gpu
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone, Encoded
@@ -197,14 +195,11 @@ def _float32_pass(
 ) -> tuple[Tensor, torch.dtype]:
     """(L + 1, n, T, d) of padded rows on the CPU in float32, and the precision of the pass."""
     padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in rows]})
-    ids, mask = padded["input_ids"], padded["attention_mask"]
     small = sum(p.numel() for p in backbone.model.parameters()) <= MOST_COPIED_PARAMETERS
-    if backbone.dtype == torch.float32 or not small or gpu.LENT:
-        return backbone.token_states(ids, mask, attention).float(), backbone.dtype
-    with backbone.lock:  # a pass changes the model's configuration while it runs
-        model = copy.deepcopy(backbone.model)
-    runner = backbone.sibling(backbone.name, model.float())
-    return runner.token_states(ids, mask, attention), torch.float32
+    hidden = backbone.token_states(
+        padded["input_ids"], padded["attention_mask"], attention, precise=small
+    )
+    return hidden.float(), torch.float32 if small else backbone.dtype
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:

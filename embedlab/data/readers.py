@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from embedlab.child_process import in_child_process
-from embedlab.data.tables import MAX_TEXTS, Table, count_note, limit_note, quoted_names, text_lines
+from embedlab.data.tables import (
+    MAX_TEXTS,
+    LeftOut,
+    Table,
+    count_note,
+    limit_note,
+    quoted_names,
+    text_lines,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
@@ -62,8 +70,12 @@ def read_upload(path: Path, *, max_bytes: int, max_texts: int) -> Table:
     Raises:
         EmbedLabError: as there, or the file takes too much memory or time.
     """
-    table = in_child_process(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
-    return Table(**table | {"notes": tuple(table["notes"])})
+    answer = in_child_process(read_table, path, max_bytes=max_bytes, max_texts=max_texts)
+    # JSON made lists of tuples.
+    plain = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()
+    }
+    return Table(**plain | {"left_out": tuple(LeftOut(*each) for each in plain["left_out"])})
 
 
 class _Unreadable(Exception):

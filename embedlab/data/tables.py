@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
@@ -21,17 +22,60 @@ _LABEL_NAMES = (
     *("label", "labels", "category", "class", "topic", "sense"),
     *("intent", "sentiment", "genre", "target"),
 )
+_ID_NAMES = (
+    *("_id", "id", "doc_id", "docid", "document_id", "text_id", "row_id", "uid", "uuid", "guid"),
+    *("pid", "qid", "idx", "index", "key", "row_name"),
+)
 #: The most different values of a column that is guessed to hold labels.
 _MAX_LABELS = 50
 
 
+class LeftOut(NamedTuple):
+    """A row of a file that was not used, and why in a few words: ``blank``, ``not JSON``."""
+
+    row: int
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Columns of cells, all of one length; ``total`` counts the rows of the source."""
+    """What a file holds: columns of cells, all of one length, and what was not read.
+
+    Rows are numbered from 1 as they stand in the file, without its header, so that the numbers of
+    the rows read, of those left out and of those beyond the limit are together 1, 2, 3, …
+
+    Attributes:
+        columns: the cells as text; a list or an object inside a cell is written as JSON.
+        total: the rows that could be read, also those beyond the limit on rows.
+        row_numbers: of the rows in ``columns``; by default 1 to n.
+        left_out: rows that could not be read, the first of them where they are very many.
+        left_out_total: how many those are in all; by default the length of ``left_out``.
+        encoding: in which the text of the file is written; "" for a file that is not text.
+        label_columns: the columns that the file itself says are labels.
+        notes: sentences on what was done to read the file.
+    """
 
     columns: dict[str, list[str]]
     total: int
-    notes: tuple[str, ...] = field(default=())
+    row_numbers: tuple[int, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    left_out_total: int = 0
+    encoding: str = ""
+    label_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.row_numbers:
+            rows = len(next(iter(self.columns.values()), ()))
+            object.__setattr__(self, "row_numbers", tuple(range(1, rows + 1)))
+        if not self.left_out_total:
+            object.__setattr__(self, "left_out_total", len(self.left_out))
+
+    @property
+    def id_column(self) -> str | None:
+        """The column that names each row: one of the usual names, without blanks or repetitions."""
+        names = [name for name, cells in self.columns.items() if _are_names(cells)]
+        return named_column(names, _ID_NAMES)
 
     def has_text(self, name: str) -> bool:
         """Whether a column holds more than numbers and blanks."""
@@ -61,6 +105,10 @@ class Table:
             if 2 <= len(set(cells)) <= min(_MAX_LABELS, len(cells) // 2):
                 return name
         return None
+
+
+def _are_names(cells: list[str]) -> bool:
+    return all(cell.strip() for cell in cells) and len(set(cells)) == len(cells)
 
 
 def named_column(columns: Iterable[str], names: Iterable[str]) -> str | None:
@@ -147,6 +195,33 @@ def count_note(n: int, what: str, done: str) -> tuple[str, ...]:
     if n == 0:
         return ()
     return (f"1 {what} was {done}.",) if n == 1 else (f"{n:,} {what}s were {done}.",)
+
+
+def left_out_notes(left_out: Sequence[LeftOut], total: int = 0) -> tuple[str, ...]:
+    """A note for each reason, such as ``2 rows were left out: blank (rows 3 and 7)``.
+
+    Args:
+        left_out: the rows that are listed.
+        total: how many were left out in all, where more than are listed.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, reason in left_out:
+        rows.setdefault(reason, []).append(row)
+    notes = [
+        f"1 row was left out: {reason} (row {numbers[0]:,})."
+        if len(numbers) == 1
+        else f"{len(numbers):,} rows were left out: {reason} (rows {_listed(numbers)})."
+        for reason, numbers in rows.items()
+    ]
+    return (*notes, *count_note(max(0, total - len(left_out)), "more row", "left out"))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """``3, 7 and 9``, or the first five of more."""
+    shown = [f"{number:,}" for number in numbers[:5]]
+    if len(numbers) > len(shown):
+        return ", ".join(shown) + ", …"
+    return ", ".join(shown[:-1]) + f" and {shown[-1]}"
 
 
 def limit_note(read: int, total: int) -> tuple[str, ...]:

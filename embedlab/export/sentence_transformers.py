@@ -55,9 +55,8 @@ def export_sentence_transformers(
 def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, folder: Path) -> None:
     model = backbone.model
     if backbone.adapter is not None:
-        with backbone.lock:
-            # Merging changes weights that the untrained backbone shares, hence the copy.
-            adapter = copy.deepcopy(backbone.adapter)
+        # Merging changes weights that the untrained backbone shares, hence the copy.
+        adapter = backbone.owner.call(lambda: copy.deepcopy(backbone.adapter))
         model = adapter.merge_and_unload()
     model.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))

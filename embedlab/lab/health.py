@@ -27,7 +27,7 @@ def health(lab: Lab) -> dict[str, Any]:
                 "backbone": backbone_id,
                 "device": str(backbone.device),
                 "precision": str(backbone.dtype).removeprefix("torch."),
-                "waiting": len(backbone.sharing),
+                "waiting": len(backbone.owner),
             }
             for backbone_id, backbone in lab.models.items()
         ],

@@ -5,19 +5,19 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
-from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
-from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
-from embedlab.models.scheduler import FairLock, Sharing, batches
+from embedlab.models.scheduler.local import Local
+from embedlab.models.scheduler.owner import Owner
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
 from embedlab.models.states import HiddenStates, TextStates, summarise
@@ -30,10 +30,6 @@ TOKEN_BUDGET = {"cpu": 1024, "cuda": 16_384}
 
 #: Texts tokenised in one call.
 TOKENISER_BATCH = 256
-
-#: The backbones of this process by their handle. A function that runs on a lent GPU gets its
-#: arguments pickled, so it is called with a handle instead of a backbone.
-_LOADED: WeakValueDictionary[str, Backbone] = WeakValueDictionary()
 
 
 class Backbone:
@@ -71,6 +67,12 @@ class Backbone:
             tokenizer.pad_token = tokenizer.eos_token
         tokenizer.padding_side = "right"
         self.model = model.eval()
+        # Remembered: where a GPU is lent by the call, the weights are not here to be asked.
+        first = next(model.parameters())
+        #: Where the weights are.
+        self.device: torch.device = first.device
+        #: The precision of a pass.
+        self.dtype: torch.dtype = first.dtype
         self.tokenizer = tokenizer
         self.name, self.source, self.note = name, source, note
         positions = getattr(self.config, "max_position_embeddings", None) or max_length
@@ -78,16 +80,14 @@ class Backbone:
         self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = DEFAULT_HEAD
-        self.lock = FairLock()
-        self.sharing = Sharing(self.lock, self.token_budget)
+        #: Alone calls the model; shared with every backbone that shares the weights.
+        self.owner: Owner = Local()
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         #: Attention modes that this architecture or its config rules out, with the reason.
         self.refused: dict[str, str] = {}
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
-        self._handle = f"{self.key}#{id(self)}"
-        _LOADED[self._handle] = self
 
     @property
     def config(self) -> Any:
@@ -103,18 +103,6 @@ class Backbone:
     def hidden_size(self) -> int:
         """d."""
         return int(self.config.hidden_size)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        device: torch.device = next(self.model.parameters()).device
-        return device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The precision of a pass."""
-        dtype: torch.dtype = next(self.model.parameters()).dtype
-        return dtype
 
     def check_attention(self, attention: str) -> None:
         """Refuse an attention mode that this backbone does not have.
@@ -171,7 +159,7 @@ class Backbone:
         return f"{self.key}|{self.head(design).digest}"
 
     def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
-        """A backbone that shares the weights, the tokenizer, the cache and the lock of this one.
+        """A backbone that shares the weights, the tokenizer, the cache and the owner of this one.
 
         Args:
             model: this backbone's model with an adapter on it; by default the model itself.
@@ -181,8 +169,6 @@ class Backbone:
         other.name, other.model = name, self.model if model is None else model
         other.key = f"{self.key}|{digest}" if digest else self.key
         other._heads = {}
-        other._handle = f"{other.key}#{id(other)}"
-        _LOADED[other._handle] = other
         return other
 
     def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
@@ -238,27 +224,15 @@ class Backbone:
         states = {key: entry for key, entry in cached.items() if entry is not None}
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in states}
         encoded = dict(zip(missing, self.encode(list(missing.values()), prompt), strict=True))
-        names, lengths = list(missing), [len(text.ids) for text in encoded.values()]
         done_before = len(texts) - len(missing)
-
-        def store(key: str, entry: TextStates) -> None:
-            states[key] = entry
-            self.cache.put(key, entry, persist=persist)
 
         def report(done: int, _: int, label: str) -> None:
             progress(done_before + done, len(texts), label)
 
         label = f"embedding, {attention}"
-        self.sharing.run(
-            encoded,
-            [[names[i] for i in batch] for batch in batches(lengths, self.token_budget)],
-            # Texts share a batch with others that run through the same weights in the same way.
-            (self._handle, attention),
-            lambda batch: _forward(self._handle, batch, attention),
-            store,
-            report,
-            label,
-        )
+        for key, entry in self.owner.run(self, encoded, attention, report, label):
+            states[key] = entry
+            self.cache.put(key, entry, persist=persist)
         progress(len(texts), len(texts), label)
         return HiddenStates(tuple(states[key] for key in keys), attention)
 
@@ -268,7 +242,12 @@ class Backbone:
         return TOKEN_BUDGET["cuda" if self.device.type == "cuda" else "cpu"]
 
     def token_states(
-        self, input_ids: list[list[int]], mask: list[list[int]], attention: str
+        self,
+        input_ids: list[list[int]],
+        mask: list[list[int]],
+        attention: str,
+        *,
+        precise: bool = False,
     ) -> Tensor:
         """Every token of every layer, (L + 1, n, T, d) on the CPU, for probes of short texts.
 
@@ -276,62 +255,54 @@ class Backbone:
             input_ids: n rows of T token ids, padded by the caller.
             mask: n rows of T, 0 for padding.
             attention: ``causal`` or ``bidirectional``.
+            precise: run through a float32 copy of weights that are of lower precision.
         """
-        with self.lock:
-            return _forward_tokens(self._handle, input_ids, mask, attention)
+        return self.owner.call(partial(self.run_tokens, input_ids, mask, attention, precise))
+
+    # What the owner calls
+
+    @torch.no_grad()
+    def run_batch(self, batch: list[Encoded], attention: str) -> list[TextStates]:
+        """The states of one batch, on the CPU."""
+        ids = [list(text.ids) for text in batch]
+        padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
+        mask = padded["attention_mask"]
+        hidden = self.hidden_states(padded["input_ids"], mask, attention)
+        bank = summarise(hidden, mask).cpu()
+        # No head reads the tokens of a causal pass, and they are most of what could be stored.
+        tokens = None if attention == "causal" else hidden[-1].cpu()
+        return [
+            TextStates(
+                # Cloned row by row: a view would keep the whole batch alive as long as one text.
+                bank[i].clone(),
+                # The padding stands on the right.
+                None if tokens is None else tokens[i, : len(text.ids)].clone(),
+                len(text.ids),
+                text.truncated,
+            )
+            for i, text in enumerate(batch)
+        ]
+
+    @torch.no_grad()
+    def run_tokens(
+        self, input_ids: list[list[int]], mask: list[list[int]], attention: str, precise: bool
+    ) -> Tensor:
+        """What :meth:`token_states` returns."""
+        runner = self
+        if precise and self.dtype != torch.float32:
+            runner = self.sibling(self.name, copy.deepcopy(self.model).float())
+        ids, real = (torch.tensor(rows, device=self.device) for rows in (input_ids, mask))
+        return torch.stack(runner.hidden_states(ids, real, attention)).cpu()
 
     def hidden_states(
         self, input_ids: Tensor, attention_mask: Tensor, attention: str
     ) -> tuple[Tensor, ...]:
-        """L + 1 tensors (n, T, d), straight from the model; the caller holds :attr:`lock`.
+        """L + 1 tensors (n, T, d), straight from the model; for the owner alone.
 
         Positions count unmasked tokens, so that padding on either side changes nothing.
         """
         positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
         return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
-
-
-def _seconds(handle: str, batch: list[Encoded], attention: str) -> int:
-    """A generous estimate of a batch on a lent GPU: 2,000 tokens a second, and the start."""
-    return 10 + sum(len(text.ids) for text in batch) // 2000
-
-
-@gpu.on_gpu(_seconds)
-def _forward(handle: str, batch: list[Encoded], attention: str) -> list[TextStates]:
-    """The states of one batch from the backbone with this handle, on the CPU."""
-    backbone = _LOADED[handle]
-    ids = [list(text.ids) for text in batch]
-    padded = backbone.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(backbone.device)
-    mask = padded["attention_mask"]
-    with torch.no_grad():
-        hidden = backbone.hidden_states(padded["input_ids"], mask, attention)
-        bank = summarise(hidden, mask).cpu()
-        # No head reads the tokens of a causal pass, and they are most of what could be stored.
-        tokens = None if attention == "causal" else hidden[-1].cpu()
-    return [
-        TextStates(
-            # Cloned row by row: a view would keep the whole batch alive as long as one text.
-            bank[i].clone(),
-            # The padding stands on the right.
-            None if tokens is None else tokens[i, : len(text.ids)].clone(),
-            len(text.ids),
-            text.truncated,
-        )
-        for i, text in enumerate(batch)
-    ]
-
-
-@gpu.on_gpu(lambda handle, ids, mask, attention: 20)
-def _forward_tokens(
-    handle: str, ids: list[list[int]], mask: list[list[int]], attention: str
-) -> Tensor:
-    backbone = _LOADED[handle]
-    device = backbone.device
-    with torch.no_grad():
-        hidden = backbone.hidden_states(
-            torch.tensor(ids, device=device), torch.tensor(mask, device=device), attention
-        )
-        return torch.stack(hidden).cpu()
 
 
 def _check_texts(texts: Sequence[str]) -> None:

@@ -40,10 +40,10 @@ def layer_states(
     apart: Apart | None = None,
     **inputs: Tensor,
 ) -> tuple[Tensor, ...]:
-    """The states of every layer, (R, N, d) each, embeddings first; the caller holds the lock.
+    """The states of every layer, (R, N, d) each, embeddings first; for the model's owner alone.
 
     The mode is an argument of the call and the call resets it: transformers writes it into the
-    shared configuration while it runs, which is why every caller needs the backbone's lock.
+    shared configuration while it runs, so that no two passes may run at once.
 
     Args:
         model: a transformers model without a language-model head.

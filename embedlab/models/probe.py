@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -75,11 +76,13 @@ def leak_probe(backbone: Backbone) -> Verdict:
 
 def probe(backbone: Backbone) -> Verdict:
     """Which attention modes this architecture obeys, in every layer, unpadded and padded."""
-    with backbone.lock, _followed(backbone.model) as embeddings:
-        unclear = _states_in_order(backbone, embeddings)
-        if unclear:
-            refused = ModeVerdict(accepted=False, sentence=unclear)
-            causal = bidirectional = refused
+    return backbone.owner.call(partial(_verdict, backbone))
+
+
+def _verdict(backbone: Backbone) -> Verdict:
+    with _followed(backbone.model) as embeddings:
+        if unclear := _states_in_order(backbone, embeddings):
+            causal = bidirectional = ModeVerdict(accepted=False, sentence=unclear)
         else:
             causal, bidirectional = _causal(backbone), _bidirectional(backbone)
     return Verdict(

@@ -55,6 +55,5 @@ def backward(
     assert vectors.grad is not None
     for number, part in enumerate(parts):
         graph = graphs[number] if in_memory else forward(number)
-        with pooler.turn():
-            graph.backward(vectors.grad[part].to(graph.dtype))
+        graph.backward(vectors.grad[part].to(graph.dtype))
     return float(loss.detach()), tokens

@@ -78,7 +78,7 @@ def backward(
         where = [(row, t - 1) for row, i in enumerate(part) for t in chosen[i]]
         before = [int(layout.token_index[row, t]) for row, t in where]
         targets = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
-        with trained.lock.low_priority(), seeded(trained, seed + number):
+        with seeded(trained, seed + number):
             states = packer.states(layout)[-1].flatten(0, 1)
             logits = states[before].float() @ output_weights(trained).float().T
             part_loss = F.cross_entropy(logits, targets.to(logits.device), reduction="sum")

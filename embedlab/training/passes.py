@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from embedlab.models.design import Design
 from embedlab.models.forward import Apart, layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
-from embedlab.models.scheduler import batches
+from embedlab.models.scheduler.batches import batches
 from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.training.lora import seeded
 from embedlab.training.recipe import Recipe
@@ -62,13 +62,9 @@ class Pooler:
         if self.packer is None:
             states = self._cached_states(batch)
             return self.pooling(states, design.layer, design.skip_first)
-        with self.turn(), seeded(self.backbone, seed):
+        with seeded(self.backbone, seed):
             states = self._trained_states(self.packer, encoded)
             return self.pooling(states, design.layer, design.skip_first)
-
-    def turn(self) -> AbstractContextManager[object]:
-        """The backbone's lock where a pass is made: others get their turn between two of them."""
-        return nullcontext() if self.packer is None else self.backbone.lock.low_priority()
 
     def _by_prompt(
         self,
@@ -94,7 +90,7 @@ class Pooler:
         return HiddenStates(tuple(states), attention)
 
     def _trained_states(self, packer: Packer, batch: Sequence[Encoded]) -> HiddenStates:
-        """Of the adapted backbone, with a gradient; the caller holds its lock."""
+        """Of the adapted backbone, with a gradient."""
         layout = packer.layout(batch)
         hidden = packer.states(layout)
         # Only the layers that the pooling reads: a gradient of nothing costs time too.
@@ -173,7 +169,7 @@ class Packer:
 
     def __init__(self, backbone: Backbone, attention: str) -> None:
         self.backbone, self.attention = backbone, attention
-        self.packs = backbone.device.type == "cpu" and self._keeps_texts_apart()
+        self.packs = backbone.device.type == "cpu" and backbone.owner.call(self._keeps_texts_apart)
         self.window = getattr(backbone.config, "sliding_window", None) or backbone.max_length
 
     def parts(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
@@ -196,15 +192,15 @@ class Packer:
         return padded(batch, self.backbone)
 
     def states(self, layout: Layout) -> tuple[Tensor, ...]:
-        """Every layer's states of a micro-batch, (R, N, d) each; the caller holds the lock.
+        """Every layer's states of a micro-batch, (R, N, d) each.
 
-        Between two layers, here and in a backward pass, waiting requests go first.
+        Between two layers, here and in a backward pass, the owner may let other requests go first.
         """
         model = self.backbone.model
         lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
         with ExitStack() as hooks:  # for this pass alone: later ones run without a break
             for layer in next(lists, nn.ModuleList()):
-                hooks.callback(layer.register_forward_pre_hook(self._let_others_run).remove)
+                hooks.callback(layer.register_forward_pre_hook(self._hand_over).remove)
             hidden = layer_states(
                 model,
                 self.attention,
@@ -215,11 +211,11 @@ class Packer:
             )
         for states in hidden:
             if states.requires_grad:
-                states.register_hook(self._let_others_run)
+                states.register_hook(self._hand_over)
         return hidden
 
-    def _let_others_run(self, *_: Any) -> None:
-        self.backbone.lock.let_others_in()
+    def _hand_over(self, *_: Any) -> None:
+        self.backbone.owner.hand_over()
 
     def _fits(self, lengths: Sequence[int]) -> bool:
         # Our mask has no sliding window: longer texts are padded, under the library's mask.
@@ -231,7 +227,7 @@ class Packer:
         batch = [Encoded((7, 5, 3, 9, 4), False), Encoded((4, 8, 6), False)]
         states: list[Any] = []
         # Two draws of a dropout would differ and prove nothing.
-        with self.backbone.lock, _without_dropout(self.backbone.model):
+        with _without_dropout(self.backbone.model):
             one_a_row = padded(batch, self.backbone)
             for layout in (one_a_row, packed(batch, self.backbone, self.attention)):
                 try:

@@ -1,8 +1,8 @@
 """A short contrastive training of a design: LoRA, a head, or both.
 
 No library's trainer runs the loop, because a live training has to yield after every step, let
-other users' queries run between micro-batches, and stop at once without losing what was learned;
-peft does LoRA, torch the optimiser.
+other users' queries run between two layers, and stop at once without losing what was learned; peft
+does LoRA, torch the optimiser.
 """
 
 from __future__ import annotations
@@ -143,6 +143,12 @@ class Training:
         A loss or gradient that is not finite ends the training: the weights go back to the last
         that gave a finite loss, and :attr:`failed` has the reason.
         """
+        steps = self._steps(progress)
+        # A head alone is trained on hidden states that are there; the model is not needed.
+        return steps if self.recipe.mode == "head" else self.untrained.owner.advance(steps)
+
+    def _steps(self, progress: Progress) -> Iterator[Step]:
+        """Written as if nobody else used the model, whose owner runs it between other work."""
         try:
             if not self.history:
                 score = self.score(progress)

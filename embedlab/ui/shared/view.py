@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
-#: own lock hands it on batch by batch, so that a short query does not wait for a long corpus.
+#: owner runs them batch by batch, so that a short query does not wait for a long corpus.
 LANE: dict[str, Any] = {"concurrency_id": "backbone", "concurrency_limit": 16}
 #: Handlers of the interface are no part of the programming interface.
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}

@@ -5,7 +5,7 @@ import pytest
 import torch
 from support.models import direct, tiny_backbone, words
 
-from embedlab import Design, EmbedLabError, HeadSize, embed
+from embedlab import Backbone, Design, EmbedLabError, HeadSize, embed
 from embedlab.analysis.tokens import (
     PROOF_TOKENS,
     VIEW_TOKENS,
@@ -50,10 +50,14 @@ def test_a_leaking_architecture_fails_the_proof():
     assert proof.largest_before == 0 and not proof.holds
 
 
+def in_bfloat16(backbone):
+    return Backbone(backbone.model.bfloat16(), backbone.tokenizer, name="low", max_length=64)
+
+
 def test_a_backbone_of_lower_precision_is_proved_in_float32():
     backbone = tiny_backbone()
     expected = mask_proof(backbone, A, B, "bidirectional").moved
-    backbone.model.bfloat16()
+    backbone = in_bfloat16(backbone)
     proof = mask_proof(backbone, A, B, "bidirectional")
     assert proof.precision == "float32" and backbone.dtype == torch.bfloat16
     np.testing.assert_allclose(proof.moved, expected, rtol=0.2, atol=0.02)
@@ -61,9 +65,7 @@ def test_a_backbone_of_lower_precision_is_proved_in_float32():
 
 def test_a_backbone_too_large_to_copy_says_so(monkeypatch):
     monkeypatch.setattr("embedlab.analysis.tokens.MOST_COPIED_PARAMETERS", 10)
-    backbone = tiny_backbone()
-    backbone.model.bfloat16()
-    proof = mask_proof(backbone, A, B, "causal")
+    proof = mask_proof(in_bfloat16(tiny_backbone()), A, B, "causal")
     assert proof.precision == "bfloat16" and "bfloat16" in proof.note
     assert proof.rounding == 8 * 2**-7 and proof.holds
 

@@ -58,4 +58,4 @@ def test_a_corpus_that_takes_too_long_fails_and_the_model_is_free(lab, monkeypat
         lab.embedded(corpus, Design.parse("causal/mean"))
     monkeypatch.undo()
     assert lab.embedded(corpus_of(["w1 w2"]), Design.parse("causal/mean")).vectors.shape == (1, 32)
-    assert len(lab.backbone().sharing) == 0
+    assert len(lab.backbone().owner) == 0

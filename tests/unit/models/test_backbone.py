@@ -13,7 +13,7 @@ from support.models import ARCHITECTURES, tiny_backbone, tiny_model, tiny_tokeni
 from embedlab import PRESETS, Backbone, Cancelled, Design, EmbedLabError, StateCache, embed, pool
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.probe import leak_probe
-from embedlab.models.scheduler import batches
+from embedlab.models.scheduler.batches import batches
 
 TEXTS = words(3, 9, 1, 30, 9, 17)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 
 import pytest
 import torch
@@ -12,11 +11,11 @@ from peft import LoraConfig, get_peft_model
 from support.models import tiny_backbone, words
 from support.pairs import TEXTS, pair_set, recipe
 from support.runs import run_info
+from support.waiting import until
 from torch.nn import functional as F
 
 from embedlab import Design, embed
 from embedlab.errors import EmbedLabError
-from embedlab.models import scheduler
 from embedlab.models.adapter import (
     LORA_TARGETS,
     adapter_digest,
@@ -388,59 +387,77 @@ def test_texts_are_padded_where_attention_cannot_split_a_row():
     assert backbone.config._attn_implementation == "sdpa"
 
 
-def test_a_forward_pass_lets_waiting_requests_go_first_and_neither_changes_the_other(monkeypatch):
+class Asker:
+    """Somebody who asks for a text in the middle of a training's pass."""
+
+    def __init__(self, backbone) -> None:
+        self.backbone, self.answers = backbone, []
+        self.thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        self.answers.append(self.backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
+
+    def wait_in_the_queue(self) -> None:
+        self.thread.start()
+        until(lambda: len(self.backbone.owner) > 1)
+
+
+def one_item(backbone, work):
+    """Run a function as a training's step."""
+
+    def steps():
+        yield work()
+
+    (result,) = backbone.owner.advance(steps())
+    return result
+
+
+def test_a_forward_pass_lets_waiting_requests_go_first_and_neither_changes_the_other():
     backbone = tiny_backbone()
     adapter = add_lora(backbone, recipe_from("cpu", lora_dropout=0.5))
     trained = with_adapter(backbone, adapter, "trained")
     adapter.train()
-    packer, answers = Packer(trained, "causal"), []
+    packer, asker = Packer(trained, "causal"), Asker(backbone)
     layout = packer.layout(backbone.encode(["w1 w2 w3", "w4"]))
     torch.manual_seed(3)
     alone = packer.states(layout)
     expected = tiny_backbone().states(["w5 w6 w7"], "bidirectional").rows[0].bank
-
-    def query() -> None:
-        answers.append(backbone.states(["w5 w6 w7"], "bidirectional").rows[0].bank)
-
-    monkeypatch.setattr(scheduler, "YIELD_SECONDS", 0)
-    other = threading.Thread(target=query)
     done_at = []
     layers = trained.model.layers
-    layers[1].register_forward_hook(lambda *_: done_at.append(len(answers)))
-    with backbone.lock.low_priority():
-        other.start()
-        while not backbone.lock._waiting:
-            time.sleep(0.001)
+    layers[1].register_forward_hook(lambda *_: done_at.append(len(asker.answers)))
+
+    def disturbed():
+        asker.wait_in_the_queue()
         torch.manual_seed(3)
-        disturbed = packer.states(layout)
-    other.join(5)
+        return packer.states(layout)
+
+    layers[0].register_forward_hook(lambda *_: asker.thread.join(5))
+    states = one_item(backbone, disturbed)
     assert done_at == [1]  # before the second layer was through
-    torch.testing.assert_close(answers[0], expected)
-    for one, two in zip(alone, disturbed, strict=True):
+    torch.testing.assert_close(asker.answers[0], expected)
+    for one, two in zip(alone, states, strict=True):
         assert torch.equal(one, two)
     assert not any(layer._forward_pre_hooks for layer in layers)
 
 
-def test_a_backward_pass_lets_waiting_requests_go_first(monkeypatch):
-    monkeypatch.setattr(scheduler, "YIELD_SECONDS", 0)
+def test_a_backward_pass_lets_waiting_requests_go_first():
     backbone = tiny_backbone()
     backbone.model.requires_grad_(True)
-    packer, order = Packer(backbone, "causal"), []
+    packer, order, asker = Packer(backbone, "causal"), [], Asker(backbone)
 
-    def query() -> None:
-        with backbone.lock:
-            order.append("query")
-
-    other = threading.Thread(target=query)
-    with backbone.lock.low_priority():
+    def step():
         hidden = packer.states(packer.layout(backbone.encode(["w1 w2 w3", "w4"])))
-        other.start()
-        while not backbone.lock._waiting:
-            time.sleep(0.001)
-        hidden[1].register_hook(lambda gradient: order.append("first layer"))
+        asker.wait_in_the_queue()
+
+        def first_layer(gradient):
+            asker.thread.join(5)
+            order.append(("first layer", len(asker.answers)))
+
+        hidden[1].register_hook(first_layer)
         hidden[-1].sum().backward()
-    other.join(5)
-    assert order == ["query", "first layer"]
+
+    one_item(backbone, step)
+    assert order == [("first layer", 1)]
 
 
 def test_micro_batches_of_a_gpu_recipe_are_reduced_for_a_cpu():
