@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -36,6 +38,8 @@ def by_hand(name: str, ids: list[int], attention: str, modes: list[str]) -> np.n
         sliding = mask.masked_fill(away > (7 if attention == "causal" else 8), -1e9)
         mask = {"full_attention": mask, "sliding_attention": sliding}
     given = {"attention_mask": mask} if "bidirectional" in modes else {}
+    if "position_ids" in inspect.signature(model.forward).parameters:  # some count the mask's ones
+        given["position_ids"] = torch.arange(length)[None]
     output = model(input_ids=torch.tensor([ids]), use_cache=False, **given)
     return output.last_hidden_state[0].numpy()
 
