@@ -14,7 +14,7 @@ check:
 	ruff format --check
 	mypy
 	lint-imports
-	deptry embedlab --config deptry.toml
+	deptry embedlab
 	python -m pytest -n 0 -q tests/unit/ui/test_scripts.py  # the JavaScript, by oxlint
 
 # The unit tests on two workers, within three minutes on two cores.

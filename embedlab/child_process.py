@@ -12,15 +12,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from embedlab.errors import EmbedLabError
 
-#: Bytes of address space. An archive's weights are mapped to be checked: up to 2 GB.
-MAX_MEMORY = 3_000_000_000
-MAX_SECONDS = 60
 #: What the child may know of this process's environment: nothing secret.
 _ENVIRONMENT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "TZDIR", "TMPDIR", "TEMP", "TMP")
 _SETTINGS = {
@@ -32,12 +31,26 @@ _SETTINGS = {
 }
 
 
-def in_child_process(function: Callable[..., Any], path: Path, **arguments: Any) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """What the child may use: bytes of address space, and seconds.
+
+    An archive's weights are mapped to be checked, up to 2 GB of them.
+    """
+
+    memory: int = 3_000_000_000
+    seconds: float = 60
+
+
+def in_child_process(
+    function: Callable[..., Any], path: Path, *, bounds: Bounds | None = None, **arguments: Any
+) -> Any:
     """``function(path, **arguments)`` in a bounded child process.
 
     Args:
         function: of a module of EmbedLab that is quick to import.
         path: the upload; its name is in messages.
+        bounds: what it may use, by default 3 GB and a minute.
         arguments: plain values.
 
     Returns:
@@ -47,8 +60,9 @@ def in_child_process(function: Callable[..., Any], path: Path, **arguments: Any)
         EmbedLabError: what the function raised, or one sentence if the child crashed or took more
             memory or time than it may.
     """
+    bounds = bounds or Bounds()
     call = [
-        *(MAX_MEMORY, MAX_SECONDS),
+        *(bounds.memory, bounds.seconds),
         *(function.__module__, function.__name__, str(path), arguments),
     ]
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -59,7 +73,7 @@ def in_child_process(function: Callable[..., Any], path: Path, **arguments: Any)
             env=environment | _SETTINGS,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            timeout=MAX_SECONDS,
+            timeout=bounds.seconds,
         )
         if child.returncode == 0:
             answer = json.loads(child.stdout)
@@ -68,12 +82,12 @@ def in_child_process(function: Callable[..., Any], path: Path, **arguments: Any)
             return answer["result"]
     raise EmbedLabError(
         f"{path.name[-60:]!r} cannot be read: it is damaged, or reading it takes more than "
-        f"{MAX_MEMORY / 1e9:g} GB of memory or {MAX_SECONDS:g} s. Choose a smaller file, or save "
-        "it again."
+        f"{bounds.memory / 1e9:g} GB of memory or {bounds.seconds:g} s. Choose a smaller file, or "
+        "save it again."
     )
 
 
-def _limit_this_process(memory: int, seconds: int) -> None:
+def _limit_this_process(memory: int, seconds: float) -> None:
     try:
         import resource
     except ImportError:  # Windows: the sizes of files alone are checked
@@ -81,7 +95,7 @@ def _limit_this_process(memory: int, seconds: int) -> None:
     # A limit that is lower already, or that a system does not know, stays as it is.
     for kind, most in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CPU, ceil(seconds)),
         (resource.RLIMIT_CORE, 0),
     ):
         with suppress(ValueError, OSError):

@@ -13,6 +13,8 @@ _SHIPPED = _PACKAGE / "_shipped" if (_PACKAGE / "_shipped").is_dir() else _PACKA
 ASSETS = _SHIPPED / "assets"
 #: The configuration of a deployment that names none.
 DEFAULT_CONFIG = _SHIPPED / "spaces_config.yaml"
+#: The same for a Space whose GPU is lent by the call (ZeroGPU).
+LENT_GPU_CONFIG = _SHIPPED / "spaces_config.zerogpu.yaml"
 #: The pinned assets.
 CATALOGUE = _PACKAGE / "catalogue.toml"
 #: The built-in corpora and training sets.

@@ -16,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from support.lent_space import space  # noqa: F401 - a fixture
 from support.models import tiny_backbone, tiny_model
 from support.serving import browser, served  # noqa: F401 - fixtures
 

@@ -41,6 +41,12 @@ class Embedded:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    def without_repetitions(self) -> Embedded:
+        """Every text once, where it appears first."""
+        first = self.corpus.firsts
+        once = self.corpus.without_repetitions()
+        return Embedded(once, self.design, self.backbone, self.vectors[first], self.cut[first])
+
     @property
     def truncated(self) -> int:
         """How many texts were cut to the backbone's longest length."""
@@ -79,12 +85,11 @@ def quality(
     of each text, by default searched here.
     """
     vectors = embedded.vectors
-    scores = {
-        measure: metrics.score(measure, embedded.corpus, vectors, field=field, near=near)
-        for measure in ("knn_accuracy", "v_measure", "spearman")
-    }
     cosine = metrics.similarity_distribution(vectors).mean if len(embedded) > 1 else None
-    return metrics.Quality(n=len(embedded), mean_cosine=cosine, **scores)
+    measures = ("knn_accuracy", "v_measure", "spearman")
+    return metrics.quality(
+        measures, embedded.corpus, vectors, field=field, near=near, mean_cosine=cosine
+    )
 
 
 def ranked_lists(
@@ -96,7 +101,10 @@ def ranked_lists(
     the corpus's own queries.
     """
     corpus = a.corpus
-    relevant = dict(zip(corpus.queries, corpus.relevant, strict=True)).get(query)
+    both = zip(corpus.queries, corpus.relevant, strict=True)
+    # Two queries of a corpus may have the same words.
+    judged = [frozenset(texts) for own, texts in both if own == query]
+    relevant = frozenset().union(*judged) if judged else None
     deep = max(k, min(COMPARED_RANKS, len(a)))
     (ids_a, scores_a), (ids_b, scores_b) = (
         retrieval.search(side.vectors, vector, deep)

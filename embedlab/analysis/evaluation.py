@@ -19,7 +19,7 @@ import numpy.typing as npt
 from embedlab.analysis import bootstrap, metrics
 from embedlab.analysis.metrics import TOP_RANKS, Items
 from embedlab.analysis.tasks import QUICK_TASKS, Task
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, Relevant
 from embedlab.models.design import Design
 from embedlab.models.run_folder import TaskChange
 from embedlab.progress import Progress, no_progress
@@ -157,7 +157,7 @@ def before_and_after(
 def most_changed_queries(
     before: npt.ArrayLike,
     after: npt.ArrayLike,
-    relevant: Sequence[frozenset[int]],
+    relevant: Sequence[Relevant],
     *,
     top: int = 10,
 ) -> list[ChangedQuery]:
@@ -170,7 +170,7 @@ def most_changed_queries(
     Args:
         before: ids (q, l), at least ten unless there are fewer documents, best first.
         after: the same of the same queries.
-        relevant: each query's relevant ids; empty where unknown.
+        relevant: each query's relevant ids or their grades; empty where unknown.
         top: most queries returned.
 
     Raises:

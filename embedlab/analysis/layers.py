@@ -13,6 +13,7 @@ import numpy as np
 
 from embedlab.analysis import bootstrap, metrics
 from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.labels import BY_LABELS, labelled, why_not
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.analysis.space import fit, unit
 from embedlab.data.corpus import Corpus
@@ -85,10 +86,14 @@ def choose_measure(corpus: Corpus, measure: str = "auto") -> str:
         "spearman": "scored pairs",
         "ndcg_10": "queries with relevant texts",
     }.get(measure, "labels that several texts share")
+    why = ""
+    if measure in ("auto", *BY_LABELS) and corpus.fields:
+        by = measure if measure in BY_LABELS else BY_LABELS[0]
+        why = f" ({why_not(by, labelled(corpus))})"
     raise EmbedLabError(
-        f"{corpus.title[:60]!r} has no {missing}, so its layers cannot be scored; choose a corpus "
-        "with pairs (stsb), queries (senses, boolq, semanlink) or labels (senses, trec, sms-spam, "
-        "bbc)."
+        f"{corpus.title[:60]!r} has no {missing}{why}, so its layers cannot be scored; choose a "
+        "corpus with pairs (stsb), queries (senses, boolq, semanlink) or labels (senses, trec, "
+        "sms-spam, bbc)."
     )
 
 
@@ -131,7 +136,11 @@ def layer_quality(
     queries = dict(query_states or {}) if kind == "queries" else {}
     _check_states(corpus, states, queries if kind == "queries" else None)
     scorer = _scorer(corpus, chosen, bootstrap, seed)
-    n = {"pairs": len(corpus.pairs), "queries": sum(map(bool, corpus.relevant))}
+    n = {
+        "pairs": len(corpus.pairs),
+        "queries": sum(map(bool, corpus.relevant)),
+        "texts": len(labelled(corpus)),
+    }
     # Every pooling says itself whether it has a curve, and one without the first token.
     kinds = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
     if skip_first:
@@ -145,7 +154,7 @@ def layer_quality(
     return LayerQuality(
         measure=chosen,
         unit=kind,
-        n=n.get(kind, len(corpus.texts)),
+        n=n[kind],
         field=next(iter(corpus.fields)) if kind == "texts" else "",
         transform=transform,
         bootstrap=0 if chosen == "v_measure" else bootstrap,

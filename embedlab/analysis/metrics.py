@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from embedlab.analysis import bootstrap, retrieval
 from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.labels import BY_LABELS, labelled, why_not
 from embedlab.analysis.retrieval import Float32Array, Int64Array, Neighbours, check_vectors
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, Relevant, grades_of
 from embedlab.errors import EmbedLabError
 
 #: Ranks that nDCG, reciprocal rank and recall look at, and neighbours that kNN accuracy does.
@@ -41,12 +42,15 @@ class RetrievalScores:
 class Quality:
     """How well vectors of n texts order their corpus; None where nothing was scored.
 
-    ``knn_accuracy`` and ``v_measure`` are over the labels, ``spearman`` over scored pairs,
-    ``ndcg_10`` over queries, ``mean_cosine`` over all pairs of texts: near 1 the vectors share one
-    direction (anisotropy).
+    ``knn_accuracy`` and ``v_measure`` are over the ``labelled`` texts, ``spearman`` over scored
+    pairs, ``ndcg_10`` over queries, ``mean_cosine`` over all pairs of texts: near 1 the vectors
+    share one direction (anisotropy). ``reasons`` says why a measure has no score although the
+    corpus has labels, pairs or queries for it.
     """
 
     n: int
+    labelled: int = 0
+    reasons: Mapping[str, str] = field(default_factory=dict)
     knn_accuracy: float | None = None
     v_measure: float | None = None
     spearman: float | None = None
@@ -64,24 +68,28 @@ class SimilarityDistribution:
 
 
 def possible_measures(corpus: Corpus, field: str = "") -> list[str]:
-    """Return the measures that a corpus has enough for, with labels in a field.
-
-    Neither neighbours nor clusters can be scored by labels that are all equal or all different.
-    """
-    labels = labels_of(corpus, field)
-    labelled = 2 <= len(set(labels)) < len(labels)
-    possible = {
-        "spearman": len(corpus.pairs) > 2 and len({gold for *_, gold in corpus.pairs}) > 1,
-        "ndcg_10": any(corpus.relevant),
-        "knn_accuracy": labelled,
-        "v_measure": labelled,
-    }
-    return [measure for measure, is_possible in possible.items() if is_possible]
+    """Return the measures that a corpus has enough for, with labels in a field."""
+    return [m for m in _HAS if _HAS[m](corpus) and not _too_little(m, corpus, field)]
 
 
-def labels_of(corpus: Corpus, field: str = "") -> tuple[str, ...]:
-    """Return the labels in a field of a corpus, by default the first; nothing where it has none."""
-    return corpus.fields.get(field, corpus.labels) or ()
+#: What a corpus has to have for each measure.
+_HAS: dict[str, Callable[[Corpus], bool]] = {
+    "spearman": lambda corpus: bool(corpus.pairs),
+    "ndcg_10": lambda corpus: bool(corpus.queries),
+    **dict.fromkeys(BY_LABELS, lambda corpus: bool(corpus.fields)),
+}
+
+
+def _too_little(measure: str, corpus: Corpus, field: str) -> str:
+    """Why what a corpus has is too little for a measure, "" where it is enough."""
+    if measure in BY_LABELS:
+        return why_not(measure, labelled(corpus, field))
+    if measure == "ndcg_10":
+        return "" if any(corpus.relevant) else "no query has a relevant text among these"
+    if len(corpus.pairs) <= 2:
+        return f"{len(corpus.pairs)} scored pairs among these texts are too few"
+    distinct = len({gold for *_, gold in corpus.pairs})
+    return "" if distinct > 1 else f"all {len(corpus.pairs):,} pairs have the same score"
 
 
 def items_of(
@@ -96,9 +104,14 @@ def items_of(
     """Return the items by which a measure scores unit vectors (n, d), for a possible measure.
 
     ``spearman``: the cosines and the gold scores of the pairs. ``ndcg_10``: the scores of those
-    ``queries`` (q, d) that have relevant texts. ``knn_accuracy``: whether each text's neighbours,
-    searched here unless given as ``near``, agree with its label. ``v_measure``: the numbers of
-    clusters, whose start ``seed`` draws, and of labels.
+    ``queries`` (q, d) that have relevant texts. ``knn_accuracy``: whether each labelled text's
+    neighbours agree with its label; they are searched among the other labelled texts, and the same
+    text is no neighbour of itself. ``near`` are used instead where all texts are labelled and
+    different. ``v_measure``: the numbers of clusters of the labelled texts, whose start ``seed``
+    draws, and of their labels.
+
+    Raises:
+        EmbedLabError: fewer different vectors than labels, for V-measure.
     """
     if measure == "spearman":
         cosines = pair_similarities(vectors, [pair[:2] for pair in corpus.pairs])
@@ -108,11 +121,14 @@ def items_of(
         ranked, _ = retrieval.search(vectors, queries, TOP_RANKS)
         scores = retrieval_scores(ranked, corpus.relevant).per_query["ndcg_10"]
         return (scores[~np.isnan(scores)],)
-    labels = labels_of(corpus, field)
-    if measure == "knn_accuracy":
-        near = near or retrieval.neighbours(vectors, TOP_RANKS)
-        return (knn_hits(near.ids[:, :TOP_RANKS], labels),)
-    return clusters_and_labels(vectors, labels, seed)
+    texts = labelled(corpus, field)
+    rows = np.asarray(vectors)[texts.indices]
+    if measure == "v_measure":
+        return clusters_and_labels(rows, texts.labels, seed)
+    if near is None or len(texts) < len(corpus.texts) or not texts.all_different:
+        same = np.unique(texts.same, return_inverse=True)[1]
+        near = retrieval.neighbours(rows, TOP_RANKS, same)
+    return (knn_hits(near.ids[:, :TOP_RANKS], texts.labels),)
 
 
 def score(
@@ -124,23 +140,67 @@ def score(
     near: Neighbours | None = None,
 ) -> float | None:
     """Return the score of unit vectors; None where the corpus has too little or none is defined."""
-    if measure not in possible_measures(corpus, field) or (
-        measure == "ndcg_10" and queries is None
-    ):
-        return None
-    items = items_of(measure, corpus, vectors, queries, field, near)
+    return _scored(measure, corpus, vectors, queries, field, near)[0]
+
+
+def quality(
+    measures: Sequence[str],
+    corpus: Corpus,
+    vectors: npt.ArrayLike,
+    queries: npt.ArrayLike | None = None,
+    field: str = "",
+    near: Neighbours | None = None,
+    mean_cosine: float | None = None,
+) -> Quality:
+    """Return the scores of a corpus's unit vectors (n, d), and why some are missing.
+
+    Args:
+        measures: such as ``spearman``, ``ndcg_10``, ``knn_accuracy`` and ``v_measure``.
+        corpus: the texts with their labels, pairs and queries.
+        vectors: its texts, (n, d).
+        queries: its queries, (q, d); without them there is no nDCG@10.
+        field: holds the labels, by default the corpus's first.
+        near: at least 10 neighbours of each text, by default searched here.
+        mean_cosine: over all pairs of texts.
+    """
+    scored = {m: _scored(m, corpus, vectors, queries, field, near) for m in measures}
+    return Quality(
+        n=len(corpus.texts),
+        labelled=len(labelled(corpus, field)),
+        reasons={measure: reason for measure, (_, reason) in scored.items() if reason},
+        mean_cosine=mean_cosine,
+        **{measure: value for measure, (value, _) in scored.items()},
+    )
+
+
+def _scored(
+    measure: str,
+    corpus: Corpus,
+    vectors: npt.ArrayLike,
+    queries: npt.ArrayLike | None,
+    field: str,
+    near: Neighbours | None,
+) -> tuple[float | None, str]:
+    """A score, or None and why there is none; no reason where the corpus has nothing for it."""
+    if not _HAS[measure](corpus) or (measure == "ndcg_10" and queries is None):
+        return None, ""
+    if reason := _too_little(measure, corpus, field):
+        return None, reason
+    try:
+        items = items_of(measure, corpus, vectors, queries, field, near)
+    except EmbedLabError as error:  # fewer different vectors than labels
+        return None, str(error).rstrip(".")
     value = float(bootstrap.STATISTICS[measure](*items))
-    return value if math.isfinite(value) else None
+    return (value, "") if math.isfinite(value) else (None, "all vectors are the same")
 
 
-def retrieval_scores(
-    ranked_ids: npt.ArrayLike, relevant: Sequence[frozenset[int]]
-) -> RetrievalScores:
+def retrieval_scores(ranked_ids: npt.ArrayLike, relevant: Sequence[Relevant]) -> RetrievalScores:
     """Score rankings ``ranked_ids`` (q, k), best first: nDCG@10, RR@10 and R@10.
 
-    nDCG has gain 1 for a relevant document and discount log2(rank + 1) (Järvelin & Kekäläinen, TOIS
-    2002). ``relevant`` holds each query's relevant document ids. Rankings shorter than 10 are
-    scored as they are.
+    nDCG has the grade of a document as its gain, 1 where judgements are not graded, and the
+    discount log2(rank + 1) (Järvelin & Kekäläinen, TOIS 2002, with the linear gain of trec_eval).
+    ``relevant`` holds each query's relevant document ids, with their grades where it is a mapping;
+    a grade of 0 or less is not relevant. Rankings shorter than 10 are scored as they are.
 
     Raises:
         EmbedLabError: shapes that do not fit, or no query with a relevant document.
@@ -151,25 +211,32 @@ def retrieval_scores(
             f"Ids {ids.shape} and {len(relevant)} sets of relevant documents do not fit together; "
             "give (q, k) and q."
         )
-    judged = [q for q, documents in enumerate(relevant) if documents]
+    gains = [
+        {document: grade for document, grade in grades_of(documents).items() if grade > 0}
+        for documents in relevant
+    ]
+    judged = [q for q, documents in enumerate(gains) if documents]
     if not judged:
         raise EmbedLabError("No query has a relevant document; choose a corpus with judgements.")
-    hits = np.array(
-        [[i in relevant[q] for i in ids[q, :TOP_RANKS].tolist()] for q in judged], float
-    )
-    counts = np.array([len(relevant[q]) for q in judged])
+    gained = np.array([_first_ten([gains[q].get(i, 0) for i in ids[q].tolist()]) for q in judged])
+    best = np.array([_first_ten(sorted(gains[q].values(), reverse=True)) for q in judged])
     ranks = np.arange(1, TOP_RANKS + 1)
-    discounts, shown = 1 / np.log2(ranks + 1), hits.shape[1]
+    discounts, hits = 1 / np.log2(ranks + 1), gained > 0
     scored = {
-        "ndcg_10": hits @ discounts[:shown] / discounts.cumsum()[np.minimum(counts, TOP_RANKS) - 1],
-        "mrr_10": (hits / ranks[:shown]).max(axis=1, initial=0),
-        "recall_10": hits.sum(axis=1) / counts,
+        "ndcg_10": gained @ discounts / (best @ discounts),
+        "mrr_10": (hits / ranks).max(axis=1),
+        "recall_10": hits.sum(axis=1) / np.array([len(gains[q]) for q in judged]),
     }
     per_query = {name: np.full(len(relevant), np.nan) for name in scored}
     for name, column in scored.items():
         per_query[name][judged] = column
     means = {name: float(column.mean()) for name, column in scored.items()}
     return RetrievalScores(**means, n_queries=len(judged), per_query=per_query)
+
+
+def _first_ten(gains: list[float]) -> list[float]:
+    """The gains at the first ten ranks, 0 where there are fewer."""
+    return gains[:TOP_RANKS] + [0.0] * (TOP_RANKS - len(gains))
 
 
 def knn_hits(ids: npt.NDArray[np.int64], labels: npt.ArrayLike) -> Float64Array:

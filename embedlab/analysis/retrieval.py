@@ -78,18 +78,24 @@ def search(
     return _ranked(rows, query_rows, min(k, len(rows)))
 
 
-def neighbours(vectors: npt.ArrayLike, k: int) -> Neighbours:
-    """Return the k nearest other points of every point; k is capped to n - 1.
+def neighbours(vectors: npt.ArrayLike, k: int, same: npt.ArrayLike | None = None) -> Neighbours:
+    """Return the k nearest other points of every point; k is capped to what every point has.
 
-    A point is never its own neighbour; its duplicates are.
+    A point is never its own neighbour. Its duplicates are, unless ``same`` (n,) says by equal
+    numbers from 0 which points are the same: then they have the same neighbours, and none of them
+    is among these.
 
     Raises:
         EmbedLabError: k < 1, or unusable vectors.
     """
     _check_k(k)
     rows = check_vectors(vectors)
-    n = len(rows)
-    return Neighbours(*_ranked(rows, rows, min(k, n - 1), excluded=np.arange(n)))
+    groups = np.arange(len(rows)) if same is None else np.asarray(same, np.int64)
+    _, first, sizes = np.unique(groups, return_index=True, return_counts=True)
+    k = min(k, len(rows) - int(sizes.max()))
+    ids, similarities = _ranked(rows, rows[first], k, groups, groups[first])
+    everyone = np.searchsorted(groups[first], groups)
+    return Neighbours(ids[everyone], similarities[everyone])
 
 
 def rank_moves(ids_a: Sequence[int], ids_b: Sequence[int]) -> list[int | None]:
@@ -110,30 +116,37 @@ def _check_k(k: int) -> None:
 
 
 def _ranked(
-    vectors: Float32Array, queries: Float32Array, k: int, excluded: Int64Array | None = None
+    vectors: Float32Array,
+    queries: Float32Array,
+    k: int,
+    groups: Int64Array | None = None,
+    own: Int64Array | None = None,
 ) -> tuple[Int64Array, Float32Array]:
-    """Rank FAISS's candidates by exact similarity; each row leaves out its ``excluded`` (q,) id."""
+    """Rank FAISS's candidates by exact similarity.
+
+    Where the vectors have ``groups`` (n,), each query leaves out those of its ``own`` (q,) group.
+    """
     import faiss
 
     n = len(vectors)
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
-    count = min(n, k + _MARGIN + (excluded is not None))
+    count = min(n, k + _MARGIN + (groups is not None))
     rough, candidates = flat.search(queries, count)
     ids = np.empty((len(queries), k), np.int64)
     scores = np.empty((len(queries), k), np.float32)
     for part in _chunks(len(queries), count * queries.shape[1]):
         near = vectors[candidates[part]].astype(np.float64)
         exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
-        if excluded is not None:
-            exact[candidates[part] == excluded[part, None]] = -np.inf
+        if groups is not None and own is not None:
+            exact[groups[candidates[part]] == own[part, None]] = -np.inf
         order = np.lexsort((candidates[part], -exact))[:, :k]
         ids[part] = np.take_along_axis(candidates[part], order, axis=1)
         scores[part] = np.take_along_axis(exact, order, axis=1)
-    if count < n:  # a vector that FAISS left out may tie with rank k
+    if k and count < n:  # a vector that FAISS left out may tie with rank k
         unsure = rough[:, -1] >= scores[:, -1] - _NOISE
         if unsure.any():
-            _rank_all(vectors, queries, np.flatnonzero(unsure), excluded, ids, scores)
+            _rank_all(vectors, queries, np.flatnonzero(unsure), groups, own, ids, scores)
     return ids, scores
 
 
@@ -141,7 +154,8 @@ def _rank_all(
     vectors: Float32Array,
     queries: Float32Array,
     rows: Int64Array,
-    excluded: Int64Array | None,
+    groups: Int64Array | None,
+    own: Int64Array | None,
     ids: Int64Array,
     scores: Float32Array,
 ) -> None:
@@ -151,8 +165,8 @@ def _rank_all(
     for part in _chunks(len(rows), len(vectors)):
         some = rows[part]
         exact = (queries[some].astype(np.float64) @ exact_vectors.T).astype(np.float32)
-        if excluded is not None:
-            exact[np.arange(len(some)), excluded[some]] = -np.inf
+        if groups is not None and own is not None:
+            exact[groups == own[some, None]] = -np.inf
         order = np.argsort(-exact, axis=1, kind="stable")[:, :k]
         ids[some] = order
         scores[some] = np.take_along_axis(exact, order, axis=1)

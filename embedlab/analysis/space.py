@@ -137,8 +137,7 @@ def scores(
     fitted = fit(vectors, how)
     rows, queries = fitted(vectors), None if query_vectors is None else fitted(query_vectors)
     measures = ("spearman", "ndcg_10", "knn_accuracy")
-    scored = {name: metrics.score(name, corpus, rows, queries) for name in measures}
-    return metrics.Quality(n=len(rows), **scored)
+    return metrics.quality(measures, corpus, rows, queries)
 
 
 def shape(vectors: npt.ArrayLike, k: int = 10, seed: int = 0) -> Shape:

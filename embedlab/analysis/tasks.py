@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 import numpy as np
 
 from embedlab.data.corpora import load_corpus
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, renumbered
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.progress import Progress, no_progress
@@ -159,10 +159,13 @@ def _sample(task: Task, corpus: Corpus) -> Corpus:
         corpus,
         texts=tuple(_opening(corpus.texts[i], task.words) for i in order),
         fields={name: tuple(values[i] for i in order) for name, values in corpus.fields.items()},
+        ids=tuple(corpus.ids[i] for i in order) if corpus.ids else (),
+        rows=tuple(corpus.rows[i] for i in order),
         pairs=tuple((new[i], new[j], gold) for i, j, gold in pairs),
         pair_groups=(),
         queries=tuple(corpus.queries[q] for q in queries),
-        relevant=tuple(frozenset(new[i] for i in corpus.relevant[q]) for q in queries),
+        relevant=tuple(renumbered(corpus.relevant[q], new) for q in queries),
+        query_ids=tuple(corpus.query_ids[q] for q in queries) if corpus.query_ids else (),
         seed=task.seed,
     )
 

@@ -17,6 +17,7 @@ from embedlab.models.design import Design
 from embedlab.models.embedding import pool
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
+from embedlab.models.scheduler.owner import TokenPass
 from embedlab.models.states import HiddenStates
 
 #: Tokens that a mask proof and a token view show; longer texts are shortened with a note.
@@ -194,12 +195,28 @@ def _float32_pass(
     backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str
 ) -> tuple[Tensor, torch.dtype]:
     """(L + 1, n, T, d) of padded rows on the CPU in float32, and the precision of the pass."""
+    wanted = _padded(backbone, rows, attention)
+    [hidden] = backbone.owner.tokens([wanted])
+    return hidden.float(), torch.float32 if wanted.precise else backbone.dtype
+
+
+def _padded(backbone: Backbone, rows: Sequence[tuple[int, ...]], attention: str) -> TokenPass:
     padded = backbone.tokenizer.pad({"input_ids": [list(row) for row in rows]})
     small = sum(p.numel() for p in backbone.model.parameters()) <= MOST_COPIED_PARAMETERS
-    hidden = backbone.token_states(
-        padded["input_ids"], padded["attention_mask"], attention, precise=small
-    )
-    return hidden.float(), torch.float32 if small else backbone.dtype
+    return TokenPass(backbone, padded["input_ids"], padded["attention_mask"], attention, small)
+
+
+def proof_pass(backbone: Backbone, text_a: str, text_b: str, attention: str) -> TokenPass:
+    """The pass that a mask proof makes."""
+    rows = [text.ids for text in backbone.encode([text_a, text_b])]
+    return _padded(backbone, rows, attention)
+
+
+def view_pass(backbone: Backbone, text: str, design: Design) -> TokenPass:
+    """The pass that a token view makes."""
+    [encoded] = backbone.encode([text], design.document_prompt)
+    ids = list(encoded.ids)
+    return TokenPass(backbone, [ids], [[1] * len(ids)], design.attention)
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:

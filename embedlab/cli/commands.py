@@ -6,12 +6,22 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from embedlab import __version__
-from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
+from embedlab.cli.options import (
+    NO_LIMIT,
+    BackboneOption,
+    DeviceOption,
+    DtypeOption,
+    EncodingOption,
+    LabelColumnOption,
+    SplitOption,
+    TextColumnOption,
+)
+from embedlab.cli.read import read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
@@ -20,13 +30,14 @@ from embedlab.terminal import DEBUG, guarded, progress_bar, say, table
 from embedlab.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from embedlab.analysis.comparison import Embedded, Hit
+    from embedlab.analysis.metrics import RetrievalScores
     from embedlab.assets import AssetStatus
     from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
-#: Rows or results without a limit: on the user's own machine only the size of a file counts.
-NO_LIMIT = 10**9
 DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
 
 app = typer.Typer(
@@ -37,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (train, export, study):
+for command in (read, train, export, study):
     app.command()(command)
 
 
@@ -78,8 +89,7 @@ def serve(
     """Open the workbench in a browser: what `python app.py` does."""
     from embedlab.ui.app import launch
 
-    here = Path("spaces_config.yaml")
-    launch(config or (here if here.exists() else None), host, port)
+    launch(config, host, port)
 
 
 @app.command()
@@ -153,18 +163,30 @@ def _megabytes(size: int) -> str:
 @app.command()
 @guarded
 def embed(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="txt, csv, jsonl or parquet")],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="INPUT", help="txt, csv, jsonl or parquet, or a folder or zip"),
+    ],
     design: Annotated[str, typer.Option("--design", help=DESIGN_HELP)],
     out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
     backbone: BackboneOption = "smollm2-135m",
-    text_column: Annotated[str | None, typer.Option(help="default: guessed")] = None,
-    query: Annotated[bool, typer.Option("--query", help="Use the query prompt.")] = False,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    encoding: EncodingOption = "",
+    split: SplitOption = "",
+    query: Annotated[
+        bool,
+        typer.Option(
+            "--query", help="Use the query prompt; of a corpus with queries, embed these."
+        ),
+    ] = False,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
 ) -> None:
-    """Embed every text of a file and write the vectors."""
+    """Embed every text of a file and write the vectors, with ids, labels and row numbers."""
     from embedlab.cli.vector_files import check_target, save_vectors
+    from embedlab.data.corpus import Corpus
     from embedlab.models.design import Design
     from embedlab.models.embedding import embed_in_chunks
     from embedlab.models.loading import load_backbone
@@ -174,7 +196,11 @@ def embed(
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = _read_file(source, text_column, max_mb)
+    corpus = read_texts(
+        source, text_column, label_column, max_mb=max_mb, encoding=encoding, split=split
+    )
+    if query and corpus.queries:
+        corpus = Corpus(id="own", title=corpus.title, texts=corpus.queries, ids=corpus.query_ids)
     with progress_bar() as progress:
         # Every text is embedded once, so a cache would only take memory.
         loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
@@ -182,32 +208,27 @@ def embed(
             corpus.texts, chosen, loaded, query=query, progress=progress
         )
     metadata = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
-    save_vectors(out, vectors, corpus.texts, corpus.labels, metadata)
+    save_vectors(out, vectors, corpus, metadata)
     typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
     say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
     if chosen.trainable and not loaded.head(chosen).trained:
         say(f"The head of {chosen.name} is untrained (random).")
 
 
-def _read_file(path: Path, text_column: str | None, max_mb: int) -> Corpus:
-    from embedlab.data.readers import read_table
-    from embedlab.data.tables import table_to_corpus
-
-    rows = read_table(path, max_bytes=max_mb * 10**6, max_texts=NO_LIMIT)
-    corpus = table_to_corpus(rows, text_column, title=path.name, source=path.name)
-    for note in corpus.notes:
-        say(note)
-    return corpus
-
-
 @app.command()
 @guarded
 def search(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="a built-in corpus or a file")],
-    query: Annotated[str, typer.Argument(help="what to look for")],
+    corpus: Annotated[
+        str,
+        typer.Argument(metavar="CORPUS", help="a built-in corpus, a file, a folder or a zip"),
+    ],
     design: Annotated[
         list[str], typer.Option("--design", help=f"{DESIGN_HELP}; give two to compare them")
     ],
+    query: Annotated[
+        str | None,
+        typer.Argument(help="what to look for; without it, the corpus's own queries are scored"),
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="results to show")] = 10,
     sample: Annotated[
         int | None,
@@ -215,47 +236,67 @@ def search(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
     backbone: BackboneOption = "smollm2-135m",
+    text_column: TextColumnOption = None,
+    encoding: EncodingOption = "",
+    split: SplitOption = "",
 ) -> None:
-    """Rank a corpus for a query under one design or two."""
+    """Rank a corpus for a query under one design or two, or score designs by its own queries."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
     from embedlab.lab.lab import Lab
     from embedlab.models.design import Design
 
-    if len(design) > 2:
+    if query is not None and len(design) > 2:
         raise EmbedLabError(f"{len(design)} designs were given; give one or two.")
     # Checked before the backbone is loaded, which takes seconds.
     if k < 1:
         raise EmbedLabError(f"k is {k}; ask for at least 1 result.")
-    if not query.strip():
+    if query is not None and not query.strip():
         raise EmbedLabError("The query is empty; write what you are looking for.")
     designs = [Design.parse(text) for text in design]
     # There are no other users to protect on the user's own machine.
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
+    how = {"text_column": text_column, "encoding": encoding, "split": split}
     lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
     with progress_bar() as progress:
-        texts = _corpus_to_search(lab, corpus, sample, seed, progress)
+        texts = _corpus_to_search(lab, corpus, how, sample, seed, progress)
+        if query is None and not any(texts.relevant):
+            raise EmbedLabError(
+                f"{texts.title[:60]!r} has no queries with known answers; write a query behind it."
+            )
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
-        lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
+        if query is None:
+            scores = [lab.retrieval_scores(side, progress=progress) for side in sides]
+        else:
+            lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
     typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
+    if query is None:
+        typer.echo(_score_table(lab, sides, scores))
+        return
     for letter, side, hits in zip("AB", sides, lists, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")
         typer.echo(_ranking(hits, moves=len(sides) > 1))
 
 
 def _corpus_to_search(
-    lab: Lab, name: str, sample: int | None, seed: int, progress: Progress
+    lab: Lab,
+    name: str,
+    how: dict[str, Any],
+    sample: int | None,
+    seed: int,
+    progress: Progress,
 ) -> Corpus:
     from embedlab.data.corpora import CORPORA
 
     if name in CORPORA:
         return lab.corpus(name, sample, seed, progress)
     path = Path(name)
-    if not path.is_file():
+    if not path.exists():
         raise EmbedLabError(
             f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
             f"{', '.join(CORPORA)}."
         )
-    whole = _read_file(path, None, lab.config.limits.max_upload_mb)
+    most = lab.config.limits.max_upload_mb
+    whole = read_texts(path, max_mb=most, **how)
     return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 
@@ -266,6 +307,25 @@ def _heading(lab: Lab, letter: str, side: Embedded) -> str:
     if side.truncated:
         notes.append(f"{side.truncated:,} of {len(side):,} texts truncated")
     return " · ".join([f"{letter}  {side.design}".strip(), *notes])
+
+
+def _score_table(
+    lab: Lab, sides: Sequence[Embedded], scores: Sequence[RetrievalScores | None]
+) -> str:
+    """nDCG, MRR and recall over the corpus's own queries, a line for each design."""
+    from embedlab.render.html import points
+
+    rows = [
+        (
+            _heading(lab, "", side),
+            f"{of.n_queries:,}",
+            *(points(value) for value in (of.ndcg_10, of.mrr_10, of.recall_10)),
+        )
+        for side, of in zip(sides, scores, strict=True)
+        if of is not None
+    ]
+    header = ("design", "queries", "nDCG@10", "MRR@10", "recall@10")
+    return table(header, rows, right=header[1:])
 
 
 def _ranking(hits: list[Hit], *, moves: bool) -> str:

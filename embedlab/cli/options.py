@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+
+from embedlab.errors import EmbedLabError
+
+#: Rows or results without a limit: on the user's own machine only the size of a file counts.
+NO_LIMIT = 10**9
 
 BackboneOption = Annotated[
     str, typer.Option(help="a pinned backbone's id, a folder, or a Hugging Face Hub name")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 DtypeOption = Annotated[str, typer.Option(help="auto, float32 or bfloat16")]
+TextColumnOption = Annotated[
+    str | None,
+    typer.Option(help="the column of a file's texts, or two as 'title + text'; default: guessed"),
+]
+LabelColumnOption = Annotated[
+    str | None, typer.Option(help="the column of a file's labels, '' for none; default: guessed")
+]
+EncodingOption = Annotated[
+    str, typer.Option(help="of a text file, such as utf-8 or cp1252; default: found out")
+]
+SplitOption = Annotated[
+    str,
+    typer.Option(help="whose judgements to use, such as dev; default: test's, if there are some"),
+]
+AnchorOption = Annotated[str, typer.Option(help="a file's column of anchors; default: by its name")]
+PositiveOption = Annotated[
+    list[str] | None, typer.Option(help="a file's column of positives; may be repeated")
+]
+NegativeOption = Annotated[
+    list[str] | None, typer.Option(help="a file's column of hard negatives; may be repeated")
+]
+KeepOption = Annotated[
+    str,
+    typer.Option(
+        help="which rows of a labelled file are pairs: 'label=entailment', 'score>=4', or 'all'"
+    ),
+]
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Where it is asked which rows of a file belong together, say how a command answers."""
+    from embedlab.data.keep import EVERY_ROW, KeepNeeded
+
+    try:
+        yield
+    except KeepNeeded as question:
+        raise EmbedLabError(
+            f'{question} Answer with --keep "{question.proposal or EVERY_ROW}".'
+        ) from question

@@ -9,20 +9,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedlab.cli.options import BackboneOption, DeviceOption, DtypeOption
+from embedlab.cli.options import (
+    AnchorOption,
+    BackboneOption,
+    DeviceOption,
+    DtypeOption,
+    EncodingOption,
+    KeepOption,
+    NegativeOption,
+    PositiveOption,
+    answered,
+)
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.terminal import guarded, progress_bar, say, table
 from embedlab.text import printable
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from embedlab.data.pairs import PairSet
+    from embedlab.models.design import Design
     from embedlab.progress import Progress
     from embedlab.training.history import Step
     from embedlab.training.training import Training
 
 #: Bytes of a frozen backbone's hidden states that stay in memory while a head alone is trained.
 CACHE_BYTES = 8 * 10**9
+MODES_IN_WORDS = {"lora": "LoRA", "head": "the head alone"}
 
 
 @guarded
@@ -31,9 +45,13 @@ def train(
     design: Annotated[str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5")],
     data: Annotated[
         str,
-        typer.Option(help="stsb-train, bible-pairs, boolq-train, or a csv, jsonl or parquet file"),
+        typer.Option(
+            help="stsb-train, bible-pairs, boolq-train, or a csv, json, jsonl or parquet file"
+        ),
     ],
-    out: Annotated[Path, typer.Option(help="the run's folder; a stopped training goes on there")],
+    out: Annotated[
+        Path | None, typer.Option(help="the run's folder; a stopped training goes on there")
+    ] = None,
     backbone: BackboneOption = "smollm2-135m",
     recipe: Annotated[str, typer.Option(help=f"a preset: {', '.join(RECIPES)}")] = "cpu",
     mode: Annotated[str | None, typer.Option(help=f"one of {', '.join(MODES)}")] = None,
@@ -52,9 +70,18 @@ def train(
     both_directions: Annotated[
         bool | None, typer.Option(help="positives also have to find their anchors")
     ] = None,
-    anchor: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
-    positive: Annotated[str, typer.Option(help="a file's column")] = "",
-    negative: Annotated[str, typer.Option(help="a file's column; default: by its name")] = "",
+    hard_negatives: Annotated[
+        bool | None, typer.Option(help="use the hard negatives where the pairs have some")
+    ] = None,
+    max_negatives: Annotated[
+        int | None, typer.Option(help="hard negatives of a pair in one step at most; 0 for all")
+    ] = None,
+    anchor: AnchorOption = "",
+    positive: PositiveOption = None,
+    negative: NegativeOption = None,
+    keep: KeepOption = "",
+    encoding: EncodingOption = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Print the plan and stop.")] = False,
     score: Annotated[bool, typer.Option(help="Score four small tasks before and after.")] = True,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
@@ -71,12 +98,21 @@ def train(
     parts = context.params.keys() & {field.name for field in fields(Recipe)}
     settings = recipe_from(recipe, **{name: context.params[name] for name in parts})
     settings.check(chosen)
-    if (out / RUN_FILE).exists():
+    if out is None and not plan:
+        raise EmbedLabError("Give the run's folder with --out, or --plan for the plan alone.")
+    if out is not None and (out / RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
     with progress_bar() as progress:
-        pairs = _pairs(data, (anchor, positive, negative), progress)
+        columns = (anchor, positive or (), negative or ())
+        pairs = _pairs(data, columns, keep, encoding, progress)
         cache = StateCache(CACHE_BYTES)
         loaded = load_backbone(backbone, device, dtype, cache=cache, progress=progress)
+        loaded.check(chosen)
+        show = typer.echo if plan else say
+        for line in _plan(chosen, loaded.name, pairs, settings, score):
+            show(line)
+        if out is None or plan:
+            return
         name = f"{loaded.name} + {out.name}"
         training = Training(loaded, chosen, pairs, settings, name=name, progress=progress)
         _train(training, out, progress)
@@ -86,19 +122,43 @@ def train(
     typer.echo(f"{out}: {chosen.name}, {training.steps_done} steps")
 
 
-def _pairs(data: str, columns: tuple[str, str, str], progress: Progress) -> PairSet:
+def _pairs(
+    data: str,
+    columns: tuple[str, Sequence[str], Sequence[str]],
+    keep: str,
+    encoding: str,
+    progress: Progress,
+) -> PairSet:
     """A training set, or a file's pairs without those that an evaluation corpus has."""
     from embedlab.analysis.tasks import without_evaluated
-    from embedlab.data.pairs import describe
     from embedlab.data.training_sets import TRAINING_SETS, find_pairs
 
-    pairs = find_pairs(data, columns, progress)
-    if data not in TRAINING_SETS:
-        for note in pairs.notes:
-            say(note)
-        pairs = without_evaluated(pairs, progress)
-    say(describe(pairs))
-    return pairs
+    with answered():
+        pairs = find_pairs(data, columns, keep, encoding, progress)
+    return pairs if data in TRAINING_SETS else without_evaluated(pairs, progress)
+
+
+def _plan(
+    design: Design, backbone: str, pairs: PairSet, recipe: Recipe, score: bool
+) -> Iterator[str]:
+    """What will be trained, on which pairs, and how, for people."""
+    from embedlab.cli.read_pairs import EXAMPLES, example_lines
+    from embedlab.data.pairs import describe
+    from embedlab.training import forecast
+
+    plan = forecast.plan_training(recipe, pairs, score=score)
+    yield f"{design} on {backbone}, {MODES_IN_WORDS[recipe.mode]}"
+    yield f"{pairs.title}: {describe(pairs)}"
+    if pairs.taken:
+        yield pairs.taken
+    yield from pairs.notes
+    for i in range(min(EXAMPLES, len(pairs))):
+        negatives = pairs.negatives[i] if pairs.negatives else ()
+        yield "\n".join(example_lines(pairs.anchors[i], pairs.positives[i], negatives))
+    for line in forecast.sentences(plan):
+        yield f"{line}."
+    time = forecast.duration(plan.seconds)
+    yield f"It takes {time} on two CPU cores with SmolLM2 135M."
 
 
 def _train(training: Training, out: Path, progress: Progress) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from embedlab.errors import EmbedLabError
+
+#: The texts that answer a query, by index: a set, or each one's grade where judgements are graded.
+Relevant = AbstractSet[int] | Mapping[int, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -19,7 +24,13 @@ class Corpus:
     ``fields`` holds one value for each text under each name; the first field is the label.
     ``pairs`` are (i, j, score) over indices of texts, and ``pair_groups`` names the dataset of each
     pair where there are several; ``relevant`` holds for each query the indices of the texts that
-    answer it. ``total`` counts the texts before sampling, and ``seed`` is the sample's.
+    answer it, with their grades above 0 where it is a mapping. ``total`` counts the texts before
+    sampling, and ``seed`` is the sample's.
+
+    A blank value in a field means that the text is not labelled. ``ids`` and ``query_ids`` are the
+    names of texts and queries in their source, if they have some, and ``rows`` the texts' numbers
+    there, by default from 1.
+    ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -32,17 +43,29 @@ class Corpus:
     pairs: tuple[tuple[int, int, float], ...] = ()
     pair_groups: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
-    relevant: tuple[frozenset[int], ...] = ()
+    relevant: tuple[Relevant, ...] = ()
+    query_ids: tuple[str, ...] = ()
     total: int = 0
     seed: int | None = None
     source: str = ""
     licence: str = ""
     notes: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    rows: tuple[int, ...] = ()
+    left_out: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.texts)
         if not self.total:
             object.__setattr__(self, "total", n)
+        if not self.rows:
+            object.__setattr__(self, "rows", tuple(range(1, n + 1)))
+        for name, numbers in (("ids", self.ids), ("row numbers", self.rows)):
+            if numbers and len(numbers) != n:
+                raise EmbedLabError(
+                    f"{self.title!r} has {len(numbers):,} {name} for {n:,} texts; give one per "
+                    "text."
+                )
         for name, values in self.fields.items():
             if len(values) != n:
                 raise EmbedLabError(
@@ -59,6 +82,17 @@ class Corpus:
                 f"{self.title!r} has {len(self.queries):,} queries but relevant texts for "
                 f"{len(self.relevant):,}; give one set per query."
             )
+        if self.query_ids and len(self.query_ids) != len(self.queries):
+            raise EmbedLabError(
+                f"{self.title!r} has {len(self.query_ids):,} ids for {len(self.queries):,} "
+                "queries; give one per query."
+            )
+        for texts in self.relevant:
+            if isinstance(texts, Mapping) and not all(grade > 0 for grade in texts.values()):
+                raise EmbedLabError(
+                    f"{self.title!r} has a relevant text of grade {min(texts.values()):g}; leave "
+                    "out those that are not relevant."
+                )
         used = {i for *both, _ in self.pairs for i in both}.union(*self.relevant)
         if wrong := [i for i in used if not 0 <= i < n]:
             raise EmbedLabError(
@@ -77,6 +111,27 @@ class Corpus:
         return f"{n:,}" if n == self.total else f"{n:,} of {self.total:,}"
 
     @cached_property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """The number of each text among the distinct ones, in order of appearance: (n,)."""
+        order = {text: i for i, text in enumerate(dict.fromkeys(self.texts))}
+        return np.array([order[text] for text in self.texts], np.int64)
+
+    @property
+    def firsts(self) -> npt.NDArray[np.int64]:
+        """Where each distinct text appears first, in order of appearance."""
+        return np.unique(self.numbers, return_index=True)[1].astype(np.int64)
+
+    @property
+    def repeated(self) -> int:
+        """How many texts repeat an earlier one."""
+        return len(self.texts) - len(self.firsts)
+
+    def without_repetitions(self) -> Corpus:
+        """Every text once, where it appears first, without pairs and queries."""
+        bare = replace(self, pairs=(), pair_groups=(), queries=(), query_ids=(), relevant=())
+        return bare._subset(self.firsts.tolist(), [], self.seed)
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the texts in their order, the same in every process."""
         digest = hashlib.sha256()
@@ -88,7 +143,10 @@ class Corpus:
     @cached_property
     def annotations_hash(self) -> str:
         """A hash of what the corpus says about its texts: fields, scored pairs, queries."""
-        relevant = [sorted(texts) for texts in self.relevant]
+        relevant = [
+            sorted(texts.items() if isinstance(texts, Mapping) else texts)
+            for texts in self.relevant
+        ]
         annotations = repr((dict(self.fields), self.pairs, self.queries, relevant))
         return hashlib.sha256(annotations.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
@@ -117,24 +175,39 @@ class Corpus:
             _add_if_it_fits(chosen, self.relevant[q], n)
         others = [i for i in rng.permutation(len(self.texts)).tolist() if i not in chosen]
         chosen.update(others[: n - len(chosen)])
-        queries = [q for q in order.tolist() if self.relevant[q] & chosen][:most_queries]
+        queries = [q for q in order.tolist() if not chosen.isdisjoint(self.relevant[q])][
+            :most_queries
+        ]
         return self._subset(sorted(chosen), sorted(queries), seed)
 
-    def _subset(self, chosen: list[int], queries: list[int], seed: int) -> Corpus:
+    def _subset(self, chosen: list[int], queries: list[int], seed: int | None) -> Corpus:
         new = {old: position for position, old in enumerate(chosen)}
         whole = [p for p, (i, j, _) in enumerate(self.pairs) if i in new and j in new]
         return replace(
             self,
             texts=tuple(self.texts[i] for i in chosen),
             fields={name: tuple(v[i] for i in chosen) for name, v in self.fields.items()},
+            ids=tuple(self.ids[i] for i in chosen) if self.ids else (),
+            rows=tuple(self.rows[i] for i in chosen),
             pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
             pair_groups=tuple(self.pair_groups[p] for p in whole) if self.pair_groups else (),
             queries=tuple(self.queries[q] for q in queries),
-            relevant=tuple(
-                frozenset(new[i] for i in self.relevant[q] if i in new) for q in queries
-            ),
+            relevant=tuple(renumbered(self.relevant[q], new) for q in queries),
+            query_ids=tuple(self.query_ids[q] for q in queries) if self.query_ids else (),
             seed=seed,
         )
+
+
+def grades_of(relevant: Relevant) -> dict[int, float]:
+    """The grade of each relevant text: 1 where judgements are not graded."""
+    return dict(relevant) if isinstance(relevant, Mapping) else dict.fromkeys(relevant, 1.0)
+
+
+def renumbered(relevant: Relevant, new: Mapping[int, int]) -> Relevant:
+    """The relevant texts under new numbers; those without one are left out."""
+    if isinstance(relevant, Mapping):
+        return {new[i]: grade for i, grade in relevant.items() if i in new}
+    return frozenset(new[i] for i in relevant if i in new)
 
 
 def _add_if_it_fits(chosen: set[int], group: Iterable[int], n: int) -> None:

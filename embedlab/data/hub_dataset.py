@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from embedlab.data.corpus import Corpus
-from embedlab.data.tables import Table, table_to_corpus
+from embedlab.data.layouts import corpus_of, unfolded
+from embedlab.data.rows import cell_text
+from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 
@@ -16,8 +18,8 @@ from embedlab.progress import Progress, no_progress
 def load_hub_dataset(name: str, limit: int = 2_000, progress: Progress = no_progress) -> Corpus:
     """The first ``limit`` rows of a Hugging Face dataset, read without downloading the rest.
 
-    They are of its first split among test, validation and train, and their columns are guessed.
-    Code from the Hub never runs.
+    They are of its first split among test, validation and train, and their columns are guessed;
+    queries and pairs are taken as such. Code from the Hub never runs.
 
     Raises:
         EmbedLabError: not a dataset's name, no hub in reach, or no such dataset.
@@ -40,10 +42,10 @@ def load_hub_dataset(name: str, limit: int = 2_000, progress: Progress = no_prog
     columns = {
         column: [_hub_cell(row.get(column), feature) for row in rows]
         for column, feature in features.items()
-        if any(isinstance(row.get(column), str | int | float) for row in rows)
+        if any(isinstance(row.get(column), str | int | float | list | dict) for row in rows)
     }
-    table = Table(columns=columns, total=len(rows))
-    return table_to_corpus(table, title=name, source="Hugging Face Hub")
+    table = unfolded(Table(columns=columns, total=len(rows)), limit)
+    return corpus_of(table, title=name, source="Hugging Face Hub")
 
 
 def _hub_rows(
@@ -75,6 +77,8 @@ def _hub_rows(
 def _hub_cell(value: Any, feature: Any) -> str:
     if isinstance(value, int) and value >= 0 and hasattr(feature, "int2str"):
         return str(feature.int2str(value))
+    if isinstance(value, list | dict):
+        return cell_text(value)
     return "" if value is None else str(value)
 
 

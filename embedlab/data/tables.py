@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
+from embedlab.data.columns import (
+    KINDS,
+    guess_labels,
+    guess_text,
+    joined_cells,
+    kind_of,
+    label_choices,
+    parts_of,
+)
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.text import clean_text
+from embedlab.text import clean_text, shorten
 
 #: Rows of a table that become texts.
 MAX_TEXTS = 10_000
 
-_TEXT_NAMES = (
-    *("text", "sentence", "content", "document", "passage", "body", "review", "comment"),
-    *("message", "question", "abstract", "description", "title"),
-)
-_LABEL_NAMES = (
-    *("label", "labels", "category", "class", "topic", "sense"),
-    *("intent", "sentiment", "genre", "target"),
-)
 _ID_NAMES = (
     *("_id", "id", "doc_id", "docid", "document_id", "text_id", "row_id", "uid", "uuid", "guid"),
-    *("pid", "qid", "idx", "index", "key", "row_name"),
+    *("pid", "qid", "idx", "index", "__index_level_0__", "key", "row_name"),
 )
-#: The most different values of a column that is guessed to hold labels.
-_MAX_LABELS = 50
+#: Why a row without text is left out.
+NO_TEXT = "no text"
+#: Rows that a note on rows left out names.
+ROWS_IN_A_NOTE = 5
+#: What stands for a missing label in files that programs write; case counts.
+_NO_LABEL = frozenset(("nan", "NaN", "null", "NULL", "NA", "<NA>", "N/A", "n/a", "#N/A"))
+#: Signs that begin a formula, and a cell that is kept from being one.
+_FORMULA = ("=", "+", "-", "@")
+_GUARDED = re.compile(r"'+[=+\-@]")
 
 
 class LeftOut(NamedTuple):
@@ -52,7 +61,7 @@ class Table:
         left_out_total: how many those are in all; by default the length of ``left_out``.
         encoding: in which the text of the file is written; "" for a file that is not text.
         label_columns: the columns that the file itself says are labels.
-        notes: sentences on what was done to read the file.
+        notes: sentences on what was done to read the file; ``left_out`` is not in them.
     """
 
     columns: dict[str, list[str]]
@@ -81,30 +90,27 @@ class Table:
         """Whether a column holds more than numbers and blanks."""
         return not all(not cell.strip() or _is_number(cell) for cell in self.columns[name])
 
-    @property
+    @cached_property
     def text_column(self) -> str | None:
-        """The column that probably holds the texts: by its name, else by its length."""
-        with_text = [name for name in self.columns if self.has_text(name)]
-        if named := named_column(with_text, _TEXT_NAMES):
-            return named
-        return max(with_text, key=lambda name: sum(map(len, self.columns[name])), default=None)
+        """The probable texts: a column's name, or ``title + text``; None where none can be read."""
+        return guess_text(self.columns)
+
+    @property
+    def text_choices(self) -> list[str]:
+        """What can be chosen as texts: every column, and the guess where it joins two."""
+        guess = self.text_column
+        return [*([guess] if guess and guess not in self.columns else []), *self.columns]
 
     @property
     def label_column(self) -> str | None:
-        """The column that probably holds the labels: by its name, else by its few values."""
+        """The column that probably holds the labels."""
         return self.label_beside(self.text_column)
 
     def label_beside(self, text_column: str | None) -> str | None:
         """The probable label column when ``text_column`` holds the texts."""
-        others = [name for name in self.columns if name != text_column]
-        if named := named_column(others, _LABEL_NAMES):
-            return named
-        # Words before numbers: a row number is seldom a label.
-        for name in sorted(others, key=self.has_text, reverse=True):
-            cells = self.columns[name]
-            if 2 <= len(set(cells)) <= min(_MAX_LABELS, len(cells) // 2):
-                return name
-        return None
+        return guess_labels(
+            self.columns, parts_of(text_column or "", self.columns), self.label_columns
+        )
 
 
 def _are_names(cells: list[str]) -> bool:
@@ -132,30 +138,99 @@ def table_to_corpus(
     title: str = "Your texts",
     source: str = "your file",
 ) -> Corpus:
-    """The table's texts with their labels; columns left None are guessed, ``""`` is no label.
+    """The table's texts with their labels, ids and row numbers; the first note names the columns.
+
+    Columns left None are guessed. ``title + text`` joins two columns, and ``""`` is no label. The
+    first field is the chosen label; other columns that may be labels follow it. Rows without text
+    are left out, and a label such as ``NaN`` is none.
 
     Raises:
         EmbedLabError: no such column, or one without any text.
     """
+    columns, unguarded = _unguarded(table.columns)
+    table = replace(table, columns=columns)
     chosen = text_column or table.text_column
     if chosen is None:
-        raise EmbedLabError(f"{title} has no column with text; {_available_columns(table)}.")
-    texts = [clean_text(cell).strip() for cell in text_cells(table, chosen, title)]
+        contents = _available_columns(table, contents=True)
+        raise EmbedLabError(f"{title} has no column with text; {contents}.")
+    parts = parts_of(chosen, table.columns) or [chosen]
+    for part in parts:
+        _column(table, part, title)
+    if len(parts) == 1:
+        text_cells(table, chosen, title)
+    texts = [clean_text(cell).strip() for cell in joined_cells(table.columns, parts)]
     label = table.label_beside(chosen) if label_column is None else label_column
-    fields = {}
-    if label:
-        labels = [clean_text(cell).strip() or "(none)" for cell in _column(table, label, title)]
-        fields[label] = tuple(name for name, text in zip(labels, texts, strict=True) if text)
-    blank = texts.count("")
+    fields, unlabelled = _label_fields(table, parts, label or "", title)
+    ids = table.id_column
+    kept = [i for i, text in enumerate(texts) if text]
+    blank = [LeftOut(table.row_numbers[i], NO_TEXT) for i, text in enumerate(texts) if not text]
     return Corpus(
         id="own",
         title=title,
-        texts=tuple(text for text in texts if text),
-        fields=fields,
-        total=table.total - blank,
+        texts=tuple(texts[i] for i in kept),
+        fields={name: tuple(values[i] for i in kept) for name, values in fields.items()},
+        ids=tuple(table.columns[ids][i] for i in kept) if ids and ids not in parts else (),
+        rows=tuple(table.row_numbers[i] for i in kept),
+        left_out=tuple(sorted((*table.left_out, *blank))),
+        total=table.total - len(blank),
         source=source,
-        notes=table.notes + count_note(blank, "blank row", "left out"),
+        notes=_columns_note(chosen, parts, label or "", next((t for t in texts if t), ""))
+        + table.notes
+        + unguarded
+        + count_note(len(blank), "blank row", "left out")
+        + unlabelled,
     )
+
+
+def _unguarded(columns: dict[str, list[str]]) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """The columns without the apostrophes that keep a spreadsheet from running a cell as a formula.
+
+    Where they were written no cell is left that begins like a formula; so a column that has both
+    stays as it is.
+    """
+    found, count = {}, 0
+    for name, cells in columns.items():
+        guarded = [bool(_GUARDED.match(cell)) for cell in cells]
+        found[name] = cells
+        if any(guarded) and not any(cell.startswith(_FORMULA) for cell in cells):
+            found[name] = [cell[yes:] for cell, yes in zip(cells, guarded, strict=True)]
+            count += sum(guarded)
+    done = "read without the apostrophe that keeps a spreadsheet from running it"
+    return found, count_note(count, "cell", done)
+
+
+def _label_fields(
+    table: Table, parts: list[str], label: str, title: str
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """The values of the label, then of other columns like it; blank where there is none.
+
+    With them notes on values that count as no label.
+    """
+    if not label:
+        return {}, ()
+    _column(table, label, title)
+    names = dict.fromkeys((label, *label_choices(table.columns, parts)))
+    cells = {name: [clean_text(cell).strip() for cell in table.columns[name]] for name in names}
+    missing = [value for value in dict.fromkeys(cells[label]) if value in _NO_LABEL]
+    counts = [(value, cells[label].count(value)) for value in missing]
+    notes = tuple(
+        f"{n:,} {'text' if n == 1 else 'texts'} with the label {value!r} "
+        f"{'was' if n == 1 else 'were'} taken as unlabelled."
+        for value, n in counts
+    )
+    fields = {
+        name: ["" if value in _NO_LABEL else value for value in values]
+        for name, values in cells.items()
+    }
+    return fields, notes
+
+
+def _columns_note(chosen: str, parts: list[str], label: str, first: str) -> tuple[str, ...]:
+    """Which columns were taken, with the first text."""
+    what = "are column" if len(parts) == 1 else "are columns"
+    names = " and ".join(repr(part[:60]) for part in parts)
+    labels = f"; the labels are column {label[:60]!r}" if label else ""
+    return (f"The texts {what} {names}, the first one “{shorten(first, 60)}”{labels}.",)
 
 
 def _column(table: Table, name: str, title: str) -> list[str]:
@@ -180,8 +255,15 @@ def text_cells(table: Table, name: str, title: str) -> list[str]:
     return cells
 
 
-def _available_columns(table: Table) -> str:
-    return f"its columns are {quoted_names(table.columns)}"
+def _available_columns(table: Table, *, contents: bool = False) -> str:
+    """Which columns there are, and what they hold where that is why none can be texts."""
+    if not contents:
+        return f"its columns are {quoted_names(table.columns)}"
+    held = [
+        f"{name[:40]!r} ({KINDS[kind_of(cells)]})"
+        for name, cells in list(table.columns.items())[:12]
+    ]
+    return f"its columns are {', '.join(held)}" + (", …" if len(table.columns) > 12 else "")
 
 
 def quoted_names(names: Iterable[str]) -> str:
@@ -218,7 +300,7 @@ def left_out_notes(left_out: Sequence[LeftOut], total: int = 0) -> tuple[str, ..
 
 def _listed(numbers: Sequence[int]) -> str:
     """``3, 7 and 9``, or the first five of more."""
-    shown = [f"{number:,}" for number in numbers[:5]]
+    shown = [f"{number:,}" for number in numbers[:ROWS_IN_A_NOTE]]
     if len(numbers) > len(shown):
         return ", ".join(shown) + ", …"
     return ", ".join(shown[:-1]) + f" and {shown[-1]}"
@@ -242,15 +324,18 @@ def own_texts(pasted: str, max_texts: int = MAX_TEXTS) -> Corpus:
         EmbedLabError: there is no text.
     """
     lines = [clean_text(line).strip() for line in text_lines(pasted)]
-    texts = [line for line in lines if line]
-    if not texts:
+    rows = [number for number, line in enumerate(lines, start=1) if line]
+    if not rows:
         raise EmbedLabError("There is no text yet; paste one text per line.")
+    kept = rows[:max_texts]
+    blank = tuple((number, NO_TEXT) for number, line in enumerate(lines, 1) if not line)
     return Corpus(
         id="own",
         title="Your texts",
-        texts=tuple(texts[:max_texts]),
-        total=len(texts),
+        texts=tuple(lines[number - 1] for number in kept),
+        rows=tuple(kept),
+        left_out=blank,
+        total=len(rows),
         source="pasted",
-        notes=limit_note(min(max_texts, len(texts)), len(texts))
-        + count_note(len(lines) - len(texts), "blank row", "left out"),
+        notes=limit_note(len(kept), len(rows)) + count_note(len(blank), "blank row", "left out"),
     )

@@ -5,99 +5,21 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpora import load_corpus
+from embedlab.data.pair_columns import choose_columns
+from embedlab.data.pair_table import read_pairs
 from embedlab.data.pairs import PairSet, without_overlap
 from embedlab.data.readers import read_table
-from embedlab.data.tables import Table, count_note, named_column, quoted_names, text_cells
+from embedlab.data.tables import count_note
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
-from embedlab.text import clean_text
 
 #: Rows of a table that are read.
 MAX_PAIRS = 100_000
-
-_ANCHOR_NAMES = (
-    *("anchor", "query", "question", "sentence1", "sentence_1", "sentence_a", "s1"),
-    *("text1", "text_1", "text_a", "premise"),
-)
-_POSITIVE_NAMES = (
-    *("positive", "pos", "passage", "answer", "sentence2", "sentence_2", "sentence_b", "s2"),
-    *("text2", "text_2", "text_b", "document", "context", "paraphrase", "hypothesis"),
-)
-_NEGATIVE_NAMES = ("negative", "neg", "hard_negative", "negative_1", "negative1")
-
-
-def guess_columns(table: Table) -> tuple[str, str, str]:
-    """The probable anchor, positive and negative columns: by name, else the first two with text.
-
-    The negative is ``""`` where no column has a usual name for one.
-
-    Raises:
-        EmbedLabError: there are not two columns with text.
-    """
-    unused = [name for name in table.columns if table.has_text(name)]
-    guesses = []
-    for names in (_ANCHOR_NAMES, _POSITIVE_NAMES, _NEGATIVE_NAMES):
-        guesses.append(named_column(unused, names) or "")
-        unused = [name for name in unused if name != guesses[-1]]
-    anchor, positive, negative = guesses
-    anchor = anchor or (unused.pop(0) if unused else "")
-    positive = positive or (unused.pop(0) if unused else "")
-    if not positive:
-        raise EmbedLabError(
-            "Pairs need two columns with text, an anchor and a positive; the columns here are "
-            f"{quoted_names(table.columns)}."
-        )
-    return anchor, positive, negative
-
-
-def pairs_from_table(
-    table: Table,
-    anchor: str,
-    positive: str,
-    negative: str = "",
-    *,
-    title: str = "Your pairs",
-    source: str = "your file",
-) -> PairSet:
-    """The pairs in two columns of a table, with hard negatives in a third where one is named.
-
-    Rows with an empty cell among these and rows that repeat an earlier one are left out, which
-    ``notes`` counts.
-
-    Raises:
-        EmbedLabError: no such column, one without text or chosen twice, or too few pairs.
-    """
-    chosen = [anchor, positive, *([negative] if negative else [])]
-    for name in chosen:
-        if chosen.count(name) > 1:
-            raise EmbedLabError(
-                f"Column {name[:60]!r} of {title} is chosen twice; choose different ones of "
-                f"{quoted_names(table.columns)}."
-            )
-    cells = [text_cells(table, name, title) for name in chosen]
-    rows = [tuple(clean_text(cell).strip() for cell in row) for row in zip(*cells, strict=True)]
-    full = [row for row in rows if all(row)]
-    distinct = list(dict.fromkeys(full))
-    if not distinct:
-        raise EmbedLabError(
-            f"No row of {title} has text in each of {quoted_names(chosen)}; choose other columns."
-        )
-    anchors, positives, *negatives = zip(*distinct, strict=True)
-    return PairSet(
-        id="own",
-        title=title,
-        source=source,
-        anchors=anchors,
-        positives=positives,
-        negatives=negatives[0] if negatives else (),
-        notes=table.notes
-        + count_note(len(rows) - len(full), "incomplete row", "left out")
-        + count_note(len(full) - len(distinct), "repeated pair", "left out"),
-    )
 
 
 def _read_stsb(folder: Path) -> Parts:
@@ -200,15 +122,23 @@ def load_pairs(set_id: str, progress: Progress = no_progress) -> PairSet:
 
 
 def find_pairs(
-    data: str, columns: tuple[str, str, str] = ("", "", ""), progress: Progress = no_progress
+    data: str,
+    columns: tuple[str, Sequence[str], Sequence[str]] = ("", (), ()),
+    keep: str = "",
+    encoding: str = "",
+    progress: Progress = no_progress,
 ) -> PairSet:
-    """A built-in set by its id, or the pairs of a csv, jsonl or parquet file.
+    """A built-in set by its id, or the pairs of a csv, json, jsonl or parquet file.
 
     Args:
         data: the id or the path.
-        columns: a file's anchor, positive and negative columns; ``""`` for those to be guessed.
+        columns: a file's anchor, positive and negative columns; empty for those to be guessed.
+        keep: which rows of a labelled file are pairs, as
+            :func:`~embedlab.data.pair_table.read_pairs` takes it.
+        encoding: of a text file; by default it is found out.
 
     Raises:
+        KeepNeeded: the file's rows are labelled, and ``keep`` is empty.
         EmbedLabError: neither such a set nor such a file, or no pairs in it.
     """
     if data in TRAINING_SETS:
@@ -219,8 +149,6 @@ def find_pairs(
             f"{data[-80:]!r} is neither a file nor a training set; the sets are "
             f"{', '.join(TRAINING_SETS)}."
         )
-    rows = read_table(path, max_bytes=10**9, max_texts=MAX_PAIRS)
-    anchor, positive, negative = (
-        given or guess for given, guess in zip(columns, guess_columns(rows), strict=True)
-    )
-    return pairs_from_table(rows, anchor, positive, negative, title=path.name, source=path.name)
+    rows = read_table(path, max_bytes=10**9, max_texts=MAX_PAIRS, encoding=encoding)
+    chosen = choose_columns(rows, *columns, title=path.name)
+    return read_pairs(rows, chosen, keep, title=path.name).pair_set(source=path.name)

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedlab.child_process import in_child_process
+from embedlab.child_process import Bounds, in_child_process
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import public_name
 from embedlab.files import atomic_file, atomic_folder, disk_errors
@@ -46,19 +46,20 @@ def package(folder: Path, target_zip: Path) -> Path:
     return target_zip
 
 
-def open_archive(archive: Path, into: Path) -> Path:
+def open_archive(archive: Path, into: Path, bounds: Bounds | None = None) -> Path:
     """Unpack an uploaded archive of an adapter; only the files of an adapter are accepted.
 
     Args:
         archive: a zip file as :func:`package` makes it from an adapter's folder.
         into: the folder to make; it must not exist.
+        bounds: what the process that reads it may use.
 
     Raises:
         EmbedLabError: it is no such archive, or holds anything else: another name, a path out of
             the folder, a link, more than 2 GB.
     """
     with disk_errors(into.name), atomic_folder(into) as folder:
-        in_child_process(unpack, archive, into=str(folder))
+        in_child_process(unpack, archive, bounds=bounds, into=str(folder))
     return into
 
 

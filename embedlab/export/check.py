@@ -96,11 +96,22 @@ def verify(
     return Check(difference, TOLERANCES[precision], len(texts))
 
 
+def _import_paths() -> list[Path]:
+    """Where this process imports from, less the copies of models' own code.
+
+    transformers appends their cache to ``sys.path`` once a model with code of its own was loaded.
+    Handed on, it would hide the cache of the fresh process, and the export's code with it.
+    """
+    paths = [Path(path).resolve() for path in sys.path if path]
+    return [path for path in paths if not (path / "transformers_modules").is_dir()]
+
+
 def _run_fresh(kind: str, folder: Path, work: Path, progress: Progress, timeout: float) -> None:
-    secrets = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
-    environment = {key: value for key, value in os.environ.items() if key not in secrets}
+    # No secrets; and the check runs on the CPU, also where the GPU is lent by the call.
+    hidden = {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACES_ZERO_GPU"}
+    environment = {key: value for key, value in os.environ.items() if key not in hidden}
     environment |= {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(work / "modules")}
-    paths = json.dumps([str(Path(path).resolve()) for path in sys.path if path])
+    paths = json.dumps([str(path) for path in _import_paths()])
     command = [sys.executable, "-I", fresh_process.__file__, kind, str(folder), str(work), paths]
     log = work / "log.txt"
     null = subprocess.DEVNULL

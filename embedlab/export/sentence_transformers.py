@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +11,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
 from embedlab.models import attention_head
+from embedlab.models.adapter import merged
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS, ExportedModule
@@ -53,11 +53,7 @@ def export_sentence_transformers(
 
 
 def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, folder: Path) -> None:
-    model = backbone.model
-    if backbone.adapter is not None:
-        # Merging changes weights that the untrained backbone shares, hence the copy.
-        adapter = backbone.owner.call(lambda: copy.deepcopy(backbone.adapter))
-        model = adapter.merge_and_unload()
+    model = merged(backbone)
     model.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name in ("_name_or_path", "_model_name_or_path"):

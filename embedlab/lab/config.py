@@ -7,9 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from embedlab import gpu
+from embedlab.child_process import Bounds
 from embedlab.data.corpora import CORPORA
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import DesignText
+from embedlab.resources import DEFAULT_CONFIG, LENT_GPU_CONFIG
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
@@ -31,11 +34,17 @@ class BackboneEntry(YamlModel):
 
 
 class Limits(YamlModel):
-    """Upper bounds on one user's requests and on the deployment's caches; 1 MB is 10⁶ bytes."""
+    """Upper bounds on one user's requests and on the deployment's caches; 1 MB is 10⁶ bytes.
+
+    ``max_read_mb`` and ``max_read_seconds`` bound the process that reads an upload; Python and its
+    libraries reserve 400 MB of that address space before they read anything.
+    """
 
     max_texts: AtLeastOne = 5000
     max_text_chars: AtLeastOne = 2_000_000
     max_upload_mb: AtLeastOne = 50
+    max_read_mb: Annotated[int, Field(ge=500)] = 3000
+    max_read_seconds: AtLeastOne = 60
     max_heatmap_texts: AtLeastOne = 60
     max_results: AtLeastOne = 100
     max_prompt_chars: AtLeastOne = 500
@@ -50,6 +59,11 @@ class Limits(YamlModel):
     max_waiting_runs: AtLeastOne = 8
     max_runs: AtLeastOne = 24
     keep_runs_minutes: AtLeastOne = 120
+
+    @property
+    def reading(self) -> Bounds:
+        """What the process that reads an upload may use."""
+        return Bounds(memory=self.max_read_mb * 10**6, seconds=self.max_read_seconds)
 
 
 class Defaults(YamlModel):
@@ -107,6 +121,17 @@ class Config(YamlModel):
         """
         check_known(backbone_id, "a backbone offered here", [e.id for e in self.backbones])
         return next(entry for entry in self.backbones if entry.id == backbone_id)
+
+
+def default_config() -> Path:
+    """The configuration of a deployment that names none.
+
+    That in the working folder, else the one that ships; each in two profiles, of which the second
+    is for a GPU that is lent by the call.
+    """
+    shipped = LENT_GPU_CONFIG if gpu.LENT else DEFAULT_CONFIG
+    here = Path(shipped.name)
+    return here if here.exists() else shipped
 
 
 def load_config(path: Path) -> Config:

@@ -26,7 +26,7 @@ def import_adapter(lab: Lab, archive: Path, progress: Progress = no_progress) ->
     from embedlab.models.embedding import embed
 
     with tempfile.TemporaryDirectory() as temporary:
-        folder = open_archive(archive, Path(temporary) / "run")
+        folder = open_archive(archive, Path(temporary) / "run", lab.config.limits.reading)
         run_info = run_folder.read_run_info(folder)
         backbone_id = lab.config.backbone(run_info.backbone.id).id
         design = run_info.trained_design

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from embedlab import gpu
 from embedlab.analysis import layers, metrics, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
@@ -40,16 +42,15 @@ def layer_curves(
     backbone = lab.backbone(backbone_id, progress)
 
     def work(report: Progress) -> layers.LayerQuality:
-        queries = None
+        from embedlab.models.backbone import Wanted, compute_states
+
+        wanted = [lab.wanted(corpus, backbone, mode, design.document_prompt) for mode in attentions]
         if chosen == "ndcg_10":
-            queries = {
-                mode: backbone.states(corpus.queries, mode, design.query_prompt, progress=report)
-                for mode in attentions
-            }
-        texts = {
-            mode: lab.states_of(corpus, backbone, mode, design.document_prompt, report)
-            for mode in attentions
-        }
+            asked = corpus.queries
+            wanted += [Wanted(backbone, asked, mode, design.query_prompt) for mode in attentions]
+        states = compute_states(wanted, report)
+        texts = dict(zip(attentions, states, strict=False))
+        queries = dict(zip(attentions, states[len(attentions) :], strict=False)) or None
         return layers.layer_quality(
             corpus,
             texts,
@@ -107,6 +108,35 @@ def first_token_effect(
         space_scores(lab, with_it, progress=progress),
         space_scores(lab, without, progress=progress),
     )
+
+
+def prepare_mask_proofs(
+    lab: Lab, text_a: str, text_b: str, backbone_id: str = "", progress: Progress = no_progress
+) -> None:
+    """Where a GPU is lent by the call, the passes of both attention modes' proofs in one call."""
+    if gpu.LENT and text_a.strip() and text_b.strip():
+        from embedlab.analysis import tokens
+
+        lab.check([text_a, text_b], Design())
+        backbone = lab.backbone(backbone_id, progress)
+        backbone.owner.tokens(
+            [tokens.proof_pass(backbone, text_a, text_b, mode) for mode in ATTENTIONS]
+        )
+
+
+def prepare_token_views(
+    lab: Lab, text: str, sides: Sequence[tuple[Design, str]], progress: Progress = no_progress
+) -> None:
+    """Where a GPU is lent by the call, the passes of several token views in one call."""
+    if gpu.LENT and text.strip():
+        from embedlab.analysis import tokens
+
+        passes = []
+        for design, backbone_id in sides:
+            lab.check([text], design)
+            backbone = lab.backbone(backbone_id, progress)
+            passes.append(tokens.view_pass(backbone, text, design))
+        backbone.owner.tokens(passes)  # all backbones have the same
 
 
 def token_view(

@@ -9,6 +9,7 @@ from concurrent.futures import Future, wait
 from typing import Any, TypeVar, cast
 
 from embedlab.errors import Cancelled
+from embedlab.gpu import LentGpuError
 from embedlab.progress import Progress
 
 T = TypeVar("T")
@@ -49,27 +50,31 @@ class Jobs:
         ``progress`` receives the work's progress and may raise to leave; the other callers still
         get the result. An error of the work is raised in every waiting caller.
         """
-        job = self._join(key, work)
-        try:
-            while wait([job], POLL_SECONDS).not_done:
-                progress(*job.status)
-        finally:
-            self._leave(key, job)
-        return cast(T, job.result())
+        while True:
+            job, own = self._join(key, work)
+            try:
+                while wait([job], POLL_SECONDS).not_done:
+                    progress(*job.status)
+            finally:
+                self._leave(key, job)
+            # That somebody else gets no GPU is no reason for this caller to get none.
+            if own or not isinstance(job.exception(), LentGpuError):
+                return cast(T, job.result())
 
-    def _join(self, key: Hashable, work: Callable[[Progress], Any]) -> _Job:
+    def _join(self, key: Hashable, work: Callable[[Progress], Any]) -> tuple[_Job, bool]:
+        """The job for a key, and whether this call started it."""
         with self._lock:
             job = self._jobs.get(key)
             if job is not None:
                 job.waiting += 1
-                return job
+                return job, False
             job = self._jobs[key] = _Job()
             # Set before the thread starts: work without a caller stops at its first report.
             job.waiting = 1
             # The context carries the request, whose user is charged for a GPU by the call.
             context = contextvars.copy_context()
             threading.Thread(target=context.run, args=(job.run, work), daemon=True).start()
-            return job
+            return job, True
 
     def _leave(self, key: Hashable, job: _Job) -> None:
         with self._lock:

@@ -8,6 +8,7 @@ user: a request names its backbone, corpus and designs, and its result does not 
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial, wraps
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from embedlab import assets
+from embedlab import assets, gpu
 from embedlab.analysis import metrics, projection, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab.cache import LruCache, size_in_bytes
-from embedlab.lab.config import Config
+from embedlab.lab.config import BackboneEntry, Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
@@ -34,13 +35,14 @@ from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress, with_time_limit
 
 if TYPE_CHECKING:
-    from embedlab.models.backbone import Backbone
+    from embedlab.models.backbone import Backbone, Wanted
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 _MISSING = object()
+log = logging.getLogger("embedlab")
 
 
 def computed(function: F) -> F:
@@ -74,7 +76,12 @@ class Lab:
         self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
         self.jobs = Jobs()
         #: The untrained backbones in memory, by id.
-        self.models: LruCache[Backbone] = LruCache(limits.max_backbones)
+        self.models: LruCache[Backbone] = LruCache(
+            # Where the GPU is lent by the call, the platform has them all, and none can be added.
+            len(self.config.backbones) if gpu.LENT else limits.max_backbones
+        )
+        #: Why a backbone of the config is not here, where that is settled at the start.
+        self.missing: dict[str, str] = {}
         self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
         self.runs = RunQueue(self.untrained, limits)
         #: The backbone the config names, or the one that ``auto`` means on this machine.
@@ -121,16 +128,80 @@ class Lab:
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
         """A backbone of the config, loaded once for all callers."""
         entry = self.config.backbone(backbone_id)
-
-        def load(report: Progress) -> Backbone:
-            from embedlab.models.loading import load_backbone
-
-            backbone = load_backbone(
-                entry.id, max_length=entry.max_length, cache=self.states, progress=report
+        if entry.id in self.missing:
+            raise EmbedLabError(
+                f"{entry.id} could not be loaded when this Space started, and cannot be later: "
+                f"{self.missing[entry.id]}"
             )
-            return self.models.put(entry.id, backbone)
-
+        load = partial(self._load, entry)
         return self.models.get(entry.id) or self.jobs.run(("backbone", entry.id), load, progress)
+
+    def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
+        from embedlab.models.loading import load_backbone
+
+        length = entry.max_length
+        backbone = load_backbone(entry.id, max_length=length, cache=self.states, progress=progress)
+        return self.models.put(entry.id, backbone)
+
+    def load_for_lent_gpu(self) -> None:
+        """Load all backbones of the config, where a GPU is lent by the call; nothing elsewhere.
+
+        The platform puts on the GPU what the main thread has loaded by the time the page is served,
+        and forks workers that know just that: nothing can be loaded later. One that fails is left
+        out, and :attr:`missing` says why.
+        """
+        if not gpu.LENT:
+            return
+        for entry in self.config.backbones:
+            try:
+                self._load(entry, no_progress)
+            except EmbedLabError as error:
+                log.warning("%s is not offered: %s", entry.id, error)
+                self.missing[entry.id] = str(error)
+        if self.default_backbone in self.missing:
+            self.default_backbone = str(next(iter(self.models.items()), [self.default_backbone])[0])
+
+    def prepare(
+        self,
+        sides: Sequence[tuple[Corpus, Design, str]],
+        queries: Sequence[str] = (),
+        progress: Progress = no_progress,
+    ) -> None:
+        """Where a GPU is lent by the call, make all passes that an action needs in one call.
+
+        Elsewhere nothing: there each is made when it is needed.
+
+        Args:
+            sides: the corpora with the designs and the ids of the backbones they are embedded with.
+            queries: texts that are embedded with each side's query prompt.
+        """
+        if not gpu.LENT:
+            return
+        from embedlab.models.backbone import Wanted
+
+        wanted: list[Wanted] = []
+        for corpus, design, backbone_id in sides:
+            self.check(corpus.texts, design)
+            self.check(queries, design)
+            backbone = self.backbone(backbone_id, progress)
+            backbone.check(design)
+            mode, asked = design.attention, list(queries)
+            if self.results.get(_vectors_key(corpus, design, backbone), _MISSING) is _MISSING:
+                wanted.append(self.wanted(corpus, backbone, mode, design.document_prompt))
+                asked += corpus.queries
+            if asked:
+                wanted.append(Wanted(backbone, tuple(asked), mode, design.query_prompt))
+        self._together(wanted, progress)
+
+    def _together(self, wanted: Sequence[Wanted], progress: Progress) -> None:
+        """Compute hidden states, whose place is the cache, all at once."""
+        from embedlab.models.backbone import compute_states
+
+        if wanted:
+            key = ("states", *(key for each in wanted for key in each.keys))
+            self.jobs.run(
+                key, lambda report: compute_states(wanted, report), self.in_time(progress)
+            )
 
     def corpus(
         self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = no_progress
@@ -204,12 +275,20 @@ class Lab:
     def states_of(
         self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str, progress: Progress
     ) -> HiddenStates:
-        """The hidden states of a corpus's texts.
+        """The hidden states of a corpus's texts."""
+        from embedlab.models.backbone import compute_states
+
+        return compute_states([self.wanted(corpus, backbone, attention, prompt)], progress)[0]
+
+    def wanted(self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str) -> Wanted:
+        """The states of a corpus's texts, as they are asked for.
 
         The disk never stores those of a user's own texts, nor those of a trained model.
         """
+        from embedlab.models.backbone import Wanted
+
         persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return backbone.states(corpus.texts, attention, prompt, progress=progress, persist=persist)
+        return Wanted(backbone, corpus.texts, attention, prompt, persist=persist)
 
     def embedded(
         self,
@@ -235,7 +314,7 @@ class Lab:
             states = self.states_of(corpus, backbone, design.attention, prompt, report)
             return pool(states, design, backbone, report), states.truncated.numpy()
 
-        key = ("vectors", backbone.version(design), str(design), corpus.fingerprint)
+        key = _vectors_key(corpus, design, backbone)
         return Embedded(corpus, design, backbone, *self.compute(key, work, progress))
 
     def embed_queries(
@@ -285,9 +364,23 @@ class Lab:
     ) -> Maps:
         """Two comparable maps: by UMAP once it is compiled, else by PCA.
 
+        Texts that are the same stand on one place: each is laid out once.
+
         UMAP's settings are the deployment's by default. With ``compile_umap`` the first map waits
         until it is compiled, about 20 s.
         """
+        if a.corpus.repeated:
+            once = self.maps(
+                a.without_repetitions(),
+                b.without_repetitions(),
+                n_neighbors=n_neighbors,
+                min_dist=min_dist,
+                seed=seed,
+                compile_umap=compile_umap,
+                progress=progress,
+            )
+            numbers = a.corpus.numbers
+            return Maps(once.a[numbers], once.b[numbers], once.method)
         defaults = self.config.defaults
         n_neighbors = n_neighbors or defaults.n_neighbors
         min_dist = defaults.min_dist if min_dist is None else min_dist
@@ -321,6 +414,8 @@ class Lab:
             raise EmbedLabError(f"k is {k}; ask for 1 to {most} results.")
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
+        if gpu.LENT:
+            self._together([_wanted_query(query, side) for side in (a, b)], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
         return ranked_lists(query, a, b, (vector_a, vector_b), k)
 
@@ -328,8 +423,10 @@ class Lab:
     def retrieval_scores(
         self, embedded: Embedded, progress: Progress = no_progress
     ) -> metrics.RetrievalScores | None:
-        """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where it has none."""
-        if not embedded.corpus.queries:
+        """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where none has
+        a relevant text.
+        """
+        if not any(embedded.corpus.relevant):
             return None
         queries = self.query_vectors(embedded, progress)
         ranked, _ = retrieval.search(embedded.vectors, queries, metrics.TOP_RANKS)
@@ -345,6 +442,17 @@ class Lab:
             self.embedded(corpus, Design.parse(design), progress=progress)
 
 
+def _wanted_query(query: str, side: Embedded) -> Wanted:
+    from embedlab.models.backbone import Wanted
+
+    design = side.design
+    return Wanted(side.backbone, (query,), design.attention, design.query_prompt)
+
+
+def _vectors_key(corpus: Corpus, design: Design, backbone: Backbone) -> Hashable:
+    return "vectors", backbone.version(design), str(design), corpus.fingerprint
+
+
 def _default_backbone(config: Config) -> str:
     if config.default_backbone != "auto":
         return config.default_backbone
@@ -356,8 +464,6 @@ def _default_backbone(config: Config) -> str:
 
 
 def _has_gpu() -> bool:
-    from embedlab import gpu
-
     # torch takes seconds to import, which a machine without NVIDIA's driver need not wait for.
     if not gpu.LENT and shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
         return False

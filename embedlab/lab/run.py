@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +85,7 @@ class LiveRun:
         model: None while nothing is learned.
         stop: set to end the training or the scoring.
         training: can go on; None once it is at its end.
+        context: of the request that started it, whose visitor pays for a lent GPU.
     """
 
     id: str
@@ -99,6 +101,7 @@ class LiveRun:
     last_used: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     training: Training | None = None
+    context: Context = field(default_factory=copy_context)
 
     @property
     def over(self) -> bool:

@@ -1,5 +1,7 @@
 """Trainings under way in a running app: one at a time, the others wait their turn.
 
+Where a GPU is lent by the call, each asks for one itself, and the platform has the queue.
+
 A run belongs to the browser that has its id, which cannot be guessed. It goes on when the page that
 started it is closed, so that a reload or a sleeping laptop costs nothing; with the id, which the
 browser stores, the page shows the run again until it is removed.
@@ -15,13 +17,15 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from embedlab import gpu
 from embedlab.analysis import evaluation
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.config import Limits
@@ -44,6 +48,8 @@ from embedlab.training import history
 
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
+    from embedlab.models.run_folder import TaskChange
+    from embedlab.training.history import Step
     from embedlab.training.training import Training
 
 log = logging.getLogger("embedlab")
@@ -181,16 +187,20 @@ class RunQueue:
         return [run for run in self._runs.values() if run.state == WAITING]
 
     def _enqueue(self, run: LiveRun) -> None:
-        waiting = len(self._waiting())
+        under_way = [each for each in self._runs.values() if not each.over and each is not run]
+        waiting = len(under_way if gpu.LENT else self._waiting())
         if waiting >= self.limits.max_waiting_runs:
             raise EmbedLabError(
                 f"{waiting} trainings are waiting already; try again in some minutes."
             )
         run.stop.clear()
-        run.state, run.message = WAITING, ""
+        run.state, run.message = PREPARING if gpu.LENT else WAITING, ""
         self._runs.pop(run.id, None)
         self._runs[run.id] = run  # behind the others
-        if self._worker is None:
+        if gpu.LENT:
+            work = partial(run.context.run, self._work_on, run)
+            threading.Thread(target=work, daemon=True).start()
+        elif self._worker is None:
             self._worker = threading.Thread(target=self._work, daemon=True)
             self._worker.start()
         self._changed.notify_all()
@@ -200,16 +210,19 @@ class RunQueue:
             with self._changed:
                 run = self._changed.wait_for(self._waiting)[0]
                 run.state = PREPARING
-            try:
-                self._train(run)
-            except Cancelled:
-                run.state, run.message = STOPPED, "Stopped."
-            except EmbedLabError as error:
-                run.state, run.message = FAILED, str(error)
-            except Exception:
-                run.state = FAILED
-                run.message = "The training failed inside EmbedLab; see the server's log."
-                log.exception("a training failed")
+            self._work_on(run)
+
+    def _work_on(self, run: LiveRun) -> None:
+        try:
+            self._train(run)
+        except Cancelled:
+            run.state, run.message = STOPPED, "Stopped."
+        except EmbedLabError as error:
+            run.state, run.message = FAILED, str(error)
+        except Exception:
+            run.state = FAILED
+            run.message = "The training failed inside EmbedLab; see the server's log."
+            log.exception("a training failed")
 
     def _train(self, run: LiveRun) -> None:
         from embedlab.training.training import Training
@@ -232,21 +245,43 @@ class RunQueue:
         run.held = len(training.held_out_pairs)
         run.state = TRAINING
         late = ""
-        for step in training.run(report):
+        changes: tuple[TaskChange, ...] = ()
+        try:
+            for item in self._items(training, request.score, report):
+                if isinstance(item, tuple):
+                    changes = item
+                    continue
+                run.history = tuple(training.history)
+                run.message = history.warning(run.history)
+                if time.monotonic() > deadline and 0 < item.number < run.total:
+                    minutes = self.limits.max_train_minutes
+                    late = f"Stopped after {minutes} minutes, the longest here."
+                    break
+        except (Cancelled, EmbedLabError) as error:
+            # On a lent GPU: stopped, or the visitor's time is over. What was learned is kept.
+            if not training.learned:
+                raise
+            late = f"{error} Kept is what step {training.steps_done} had learned.".strip()
             run.history = tuple(training.history)
-            run.message = history.warning(run.history)
-            if time.monotonic() > deadline and 0 < step.number < run.total:
-                late = f"Stopped after {self.limits.max_train_minutes} minutes, the longest here."
-                break
         self._publish(run, training, base)
         messages = [training.failed, late, history.warning(run.history)]
         if run.model is not None and request.score and run.id in self._runs:
-            messages.append(self._score(run, run.model, base, report))
+            messages.append(self._score(run, run.model, base, report, changes))
         run.message = " ".join(filter(None, messages))
         ended = training.steps_done == training.total
         run.state = DONE if ended else FAILED if training.failed else STOPPED
-        if not run.can_go_on:
+        if not run.can_go_on or gpu.LENT:
             run.training = None  # it holds the optimiser and the states of a frozen backbone
+
+    def _items(
+        self, training: Training, score: bool, report: Progress
+    ) -> Iterator[Step | tuple[TaskChange, ...]]:
+        """The training's steps, and from a lent GPU the scores."""
+        if not gpu.LENT:
+            return training.run(report)
+        from embedlab.lab.lent_training import steps_and_scores
+
+        return steps_and_scores(training, score, report)
 
     def _publish(self, run: LiveRun, training: Training, base: Backbone) -> None:
         """Load a separate copy of the weights: the training may go on and change its own."""
@@ -259,15 +294,26 @@ class RunQueue:
         run_info = checkpoints.save_run(training, folder, run.request.backbone_id)
         run.add_model(folder, run_folder.load_run(folder, base), run_info)
 
-    def _score(self, run: LiveRun, model: SavedModel, base: Backbone, report: Progress) -> str:
-        """Score before and after; returns why there are no scores, or nothing.
+    def _score(
+        self,
+        run: LiveRun,
+        model: SavedModel,
+        base: Backbone,
+        report: Progress,
+        changes: tuple[TaskChange, ...],
+    ) -> str:
+        """Score before and after, unless it was; returns why there are no scores, or nothing.
 
-        A training that was stopped is scored too; a second stop ends the scoring.
+        A training that was stopped is scored too; a second stop ends the scoring. On a lent GPU
+        that would be another call: there it has scores if it came to its end.
         """
+        if gpu.LENT and not changes:
+            return "Not scored before and after: it did not come to its end."
         run.stop.clear()
         run.state = SCORING
         try:
-            changes = evaluation.before_and_after(base, model.backbone, run.request.design, report)
+            design = run.request.design
+            changes = changes or evaluation.before_and_after(base, model.backbone, design, report)
             run_info = run_folder.add_scores(model.folder, changes)
         except Cancelled:
             return "Not scored before and after: stopped."

@@ -5,13 +5,16 @@ from __future__ import annotations
 import copy
 import re
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, field_validator
 
+from embedlab import gpu
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
+from embedlab.models.scheduler.packing import Packed, pack, unpack
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -100,6 +103,59 @@ def adapter_digest(adapter: Any) -> str:
     from embedlab.models.head import tensor_digest
 
     return tensor_digest(adapter_weights(adapter))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterValues:
+    """An adapter as a value, for another process: its settings, and its weights by name."""
+
+    digest: str
+    config: dict[str, Any]
+    names: tuple[str, ...]
+    weights: Packed
+
+    @classmethod
+    def of(cls, adapter: Any) -> AdapterValues:
+        """Of a peft model."""
+        weights = adapter_weights(adapter)
+        config = adapter.peft_config["default"]
+        targets = config.target_modules
+        return cls(
+            digest=adapter_digest(adapter),
+            config={
+                "r": config.r,
+                "lora_alpha": config.lora_alpha,
+                "lora_dropout": config.lora_dropout,
+                "target_modules": targets if isinstance(targets, str) else sorted(targets),
+            },
+            names=tuple(weights),
+            weights=pack(list(weights.values())),
+        )
+
+    def on(self, backbone: Backbone) -> Backbone:
+        """The backbone with this adapter on it."""
+        adapter = lora_on_twin(backbone, **self.config)
+        self.copy_into(adapter)
+        return with_adapter(backbone, adapter.eval(), backbone.name)
+
+    def copy_into(self, adapter: Any) -> None:
+        """Give a peft model of the same settings these weights."""
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(adapter, dict(zip(self.names, unpack(self.weights), strict=True)))
+
+
+def merged(backbone: Backbone) -> Any:
+    """A transformers model with the adapter in its weights; the backbone stays as it is."""
+    if gpu.LENT:
+        whole = backbone.sibling(backbone.name, backbone.reload())
+        if backbone.adapter is None:
+            return whole.model
+        return AdapterValues.of(backbone.adapter).on(whole).adapter.merge_and_unload()
+    if backbone.adapter is None:
+        return backbone.model
+    # Merging changes weights that the untrained backbone shares, hence the copy.
+    return backbone.owner.call(lambda: copy.deepcopy(backbone.adapter)).merge_and_unload()
 
 
 def save_adapter(adapter: Any, folder: Path, backbone_id: str) -> None:

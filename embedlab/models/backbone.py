@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
+from embedlab.models.scheduler.direct import Direct
 from embedlab.models.scheduler.local import Local
-from embedlab.models.scheduler.owner import Owner
+from embedlab.models.scheduler.owner import Owner, TextPass, TokenPass
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
 from embedlab.models.states import HiddenStates, TextStates, summarise
@@ -78,10 +80,14 @@ class Backbone:
         positions = getattr(self.config, "max_position_embeddings", None) or max_length
         self.max_length = min(max_length, positions)
         self.key = f"{key or f'{name}#{id(self)}'}|{self.dtype}|{self.device.type}|{max_length}"
+        #: Identifies the weights without an adapter.
+        self.base_key = self.key
         self.cache = StateCache(10**9) if cache is None else cache
         self.head_size = DEFAULT_HEAD
         #: Alone calls the model; shared with every backbone that shares the weights.
         self.owner: Owner = Local()
+        #: Reads the model without its adapter from its files again, on the CPU.
+        self.reload: Callable[[], Any] = lambda: copy.deepcopy(self.model)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         #: Attention modes that this architecture or its config rules out, with the reason.
@@ -171,6 +177,21 @@ class Backbone:
         other._heads = {}
         return other
 
+    def in_own_process(self) -> Backbone:
+        """The same for a process that was forked, where a thread that is gone may hold a lock."""
+        other = self.sibling(self.name)
+        other.owner, other.cache, other._guard = Direct(), StateCache(10**9), threading.Lock()
+        return other
+
+    @property
+    def here(self) -> torch.device:
+        """Where this process computes with what a pass left: the CPU where the GPU is lent."""
+        return torch.device("cpu") if gpu.LENT else self.device
+
+    def readable_model(self) -> Any:
+        """The model with weights that can be read here: a copy where a GPU is lent by the call."""
+        return self.reload() if gpu.LENT else self.model
+
     def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
         """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
         if not texts:
@@ -215,26 +236,8 @@ class Backbone:
             EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
                 this backbone does not have.
         """
-        _check_texts(texts)
-        self.check_attention(attention)
-        keys = [state_key(self.key, attention, prompt, text) for text in texts]
-        # The same text twice is looked up and run once.
-        cached = {key: self.cache.get(key) for key in dict.fromkeys(keys)}
-        # Results are held here too, because the cache may be too small for all of them.
-        states = {key: entry for key, entry in cached.items() if entry is not None}
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in states}
-        encoded = dict(zip(missing, self.encode(list(missing.values()), prompt), strict=True))
-        done_before = len(texts) - len(missing)
-
-        def report(done: int, _: int, label: str) -> None:
-            progress(done_before + done, len(texts), label)
-
-        label = f"embedding, {attention}"
-        for key, entry in self.owner.run(self, encoded, attention, report, label):
-            states[key] = entry
-            self.cache.put(key, entry, persist=persist)
-        progress(len(texts), len(texts), label)
-        return HiddenStates(tuple(states[key] for key in keys), attention)
+        wanted = Wanted(self, tuple(texts), attention, prompt, persist=persist)
+        return compute_states([wanted], progress)[0]
 
     @property
     def token_budget(self) -> int:
@@ -257,7 +260,7 @@ class Backbone:
             attention: ``causal`` or ``bidirectional``.
             precise: run through a float32 copy of weights that are of lower precision.
         """
-        return self.owner.call(partial(self.run_tokens, input_ids, mask, attention, precise))
+        return self.owner.tokens([TokenPass(self, input_ids, mask, attention, precise)])[0]
 
     # What the owner calls
 
@@ -303,6 +306,78 @@ class Backbone:
         """
         positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
         return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Hidden states that somebody needs; see :meth:`Backbone.states`."""
+
+    backbone: Backbone
+    texts: tuple[str, ...]
+    attention: str
+    prompt: str = ""
+    persist: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """Under which the cache has them."""
+        key, attention, prompt = self.backbone.key, self.attention, self.prompt
+        return [state_key(key, attention, prompt, text) for text in self.texts]
+
+    def check(self) -> None:
+        """Refuse what no pass can answer."""
+        _check_texts(self.texts)
+        self.backbone.check_attention(self.attention)
+
+
+def compute_states(
+    wanted: Sequence[Wanted], progress: Progress = no_progress
+) -> list[HiddenStates]:
+    """Hidden states, from the caches where they are there; what is missing all at once.
+
+    Where a GPU is lent by the call, this is one call.
+
+    Args:
+        wanted: what is needed, each of any backbone.
+        progress: as for :meth:`Backbone.states`.
+
+    Raises:
+        EmbedLabError: no text, an empty text, or an attention mode that is unknown or that its
+            backbone does not have.
+    """
+    for each in wanted:
+        each.check()
+    # Results are held here too, because a cache may be too small for all of them.
+    states: dict[str, TextStates] = {}
+    needed: dict[str, Wanted] = {}
+    passes: dict[Owner, list[TextPass]] = {}
+    for each in wanted:
+        # The same text twice is looked up and run once.
+        texts = {k: t for k, t in zip(each.keys, each.texts, strict=True) if k not in needed}
+        needed |= dict.fromkeys(texts, each)
+        cached = {key: each.backbone.cache.get(key) for key in texts}
+        states |= {key: entry for key, entry in cached.items() if entry is not None}
+        missing = {key: text for key, text in texts.items() if cached[key] is None}
+        rows = each.backbone.encode(list(missing.values()), each.prompt)
+        encoded = dict(zip(missing, rows, strict=True))
+        owner = each.backbone.owner
+        passes.setdefault(owner, []).append(TextPass(each.backbone, encoded, each.attention))
+    total = sum(len(each.texts) for each in wanted)
+    done = total - sum(len(each.texts) for own in passes.values() for each in own)
+    label = f"embedding, {' and '.join(dict.fromkeys(each.attention for each in wanted))}"
+    for owner, own in passes.items():
+
+        def report(now: int, _: int, what: str, before: int = done) -> None:
+            progress(before + now, total, what)
+
+        for key, entry in owner.run(own, report, label):
+            states[key] = entry
+            needed[key].backbone.cache.put(key, entry, persist=needed[key].persist)
+        done += sum(len(each.texts) for each in own)
+    progress(total, total, label)
+    return [
+        HiddenStates(tuple(states[key] for key in each.keys), each.attention) for each in wanted
+    ]
 
 
 def _check_texts(texts: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedlab import gpu
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
@@ -75,8 +74,7 @@ def _through_head(
 ) -> torch.Tensor:
     """Pool in batches of similar length, so that a head reads little padding."""
     head = backbone.head(design)
-    # A lent GPU is paid by the second, and a head is cheap enough for the CPU.
-    head.to("cpu" if gpu.LENT else backbone.device)
+    head.to(backbone.here)
     order = torch.argsort(states.token_counts, descending=True, stable=True)
     pooled: list[torch.Tensor] = []
     for batch in order.split(max(1, HEAD_ROWS // head.size.latents)):

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.probe import leak_probe
+from embedlab.models.scheduler.lent import LENT_OWNER
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
 
@@ -91,9 +93,9 @@ def load_backbone(
         shutil.rmtree(_converted(name), ignore_errors=True)
         folder, source, note = _pinned(name, progress)
         model, tokenizer = _from_pretrained(name, folder, precision)
-    backbone = Backbone(
-        model.to(where),
-        tokenizer,
+    made = partial(
+        Backbone,
+        tokenizer=tokenizer,
         name=name if folder is None or name in CATALOGUE else Path(name).resolve().name,
         key=key or f"{name}@{getattr(model.config, '_commit_hash', None)}",
         source=source,
@@ -101,7 +103,15 @@ def load_backbone(
         max_length=max_length or DEFAULT_MAX_LENGTH,
         cache=cache,
     )
-    leak_probe(backbone)
+    lent = gpu.LENT and where.type == "cuda"
+    # On a lent GPU no visitor would pay for the probe.
+    backbone = made(model if lent else model.to(where))
+    verdict = leak_probe(backbone)
+    if lent:
+        backbone = made(model.to(where))
+        backbone.refused.update(verdict.refused)
+        backbone.reload = lambda: _from_pretrained(name, folder, precision)[0]
+        LENT_OWNER.offer(backbone)
     return backbone
 
 

@@ -196,5 +196,5 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
                 "damaged; choose the backbone it was trained on."
             ) from error
         head.trained = True
-        trained.install(design, head.to(backbone.device))
+        trained.install(design, head.to(backbone.here))
     return trained

@@ -39,12 +39,20 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def _words(values: Iterable[str | None]) -> str:
+    """What there is of these, as ``d7 · good``."""
+    return " · ".join(value for value in values if value)
+
+
 _ENVIRONMENT.filters = {
     "breakable": _breakable,
     "length": len,
     "numbered": enumerate,
     "points": points,
     "shorten": shorten,
+    "words": _words,
 }
 
 

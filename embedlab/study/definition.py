@@ -63,6 +63,7 @@ class StudyValues(Generic[D, R]):
     seeds: tuple[int, ...]
     recipe: R | None
     data: str
+    keep: str = ""
     untrained: bool
     yardsticks: tuple[str, ...]
     tasks: tuple[Task, ...]
@@ -82,7 +83,8 @@ class Study(StudyValues[Design, Recipe]):
         seeds: of the training; one alone shows no seed variance.
         recipe: how to train; None measures the designs untrained. Under mode ``head`` a design
             without a head stays untrained.
-        data: a training set's id, or a csv, jsonl or parquet file.
+        data: a training set's id, or a csv, json, jsonl or parquet file.
+        keep: which rows of a labelled file are pairs, such as label=entailment.
         untrained: whether every trained design is also measured before training.
         yardsticks: models that are measured beside the designs and never trained.
         tasks: what is measured; mteb computes the scores.
@@ -153,6 +155,11 @@ class Study(StudyValues[Design, Recipe]):
             recipe = {key: value for key, value in values["recipe"].items() if key not in CUTS}
             # Recipes once had this setting: without its default, older folders would be refused.
             values["recipe"] = {"top_layers": 6} | recipe
+            # Likewise with what they did not have yet.
+            if recipe["max_negatives"] == Recipe.max_negatives:
+                del values["recipe"]["max_negatives"]
+        if not self.keep:
+            del values["keep"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -189,6 +196,7 @@ class TrainingKeys(YamlModel):
     model_config = ConfigDict(extra="allow")
 
     data: str = Field(min_length=1)
+    keep: str = ""
     recipe: str = "cpu"
 
 
@@ -235,7 +243,7 @@ class StudyFile(YamlModel):
         if (training := self.training) is None:
             return Study(**values, recipe=None, data="")
         recipe = recipe_from(training.recipe, **(training.model_extra or {}))
-        return Study(**values, recipe=recipe, data=training.data)
+        return Study(**values, recipe=recipe, data=training.data, keep=training.keep)
 
     def _sized(self, task: Task) -> Task:
         size = self.sizes.get(task.category, task.size)

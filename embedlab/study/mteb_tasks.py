@@ -32,7 +32,7 @@ from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 
 from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, grades_of
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
 from embedlab.progress import Progress, no_progress
@@ -168,7 +168,9 @@ def _retrieval(task: Task, corpus: Corpus) -> tuple[Any, Any]:
         "corpus": _rows([f"d{i}" for i in range(len(corpus.texts))], corpus.texts),
         "queries": _rows([f"q{i}" for i in range(len(corpus.queries))], corpus.queries),
         "relevant_docs": {
-            f"q{q}": {f"d{i}": 1 for i in sorted(texts)} for q, texts in enumerate(corpus.relevant)
+            # mteb takes whole grades.
+            f"q{q}": {f"d{i}": int(grade) for i, grade in sorted(grades_of(texts).items())}
+            for q, texts in enumerate(corpus.relevant)
         },
         "top_ranked": None,
     }

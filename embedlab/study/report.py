@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.dataclasses import dataclass
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
+from embedlab.child_process import Bounds, in_child_process
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study.comparisons import DatasetComparison, Difference
@@ -233,8 +234,17 @@ def read_report(path: Path) -> Report:
     return report
 
 
-def read_uploaded(path: Path, max_bytes: int) -> Report:
-    """A visitor's report, no larger than a page can show; raises as :func:`read_report`."""
+def read_uploaded(path: Path, max_bytes: int, bounds: Bounds | None = None) -> Report:
+    """A visitor's report, no larger than a page can show, checked in a bounded child process.
+
+    Raises as :func:`read_report`.
+    """
+    in_child_process(check_uploaded, path, bounds=bounds, max_bytes=max_bytes)
+    return read_report(path)
+
+
+def check_uploaded(path: Path, max_bytes: int) -> None:
+    """The part of :func:`read_uploaded` that meets the file first."""
     name, size = repr(shorten(path.name, 60)), path.stat().st_size
     if size > max_bytes:
         raise EmbedLabError(
@@ -248,7 +258,6 @@ def read_uploaded(path: Path, max_bytes: int) -> Report:
             f"{name} has {designs:,} designs on {len(report.tasks):,} tasks; a page can show up to "
             f"{MAX_DESIGNS} designs and {MAX_SCORES:,} scores."
         )
-    return report
 
 
 def _check_references(report: Report) -> None:

@@ -138,7 +138,7 @@ def _task_facts(study: Study, progress: Progress) -> Iterator[TaskFacts]:
 def _training_pairs(study: Study, progress: Progress) -> PairSet | None:
     if study.recipe is None:
         return None
-    pairs = find_pairs(study.data, progress=progress)
+    pairs = find_pairs(study.data, keep=study.keep, progress=progress)
     corpora = dict.fromkeys(task.corpus_id for task in study.tasks)
     return without_overlap(pairs, [load_corpus(corpus_id, progress) for corpus_id in corpora])
 

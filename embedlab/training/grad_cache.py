@@ -13,9 +13,6 @@ from torch import Tensor
 
 from embedlab.training.passes import Pooler, PromptedText
 
-#: The most full passes whose activations stay in memory, also where the recipe allows more.
-PASSES_IN_MEMORY = 4
-
 
 def backward(
     pooler: Pooler,
@@ -37,8 +34,7 @@ def backward(
     parts = pooler.parts(encoded)
     tokens = sum(len(e.ids) for e in encoded)
     # A larger batch runs a second time, with a graph, instead of staying in memory.
-    most = min(pooler.recipe.keep_tokens, PASSES_IN_MEMORY * pooler.backbone.token_budget)
-    in_memory = tokens <= most
+    in_memory = tokens <= pooler.kept
 
     def forward(number: int) -> Tensor:
         report()

@@ -39,7 +39,7 @@ def add_lora(backbone: Backbone, recipe: Recipe) -> Any:
 @contextmanager
 def seeded(backbone: Backbone, seed: int) -> Iterator[None]:
     """Random draws inside are a function of ``seed``, and change nothing outside."""
-    devices = [backbone.device] if backbone.device.type == "cuda" else []
+    devices = [backbone.here] if backbone.here.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield

@@ -20,6 +20,10 @@ from embedlab.models.states import HiddenStates, TextStates, summarise
 from embedlab.training.lora import seeded
 from embedlab.training.recipe import Recipe
 
+#: The most full passes whose activations stay in memory, also where the recipe allows more.
+PASSES_IN_MEMORY = 4
+#: Micro-batches are not made smaller than this.
+FEWEST_TOKENS = 32
 #: A text, and whether it is a query (and so gets the query prompt).
 PromptedText = tuple[str, bool]
 Result = TypeVar("Result")
@@ -39,6 +43,9 @@ class Pooler:
     ) -> None:
         self.backbone, self.design, self.recipe = backbone, design, recipe
         self.pooling = POOLINGS[design.pooling] if head is None else head
+        #: Tokens of a micro-batch, and of a batch whose activations stay in memory.
+        self.budget = min(recipe.micro_tokens, backbone.token_budget)
+        self.kept = min(recipe.keep_tokens, PASSES_IN_MEMORY * backbone.token_budget)
         frozen = recipe.mode == "head"
         self.packer = None if frozen else Packer(backbone, design.attention)
 
@@ -49,10 +56,14 @@ class Pooler:
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
         lengths = [len(e.ids) for e in encoded]
-        budget = min(self.recipe.micro_tokens, self.backbone.token_budget)
         if self.packer is None:
-            return list(batches(lengths, budget))
-        return self.packer.parts(lengths, budget)
+            return list(batches(lengths, self.budget))
+        return self.packer.parts(lengths, self.budget)
+
+    def halve(self) -> bool:
+        """Half as much at once, for a GPU whose memory is too small; False where it is little."""
+        self.budget, self.kept = self.budget // 2, self.kept // 2
+        return self.budget >= FEWEST_TOKENS
 
     def pooled(
         self, batch: Sequence[PromptedText], encoded: Sequence[Encoded], seed: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,6 +14,7 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.validation import validated
 
 if TYPE_CHECKING:
+    from embedlab.data.pairs import PairSet
     from embedlab.models.design import Design
 
 #: What is trained: LoRA on every layer, with the head where there is one, or the head alone.
@@ -43,6 +45,8 @@ class Recipe:
         scale: what cosines are multiplied by in the loss, 1 / temperature.
         both_directions: whether a positive also has to find its anchor.
         hard_negatives: whether the data's negatives are used, where it has some.
+        max_negatives: the most hard negatives of a pair in one step; of more, every step draws
+            some. 0 for all.
         lora_rank, lora_alpha, lora_dropout: of the adapter.
         mntp_steps: steps of masked next-token prediction before the contrastive training.
         micro_tokens: tokens that go through the backbone at once; another user's query waits for
@@ -70,6 +74,7 @@ class Recipe:
     scale: float = Field(default=20.0, ge=0.01, le=1000)
     both_directions: bool = False
     hard_negatives: bool = True
+    max_negatives: int = Field(default=7, ge=0, le=1000)
     lora_rank: int = Field(default=16, ge=1, le=512)
     lora_alpha: int = Field(default=32, ge=1, le=4096)
     lora_dropout: float = Field(default=0.0, ge=0, le=0.9)
@@ -102,6 +107,13 @@ class Recipe:
                 f"MNTP prepares a backbone for bidirectional attention, and {design} is causal; "
                 "choose 0 MNTP steps."
             )
+
+    def split(self, pairs: PairSet) -> tuple[PairSet, PairSet]:
+        """The pairs that are trained on and those that are held out, both drawn by the seed."""
+        if self.max_pairs and self.max_pairs < len(pairs):
+            draw = random.Random(self.seed)
+            pairs = pairs.take(sorted(draw.sample(range(len(pairs)), max(2, self.max_pairs))))
+        return pairs.split(self.held_out, self.seed)
 
     def rate(self, step: int) -> float:
         """The share of the learning rate that update ``step`` (from 0) uses."""

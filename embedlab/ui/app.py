@@ -12,10 +12,10 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from embedlab import gpu
 from embedlab.analysis import projection
-from embedlab.lab.config import load_config
+from embedlab.lab.config import default_config, load_config
 from embedlab.lab.lab import Lab
-from embedlab.resources import DEFAULT_CONFIG
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
@@ -43,11 +43,12 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
     """Serve the application until it is stopped.
 
     Args:
-        config: a spaces_config.yaml; by default the one that ships with EmbedLab.
+        config: a spaces_config.yaml; by default the one in this folder, else EmbedLab's own.
         host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
-    lab = Lab(load_config(config or DEFAULT_CONFIG))
+    lab = Lab(load_config(config or default_config()))
+    lab.load_for_lent_gpu()
     app = build_app(lab)
     app.launch(
         prevent_thread_lock=True,
@@ -73,8 +74,9 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 def _warm_up(lab: Lab) -> None:
     try:
-        with progress_bar() as progress:
-            lab.warm_up(progress)
+        if not gpu.LENT:  # there every pass has a visitor who pays for it
+            with progress_bar() as progress:
+                lab.warm_up(progress)
         # Compiling UMAP keeps a core busy for some 20 s, so the first page gets a head start.
         time.sleep(HEAD_START)
         projection.warm_up()

@@ -42,6 +42,22 @@ CLOSE_SIDEBAR_ON_A_PHONE = """() => {
   if (window.innerWidth < 768) document.querySelector('.sidebar.open .toggle-button')?.click();
 }"""
 
+#: Gradio's sliders report a change by pointer only. A key's change is reported as if a pointer had
+#: made it, once the keys rest; a typed number reports itself, but for one that Enter confirms.
+SLIDERS_BY_KEYBOARD = """() => {
+  const waiting = new WeakMap();
+  let byKey = false;
+  document.addEventListener('keydown', () => (byKey = true), true);
+  document.addEventListener('pointerdown', () => (byKey = false), true);
+  document.addEventListener('change', ({ target }) => {
+    const slider = target.closest?.('.block')?.querySelector('input[type=range]');
+    if (!byKey || !slider || document.activeElement !== target) return;
+    clearTimeout(waiting.get(slider));
+    const release = () => target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+    waiting.set(slider, setTimeout(release, 150));
+  }, true);
+}"""
+
 
 class Workspace:
     """Builds the page inside a ``gr.Blocks`` and wires it."""
@@ -68,6 +84,8 @@ class Workspace:
                 min_width=200,
             )
             self.stop = gr.Button("Stop", size="sm", scale=0, min_width=90, elem_id="stop")
+        #: Whether the visitor gave texts; after a reload it says that they are gone.
+        self.given = html.frame("own-lost", "own_lost")
         #: The last of the server's answers that the browser has shown; see ``Choices``.
         self.revision = gr.Number(0, visible="hidden", elem_id="revision")
         self.active = Remembered(MapTab.id)
@@ -115,6 +133,7 @@ class Workspace:
         )
         self.blocks.unload(self.sessions.leave)
         self.blocks.load(None, js=CLOSE_SIDEBAR_ON_A_PHONE)
+        self.blocks.load(None, js=SLIDERS_BY_KEYBOARD)
 
     @property
     def _inputs(self) -> set[Any]:
@@ -124,7 +143,7 @@ class Workspace:
     @property
     def _outputs(self) -> list[Any]:
         own = {component for view in self.views for component in view.outputs}
-        return list(self._inputs | own | {self.status, self.source})
+        return list(self._inputs | own | {self.status, self.source, self.given})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -190,6 +209,7 @@ class Workspace:
         choices = session.choices
         before = choices.current()
         number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
+        session.remember({self.sidebar.forgot: choices.forgot})
         sets = set(action.sets) if action else set()
         choices.promise(number, sets | self.sidebar.followers(changed | sets))
         try:
@@ -225,6 +245,7 @@ class Workspace:
                         self.source: html.source_line(*pair.backbones),
                         self.status: status,
                         self.shown: status,
+                        self.given: values[self.sidebar.own] is not None,
                         **session.choices.answer(self.revision),
                     }
                     return dict(session.remember(updates))

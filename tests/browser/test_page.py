@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, expect
+from support.collections import beir_folder
 from support.scripts import SCRIPTS
 from support.serving import ROOT, Served
 from support.visitor import Visitor, visiting
 
 from embedlab.analysis.comparison import quality
+from embedlab.data.file_sets import read_files
 from embedlab.data.readers import read_table
 from embedlab.data.tables import table_to_corpus
 from embedlab.lab.config import load_config
@@ -302,6 +304,29 @@ def test_texts_are_never_run(browser: Browser, served: Served, tmp_path: Path) -
         assert visitor.page.locator("main img[src=x], main iframe").count() == 0
 
 
+def test_own_queries_are_scored(browser: Browser, served: Served, tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "mine")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    corpus = read_files(files)
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        visitor.upload(files)
+        shown = visitor.page.locator("#own-preview")
+        expect(shown).to_contain_text("12 texts, 4 queries")
+        expect(shown).to_contain_text("a query without a judgement")
+        visitor.use_file()
+        visitor.shows(points="12")
+        visitor.tab("Retrieve")
+        expect(visitor.page.locator("#retrieval-scores")).to_contain_text("3 queries")
+        figures = visitor.figures("#retrieval-scores")
+    lab = Lab(load_config(ROOT / "spaces_config.yaml"))
+    for column, design in enumerate(("causal/eos", "bidirectional/mean")):
+        scores = lab.retrieval_scores(lab.embedded(corpus, Design.parse(design)))
+        assert scores is not None
+        exact = [100 * value for value in (scores.ndcg_10, scores.mrr_10, scores.recall_10)]
+        assert [row[column] for row in figures.values()] == pytest.approx(exact, abs=0.051)
+
+
 def test_two_visitors_get_what_each_would_get_alone(
     browser: Browser, served: Served, tmp_path: Path
 ) -> None:
@@ -389,6 +414,27 @@ def test_a_click_while_the_map_is_refreshed_counts(browser: Browser, served: Ser
         expect(neighbours).to_contain_text("M5")
 
 
+def test_sliders_by_keyboard_and_own_texts_after_a_reload(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
+        visitor.shows(points="160")
+        slider = visitor.page.locator("#sample input[type=range]")
+        slider.focus()
+        for key, points in (("Home", "1"), ("ArrowRight", "2"), ("End", "160")):
+            visitor.page.keyboard.press(key)
+            visitor.shows(points=points)
+            expect(slider).to_have_js_property("value", points)
+        gone = visitor.page.locator("#own-lost p")
+        visitor.paste(["one", "two", "one"])
+        visitor.shows(points="3")
+        expect(gone).to_be_hidden()
+        visitor.reload()
+        expect(gone).to_contain_text("have to be loaded again")
+        visitor.shows(points="160")
+        visitor.paste(["one", "two"])
+        visitor.shows(points="2")
+        expect(gone).to_be_hidden()
+
+
 def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")
@@ -397,8 +443,10 @@ def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served)
         rows = list(csv.reader(data.value.path().read_text(encoding="utf-8-sig").splitlines()))
         for part in ("A M1", "One word, several senses", "160 texts", "seed 0", "float32"):
             assert part in rows[0][0]
+        assert rows[1][:3] == ["row", "text", "label"]
         assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
-        places = np.array([row[3:] for row in rows[2:]], float)
+        assert [row[2] for row in rows[2:]] == [row["sense"] for row in SENSES]
+        places = np.array([row[-4:] for row in rows[2:]], float)
         np.testing.assert_allclose(places[:, :2].T, visitor.places("a"))
         np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"))
         with visitor.page.expect_download() as picture:

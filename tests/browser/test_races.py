@@ -24,8 +24,9 @@ from embedlab.data.corpora import CORPORA
 from embedlab.models.design import PRESETS
 
 DELAYS = 0.2, 3.0
-#: Seconds until both choices have to be on the screen.
-SETTLED_WITHIN = 30
+#: Seconds until both choices have to be on the screen, and after which a choice counts as lost
+#: though no slowed step goes on any more: the other steps may take seconds on two busy cores.
+SETTLED_WITHIN, LOST_AFTER = 60, 20
 #: Pairs that run by default; all of them take about ten minutes.
 TRIED = 12
 FILE_ROWS = 25
@@ -162,8 +163,10 @@ class Race:
             problems = self.expected.problems(self.page.evaluate(LOOK))
             if quiet >= 5 and not problems:
                 return ""
-            if quiet >= 50 or time.monotonic() > end:
-                return "; ".join(problems) or "the server does not come to rest"
+            if quiet >= 10 * LOST_AFTER or time.monotonic() > end:
+                pasted = self.page.locator("#pasted textarea").input_value()
+                problems = problems or ["the server does not come to rest"]
+                return "; ".join([*problems, f"the box of pasted texts: {pasted[:30]!r}"])
             self.page.wait_for_timeout(100)
 
     def recover(self) -> None:

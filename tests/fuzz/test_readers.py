@@ -44,12 +44,13 @@ from support.fuzzing import (
 )
 from support.models import tiny_model, tiny_tokenizer
 from support.pairs import pair_set, recipe
+from support.shapes import PARQUET_SHAPES, TEXT_SHAPES, write
 
 from embedlab import Design, EmbedLabError, embed
+from embedlab.child_process import Bounds
 from embedlab.data.corpus import Corpus
 from embedlab.data.readers import read_table, read_upload
 from embedlab.data.tables import Table, own_texts, table_to_corpus
-from embedlab.data.training_sets import guess_columns, pairs_from_table
 from embedlab.export.archive import open_archive, package, unpack
 from embedlab.export.model_card import model_card
 from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -123,6 +124,10 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return sink.getvalue()
 
 
+#: What files in the shapes of :mod:`support.shapes` hold here.
+SHAPED = [(f'text {i % 7}, with; "words" — 🙂', "ab"[i % 2]) for i in range(12)]
+
+
 def sound_files() -> list[tuple[str, bytes]]:
     """Well-formed files by their ending."""
     rows = [(f"text {i % 7}, with; words", "ab"[i % 2], i) for i in range(40)]
@@ -160,6 +165,7 @@ def sound_files() -> list[tuple[str, bytes]]:
                 column_encoding={"text": "DELTA_BYTE_ARRAY", "n": "DELTA_BINARY_PACKED"},
             ),
         ),
+        *(write(shape, SHAPED)[0] for shape in (*TEXT_SHAPES, *PARQUET_SHAPES)),
         (".csv", gzip.compress(csv, mtime=0)),
         (".csv", zipped({"a.csv": csv})),
         (".csv", pickle.dumps(Trap())),
@@ -205,9 +211,9 @@ class Reader:
 READER = Reader()
 
 
-def in_child(path: Path) -> Table:
+def in_child(path: Path, bounds: Bounds | None = None) -> Table:
     """The table of an upload."""
-    return read_upload(path, max_bytes=MOST_BYTES, max_texts=MOST_ROWS)
+    return read_upload(path, max_bytes=MOST_BYTES, max_texts=MOST_ROWS, bounds=bounds)
 
 
 def read(
@@ -226,7 +232,7 @@ def read(
     for use in (
         lambda: table_to_corpus(table),
         lambda: table_to_corpus(table, first, ""),
-        lambda: pairs_from_table(table, *guess_columns(table)),
+        lambda: accounted_pairs(table),
     ):
         try:
             made = use()
@@ -401,18 +407,15 @@ def test_damaged_files_in_a_child_process(
 
 
 @pytest.mark.parametrize("name", _bombs())
-def test_a_bomb_takes_little_memory(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bomb_takes_little_memory(folder: Path, name: str) -> None:
     """No more than the process that reads it may have, and none here."""
     ending, make = _bombs()[name]
     content = make()
     # Python, numpy and pyarrow alone reserve 400 MB, most of which they never use.
-    monkeypatch.setattr("embedlab.child_process.MAX_MEMORY", 800 * 10**6)
-    monkeypatch.setattr("embedlab.child_process.MAX_SECONDS", 15)
+    bounds = Bounds(memory=800 * 10**6, seconds=15)
     before = pa.total_allocated_bytes()
     with case("bombs"):
-        read(folder, ending, content, in_child)
+        read(folder, ending, content, lambda path: in_child(path, bounds))
     assert pa.total_allocated_bytes() == before
 
 

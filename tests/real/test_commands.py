@@ -10,9 +10,12 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from support.collections import beir_folder
 from support.command_line import run, start
 
 from embedlab import Design, embed
+from embedlab.analysis.metrics import retrieval_scores
+from embedlab.data.file_sets import read_files
 
 
 def test_embed_writes_the_vectors_of_every_text(smollm2, table_file, tmp_path):
@@ -22,9 +25,11 @@ def test_embed_writes_the_vectors_of_every_text(smollm2, table_file, tmp_path):
     )
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0 and str(out) in stdout
-    assert stderr == "0 of 2 texts were truncated.\n"  # neither bars nor logs
+    taken, truncated = stderr.splitlines()  # neither bars nor logs
+    assert "column 'text', the first one “the bank, of the river”" in taken
+    assert truncated == "0 of 2 texts were truncated."
     table = pq.read_table(out)
-    assert table.column_names == ["text", "label", "vector"]
+    assert table.column_names == ["row", "text", "label", "vector"]
     assert table["label"].to_pylist() == ["river", "money"]
     assert str(table.schema.field("vector").type) == "fixed_size_list<element: float>[576]"
     assert table.schema.metadata[b"embedlab.design"] == b"causal/mean"
@@ -64,3 +69,21 @@ def test_control_c_ends_with_130_and_no_traceback(tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in stderr and not out.exists()
+
+
+def test_own_queries_are_scored_and_embedded(smollm2, tmp_path):
+    folder = beir_folder(tmp_path / "mine")
+    code, out, _ = run("search", folder, "--design", "causal/mean", "--design", "M1")
+    header, *rows = out.split("\n")[1:4]
+    assert code == 0 and header.split() == ["design", "queries", "nDCG@10", "MRR@10", "recall@10"]
+    corpus = read_files([folder])
+    for row, design in zip(rows, ("causal/mean", "causal/eos"), strict=True):
+        chosen = Design.parse(design)
+        texts = embed(corpus.texts, chosen, smollm2)
+        ranked = np.argsort(-(embed(corpus.queries, chosen, smollm2, query=True) @ texts.T))
+        scores = retrieval_scores(ranked[:, :10], corpus.relevant)
+        values = [scores.ndcg_10, scores.mrr_10, scores.recall_10]
+        assert row.split() == [design, "3", *(f"{100 * value:.1f}" for value in values)]
+    vectors = tmp_path / "queries.parquet"
+    code, *_ = run("embed", folder, "--design", "causal/mean", "--query", "--out", vectors)
+    assert code == 0 and pq.read_table(vectors)["id"].to_pylist() == list(corpus.query_ids)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import mteb
 import numpy as np
 import pytest
+from mteb._create_dataloaders import _corpus_to_dict
 from mteb.models.abs_encoder import AbsEncoder
 from mteb.models.model_meta import ModelMeta
 from scipy.stats import spearmanr
 
 from embedlab import Design, embed
 from embedlab.cli.bench import same_weights
+from embedlab.data.judged import title_and_text
 from embedlab.errors import EmbedLabError
 from embedlab.study.definition import study_from
 from embedlab.study.mteb_tasks import MTEB_MAIN_SCORES, as_mteb, evaluate, hub_task
@@ -107,3 +109,12 @@ def test_mteb_s_own_tasks_need_the_hub_and_a_known_name():
         hub_task("STS12")
     with pytest.raises(EmbedLabError, match="PairClassification"):
         hub_task("TwitterURLCorpus")
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [("T", "x"), ("", " x "), (" T ", "x"), ("T", ""), ("T", " x\n"), ("T.", "x  y")],
+)
+def test_titles_of_own_documents_are_joined_as_mteb_joins_them(title, text):
+    theirs = _corpus_to_dict({"id": "d", "title": title, "text": text})["text"]
+    assert title_and_text(title, text) == theirs

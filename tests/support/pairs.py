@@ -16,7 +16,7 @@ def pair_set(n: int = 24, negatives: bool = False) -> PairSet:
         title="Made up",
         anchors=tuple(anchors),
         positives=tuple(positives),
-        negatives=tuple(third) if negatives else (),
+        negatives=tuple((text,) for text in third) if negatives else (),
     )
 
 

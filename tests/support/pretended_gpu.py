@@ -1,10 +1,9 @@
-"""A GPU that is not there: CPU tensors that say they are on ``cuda:0``.
+"""A GPU that is not there: CPU tensors that say they are on ``cuda:0``, and every mixture raises.
 
-The numbers are real, so a run can be compared with the same run on the CPU. A mark on a tensor's
-*storage* says where it lives, so that views, detached tensors and gradients inherit it. A dispatch
-mode sees every aten call, those inside of composites, backward passes and optimisers too: it raises
-where a CUDA build would, and marks what comes out. What a GPU's own kernels compute, in bfloat16 or
-in another order of sums, it does not show.
+A tag on the *storage* says where a tensor is, so that views, detached tensors and gradients inherit
+it. A ``TorchDispatchMode`` sees every call below autograd, those of C++ composites, of a backward
+pass and of the optimisers included. It checks what a CUDA build checks, runs the call on the CPU,
+and tags what comes out. The numbers are real: a run can be compared with the CPU's to the last bit.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 
 import torch
 from torch import Tensor
@@ -26,11 +24,10 @@ from torch.utils._pytree import tree_iter
 
 aten = torch.ops.aten
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
-_MARK = "_pretended_gpu"
-_REAL = {name: getattr(Tensor, name) for name in ("numpy", "__array__", "__deepcopy__")}
-_real_device = Tensor.device.__get__
-
-#: These copy between devices: anything goes.
+_TAG = "_on_pretended_gpu"
+_real = {name: getattr(Tensor, name) for name in ("numpy", "__array__", "__deepcopy__")}
+_real_device = Tensor.device.__get__  # type: ignore[attr-defined]
+#: Copies between devices are what these are for.
 _COPIES = {
     aten.copy_.default,
     aten._to_copy.default,
@@ -38,7 +35,7 @@ _COPIES = {
     aten.set_.source_Storage_storage_offset,
     aten.set_.source_Tensor,
 }
-#: A CPU tensor without dimensions joins the GPU's anywhere but here: the kernels read its address.
+#: A CPU tensor of no dimension may join those of a GPU, but not where a kernel reads its address.
 _STRICT = tuple(
     f"aten::{name}"
     for name in (
@@ -46,7 +43,11 @@ _STRICT = tuple(
         *("index_select", "gather", "scatter"),
     )
 )
-#: These wait until the GPU is done.
+_INDEXING = {
+    f"aten::{name}"
+    for name in ("index", "_unsafe_index", "index_put_", "index_put", "_index_put_impl_")
+}
+#: Calls that wait until the GPU is done.
 _SYNCS = {
     aten._local_scalar_dense.default: "item",
     aten.nonzero.default: "nonzero",
@@ -56,123 +57,119 @@ _SYNCS = {
 }
 
 
-class MixedDevices(RuntimeError):
-    """What a CUDA build of torch would have refused."""
+class Mixed(RuntimeError):
+    """Tensors of the CPU and of the GPU in one call."""
 
 
-class _Here(threading.local):
-    """Of this thread: whether a copy between devices is under way, and whether a device is implied.
-
-    It is implied where the Python call names none and has a tensor of the GPU to take it from.
-    """
-
-    crossing = implied = False
+class _Thread(threading.local):
+    #: A copy between the devices is under way.
+    crossing = False
+    #: The Python call names no device, and has a tensor of the GPU to take it from.
+    implied = False
 
 
-_here = _Here()
+_here = _Thread()
 
 
 def on_gpu(tensor: Tensor) -> bool:
-    """Whether a tensor says that it is on the GPU."""
+    """Whether a tensor is on the pretended GPU."""
     with torch._C.DisableTorchFunction():
         try:
-            return bool(getattr(tensor.untyped_storage(), _MARK, False))
-        except (RuntimeError, NotImplementedError):  # a meta tensor has no storage
+            return getattr(tensor.untyped_storage(), _TAG, False)
+        except (RuntimeError, NotImplementedError):
             return False
 
 
-def _mark(tensor: Tensor) -> Tensor:
+def put_on_gpu(tensor: Tensor) -> Tensor:
+    """Tag a tensor's storage."""
     with torch._C.DisableTorchFunction():
-        setattr(tensor.untyped_storage(), _MARK, True)
+        setattr(tensor.untyped_storage(), _TAG, True)
     return tensor
 
 
-def _tensors(*values: Any) -> list[Tensor]:
-    return [one for one in tree_iter(values) if isinstance(one, Tensor)]
-
-
-class PretendedGPU(TorchDispatchMode):
-    """Checks every call and marks its results; counts what waits for the GPU, by kind and line."""
+class PretendedGpu(TorchDispatchMode):
+    """Checks and tags; ``syncs`` and ``moves`` count by the line of EmbedLab that caused them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.syncs: Counter[str] = Counter()
+        self.moves: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        tensors = _tensors(args, kwargs)
-        where = [on_gpu(one) for one in tensors]
-        to_gpu = None
-        if kwargs.get("device") is not None:
-            to_gpu = torch.device(kwargs["device"]).type == "cuda"
-            kwargs["device"] = CPU
-            # C++ makes a tensor with the options of another, and all there are say "cpu".
-            if not to_gpu and not _here.crossing and _here.implied:
-                to_gpu = None if tensors else True
+        tensors = [t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor)]
+        where = [on_gpu(t) for t in tensors]
+        target = self._asked_for(tensors, kwargs)
         if func not in _COPIES:
             _check(func, args, kwargs, tensors, where)
-        self._count(func, where, to_gpu)
-        known = {one.untyped_storage()._cdata for one in tensors}
+        self._count(func, where, target)
+        known = {t.untyped_storage()._cdata for t in tensors}
         out = func(*args, **kwargs)
-        if to_gpu is None:
-            sized = [there for one, there in zip(tensors, where, strict=True) if one.ndim]
-            to_gpu = any(sized) or any(where)
-            if func in _COPIES:
-                to_gpu = bool(where and where[0])
-        for one in _tensors(out):
-            if to_gpu and one.untyped_storage()._cdata not in known:
-                _mark(one)
+        if target is None:
+            target = bool(where and where[0]) if func in _COPIES else any(where)
+        for t in tree_iter(out):
+            if isinstance(t, Tensor) and target and t.untyped_storage()._cdata not in known:
+                put_on_gpu(t)
         return out
 
-    def _count(self, func: Any, where: list[bool], to_gpu: bool | None) -> None:
-        kind = _SYNCS.get(func) if any(where) else None
-        # A copy from the GPU waits for it; one to it does not.
-        if func is aten._to_copy.default and where[0] and to_gpu is False:
-            kind = "to the CPU"
-        if func is aten.copy_.default and where[1] and not where[0]:
-            kind = "to the CPU"
-        if kind:
-            self.syncs[f"{kind} {_caller()}"] += 1
+    def _asked_for(self, tensors: list[Tensor], kwargs: dict[str, Any]) -> bool | None:
+        """Whether the result is to be on the GPU; None where the arguments say it."""
+        if kwargs.get("device") is None:
+            return None
+        target = torch.device(kwargs["device"]).type == "cuda"
+        kwargs["device"] = CPU
+        if not target and not _here.crossing and _here.implied:
+            # Nobody asked for the CPU: C++ made a tensor with the options of another one.
+            return None if tensors else True
+        return target
+
+    def _count(self, func: Any, where: list[bool], target: bool | None) -> None:
+        if func in _SYNCS and any(where):
+            self.syncs[f"{_SYNCS[func]} {_caller()}"] += 1
+        to = where[0] if func is aten.copy_.default else target
+        of = where[1] if func is aten.copy_.default else where[0] if where else None
+        if func in (aten.copy_.default, aten._to_copy.default) and to is not None and to != of:
+            self.moves[f"{'cpu>gpu' if to else 'gpu>cpu'} {_caller()}"] += 1
 
 
 def _check(func: Any, args: Any, kwargs: Any, tensors: list[Tensor], where: list[bool]) -> None:
-    """Raise where a CUDA build would."""
     name = func._schema.name
     generator = kwargs.get("generator")
     if generator is not None and where and where[0] and generator.device.type == "cpu":
-        raise MixedDevices(f"{name}: Expected a 'cuda' device type for generator but found 'cpu'")
-    if name.startswith(("aten::index_put", "aten::_index_put")) or name in (
-        "aten::index",
-        "aten::_unsafe_index",
-    ):
+        raise Mixed(f"{name}: Expected a 'cuda' device type for generator but found 'cpu'")
+    if name in _INDEXING:
         itself = on_gpu(args[0])
         if any(index is not None and on_gpu(index) and not itself for index in args[1]):
-            raise MixedDevices(f"{name}: indices should be on the same device as the tensor (cpu)")
+            raise Mixed(f"{name}: indices should be on the same device as the indexed tensor")
         if "put" in name and args[2].ndim and on_gpu(args[2]) != itself:
-            raise MixedDevices(f"{name}: Expected all tensors to be on the same device")
+            raise Mixed(f"{name}: Expected all tensors to be on the same device")
         return
     strict = name.startswith(_STRICT)
-    seen = {there for one, there in zip(tensors, where, strict=True) if strict or one.ndim}
-    scalars = [there for one, there in zip(tensors, where, strict=True) if not one.ndim]
-    # A GPU's tensor without dimensions does not join those of the CPU.
-    if len(seen) > 1 or (seen == {False} and any(scalars)):
+    seen = {w for t, w in zip(tensors, where, strict=True) if strict or t.ndim > 0}
+    scalars = [w for t, w in zip(tensors, where, strict=True) if t.ndim == 0]
+    # A scalar of the GPU does not join tensors of the CPU.
+    if len(seen) > 1 or (not strict and seen == {False} and any(scalars)):
         shapes = [
-            (tuple(one.shape), "cuda" if there else "cpu")
-            for one, there in zip(tensors, where, strict=True)
+            (tuple(t.shape), "gpu" if w else "cpu") for t, w in zip(tensors, where, strict=True)
         ]
-        raise MixedDevices(
-            f"{name}: Expected all tensors to be on the same device, but found at least two "
-            f"devices, cuda:0 and cpu! {shapes}"
-        )
+        raise Mixed(f"{name}: Expected all tensors to be on the same device, but found {shapes}")
+
+
+def _caller() -> str:
+    for frame in reversed(traceback.extract_stack()):
+        if "/embedlab/" in frame.filename:
+            return f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    return "elsewhere"
 
 
 class _Calls(TorchFunctionMode):
-    """Notes for each Python call whether it names a device."""
+    """Notes whether the Python call under way names a device."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs, before = kwargs or {}, _here.implied
         named = kwargs.get("device") is not None or func in (Tensor.to, Tensor.cpu)
-        _here.implied = not (named or _here.crossing) and any(map(on_gpu, _tensors(args, kwargs)))
+        tensors = (t for t in tree_iter((args, kwargs)) if isinstance(t, Tensor))
+        _here.implied = not named and not _here.crossing and any(map(on_gpu, tensors))
         try:
             return func(*args, **kwargs)
         finally:
@@ -180,128 +177,139 @@ class _Calls(TorchFunctionMode):
 
 
 class _Move(torch.autograd.Function):
-    """A copy to the other device, whose gradient goes back."""
+    """A copy to the other device; its gradient goes back, which C++ would not know."""
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, device: Any, dtype: torch.dtype) -> Tensor:
+    def forward(ctx: Any, tensor: Tensor, device: Any, dtype: Any) -> Tensor:  # type: ignore[override]
         ctx.back = tensor.device, tensor.dtype
         return _copied(tensor, device, dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
+    def backward(ctx: Any, gradient: Tensor) -> Any:  # type: ignore[override]
         return _copied(gradient, *ctx.back), None, None
 
 
-def _copied(tensor: Tensor, device: Any, dtype: torch.dtype, **more: Any) -> Tensor:
+def _copied(tensor: Tensor, device: Any, dtype: Any, **more: Any) -> Tensor:
     before, _here.crossing = _here.crossing, True
     try:
-        return aten._to_copy(tensor, dtype=dtype, device=_numbered(device), **more)
+        return aten._to_copy(tensor, dtype=dtype, device=_indexed(device), **more)
     finally:
         _here.crossing = before
 
 
-def _numbered(device: Any) -> Any:
-    """``cuda`` as ``cuda:0``."""
-    named = device == "cuda" or (isinstance(device, torch.device) and device.type == "cuda")
-    return CUDA if named else device
+def _indexed(device: Any) -> Any:
+    if isinstance(device, str) and device == "cuda":
+        return "cuda:0"
+    if isinstance(device, torch.device) and device.type == "cuda" and device.index is None:
+        return CUDA
+    return device
 
 
 def _to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    args, kwargs = tuple(map(_numbered, args)), {n: _numbered(v) for n, v in kwargs.items()}
+    args = tuple(_indexed(each) for each in args)
+    kwargs = {name: _indexed(value) for name, value in kwargs.items()}
     if args and isinstance(args[0], Tensor):
         args = (args[0].device, args[0].dtype, *args[1:])
-    copy = kwargs.pop("copy", False) or any(one is True for one in args[2:3])
+    copy = kwargs.pop("copy", False) or any(each is True for each in args[2:3])
     device, dtype, non_blocking, layout = torch._C._nn._parse_to(*args, **kwargs)
     device, dtype = device or self.device, dtype or self.dtype
-    crosses = device.type != self.device.type
-    if not crosses and dtype == self.dtype and not copy:
+    if device.type == self.device.type and dtype == self.dtype and not copy:
         return self
-    if crosses and self.requires_grad and torch.is_grad_enabled():
-        return _Move.apply(self, device, dtype)
+    moves = device.type != self.device.type
+    if moves and self.requires_grad and torch.is_grad_enabled():
+        return _Move.apply(self, _indexed(device), dtype)
     more = {} if layout is None else {"memory_format": layout}
     return _copied(self, device, dtype, non_blocking=non_blocking, **more)
 
 
-def _leaving(name: str) -> Callable[..., Any]:
-    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+def _leaving(name: str) -> Any:
+    def refuse(self: Tensor, *args: Any, **kwargs: Any) -> Any:
         if on_gpu(self):
             raise TypeError(
                 "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the "
                 "tensor to host memory first."
             )
-        return _REAL[name](self, *args, **kwargs)
+        return _real[name](self, *args, **kwargs)
 
-    return method
-
-
-def _deepcopy(self: Tensor, memo: Any) -> Tensor:
-    new = _REAL["__deepcopy__"](self, memo)
-    return _mark(new) if on_gpu(self) else new
+    return refuse
 
 
-def _caller() -> str:
-    for frame in reversed(traceback.extract_stack()):
-        if "/embedlab/" in frame.filename:
-            return f"{frame.filename.rsplit('/', 1)[1]}:{frame.lineno}"
-    return "elsewhere"
+def _deep_copied(self: Tensor, memo: Any) -> Tensor:
+    new = _real["__deepcopy__"](self, memo)
+    return put_on_gpu(new) if on_gpu(self) else new
 
 
 _TENSOR = {
-    "device": property(lambda tensor: CUDA if on_gpu(tensor) else _real_device(tensor)),
+    "device": property(lambda t: CUDA if on_gpu(t) else _real_device(t)),
     "is_cuda": property(on_gpu),
     "to": _to,
-    "cuda": lambda self, *_, **__: _to(self, CUDA),
-    "cpu": lambda self, *_, **__: _to(self, CPU),
+    "cuda": lambda self, *args, **kwargs: _to(self, CUDA),
+    "cpu": lambda self, *args, **kwargs: _to(self, CPU),
     "numpy": _leaving("numpy"),
     "__array__": _leaving("__array__"),
-    "__deepcopy__": _deepcopy,
+    "__deepcopy__": _deep_copied,
 }
+_PROPERTIES = SimpleNamespace(
+    name="pretended", total_memory=80 * 2**30, major=9, minor=0, multi_processor_count=60
+)
 _MODULE = {
     "is_available": lambda: True,
+    "is_initialized": lambda: True,
+    "is_current_stream_capturing": lambda: False,
     "device_count": lambda: 1,
     "current_device": lambda: 0,
     "_lazy_init": lambda: None,
-    "is_initialized": lambda: True,
-    "synchronize": lambda *_: None,
+    "synchronize": lambda *args: None,
     "empty_cache": lambda: None,
-    "mem_get_info": lambda *_: (70 * 2**30, 80 * 2**30),
-    "get_rng_state": lambda *_: torch.get_rng_state(),
-    "set_rng_state": lambda *_: None,
-    "manual_seed_all": lambda _: None,
-    "get_device_name": lambda *_: "a pretended GPU",
-    "get_device_properties": lambda *_: SimpleNamespace(
-        name="a pretended GPU", total_memory=80 * 2**30, major=9, minor=0, multi_processor_count=60
-    ),
-    "get_device_capability": lambda *_: (9, 0),
-    "is_bf16_supported": lambda *_: True,
+    "get_rng_state": lambda *args: torch.get_rng_state(),
+    "set_rng_state": lambda *args: None,
+    "manual_seed_all": lambda seed: None,
+    "get_device_name": lambda *args: "pretended",
+    "get_device_properties": lambda *args: _PROPERTIES,
+    "get_device_capability": lambda *args: (9, 0),
+    "is_bf16_supported": lambda *args: True,
 }
 
 
 @contextmanager
-def pretended_gpu() -> Iterator[PretendedGPU]:
-    """Inside there is a GPU, in this thread and in those that start inside."""
-    gpu, run = PretendedGPU(), threading.Thread.run
+def pretended_gpu() -> Iterator[PretendedGpu]:
+    """Within it there is a GPU, also in the threads that start within it."""
+    mode = PretendedGpu()
+    run = threading.Thread.run
 
-    def run_on_it(self: threading.Thread) -> None:
-        with _entered(gpu):
+    def entered(self: threading.Thread) -> None:
+        with _within(mode):
             run(self)
 
-    with ExitStack() as patches:
-        for owner, changes in ((Tensor, _TENSOR), (torch.cuda, _MODULE)):
-            for name, value in changes.items():
-                patches.enter_context(patch.object(owner, name, value))
-        patches.enter_context(patch.object(threading.Thread, "run", run_on_it))
-        patches.enter_context(_entered(gpu))
-        yield gpu
+    replaced = [
+        *((Tensor, name, value) for name, value in _TENSOR.items()),
+        *((torch.cuda, name, value) for name, value in _MODULE.items()),
+        (threading.Thread, "run", entered),
+    ]
+    before = [(owner, name, owner.__dict__.get(name, _NOTHING)) for owner, name, _ in replaced]
+    for owner, name, value in replaced:
+        setattr(owner, name, value)
+    try:
+        with _within(mode):
+            yield mode
+    finally:
+        for owner, name, old in before:
+            if old is _NOTHING:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, old)
+
+
+_NOTHING = object()
 
 
 @contextmanager
-def _entered(gpu: PretendedGPU) -> Iterator[None]:
-    # Without this ``torch.tensor(…, device="cuda")`` makes its tensor without asking the mode.
-    before = torch._C._only_lift_cpu_tensors()
+def _within(mode: PretendedGpu) -> Iterator[None]:
+    """The modes are a thread's own."""
+    lifts = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)
     try:
-        with gpu, _Calls():
+        with mode, _Calls():
             yield
     finally:
-        torch._C._set_only_lift_cpu_tensors(before)
+        torch._C._set_only_lift_cpu_tensors(lifts)

@@ -50,7 +50,7 @@ def serving(
     folder: Path, command: Sequence[str], cwd: Path = ROOT, python: str | Path = sys.executable
 ) -> Iterator[Served]:
     """The application that ``python`` starts with these arguments; it prints into ``folder``."""
-    port = _free_port()
+    port = free_port()
     log = folder / "app.log"
     environment = {
         **os.environ,
@@ -91,7 +91,8 @@ def browser() -> Iterator[object]:
         chromium.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

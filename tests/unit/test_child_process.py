@@ -30,10 +30,9 @@ def test_its_own_errors_stay_as_they_are(upload):
 
 
 @pytest.mark.parametrize("harm", [hostile.crash, hostile.hoard, hostile.spin, hostile.sleep])
-def test_harm_becomes_one_sentence(harm, upload, monkeypatch):
-    monkeypatch.setattr(child_process, "MAX_SECONDS", 2)
+def test_harm_becomes_one_sentence(harm, upload):
     with pytest.raises(EmbedLabError, match=r"3 GB of memory or 2 s\. Choose a smaller") as caught:
-        child_process.in_child_process(harm, upload)
+        child_process.in_child_process(harm, upload, bounds=child_process.Bounds(seconds=2))
     assert str(caught.value).startswith("'upload.csv' cannot be read")
     for pid in upload.parent.glob("pid"):
         with pytest.raises(ProcessLookupError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from embedlab.errors import EmbedLabError
 
 if TYPE_CHECKING:
+    from embedlab.models.scheduler.owner import Model
     from embedlab.models.states import Encoded, TextStates
 
 #: What a batch costs besides its tokens, in tokens: small products keep a processor less busy.
@@ -37,6 +38,15 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     while start < len(order):
         yield order[start : end[start]]
         start = end[start]
+
+
+def forward_of(model: Model, attention: str) -> Callable[[list[Encoded]], list[TextStates]]:
+    """A pass of a model under an attention mode."""
+
+    def forward(batch: list[Encoded]) -> list[TextStates]:
+        return model.run_batch(batch, attention)
+
+    return forward
 
 
 def run_in_halves(

@@ -1,10 +1,10 @@
 """One thread that owns a model in this process's memory, and the queue it takes its work from.
 
-Short work comes first: a request is due when it was made plus the time that it needs itself. So a
-query does not wait for a corpus, and a corpus is overtaken only by what is asked for soon after it.
-Texts of several people under the same model and attention share a batch. A training is advanced
-between other people's work, and lets them go first between two of its layers; however much they ask
-for, it gets a quarter of the time.
+Short work comes first: a request is due when it was made plus about the time that it needs itself.
+So a query does not wait for a corpus, and a corpus is overtaken only by what is asked for soon
+after it. Texts of several people under the same model and attention share a batch. A training is
+advanced between other people's work, and lets them go first between two of its layers; however much
+they ask for, it gets a fifth of the time.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.models.scheduler.batches import batches, run_in_halves
+from embedlab.models.scheduler.batches import batches, forward_of, run_in_halves
 
 if TYPE_CHECKING:
-    from embedlab.models.scheduler.owner import Model
+    from torch import Tensor
+
+    from embedlab.models.scheduler.owner import Model, TextPass, TokenPass
     from embedlab.models.states import Encoded, TextStates
     from embedlab.progress import Progress
 
@@ -31,11 +33,12 @@ T = TypeVar("T")
 
 #: Seconds between two calls of a waiting request's ``progress``, which may cancel it.
 POLL_SECONDS = 0.2
-#: Seconds that a batch of the whole budget takes, roughly: by so much it may be overtaken.
-BATCH_SECONDS = 1.0
+#: Seconds for which shorter requests may overtake one, for each full batch that it needs itself;
+#: about twice what that batch takes on a processor.
+BATCH_SECONDS = 2.0
 #: Seconds that others get for each second of a training, and the most that they save up while
 #: nobody asks for anything.
-OTHERS_PER_SECOND, MOST_SAVED_SECONDS = 3.0, 3.0
+OTHERS_PER_SECOND, MOST_SAVED_SECONDS = 4.0, 3.0
 #: Seconds without work after which the thread ends; the next request starts another one.
 IDLE_SECONDS = 5.0
 
@@ -149,21 +152,29 @@ class Local:
     # What others ask for, in their own threads
 
     def run(
-        self,
-        model: Model,
-        texts: Mapping[str, Encoded],
-        attention: str,
-        progress: Progress,
-        label: str,
+        self, passes: Sequence[TextPass], progress: Progress, label: str
     ) -> Iterator[tuple[str, TextStates]]:
-        """The states of texts, each run once, as they come."""
-        request = _Texts.of(model, texts, attention)
-        todo = len(texts)
+        """The states of texts by name, each run once, as they come."""
+        done, total = 0, sum(len(each.texts) for each in passes)
+        for each in passes:
+
+            def report(now: int, _: int, what: str, before: int = done) -> None:
+                progress(before + now, total, what)
+
+            yield from self._states(each, report, label)
+            done += len(each.texts)
+
+    def _states(
+        self, wanted: TextPass, progress: Progress, label: str
+    ) -> Iterator[tuple[str, TextStates]]:
+        request = _Texts.of(*wanted)
+        todo = len(wanted.texts)
         if todo:
             self._submit(request, self._short)
         try:
             while todo:
-                progress(len(texts) - todo, len(texts), self._status(request, label))
+                done = len(wanted.texts) - todo
+                progress(done, len(wanted.texts), self._status(request, label))
                 if self._is_owner():  # a long computation asks for texts of its own
                     self._run_texts(request)
                 try:
@@ -176,6 +187,10 @@ class Local:
                 yield from results
         finally:
             self._withdraw(request)
+
+    def tokens(self, passes: Sequence[TokenPass]) -> list[Tensor]:
+        """For each pass every token of every layer."""
+        return [self.call(partial(each.model.run_tokens, *each[1:])) for each in passes]
 
     def call(self, function: Callable[[], T]) -> T:
         """What a short function returns that needs the model for itself."""
@@ -293,7 +308,7 @@ class Local:
                 return  # withdrawn
             self._add_others(first, requests, texts)
         own = [name for name, sharing in requests.items() if first in sharing]
-        forward = partial(_forward, first.model, first.attention)
+        forward = forward_of(first.model, first.attention)
         try:
             results = run_in_halves(forward, list(texts.values()))
         except Exception:
@@ -335,10 +350,6 @@ class Local:
             if longest * len(together) <= first.model.token_budget:
                 requests.update({name: [other] for name in new})
                 texts.update(new)
-
-
-def _forward(model: Model, attention: str, batch: list[Encoded]) -> Sequence[TextStates]:
-    return model.run_batch(batch, attention)
 
 
 def _deliver(

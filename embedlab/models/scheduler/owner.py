@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from embedlab.models.states import Encoded, TextStates
     from embedlab.progress import Progress
 
@@ -27,6 +29,29 @@ class Model(Protocol):
     def run_batch(self, batch: list[Encoded], attention: str) -> list[TextStates]:
         """One pass; the states of each text on the CPU."""
 
+    def run_tokens(
+        self, input_ids: list[list[int]], mask: list[list[int]], attention: str, precise: bool
+    ) -> Tensor:
+        """One pass; every token of every layer on the CPU."""
+
+
+class TextPass(NamedTuple):
+    """Texts, by name, that need their states from a model under an attention mode."""
+
+    model: Model
+    texts: Mapping[str, Encoded]
+    attention: str
+
+
+class TokenPass(NamedTuple):
+    """A padded batch of short texts that needs all its tokens, see :meth:`Model.run_tokens`."""
+
+    model: Model
+    input_ids: list[list[int]]
+    mask: list[list[int]]
+    attention: str
+    precise: bool = False
+
 
 class Owner(Protocol):
     """The one that calls a model; everybody else asks it, from any thread."""
@@ -35,25 +60,21 @@ class Owner(Protocol):
         """How many requests wait or are under way."""
 
     def run(
-        self,
-        model: Model,
-        texts: Mapping[str, Encoded],
-        attention: str,
-        progress: Progress,
-        label: str,
+        self, passes: Sequence[TextPass], progress: Progress, label: str
     ) -> Iterator[tuple[str, TextStates]]:
-        """The states of texts, each run once, as they come.
+        """The states of texts by name, each run once, as they come.
 
         Args:
-            model: the owner's model, or the same with an adapter on it.
-            texts: the texts to run, by name.
-            attention: the mode of the pass.
+            passes: what is needed, of models of this owner; no name twice.
             progress: called with texts done and texts in all; may raise to cancel.
             label: the progress's description.
 
         Raises:
-            Exception: what the model raised for a batch with one of these texts.
+            Exception: what a model raised for a batch with one of these texts.
         """
+
+    def tokens(self, passes: Sequence[TokenPass]) -> list[Tensor]:
+        """For each pass (L + 1, n, T, d), every token of every layer."""
 
     def call(self, function: Callable[[], T]) -> T:
         """What a short function returns that needs the model for itself."""

@@ -63,8 +63,9 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and results (rank, id, score, text, relevant, move).
         """
-        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b)
-        hits = lab.retrieve(parse.string(query, "query"), a, b, parse.whole(k, "k"))
+        asked = parse.string(query, "query")
+        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b, asked)
+        hits = lab.retrieve(asked, a, b, parse.whole(k, "k"))
         return described(a.corpus) | _both(a, b, results=[list(map(asdict, each)) for each in hits])
 
     def similarity(texts: list[str], design_a: str, design_b: str) -> dict[str, Any]:
@@ -140,9 +141,12 @@ def _corpus(texts: list[str]) -> Corpus:
     return Corpus(id="own", title="texts of a request", texts=tuple(parse.strings(texts)))
 
 
-def _sides(lab: Lab, corpus: Corpus, design_a: str, design_b: str) -> tuple[Embedded, Embedded]:
-    """A corpus under two designs."""
+def _sides(
+    lab: Lab, corpus: Corpus, design_a: str, design_b: str, query: str = ""
+) -> tuple[Embedded, Embedded]:
+    """A corpus under two designs; ``query`` will be asked of both."""
     designs = parse.design(design_a, "design_a"), parse.design(design_b, "design_b")
+    lab.prepare([(corpus, design, "") for design in designs], [query] if query.strip() else ())
     a, b = (lab.embedded(corpus, design) for design in designs)
     return a, b
 

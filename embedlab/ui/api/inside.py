@@ -58,6 +58,7 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
             whether the attention mode kept its word.
         """
         a, b = parse.string(text_a, "text_a"), parse.string(text_b, "text_b")
+        inside.prepare_mask_proofs(lab, a, b)
         proofs = {mode: inside.mask_proof(lab, a, b, mode) for mode in ATTENTIONS}
         names = ("tokens_a", "tokens_b", "start", "first_changed", "moved", "largest_before")
         return {

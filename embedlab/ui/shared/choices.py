@@ -33,6 +33,8 @@ class Choices:
         self._sent: dict[Any, int] = {}
         #: The values in each answer that the browser has not shown, by revision.
         self._on_the_way: dict[int, dict[Any, Any]] = {}
+        #: Whether the page is older than this: what the session remembered is gone.
+        self.forgot = False
 
     def arrive(
         self, values: Mapping[Any, Any], seen: int, target: Any = None
@@ -45,6 +47,9 @@ class Choices:
             target: the component that sent the event.
         """
         with self._lock:
+            if seen > self._revision:
+                # The page has seen answers of another process, or of a session forgotten since.
+                self.forgot, self._revision = True, seen
             self._number += 1
             for control in [c for c, revision in self._sent.items() if revision <= seen]:
                 del self._sent[control]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from embedlab.ui.shared.theme import script
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
 
-LISTS, RESULTS = Macros("lists.html"), Macros("results.html")
+LISTS, RESULTS, READING = (Macros(f"{name}.html") for name in ("lists", "results", "reading"))
 #: What will be here, and two panels beside each other, stacked on a phone.
 empty, side_by_side = LISTS.empty, LISTS.side_by_side
 #: What is on the screen, and why a choice is not.
@@ -32,6 +33,7 @@ _QUALITY = {
     "spearman": "Spearman, scored pairs",
     "mean_cosine": "Mean cosine (anisotropy)",
 }
+_saved = itertools.count(1)
 _RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
 
 
@@ -48,6 +50,18 @@ def picking_block(elem_id: str, html: str = "") -> gr.HTML:
 def table_block(elem_id: str) -> gr.HTML:
     """A :func:`block` whose tables can be saved as CSV."""
     return block(elem_id, js_on_load=script("table"), elem_classes=["table-block"])
+
+
+def saver() -> gr.HTML:
+    """Saves the file in its value, which :func:`saved` makes."""
+    return gr.HTML(
+        None, html_template="<i hidden></i>", js_on_load=script("saver"), visible="hidden"
+    )
+
+
+def saved(name: str, text: str) -> dict[str, Any]:
+    """A value for :func:`saver`, other than any before it."""
+    return {"name": name, "text": text, "number": next(_saved)}
 
 
 def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
@@ -78,6 +92,16 @@ def caveats(a: Embedded, b: Embedded) -> list[str]:
     """The limits of these numbers, one short line each."""
     corpus = a.corpus
     lines = list(corpus.notes)
+    if n := corpus.repeated:
+        repeat = (
+            "repeats an earlier one and shares its place"
+            if n == 1
+            else ("repeat earlier ones and share their places")
+        )
+        lines.append(
+            f"{n:,} of the {len(corpus.texts):,} texts {repeat} on the map; the same text is no "
+            "neighbour of itself in kNN accuracy."
+        )
     for letter, embedded in (("A", a), ("B", b)):
         design, backbone = embedded.design, embedded.backbone
         if embedded.truncated:
@@ -108,30 +132,55 @@ def source_line(a: Backbone, b: Backbone) -> Markup:
     return RESULTS.source_lines(list(dict.fromkeys(zip(letters, lines, strict=True))))
 
 
-def measures(a: object, b: object, titles: Mapping[str, str]) -> list[tuple[str, float, float]]:
-    """The rows of a :func:`score_table`: what both results have of these attributes, by title."""
-    rows = [(title, getattr(a, name), getattr(b, name)) for name, title in titles.items()]
-    return [row for row in rows if None not in row]
+#: A row of a :func:`score_table`: a measure, and its value for A and for B if there is one.
+Row = tuple[str, float | None, float | None]
+
+
+def measures(a: object, b: object, titles: Mapping[str, str]) -> list[Row]:
+    """The rows of a :func:`score_table`: what both results have of these attributes, by title.
+
+    A score that is not possible although the corpus has something for it stays, without a value.
+    """
+    expected = {*getattr(a, "reasons", ()), *getattr(b, "reasons", ())}
+    rows = {name: (title, getattr(a, name), getattr(b, name)) for name, title in titles.items()}
+    return [row for name, row in rows.items() if None not in row or name in expected]
+
+
+def reasons(a: Quality, b: Quality, titles: Mapping[str, str] = _QUALITY) -> list[str]:
+    """Why scores are missing, a line each."""
+    lines: dict[str, None] = {}
+    for letter, quality, other in (("A", a, b), ("B", b, a)):
+        for name, reason in quality.reasons.items():
+            both = other.reasons.get(name) == reason
+            if name in titles:
+                lines[f"{'' if both else f'{letter}: '}{titles[name]}: –, because {reason}."] = None
+    return list(lines)
 
 
 def score_table(
-    rows: Sequence[tuple[str, float, float]],
+    rows: Sequence[Row],
     caption: str,
     *,
     headers: str = "",
     columns: tuple[str, str, str] = ("A", "B", "B − A"),
     measured_on: str = "",
 ) -> Markup:
-    """Two scores ×100 and their difference."""
-    cells = [(name, points(a), points(b), points(b - a, sign=True)) for name, a, b in rows]
+    """Two scores ×100 and their difference; a dash where there is none."""
+    cells = []
+    for name, a, b in rows:
+        difference = None if a is None or b is None else b - a
+        cells.append((name, points(a), points(b), points(difference, sign=True)))
     return table((headers, *columns), cells, caption, measured_on=measured_on)
 
 
 def quality_table(a: Quality, b: Quality, field: str, seed: int, measured_on: str) -> Markup:
-    """The map tab's scores."""
-    labels = f", labels: {field}" if a.knn_accuracy is not None else ""
+    """The map tab's scores, and why one is missing."""
+    labels = f", labels: {field}" if field else ""
+    if field and a.labelled < a.n:
+        labels += f" (of {a.labelled:,} texts; unlabelled ones are no class)"
     caption = f"n = {a.n:,} texts{labels}, seed {seed}; ×100, in the original space"
-    return score_table(measures(a, b, _QUALITY), caption, measured_on=measured_on)
+    scores = score_table(measures(a, b, _QUALITY), caption, measured_on=measured_on)
+    return scores + note(reasons(a, b))
 
 
 def retrieval_table(
@@ -140,7 +189,8 @@ def retrieval_table(
     """nDCG@10, MRR@10 and recall@10 over the corpus's own queries."""
     if a is None or b is None:
         return muted(
-            "This corpus has no queries with known answers; senses, BoolQ and Semanlink do."
+            "This corpus has no queries with known answers; senses, BoolQ and Semanlink have, and "
+            "so do files of your own with queries and judgements."
         )
     caption = f"{a.n_queries:,} queries of the corpus, ×100"
     return score_table(measures(a, b, _RETRIEVAL), caption, measured_on=measured_on)

@@ -19,7 +19,7 @@ from embedlab.progress import Progress, no_progress
 from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
-from embedlab.ui.shared.session import Action, Sessions, Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
 
 OWN = "own"
 CUSTOM = "custom"
@@ -189,6 +189,8 @@ class Sidebar:
             self.a = DesignPanel("A", Design.parse(defaults.design_a), most_prompt)
             self.b = DesignPanel("B", Design.parse(defaults.design_b), most_prompt)
         self.own = self.own_texts.corpus
+        #: Whether the server has forgotten what the open page gave it.
+        self.forgot = Remembered(False)
         #: The dropdowns for the models of A and B; :meth:`resolved` reads them.
         self.models = [self.backbone, self.a.model, self.b.model]
         sample = [self.corpus, self.own, self.sample, self.seed]
@@ -277,6 +279,11 @@ class Sidebar:
         own: Corpus | None = values[self.own]
         if values[self.corpus] != OWN:
             return self.lab.whole(values[self.corpus], progress)
+        if own is None and values[self.forgot]:
+            raise EmbedLabError(
+                "Your own texts have to be loaded again: the server was restarted, or nobody used "
+                "them for an hour. Open 'Your own texts' in the sidebar."
+            )
         if own is None:
             raise EmbedLabError(
                 "You have not given any texts yet; open 'Your own texts' in the sidebar, paste or "

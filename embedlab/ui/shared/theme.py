@@ -18,7 +18,9 @@ SCRIPTS = {
         *("load_plotly.js", "download.js"),
         *("linked_map.js", "linked_map_input.js", "linked_map_download.js"),
     ),
+    "own_lost": ("own_lost.js",),
     "pick": ("pick.js",),
+    "saver": ("download.js", "saver.js"),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

@@ -115,6 +115,8 @@ class Workbench:
     def embedded(self, choice: Choice, report: Progress) -> Pair:
         """A choice's corpus under its two designs."""
         first, second = (self.lab.backbone(each, report) for each in choice.backbone_ids)
+        designs = zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+        self.lab.prepare([(choice.corpus, *each) for each in designs], progress=report)
         a, b = (
             self.lab.embedded(choice.corpus, design, backbone_id, report)
             for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)

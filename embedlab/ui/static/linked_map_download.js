@@ -37,15 +37,8 @@ function keys() {
   }));
 }
 
-function placesTable() {
-  const { value } = state;
-  const { a, b, texts, categories, category_names: names } = value;
-  const header = ["number", "text", "label", "x under A", "y under A", "x under B", "y under B"];
-  const rows = texts.map((text, i) => [i + 1, text, names[categories[i]] ?? "", ...a.xy[i], ...b.xy[i]]);
-  return csvText(value.caption, [header, ...rows]);
-}
-
-find("[data-get=csv]").addEventListener("click", () => state.value && saveText("map.csv", placesTable()));
+// The data come from the server, which has the whole texts.
+find("[data-get=csv]").addEventListener("click", () => state.value && trigger('save', {}));
 find("[data-get=png]").addEventListener("click", () => later(async () => {
   if (!state.value) return;
   await savePicture(Plotly, "map", bothMaps(), state.value.caption, { width: 1400, height: 800 });

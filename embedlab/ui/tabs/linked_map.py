@@ -30,11 +30,12 @@ _revision = itertools.count(1)
 
 
 def linked_map() -> gr.HTML:
-    """Two linked scatter plots with the events ``point_click``, ``lasso`` and ``cleared``.
+    """Two linked scatter plots with the events ``point_click``, ``lasso``, ``cleared``, ``save``.
 
     ``point_click`` carries ``{"index": int}`` and ``lasso`` ``{"indices": [int, …]}``: read them
-    with ``event_index`` and ``event_indices``. Update the component with a new ``map_value``, or,
-    for a selection alone, with the much smaller ``selection_update``.
+    with ``event_index`` and ``event_indices``. ``save`` asks for the data as a file. Update the
+    component with a new ``map_value``, or, for a selection alone, with the much smaller
+    ``selection_update``.
     """
     # A function and not a subclass: Gradio writes a .pyi file beside every subclass it meets.
     return frame("linked-map", "linked_map", plotly_js(), selection=None)
@@ -81,8 +82,8 @@ def map_value(
         if n and not 0 <= index < n:
             raise EmbedLabError(f"{index} is not one of the {n} texts; indices start at 0.")
     return {
-        "a": {"title": shorten(title_a, 80), "xy": _coordinates(xy_a, n, "A")},
-        "b": {"title": shorten(title_b, 80), "xy": _coordinates(xy_b, n, "B")},
+        "a": {"title": shorten(title_a, 80), "xy": map_coordinates(xy_a, n, "A")},
+        "b": {"title": shorten(title_b, 80), "xy": map_coordinates(xy_b, n, "B")},
         "texts": [shorten(text, TOOLTIP_CHARACTERS) for text in texts],
         "categories": codes,
         "category_names": [shorten(name, 40) for name in names],
@@ -138,7 +139,12 @@ def _is_index(value: Any, n: int) -> bool:
     return type(value) is int and 0 <= value < n
 
 
-def _coordinates(points: npt.ArrayLike, n: int, letter: str) -> list[list[float]]:
+def map_coordinates(points: npt.ArrayLike, n: int, letter: str = "") -> list[list[float]]:
+    """The points (n, 2) moved and scaled as they are drawn, to fill −1 … 1.
+
+    Raises:
+        EmbedLabError: another number of points, or a coordinate that is not a number.
+    """
     xy = np.asarray(points, dtype=np.float64)
     if xy.shape != (n, 2):
         raise EmbedLabError(

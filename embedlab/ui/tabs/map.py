@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from embedlab.analysis import metrics
-from embedlab.analysis.comparison import NEAREST
+from embedlab.analysis.comparison import NEAREST, Embedded, Maps
+from embedlab.analysis.projection import UMAP_MINIMUM
 from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
 from embedlab.lab import views
 from embedlab.progress import Progress
+from embedlab.render.csv_table import corpus_rows, csv_table
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider, changes, code_block
 from embedlab.ui.shared.parse import within
@@ -20,6 +24,7 @@ from embedlab.ui.tabs.linked_map import (
     event_index,
     event_indices,
     linked_map,
+    map_coordinates,
     map_value,
     selection_update,
 )
@@ -72,36 +77,35 @@ class MapTab(View):
                 gr.Accordion("Neighbourhoods that changed most", open=True),
             ):
                 self.changed = html.picking_block("changed")
+        self.file = html.saver()
         self.code = code_block("map-code")
         self.shown = Remembered()  # the choice that is drawn
         # An index, or the indices within a lasso, and the corpus they are of.
         self.selected, self.lasso = Remembered(), Remembered()
         self.inputs = [self.field, self.n_neighbors, self.min_dist]
         lists = [self.neighbours, self.quality, self.changed]
-        self.outputs = [self.map, *lists, self.field, self.code]
+        self.outputs = [self.map, *lists, self.field, self.file, self.code]
         self.triggers = changes(self.inputs)
         for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
             self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
+        settings = set(self.inputs)
+        self.on(bench, self.map.save, self._save_map, shown=self.shown, inputs=settings)
+        self.on(bench, self.neighbours.save, self._save_list, shown=self.shown, inputs={self.field})
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both maps, the scores, and the texts with the neighbourhoods that changed most."""
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
-        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
-        min_dist = within(values[self.min_dist], "The least distance", *DISTANCES)
-        maps = self.lab.maps(
-            a, b, n_neighbors=n_neighbors, min_dist=min_dist, seed=pair.seed, progress=report
-        )
+        n_neighbors, min_dist = self._settings(values)
+        maps = self._maps(pair, values, report)
         selected = in_corpus(values[self.selected], corpus)
         lasso = in_corpus(values[self.lasso], corpus) or []
         near = self._near(pair, selected) if selected is not None else ((), ())
-        note, how = f"{maps.method} of {corpus.size_note} texts", maps.method
-        if maps.method == "UMAP":
-            how += f", {n_neighbors} neighbours, least distance {min_dist:g}"
-        elif len(corpus.texts) >= 5:
+        note = f"{maps.method} of {corpus.size_note} texts"
+        if maps.method == "PCA" and len(corpus.firsts) >= UMAP_MINIMUM:
             note += ", until UMAP is compiled"
         score_a, score_b = (views.quality(self.lab, side, field, report) for side in (a, b))
         scores = html.quality_table(score_a, score_b, field, pair.seed, pair.caption("Quality"))
@@ -120,7 +124,7 @@ class MapTab(View):
                 lasso=lasso,
                 method=maps.method,
                 note=note,
-                caption=pair.caption(how),
+                caption=self._caption(pair, maps, values),
             ),
             self.neighbours: html.RESULTS.lasso_summary(corpus.texts, lasso)
             if lasso
@@ -135,6 +139,26 @@ class MapTab(View):
             self.lasso: (corpus.fingerprint, lasso) if lasso else None,
             self.shown: pair.choice,
         }
+
+    def _settings(self, values: Values) -> tuple[int, float]:
+        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
+        return n_neighbors, within(values[self.min_dist], "The least distance", *DISTANCES)
+
+    def _maps(self, pair: Pair, values: Values, report: Progress) -> Maps:
+        n_neighbors, min_dist = self._settings(values)
+        return self.lab.maps(
+            pair.a,
+            pair.b,
+            n_neighbors=n_neighbors,
+            min_dist=min_dist,
+            seed=pair.seed,
+            progress=report,
+        )
+
+    def _caption(self, pair: Pair, maps: Maps, values: Values) -> str:
+        n_neighbors, min_dist = self._settings(values)
+        settings = f", {n_neighbors} neighbours, least distance {min_dist:g}"
+        return pair.caption(maps.method + (settings if maps.method == "UMAP" else ""))
 
     def _select(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         index = event_index(event, len(pair.corpus.texts))
@@ -164,11 +188,51 @@ class MapTab(View):
             self.lasso: None,
         }
 
-    def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:
-        ids_a, ids_b = (
-            self.lab.neighbours(side).ids[index, :NEAREST].tolist() for side in (pair.a, pair.b)
+    def _save_map(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> Updates:
+        """The texts with their places, as they are drawn."""
+        maps = self._maps(pair, values, report)
+        places = np.hstack([map_coordinates(xy, len(pair.corpus.texts)) for xy in (maps.a, maps.b)])
+        axes = ("x under A", "y under A", "x under B", "y under B")
+        table = corpus_rows(
+            pair.corpus, field=values[self.field] or "", more=axes, values=places.tolist()
         )
-        return ids_a, ids_b
+        return {self.file: self._csv("map", table, self._caption(pair, maps, values))}
+
+    def _save_list(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> Updates:
+        """The texts in the lasso, or the selected one and its neighbours."""
+        corpus, field = pair.corpus, values[self.field] or ""
+        if lasso := in_corpus(values[self.lasso], corpus):
+            table = corpus_rows(corpus, lasso, field=field)
+            return {self.file: self._csv("lasso", table, pair.caption("Texts in the lasso"))}
+        index = in_corpus(values[self.selected], corpus)
+        if index is None:
+            raise EmbedLabError("Nothing is selected any more; click a point on the map.")
+        near = [
+            {i: (rank, cosine) for rank, (i, cosine) in enumerate(self._nearest(side, index), 1)}
+            for side in (pair.a, pair.b)
+        ]
+        chosen = [index, *dict.fromkeys([*near[0], *near[1]])]
+        more = ("rank under A", "cosine under A", "rank under B", "cosine under B")
+        ranks = [[x for side in near for x in side.get(i, ("", ""))] for i in chosen]
+        table = corpus_rows(corpus, chosen, field=field, more=more, values=ranks)
+        caption = pair.caption("A text and its neighbours")
+        return {self.file: self._csv("neighbours", table, caption)}
+
+    def _csv(self, name: str, table: tuple[list[str], list[list[Any]]], caption: str) -> Any:
+        return html.saved(f"{name}.csv", csv_table(*table, caption=caption, verbatim=True))
+
+    def _nearest(self, side: Embedded, index: int) -> list[tuple[int, float]]:
+        near = self.lab.neighbours(side)
+        ids, cosines = near.ids[index].tolist(), near.similarities[index].tolist()
+        return list(zip(ids, cosines, strict=True))[:NEAREST]
+
+    def _near(self, pair: Pair, index: int) -> tuple[list[int], list[int]]:
+        a, b = ([i for i, _ in self._nearest(side, index)] for side in (pair.a, pair.b))
+        return a, b
 
     def _lists(self, pair: Pair, index: int | None, field: str | None) -> str:
         """The selected text and its neighbours under both designs."""
@@ -177,9 +241,8 @@ class MapTab(View):
         corpus, (near_a, near_b) = pair.corpus, self._near(pair, index)
         labels = corpus.fields.get(field or "", corpus.labels)
         panels = []
-        for side, ids, others in zip(pair.sides, (near_a, near_b), (near_b, near_a), strict=True):
-            cosines = self.lab.neighbours(side.embedded).similarities[index].tolist()
-            nearest = list(zip(ids, cosines, strict=False))
+        for side, others in zip(pair.sides, (near_b, near_a), strict=True):
+            nearest = self._nearest(side.embedded, index)
             ranks = {i: rank for rank, i in enumerate(others, start=1)}
             panels.append(
                 html.RESULTS.neighbours(

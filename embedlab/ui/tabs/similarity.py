@@ -113,19 +113,23 @@ class SimilarityTab(View):
             updates[heatmap] = _heatmap(figure, texts, matrix, caption)
         difference = compared.b - compared.a
         figure = similarity.difference_heatmap(difference, texts, "B − A")
+        numbers = values[self.first], values[self.second]
+        return updates | {
+            self.heat_difference: _heatmap(figure, texts, difference, caption),
+            self.histogram: self._histogram(pair, report),
+            self.pair: _pair_behind(texts, compared, *numbers),
+            self.code: code.view_code(pair, "similarity"),
+        }
+
+    def _histogram(self, pair: Pair, report: Progress) -> Any:
+        if len(pair.a) < 2:
+            return None  # one text has no pairs
         all_a, all_b = (
             views.cosine_distribution(self.lab, side, report).similarities
             for side in (pair.a, pair.b)
         )
-        numbers = values[self.first], values[self.second]
-        return updates | {
-            self.heat_difference: _heatmap(figure, texts, difference, caption),
-            self.histogram: cosine_histogram(
-                all_a, all_b, pair.names, pair.caption("Cosines of all pairs of texts")
-            ),
-            self.pair: _pair_behind(texts, compared, *numbers),
-            self.code: code.view_code(pair, "similarity"),
-        }
+        caption = pair.caption("Cosines of all pairs of texts")
+        return cosine_histogram(all_a, all_b, pair.names, caption)
 
     def _cell_clicked(self, _: Values, __: Progress, event: gr.EventData) -> Updates:
         cell = clicked_cell(event)
@@ -170,6 +174,8 @@ def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[s
 def _pair_behind(texts: list[str], compared: Similarities, first: Any, second: Any) -> str:
     """Two texts by their numbers in the heatmap, and how similar each design finds them."""
     i, j = (whole_number(number, "The text's number", 1) - 1 for number in (first, second))
+    if len(texts) == 1:
+        return html.RESULTS.pair([(1, texts[0])]) + html.muted("One text has no pairs.")
     if max(i, j) >= len(texts):
         raise EmbedLabError(
             f"There are {len(texts)} texts in the heatmap; choose 1 to {len(texts)}."

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from ir_measures import RR, R, iter_calc, nDCG
 from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 from sklearn.neighbors import KNeighborsClassifier
@@ -49,6 +50,40 @@ def test_retrieval_scores_equal_the_formulas(rng):
         assert column.shape == (12,) and np.isnan(column[4])
         np.testing.assert_allclose(np.delete(column, 4), values, atol=1e-6)
         assert getattr(result, name) == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def test_graded_judgements_score_as_in_trec_eval(rng):
+    ids = np.array([rng.permutation(30)[:12] for _ in range(9)])
+    grades = [
+        {int(doc): float(rng.integers(0, 4)) for doc in rng.permutation(30)[: 3 + 2 * q]}
+        for q in range(9)
+    ]
+    grades[3] = dict.fromkeys(grades[3], 0.0)  # judged, and nothing of it is relevant
+    result = metrics.retrieval_scores(ids, grades)
+    # trec_eval ranks by score, of which the run has one for each document.
+    run = {
+        f"q{q}": {f"d{doc}": 1 - rank / 99 for rank, doc in enumerate(row)}
+        for q, row in enumerate(ids)
+    }
+    judged = {
+        f"q{q}": {f"d{doc}": int(grade) for doc, grade in docs.items()}
+        for q, docs in enumerate(grades)
+    }
+    measured = {"ndcg_10": nDCG @ 10, "mrr_10": RR @ 10, "recall_10": R @ 10}
+    for one in iter_calc(measured.values(), judged, run):
+        name = next(name for name, measure in measured.items() if measure == one.measure)
+        if one.query_id != "q3":
+            ours = result.per_query[name][int(one.query_id[1:])]
+            assert ours == pytest.approx(one.value, abs=1e-9), (name, one.query_id)
+    assert result.n_queries == 8 and np.isnan(result.per_query["ndcg_10"][3])
+    # Grades that are all alike count as no grades.
+    alike = [dict.fromkeys(docs, 2.0) for docs in grades]
+    sets = [frozenset(docs) for docs in grades]
+    for one, other in zip(
+        *(metrics.retrieval_scores(ids, each).per_query.values() for each in (alike, sets)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other)
 
 
 def test_retrieval_scores_of_short_rankings():

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from support.command_line import ROOT, run, start
+from support.labs import corpus_of
 from typer.testing import CliRunner
 
 import embedlab
@@ -28,7 +29,9 @@ def test_help_is_quick_and_needs_no_torch():
     )
     assert loaded.stdout.strip() == "set()"
     out, _ = start("--help").communicate(timeout=60)
-    assert all(f"\n  {name} " in out for name in ("serve", "assets", "embed", "search", "bench"))
+    assert all(
+        f"\n  {name} " in out for name in ("serve", "assets", "embed", "search", "read", "bench")
+    )
 
 
 def test_the_version_is_the_package_version():
@@ -95,13 +98,13 @@ def test_what_was_there_survives_a_write_that_fails(tmp_path, monkeypatch):
         EmbedLabError,
         match=r"disk is full.*that was there is unchanged",
     ):
-        save_vectors(target, np.ones((1, 2), np.float32), ["a"])
+        save_vectors(target, np.ones((1, 2), np.float32), corpus_of("a"))
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"before"]
 
 
 def test_the_input_is_never_overwritten(table_file):
     parquet = table_file.with_suffix(".parquet")
-    save_vectors(parquet, np.ones((1, 2), np.float32), ["a"])
+    save_vectors(parquet, np.ones((1, 2), np.float32), corpus_of("a"))
     code, _, err = run("embed", parquet, "--design", "M1", "--out", parquet)
     assert code == 2 and "is the input itself" in err
 

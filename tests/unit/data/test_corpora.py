@@ -1,11 +1,12 @@
 import threading
+from dataclasses import replace
 
 import pytest
 
 from embedlab import assets
 from embedlab.data import corpora
 from embedlab.data.corpora import CORPORA, load_corpus
-from embedlab.data.corpus import Corpus
+from embedlab.data.corpus import Corpus, grades_of
 from embedlab.errors import EmbedLabError
 from embedlab.text import clean_text
 
@@ -106,11 +107,34 @@ def test_a_sample_of_nothing_is_refused():
         ({"pairs": ((0, 2, 1.0),)}, "points at text 2"),
         ({"queries": ("q",)}, "relevant texts for 0"),
         ({"queries": ("q",), "relevant": (frozenset({-1}),)}, "points at text -1"),
+        ({"queries": ("q",), "relevant": ({0: 0.0},)}, "a relevant text of grade 0"),
+        ({"ids": ("x",)}, "1 ids for 2 texts"),
+        ({"query_ids": ("x",)}, "1 ids for 0 queries"),
     ],
 )
 def test_a_corpus_checks_itself(parts, message):
     with pytest.raises(EmbedLabError, match=message):
         Corpus(id="x", title="X", texts=("a", "b"), **parts)
+
+
+def test_a_sample_keeps_ids_and_grades():
+    corpus = Corpus(
+        id="x",
+        title="X",
+        texts=tuple("abcdefgh"),
+        ids=tuple("ABCDEFGH"),
+        queries=("q", "r"),
+        query_ids=("Q", "R"),
+        relevant=({1: 2.0, 6: 1.0}, frozenset({4})),
+    )
+    part = corpus.sample(5, seed=1)
+    assert part.ids == tuple(text.upper() for text in part.texts)
+    answers = {"Q": {"b": 2.0, "g": 1.0}, "R": {"e": 1.0}}
+    for query_id, relevant in zip(part.query_ids, part.relevant, strict=True):
+        assert {part.texts[i]: g for i, g in grades_of(relevant).items()} == answers[query_id]
+    assert part.query_ids
+    ungraded = replace(corpus, relevant=(frozenset({1, 6}), frozenset({4})))
+    assert ungraded.annotations_hash != corpus.annotations_hash
 
 
 def test_the_fingerprint_follows_the_texts_alone():

@@ -11,10 +11,10 @@ from embedlab import assets
 from embedlab.data import training_sets
 from embedlab.data.corpora import load_corpus
 from embedlab.data.corpus import Corpus
+from embedlab.data.pair_table import read_pairs
 from embedlab.data.pairs import PairSet, describe, without_overlap
 from embedlab.data.readers import read_table
-from embedlab.data.tables import Table
-from embedlab.data.training_sets import TRAINING_SETS, guess_columns, load_pairs, pairs_from_table
+from embedlab.data.training_sets import TRAINING_SETS, find_pairs, load_pairs
 from embedlab.errors import EmbedLabError
 
 
@@ -22,13 +22,9 @@ def made(*pairs, **more):
     anchors, positives, *negatives = zip(*pairs, strict=True)
     return PairSet(
         **{"id": "x", "title": "X", "anchors": anchors, "positives": positives}
-        | ({"negatives": negatives[0]} if negatives else {})
+        | ({"negatives": tuple((text,) for text in negatives[0])} if negatives else {})
         | more
     )
-
-
-def table_of(**columns):
-    return Table(columns=columns, total=len(next(iter(columns.values()))))
 
 
 def normal(text):
@@ -201,14 +197,14 @@ def test_a_damaged_file_is_named(set_id, damage, tmp_path, monkeypatch):
         ({"anchors": ("a", "c"), "positives": ("b", " ")}, "Row 2 of 'X' has an empty positive"),
         ({"anchors": ("", "c"), "positives": ("b", "d")}, "Row 1 of 'X' has an empty anchor"),
         (
-            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": ("e", "")},
+            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": (("e",), ("f", ""))},
             "Row 2 of 'X' has an empty negative",
         ),
         ({"anchors": ("a", "c"), "positives": ("b",)}, "2 anchors but 1 positives"),
         ({"anchors": ("a", "c"), "positives": ()}, "2 anchors but 0 positives"),
         (
-            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": ("e",)},
-            "2 anchors but 1 negatives",
+            {"anchors": ("a", "c"), "positives": ("b", "d"), "negatives": (("e",),)},
+            "2 anchors but 1 list of negatives",
         ),
     ],
 )
@@ -220,7 +216,11 @@ def test_a_set_checks_itself(parts, message):
 def test_a_part_may_be_of_any_size():
     pairs = made(("a", "b", "c"), ("d", "e", "f"), ("g", "h", "i"))
     part = pairs.take([2, 0])
-    assert (part.anchors, part.positives, part.negatives) == (("g", "a"), ("h", "b"), ("i", "c"))
+    assert (part.anchors, part.positives, part.negatives) == (
+        ("g", "a"),
+        ("h", "b"),
+        (("i",), ("c",)),
+    )
     assert len(pairs.take([1])) == 1
     assert not pairs.take(())
 
@@ -254,10 +254,11 @@ def test_a_split_never_leaks(seed, negative):
     rows = lambda some: Counter(zip(some.anchors, some.positives, strict=True))  # noqa: E731
     assert 2 <= len(held) <= 10
     assert rows(train) + rows(held) <= rows(pairs)
-    trained = texts_of(train) | {normal(text) for text in train.negatives}
+    trained = texts_of(train) | {normal(text) for text in train.every_negative}
     assert not texts_of(held) & trained
-    lost = len(pairs) - len(train) - len(held)
-    assert lost == 0 or (negative and any("left out of training" in n for n in train.notes))
+    assert len(train) + len(held) == len(pairs)
+    lost = sum(map(len, pairs.negatives)) - sum(map(len, train.negatives + held.negatives))
+    assert bool(lost) == any("left out of training for being held out" in n for n in train.notes)
     again = pairs.split(10, seed)
     assert [part.digest for part in again] == [train.digest, held.digest]
 
@@ -335,7 +336,7 @@ def test_overlap_with_several_corpora_keeps_negatives_beside_their_pairs():
         ("k3", "k4", "n4"),
     )
     rest = without_overlap(pairs, [STS, SEARCH])
-    assert (rest.anchors, rest.negatives) == (("k1", "k3"), ("The answer.", "n4"))
+    assert (rest.anchors, rest.negatives) == (("k1", "k3"), (("The answer.",), ("n4",)))
     assert rest.removed == 2
     assert not rest.part
     assert without_overlap(rest, [STS, SEARCH]) is rest
@@ -349,72 +350,25 @@ def test_too_little_left_of_a_set_is_said():
 
 def test_pairs_come_from_a_file(tmp_path):
     path = tmp_path / "mine.csv"
-    path.write_text(
-        "query,good,bad\nq1, p1 ,n1\nq1,p1,n1\n,p2,n2\nq3,,n3\nq4,p4,\nq5,p5,n5\n",
-        encoding="utf-8",
-    )
-    table = read_table(path)
-    pairs = pairs_from_table(table, "query", "good", title="mine.csv")
-    assert pairs.anchors == ("q1", "q4", "q5")
-    assert pairs.positives == ("p1", "p4", "p5")
-    assert (pairs.id, pairs.source, pairs.negatives) == ("own", "your file", ())
-    assert pairs.notes == (
-        "2 incomplete rows were left out.",
-        "1 repeated pair was left out.",
-    )
-    triples = pairs_from_table(table, "query", "good", "bad")
-    assert triples.negatives == ("n1", "n5")
-    assert "3 incomplete rows were left out." in triples.notes
+    path.write_text("query,good\nwho is,me\nwhat is,that\nwho is,me\n", encoding="utf-8")
+    pairs = find_pairs(str(path), ("", ("good",), ()))
+    assert (pairs.id, pairs.title, pairs.source) == ("own", "mine.csv", "mine.csv")
+    assert list(zip(pairs.anchors, pairs.positives, strict=True)) == [
+        ("who is", "me"),
+        ("what is", "that"),
+    ]
+    assert pairs.taken == "anchor: 'query'; positive: 'good'"
+    assert pairs.notes == ("1 row was left out: repeats the pair of row 1 (row 3).",)
+    with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
+        find_pairs("nowhere.csv")
 
 
 def test_only_the_first_rows_are_read(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("a,b\n" + "".join(f"a{i},b{i}\n" for i in range(5)))
-    pairs = pairs_from_table(read_table(path, max_texts=3), "a", "b")
-    assert pairs.anchors == ("a0", "a1", "a2")
+    path.write_text("a,b\n" + "".join(f"an a {i},some b {i}\n" for i in range(5)))
+    pairs = read_pairs(read_table(path, max_texts=3)).pair_set()
+    assert pairs.anchors == ("an a 0", "an a 1", "an a 2")
     assert pairs.notes == ("Only the first 3 of 5 rows were read.",)
-
-
-@pytest.mark.parametrize(
-    ("columns", "chosen", "message"),
-    [
-        ({"a": ["x", "y"], "b": ["z", "w"]}, ("a", "nope"), r"no column 'nope'.* are 'a', 'b'"),
-        ({"a": ["x", "y"], "b": ["z", "w"]}, ("", "b"), "no column ''"),
-        ({"a": ["x", "y"], "b": ["z", "w"]}, ("a", "b", "bad"), "no column 'bad'"),
-        ({"a": ["x", "y"], "b": ["z", "w"]}, ("a", "a"), "'a' of Your pairs is chosen twice"),
-        ({"a": ["x", "y"], "b": ["1", "2.5"]}, ("a", "b"), "'b' of Your pairs holds only numbers"),
-        ({"a": ["x", "y"], "b": ["", " "]}, ("a", "b"), "'b' of Your pairs holds no text"),
-        ({"a": ["x", ""], "b": ["", "w"]}, ("a", "b"), "No row of Your pairs has text in each"),
-        ({"a": ["x", "y"], "b": ["z", ""]}, ("a", "b"), "one pair has no in-batch negatives"),
-        ({"a": ["x", "x"], "b": ["z", "z"]}, ("a", "b"), "one pair has no in-batch negatives"),
-    ],
-)
-def test_bad_tables_are_explained(columns, chosen, message):
-    with pytest.raises(EmbedLabError, match=message):
-        pairs_from_table(table_of(**columns), *chosen)
-
-
-@pytest.mark.parametrize(
-    ("names", "guess"),
-    [
-        (("query", "passage"), ("query", "passage", "")),
-        (("positive", "Anchor", "Hard negative"), ("Anchor", "positive", "Hard negative")),
-        (("id", "sentence1", "sentence2", "score"), ("sentence1", "sentence2", "")),
-        (("S1", "S2"), ("S1", "S2", "")),
-        (("answer", "asked"), ("asked", "answer", "")),
-        (("id", "first", "neg", "second"), ("first", "second", "neg")),
-        (("question", "reply"), ("question", "reply", "")),
-    ],
-)
-def test_columns_are_guessed(names, guess):
-    numbers = {"id", "score"}
-    table = table_of(**{n: ["1", "2"] if n in numbers else ["x", "y"] for n in names})
-    assert guess_columns(table) == guess
-
-
-def test_a_table_without_two_columns_of_text_has_no_pairs():
-    with pytest.raises(EmbedLabError, match=r"two columns with text.* 'text', 'score'"):
-        guess_columns(table_of(text=["x", "y"], score=["1", "2"]))
 
 
 @pytest.mark.parametrize(
@@ -431,7 +385,12 @@ def test_a_table_without_two_columns_of_text_has_no_pairs():
             "2 pairs, 1 left out because it stands in an evaluation corpus; "
             "in-domain for BoolQ and other",
         ),
-        ({"negatives": ("n", "m")}, "2 pairs with a hard negative each"),
+        ({"negatives": (("n",), ("m",))}, "2 pairs with a hard negative each"),
+        ({"negatives": (("n", "m"), ())}, "2 pairs with 0 to 2 hard negatives each"),
+        (
+            {"anchors": ("a", "a"), "negatives": (("n", "m"), ("n", "m"))},
+            "2 pairs of 1 anchor, with 2 positives and 2 hard negatives each",
+        ),
     ],
 )
 def test_a_set_in_one_line(more, line):

@@ -230,6 +230,19 @@ def test_an_export_that_needs_this_project_is_refused(tmp_path):
         verify(out, embed(TEXTS, design, backbone), TEXTS)
 
 
+def test_the_code_of_other_models_does_not_hide_the_exports(tmp_path, monkeypatch):
+    """transformers appends such a folder once a process has loaded a model with its own code."""
+    others = tmp_path / "others"
+    (others / "transformers_modules").mkdir(parents=True)
+    (others / "transformers_modules" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(others)
+    backbone = tiny_backbone()
+    design = Design.parse("M3")
+    random_head(backbone, design)
+    out = export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "m")
+    assert verify(out, embed(TEXTS, design, backbone), TEXTS).ok
+
+
 def test_a_check_that_fails_gives_no_archive(tmp_path):
     backbone = trained(tiny_backbone())
     design = Design.parse("causal/mean")

@@ -8,7 +8,9 @@ import pytest
 import yaml
 
 from embedlab import Design, EmbedLabError
+from embedlab.child_process import Bounds
 from embedlab.data.corpora import CORPORA
+from embedlab.data.readers import read_upload
 from embedlab.lab.config import Config, Limits, load_config
 
 SHIPPED = Path(__file__).resolve().parents[3] / "spaces_config.yaml"
@@ -48,6 +50,7 @@ def test_an_empty_file_is_the_default(tmp_path):
         ("limits: {max_texts: many}", "limits: max_texts is 'many'; it must be a whole number"),
         ("limits: {max_texts: 0}", "max_texts is 0; it must be at least 1"),
         ("limits: {max_texts: true}", "max_texts is True; it must be a whole number"),
+        ("limits: {max_read_mb: 100}", "max_read_mb is 100; it must be at least 500"),
         ("limits: [1, 2]", "limits is .*; it must be"),
         ("defaults: {design_a: causal/nose}", "'nose' is not a known pooling"),
         ("defaults: {design_b: 7}", "design_b is 7; it must be a text"),
@@ -67,6 +70,18 @@ def test_an_empty_file_is_the_default(tmp_path):
 def test_what_is_wrong_is_said(tmp_path, text, hint):
     with pytest.raises(EmbedLabError, match=hint):
         load_config(written(tmp_path, text))
+
+
+def test_the_limits_say_what_reading_an_upload_may_use(tmp_path):
+    limits = load_config(
+        written(tmp_path, "limits: {max_read_mb: 700, max_read_seconds: 5}")
+    ).limits
+    assert limits.reading == Bounds(memory=700 * 10**6, seconds=5)
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"text,label\n" + b"some words,a\n" * 3_000_000)
+    with pytest.raises(EmbedLabError, match=r"more than 0\.7 GB of memory or 1 s\. Choose"):
+        bounds = Bounds(memory=limits.reading.memory, seconds=1)
+        read_upload(path, max_bytes=10**8, max_texts=10**7, bounds=bounds)
 
 
 def test_a_missing_file_is_said(tmp_path):

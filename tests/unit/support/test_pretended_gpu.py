@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from support.pretended_gpu import CUDA, MixedDevices, pretended_gpu
+from support.pretended_gpu import CUDA, Mixed, pretended_gpu
 from torch.nn import functional as F
 
 
@@ -92,7 +92,7 @@ def _fused_step(count_on_cpu: bool) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", MIXES)
 def test_mixing_devices_is_refused(name, gpu):
-    with pytest.raises((MixedDevices, TypeError)):
+    with pytest.raises((Mixed, TypeError)):
         MIXES[name]()
 
 
@@ -123,4 +123,4 @@ def test_threads_that_start_inside_have_it_and_afterwards_it_is_gone():
         kept = torch.ones(1).to("cuda")
     assert devices == [CUDA]
     assert kept.device.type == torch.ones(1).device.type == "cpu"
-    assert "pretended" not in torch.Tensor.to.__qualname__
+    assert torch.Tensor.to.__name__ == "to"

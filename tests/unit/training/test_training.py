@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import threading
 
 import pytest
@@ -15,6 +17,7 @@ from support.waiting import until
 from torch.nn import functional as F
 
 from embedlab import Design, embed
+from embedlab.data.pairs import PairSet
 from embedlab.errors import EmbedLabError
 from embedlab.models.adapter import (
     LORA_TARGETS,
@@ -260,6 +263,123 @@ def test_m2_changes_its_query_and_key_weights_by_weight_decay_alone():
     )  # fmt: skip
 
 
+#: Several answers of a query, duplicates both ways, a positive among the hard negatives, a text
+#: twice, and an answer that two queries share.
+KNOWN = [
+    ("w1", "w2", ("w50",)),
+    ("w1", "w3", ("w50", "w51")),
+    ("w4", "w5", ("w51", "w2")),
+    ("w5", "w4", ()),
+    ("w6", "w7", ("w5", "w7", "w52")),
+    ("w8", "w9", ()),
+    ("w10", "W9", ("w2",)),
+    ("w10", "w11", ("w3",)),
+]
+
+
+def known_pairs(copies: int = 1) -> PairSet:
+    """The pairs above, each copy with words of its own."""
+    rows = [
+        tuple(
+            text + f" w{60 + copy}"
+            if isinstance(text, str)
+            else tuple(f"{t} w{60 + copy}" for t in text)
+            for text in row
+        )
+        for copy in range(copies)
+        for row in KNOWN
+    ]
+    anchors, positives, negatives = zip(*rows, strict=True)
+    return PairSet(id="k", title="K", anchors=anchors, positives=positives, negatives=negatives)
+
+
+def make_perfect(training: Training, pairs: PairSet) -> None:
+    """Let the pooler give texts that pairs connect one vector, and all others theirs."""
+    axis: dict[str, int] = {}
+    for number, group in enumerate(pairs.groups):
+        axis |= {
+            text.casefold(): number
+            for i in group
+            for text in (pairs.anchors[i], pairs.positives[i])
+        }
+
+    def pooled(texts, encoded, seed):
+        rows = [axis.setdefault(text.casefold(), len(axis) + 10**3) for text, _ in texts]
+        places = {row: place for place, row in enumerate(dict.fromkeys(axis.values()))}
+        vectors = F.one_hot(torch.tensor([places[row] for row in rows]), 32).float()
+        return vectors + 0 * sum(p.sum() for p in training.optimiser.parameters)
+
+    training.pooler.pooled = pooled
+
+
+@pytest.mark.parametrize("keep_tokens", [0, 10**6])
+@pytest.mark.parametrize("both_directions", [False, True])
+@pytest.mark.parametrize("max_negatives", [0, 1])
+def test_a_perfect_model_has_no_loss_and_finds_everything(
+    both_directions, keep_tokens, max_negatives
+):
+    pairs = known_pairs(copies=3)
+    options = {
+        "both_directions": both_directions,
+        "keep_tokens": keep_tokens,
+        "max_negatives": max_negatives,
+        "batch": 8,
+        "held_out": 4,
+        "lr": 0.0,
+    }
+    training = Training(tiny_backbone(), Design.parse("causal/eos"), pairs, recipe(**options))
+    assert 2 <= len(training.held_out_pairs) <= 4
+    make_perfect(training, pairs)
+    history = list(training.run())
+    assert max(step.loss for step in history[1:]) < 1e-3
+    assert {step.held_out for step in history} == {1.0, None}
+
+
+def test_a_known_positive_is_the_only_candidate_that_the_loss_leaves_out():
+    """In a batch of all pairs, against an explicit softmax over the texts that are left."""
+    pairs = known_pairs()
+    training = Training(
+        tiny_backbone(), Design.parse("causal/mean"), pairs, recipe(held_out=0, batch=8, steps=1)
+    )
+    step = list(training.run())[1]
+    texts = [*pairs.anchors, *pairs.positives, *pairs.every_negative]
+    vector = dict(zip(texts, embed(texts, training.design, training.untrained), strict=True))
+    right = [{0, 1}, {0, 1}, {2, 3}, {2, 3}, {4}, {5, 6, 7}, {5, 6, 7}, {5, 6, 7}]
+    # w4 and w5 are a pair either way; w9 answers w8 and w10, whose other answer is w11.
+    together = [{"w1", "w2", "w3"}, {"w4", "w5"}, {"w6", "w7"}, {"w8", "w9", "w10", "w11"}]
+    bare = lambda text: text.split()[0].casefold()  # noqa: E731
+    losses = []
+    for i, anchor in enumerate(pairs.anchors):
+        (own,) = [group for group in together if bare(anchor) in group]
+        candidates = [pairs.positives[j] for j in range(8) if j == i or j not in right[i]]
+        hard = set(pairs.every_negative) - set(pairs.positives)
+        candidates += [text for text in hard if bare(text) not in own]
+        scores = {text: 20 * float(vector[anchor] @ vector[text]) for text in candidates}
+        total = sum(math.exp(scores[text]) for text in candidates)
+        losses.append(-math.log(math.exp(scores[pairs.positives[i]]) / total))
+    assert step.loss == pytest.approx(sum(losses) / 8, abs=1e-5)
+
+
+def test_of_many_hard_negatives_each_step_draws_some():
+    base = pair_set(6)
+    many = tuple(tuple(f"w{n} w{i}" for n in range(20, 26)) for i in range(6))
+    pairs = dataclasses.replace(base, negatives=many)
+    training = Training(
+        tiny_backbone(),
+        Design.parse("causal/eos"),
+        pairs,
+        recipe(max_negatives=2, held_out=0, batch=6),
+    )
+    drawn = [training.batch_pairs(step).negatives for step in range(20)]
+    assert {len(texts) for step in drawn for texts in step} == {2}
+    assert len({text for step in drawn for texts in step for text in texts}) == 36
+    again = Training(training.untrained, training.design, pairs, training.recipe)
+    assert [again.batch_pairs(step).negatives for step in range(20)] == drawn
+    off = recipe(hard_negatives=False, held_out=0)
+    without = Training(training.untrained, training.design, pairs, off)
+    assert not without.batch_pairs(0).negatives
+
+
 def test_a_loss_that_is_not_finite_ends_the_training_with_the_last_finite_weights():
     training = trained("causal/eos")
     with torch.no_grad():
@@ -476,3 +596,24 @@ def test_rows_are_evenly_full_and_no_text_is_lost():
     # 143 tokens in three rows: 50, 30 + 8 + 8, 25 + 17, and the shortest where room is left
     assert sorted(sum(lengths[i] for i in part) for part in parts) == [46, 47, 50]
     assert packer.parts([5], 60) == [[0]]
+
+
+def test_a_gpu_with_too_little_memory_trains_in_smaller_parts(monkeypatch):
+    """The GPU's error is raised by hand: memory that runs out on demand is not to be had."""
+    plain = trained("M1", steps=3)
+    training = Training(tied(), Design.parse("M1"), pair_set(), recipe(steps=3))
+    states, most = Packer.states, 60
+
+    def small(self, layout):
+        if layout.ids.numel() > most:
+            raise torch.OutOfMemoryError
+        return states(self, layout)
+
+    monkeypatch.setattr(Packer, "states", small)
+    list(training.run())
+    assert training.steps_done == 3 and training.pooler.budget <= most
+    assert_close(weights(training), weights(plain), atol=1e-5)
+    most = 1
+    beyond = Training(tied(), Design.parse("M1"), pair_set(), recipe(steps=3))
+    with pytest.raises(EmbedLabError, match="memory does not suffice"):
+        list(beyond.run())

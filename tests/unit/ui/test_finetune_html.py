@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from embedlab.lab.run import DONE, TRAINING, LiveRun, Request
 from embedlab.lab.run_queue import RunQueue
 from embedlab.models.design import Design
 from embedlab.models.run_folder import TaskChange
+from embedlab.training.forecast import plan_training
 from embedlab.training.history import Step
 from embedlab.training.recipe import Recipe
-from embedlab.ui.tabs.finetune.html import before_after, duration, forecast, status
+from embedlab.ui.tabs.finetune.html import before_after, described, duration, forecast, status
 from embedlab.ui.tabs.finetune.snapshot import take_snapshot
 
 PAIRS = PairSet(id="p", title="<b>pairs", anchors=("a", "b"), positives=("c", "d"))
@@ -35,10 +37,17 @@ def test_durations_are_round(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
-def test_a_forecast_says_when_pairs_repeat() -> None:
-    words = forecast(Recipe(steps=10, batch=16, mntp_steps=5), 32, "about 1 min", Limits())
-    assert "5 MNTP steps, then 10 steps of 16 pairs; every pair is seen 5 times" in words
-    assert "every pair" not in forecast(Recipe(steps=1), 32, "about 1 min", Limits())
+def test_a_forecast_and_the_pairs_before_a_training() -> None:
+    words = forecast(plan_training(Recipe(steps=40), PAIRS), Limits())
+    assert "40 steps of 2 pairs; each of the 2 pairs is seen 40 times." in words
+    assert "No pairs are held out to be scored: there are too few." in words
+    more = replace(
+        PAIRS, negatives=(("<i>e", "f", "g", "h"), ()), taken="anchor: 'x'", notes=("N.",)
+    )
+    words = described(more)
+    assert "2 pairs with 0 to 4 hard negatives each." in words and "Anchor: &#39;x&#39;." in words
+    assert "hard negative: &lt;i&gt;e" in words and "and 1 more hard negatives" in words
+    assert words.count("positive:") == 2
 
 
 def test_the_status_says_how_far_a_training_is_and_how_long_it_is_stored() -> None:

@@ -11,7 +11,7 @@ from embedlab.export.check import Check
 from embedlab.export.export_model import EXPORT_KINDS, export_model
 from embedlab.export.hub import push_archive
 from embedlab.progress import Progress
-from embedlab.ui.shared import html
+from embedlab.ui.shared import html, sign_in
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
 from embedlab.ui.tabs.finetune.html import MACROS
@@ -52,8 +52,11 @@ class ExportPanel:
                     type="password",
                     info="Used for this upload alone: not stored, not logged, cleared afterwards.",
                     min_width=200,
+                    visible=not sign_in.OFFERED,
                     elem_id="export-token",
                 )
+                if sign_in.OFFERED:
+                    gr.LoginButton(min_width=200)
             self.private = gr.Checkbox(True, label="Private repository")
             self.push = gr.Button("Export, check and push", elem_id="export-push")
             self.address = html.block("export-address")
@@ -99,11 +102,11 @@ class ExportPanel:
         }
 
     def _push(self, values: Values, report: Progress) -> Updates:
-        repository, token = ((values[box] or "").strip() for box in (self.repository, self.token))
+        repository, typed = ((values[box] or "").strip() for box in (self.repository, self.token))
+        token = sign_in.hub_token() if sign_in.OFFERED else typed
         if not repository or not token:
-            raise EmbedLabError(
-                "Pushing needs a repository (your-name/model-name) and a token with write access."
-            )
+            needed = "to be signed in" if sign_in.OFFERED else "a token with write access"
+            raise EmbedLabError(f"Pushing needs a repository (your-name/model-name) and {needed}.")
         archive, check = self._export(values, report)
         report(0, 0, "uploading")
         address = push_archive(archive, repository, token, bool(values[self.private]))

@@ -7,19 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-from embedlab.data.pairs import PairSet, describe
+from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import TRAINING_SETS, load_pairs
 from embedlab.errors import EmbedLabError
 from embedlab.lab.run import Request
 from embedlab.models.design import Design
 from embedlab.progress import Progress
-from embedlab.training.forecast import rough_seconds, within_reach
+from embedlab.training.forecast import plan_training, within_reach
 from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 from embedlab.ui.shared import html
 from embedlab.ui.shared.parse import string
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, Workbench
-from embedlab.ui.tabs.finetune.html import duration, forecast
+from embedlab.ui.tabs.finetune.html import described, forecast
 from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
 
 #: What the choice of pairs says instead of a training set's id when they come from a file.
@@ -53,6 +53,10 @@ MORE_NUMBERS = {
     "lora_rank": ("LoRA rank", ""),
     "lora_alpha": ("LoRA alpha", ""),
     "lora_dropout": ("LoRA dropout", ""),
+    "max_negatives": (
+        "Hard negatives of a pair in a step",
+        "Of more, every step draws others; 0 for all.",
+    ),
     "max_pairs": ("Pairs used", "0 for all."),
     "seed": ("Seed", "The same seed gives the same weights."),
 }
@@ -174,7 +178,7 @@ class FinetuneForm:
         )
         self.own.upload.use.click(
             self.sessions.handler(self._use_own_pairs, "pairs"),
-            self.inputs | self.own.upload.inputs,
+            self.inputs | self.own.inputs,
             self.outputs,
             **PRIVATE,
         )
@@ -218,13 +222,11 @@ class FinetuneForm:
                 ]
             )
             pairs = self._pairs(values, report)
-            updates[self.about_data] = html.note([_description(pairs)])
-            recipe = within_reach(self._recipe(values), pairs)
+            updates[self.about_data] = described(pairs)
+            recipe = self._recipe(values)
             recipe.check(design)
-            seconds = rough_seconds(recipe, pairs, score=bool(values[self.score]))
-            updates[self.note] = forecast(
-                recipe, len(pairs), duration(seconds), self.lab.config.limits
-            )
+            planned = plan_training(recipe, pairs, score=bool(values[self.score]))
+            updates[self.note] = forecast(planned, self.lab.config.limits)
         except EmbedLabError as error:
             updates[self.note] = html.note([str(error)])
         return updates
@@ -251,7 +253,7 @@ class FinetuneForm:
         pairs: PairSet | None = values[self.own.pairs]
         if pairs is None:
             raise EmbedLabError(
-                "There are no pairs of yours yet; upload a csv, jsonl or parquet file, choose "
+                "There are no pairs of yours yet; upload a csv, json, jsonl or parquet file, say "
                 "what its columns hold, and press 'Use these columns'."
             )
         return pairs
@@ -262,15 +264,6 @@ class FinetuneForm:
             if value is None:
                 raise EmbedLabError(f"{self.settings[name].label} is empty; enter a number.")
         return recipe_from(str(values[self.preset]), **settings)
-
-
-def _description(pairs: PairSet) -> str:
-    parts = [describe(pairs)]
-    if pairs.id in TRAINING_SETS:
-        parts.insert(0, TRAINING_SETS[pairs.id].offers)
-    if pairs.licence:
-        parts.append(pairs.licence)
-    return ". ".join(part[:1].upper() + part[1:] for part in [*parts, *pairs.notes]) + "."
 
 
 def _fields(labels: Mapping[str, tuple[str, str]], recipe: Recipe) -> dict[str, Any]:

@@ -6,41 +6,51 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from embedlab import gpu
 from embedlab.analysis.bootstrap import verdict
 from embedlab.analysis.tasks import MEASURE_NAMES, QUICK_TASKS
+from embedlab.data.pairs import PairSet, describe
+from embedlab.data.training_sets import TRAINING_SETS
 from embedlab.lab.config import Limits
 from embedlab.lab.run import PREPARING, SCORING, TRAINING, WAITING
 from embedlab.models.run_folder import TaskChange
-from embedlab.render.html import Macros, note
-from embedlab.training.recipe import Recipe
+from embedlab.render.html import Macros, joined, note
+from embedlab.training.forecast import Plan, duration, sentences
 from embedlab.ui.tabs.finetune.snapshot import RunSnapshot
 
+#: Pairs that the form shows.
+EXAMPLES = 3
 #: The states whose names say too little.
 STATES = {PREPARING: "getting ready", SCORING: "scoring before and after"}
 MACROS = Macros("training.html")
 
 
-def duration(seconds: float) -> str:
-    """``about 20 s``, ``about 3 min``, ``about 2 h``."""
-    if seconds < 50:
-        return f"about {max(5, 5 * round(seconds / 5))} s"
-    if seconds < 5400:
-        return f"about {max(1, round(seconds / 60))} min"
-    return f"about {seconds / 3600:.0f} h"
-
-
-def forecast(recipe: Recipe, pairs: int, time: str, limits: Limits) -> Markup:
+def forecast(plan: Plan, limits: Limits) -> Markup:
     """What a training will do, how long it takes, and how long it may take."""
-    epochs = recipe.steps * recipe.batch / pairs
-    mntp = f"{recipe.mntp_steps:,} MNTP steps, then " if recipe.mntp_steps else ""
-    times = f"; every pair is seen {epochs:.0f} times" if epochs > 2 else ""
-    return note(
-        [
-            f"{mntp}{recipe.steps:,} steps of {min(recipe.batch, pairs):,} pairs{times}. "
+    time = duration(plan.seconds)
+    if gpu.LENT:
+        costs = (
+            f"It asks for {plan.seconds:.0f} s of your GPU time, in one call. Stopped, it keeps "
+            f"what it had learned at the last multiple of {plan.recipe.evaluate_every} steps."
+        )
+    else:
+        costs = (
             f"{time[:1].upper()}{time[1:]} on two CPU cores; one training runs at a time, and "
             f"others wait their turn. It may take up to {limits.max_train_minutes} minutes here."
-        ]
-    )
+        )
+    return note([*(f"{line}." for line in sentences(plan)), costs])
+
+
+def described(pairs: PairSet) -> Markup:
+    """What pairs are, which columns they come from, what was left out, and the first of them."""
+    parts = [describe(pairs), pairs.taken, pairs.licence, *pairs.notes]
+    if pairs.id in TRAINING_SETS:
+        parts.insert(0, TRAINING_SETS[pairs.id].offers)
+    lines = [f"{part[:1].upper()}{part[1:].rstrip('.')}." for part in parts if part]
+    shown = min(EXAMPLES, len(pairs))
+    negatives = pairs.negatives or ((),) * shown
+    rows = zip(pairs.anchors[:shown], pairs.positives[:shown], negatives[:shown], strict=True)
+    return joined([note(lines), MACROS.example_pairs(list(rows))])
 
 
 def status(run: RunSnapshot, limits: Limits) -> Markup:

@@ -53,10 +53,9 @@ class ResultsPanel:
         """Before and after of a training that has learned something."""
         if run is None or run.backbone is None:
             return {self.group: gr.update(visible=False)}
-        before, after = (
-            self.lab.embedded(pair.corpus, run.request.design, backbone_id, report)
-            for backbone_id in (run.request.backbone_id, run.id)
-        )
+        both, design = (run.request.backbone_id, run.id), run.request.design
+        self.lab.prepare([(pair.corpus, design, each) for each in both], progress=report)
+        before, after = (self.lab.embedded(pair.corpus, design, each, report) for each in both)
         moved = movement(self.lab, before, after, pair.seed, report)
         return {
             self.group: gr.update(visible=True),

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from embedlab.analysis.metrics import Quality
 from embedlab.analysis.space import Shape
 from embedlab.render.html import Macros, table
-from embedlab.ui.shared.html import measures
+from embedlab.ui.shared.html import Row, measures
 
 if TYPE_CHECKING:
     from embedlab.analysis.tokens import TokenView
@@ -24,10 +24,12 @@ def token_strip(letter: str, name: str, view: TokenView) -> Markup:
     return INSIDE.tokens(letter, title, list(zip(view.tokens, weights, strict=True)), max(weights))
 
 
-def score_rows(prefix: str, a: Quality, b: Quality) -> list[tuple[str, float, float]]:
+SCORES = {"spearman": "Spearman", "ndcg_10": "nDCG@10", "knn_accuracy": "kNN accuracy"}
+
+
+def score_rows(prefix: str, a: Quality, b: Quality) -> list[Row]:
     """The measures that both know, with a prefix before their titles."""
-    titles = {"spearman": "Spearman", "ndcg_10": "nDCG@10", "knn_accuracy": "kNN accuracy"}
-    return measures(a, b, {name: f"{prefix}: {title}" for name, title in titles.items()})
+    return measures(a, b, {name: f"{prefix}: {title}" for name, title in SCORES.items()})
 
 
 def shape_table(a: Shape, b: Shape, measured_on: str) -> Markup:

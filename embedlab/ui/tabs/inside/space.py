@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from embedlab.analysis import space
+from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
 from embedlab.progress import Progress
 from embedlab.render.inside import explained_variance, occurrences
@@ -50,10 +51,15 @@ class ShapePanel(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Figures of both spaces, transformed as chosen."""
         how = values[self.how] or "none"
-        a, b = shapes = [
-            inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
-            for side in pair.sides
-        ]
+        try:
+            shapes = [
+                inside.space_shape(self.lab, side.embedded, how, pair.seed, report)
+                for side in pair.sides
+            ]
+        except EmbedLabError as error:  # too few texts, or all of them the same
+            nothing = dict.fromkeys((self.cosines, self.explained, self.occurrences))
+            return {self.table: html.empty(str(error)), self.effect: "", self.hubs: "", **nothing}
+        a, b = shapes
         caption = pair.caption(f"space: {how}")
         k = a.hubness.k
         hubs, components, counts = [], [], []
@@ -95,13 +101,14 @@ class ShapePanel(View):
 
     def _effect(self, pair: Pair, report: Progress) -> str:
         """The corpus's score as it is, centred and whitened."""
-        rows = []
+        rows, missing = [], []
         for how in space.TRANSFORMS:
             a, b = (
                 inside.space_scores(self.lab, side.embedded, how, report) for side in pair.sides
             )
             rows += inside_html.score_rows(how, a, b)
-        return html.score_table(
+            missing += html.reasons(a, b, inside_html.SCORES)
+        scores = html.score_table(
             rows,
             f"{pair.corpus.size_note} texts, ×100"
             if rows
@@ -109,3 +116,4 @@ class ShapePanel(View):
             headers="The corpus's score",
             measured_on=pair.caption("The corpus's score"),
         )
+        return scores + html.note(dict.fromkeys(missing))

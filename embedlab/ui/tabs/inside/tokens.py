@@ -54,6 +54,7 @@ class MaskPanel(View):
         """Both attention modes beside each other, on A's backbone."""
         backbone = pair.backbones[0]
         text_a, text_b = values[self.text_a] or "", values[self.text_b] or ""
+        inside.prepare_mask_proofs(self.lab, text_a, text_b, pair.backbone_ids[0], report)
         update: Updates = {}
         sentences, notes = [], []
         for attention, place in (("causal", self.causal), ("bidirectional", self.bidirectional)):
@@ -96,6 +97,8 @@ class TokensPanel(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Weights on the text itself, norms, cosines, and what leaving the first token out does."""
         text = values[self.text] or ""
+        sides = [(side.design, side.backbone_id) for side in pair.sides]
+        inside.prepare_token_views(self.lab, text, sides, report)
         views = [
             inside.token_view(self.lab, text, side.design, side.backbone_id, report)
             for side in pair.sides

@@ -186,7 +186,8 @@ class StudyTab:
         path = values[self.file]
         if not path:
             return self._page(SHIPPED, None)
-        return self._page(UPLOADED, read_uploaded(Path(path), self.limits.max_upload_mb * 10**6))
+        max_bytes = self.limits.max_upload_mb * 10**6
+        return self._page(UPLOADED, read_uploaded(Path(path), max_bytes, self.limits.reading))
 
     def _page(self, which: str, uploaded: Report | None) -> Updates:
         report = uploaded or self._shipped

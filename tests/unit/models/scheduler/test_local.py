@@ -17,6 +17,8 @@ from embedlab import Design, embed
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.scheduler import local
 from embedlab.models.scheduler.local import Local
+from embedlab.models.scheduler.owner import TextPass
+from embedlab.progress import no_progress
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ class People:
 
         def work():
             try:
-                asked = (model or self.model, requested, attention, progress, "embedding")
-                results.update(self.owner.run(*asked))
+                asked = TextPass(model or self.model, requested, attention)
+                results.update(self.owner.run([asked], progress, "embedding"))
             except Exception as error:
                 self.errors[name] = error
 
@@ -317,7 +319,7 @@ def test_a_training_lets_others_go_between_two_layers(people):
 
 
 def test_a_training_gets_on_while_others_ask_for_ever(monkeypatch):
-    """A quarter of the time, which is what nobody else may take."""
+    """A fifth of the time, which is what nobody else may take."""
     monkeypatch.setattr(local, "MOST_SAVED_SECONDS", 0.05)
     people = People()
     training = Training(people, layers=4, seconds=0.005)
@@ -326,7 +328,8 @@ def test_a_training_gets_on_while_others_ask_for_ever(monkeypatch):
 
     def ask_again_and_again(name):
         while time.monotonic() < end:
-            dict(people.owner.run(people.model, texts(name, 20), "causal", lambda *_: None, ""))
+            asked = TextPass(people.model, texts(name, 20), "causal")
+            dict(people.owner.run([asked], no_progress, ""))
 
     people.answer()
     askers = [threading.Thread(target=ask_again_and_again, args=(f"t{i}",)) for i in range(3)]
@@ -364,7 +367,8 @@ def test_who_stops_waiting_for_a_training_ends_it_at_its_next_layer(people):
 
 def test_a_training_may_ask_for_texts_itself(people):
     def steps():
-        yield dict(people.owner.run(people.model, texts("own", 5), "causal", lambda *_: None, ""))
+        asked = TextPass(people.model, texts("own", 5), "causal")
+        yield dict(people.owner.run([asked], no_progress, ""))
         yield people.owner.call(lambda: "called")
 
     people.answer()

@@ -1,0 +1,7 @@
+// Saves each file that the server sends.
+
+const [VALUE] = "value".split(" ");
+watch(VALUE, () => {
+  const file = JSON.parse(JSON.stringify(props[VALUE] || null));
+  if (file) saveText(file.name, file.text);
+});
