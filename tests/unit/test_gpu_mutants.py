@@ -87,7 +87,12 @@ MUTANTS = {
         "head(states.take(batch.tolist()))",
         "vectors",
     ),
-    "a backbone is not moved": ("models/loading.py", ".to(where),\n", ",\n", "kept"),
+    "a backbone is not moved": (
+        "models/loading.py",
+        "made(model if lent else model.to(where))",
+        "made(model)",
+        "kept",
+    ),
     "auto is the CPU": (
         "models/loading.py",
         "torch.cuda.is_available() or gpu.LENT else",
@@ -120,8 +125,8 @@ MUTANTS = {
     ),
     "a new head stays on the CPU": (
         "training/training.py",
-        "backbone.new_head(design, seed=recipe.seed).to(backbone.device)",
-        "backbone.new_head(design, seed=recipe.seed)",
+        "self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.here)",
+        "self.head = backbone.new_head(design, seed=recipe.seed)",
         "learns",
     ),
     "a score is taken on both": (
@@ -138,19 +143,19 @@ MUTANTS = {
     ),
     "targets of the loss are on the CPU": (
         "training/losses.py",
-        "torch.arange(len(a), device=a.device)",
-        "torch.arange(len(a))",
+        "torch.arange(n, device=scores.device)",
+        "torch.arange(n)",
         "learns",
     ),
     "equal texts are marked on the CPU": (
         "training/losses.py",
-        "same.to(a.device)",
-        "same",
+        "masked.to(scores.device)",
+        "masked",
         "learns",
     ),
     "the diagonal is on the CPU": (
         "training/losses.py",
-        "dtype=torch.bool, device=a.device)",
+        "dtype=torch.bool, device=scores.device)",
         "dtype=torch.bool)",
         "learns",
     ),

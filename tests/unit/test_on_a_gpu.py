@@ -30,7 +30,7 @@ CLOSE = {"atol": 1e-5, "rtol": 1e-4}
 def folder(tmp_path_factory):
     """A tiny llama whose embedding is its language-model head too, as MNTP needs it."""
     folder = tmp_path_factory.mktemp("tiny") / "model"
-    model = tiny_model("llama")
+    model = tiny_model("llama", layers=2)
     model.config.tie_word_embeddings = True
     model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
@@ -68,15 +68,17 @@ def on_cpu(compute, *args):
 # --- vectors and what is kept of a pass
 
 
-def vectors(folder, design):
-    return embed(TEXTS, Design.parse(design), loaded(folder))
+def vectors(folder):
+    backbone = loaded(folder)
+    return {design: embed(TEXTS, Design.parse(design), backbone) for design in DESIGNS}
 
 
-@pytest.mark.parametrize("design", DESIGNS)
-def test_vectors_are_those_of_the_cpu(design, folder):
-    expected = on_cpu(vectors, folder, design)
+def test_vectors_of_every_design_are_those_of_the_cpu(folder):
+    expected = on_cpu(vectors, folder)
     with pretended_gpu():
-        np.testing.assert_allclose(vectors(folder, design), expected, **CLOSE)
+        seen = vectors(folder)
+    for design in DESIGNS:
+        np.testing.assert_allclose(seen[design], expected[design], **CLOSE, err_msg=design)
 
 
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
@@ -140,15 +142,15 @@ MODES = {
     "lora with a head over tokens": ("M4", {}),
     "the head alone, over tokens": ("M4", {"mode": "head"}),
     "the head alone, over layers": ("M3", {"mode": "head"}),
-    "MNTP first": ("bidirectional/mean", {"mntp_steps": 2, "steps": 2}),
+    "MNTP first": ("bidirectional/mean", {"mntp_steps": 1, "steps": 1}),
     "a batch larger than memory": ("causal/mean", {"keep_tokens": 0}),
 }
 
 
 def training_of(folder, name, **changes):
     design, options = MODES[name]
-    options = {"steps": 3, "lora_dropout": 0.0} | options | changes
-    pairs = pair_set(16, negatives=True)
+    options = {"steps": 2, "lora_dropout": 0.0} | options | changes
+    pairs = pair_set(12, negatives=True)
     return Training(loaded(folder), Design.parse(design), pairs, recipe(**options))
 
 
@@ -236,7 +238,7 @@ def test_a_run_goes_home_from_the_gpu_as_from_the_cpu(folder, tmp_path):
     expected, config = on_cpu(gone_home, folder, tmp_path / "cpu")
     with pretended_gpu():
         result, other = gone_home(folder, tmp_path / "gpu")
-    assert result.keys() == expected.keys() and len(result) > 40
+    assert result.keys() == expected.keys() and len(result) > 30
     for name, tensor in expected.items():
         np.testing.assert_allclose(result[name], tensor, atol=2e-4, rtol=1e-3, err_msg=name)
     assert config == other
