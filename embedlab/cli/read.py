@@ -64,8 +64,7 @@ def read(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
-    lines = [*pairs_lines(found), *_left_out(found)] if pairs else _lines(found)
-    typer.echo("\n".join(lines))
+    typer.echo("\n".join(pairs_lines(found) if pairs else _lines(found)))
 
 
 def read_texts(

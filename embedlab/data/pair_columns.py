@@ -82,7 +82,8 @@ def choose_columns(
                 f"{title} has no column {name[:60]!r}; its columns are "
                 f"{quoted_names(table.columns)}."
             )
-        if given.count(name) > 1 and not (name == anchor and tuple(positives) == (anchor,)):
+        a_set = tuple(positives) == (anchor,) and holds_lists(table.columns[name])
+        if given.count(name) > 1 and not a_set:
             raise EmbedLabError(
                 f"Column {name[:60]!r} of {title} is chosen twice; choose different ones of "
                 f"{quoted_names(table.columns)}."

@@ -36,14 +36,16 @@ class Pair(NamedTuple):
 class PairReading:
     """What became of a table's rows.
 
-    Every row gives pairs, or hard negatives for another row's pair, or is in ``left_out`` with the
-    reason. ``keep`` is the condition that was asked for, None where every row was taken.
+    Every row gives pairs, or hard negatives for another row's pair, and is in ``used``; or it is in
+    ``left_out`` with the reason. ``keep`` is the condition that was asked for, None where every row
+    was taken.
     """
 
     title: str
     columns: PairColumns
     keep: Keep | None
     pairs: tuple[Pair, ...]
+    used: frozenset[int]
     left_out: tuple[LeftOut, ...]
     left_out_total: int
     notes: tuple[str, ...]
@@ -74,7 +76,7 @@ class PairReading:
             positives=tuple(pair.positive for pair in self.pairs),
             negatives=negatives if any(negatives) else (),
             taken=self.taken,
-            notes=self.notes + left_out_notes(self.left_out, self.left_out_total),
+            notes=self.notes,
         )
 
 
@@ -124,20 +126,24 @@ def read_pairs(
             f"No row of {title} has a pair of texts in {quoted_names(columns.names)}; choose other "
             f"columns. {reasons}".strip()
         )
+    total = table.left_out_total + len(rows.left_out)
+    notes = (
+        *table.notes,
+        *([condition.note] if condition and condition.note else []),
+        *_unused(table, columns),
+        *count_note(rows.repeated, "repeated pair", "joined with an earlier one"),
+        *_positives_among_negatives(pairs),
+        *left_out_notes(left_out, total),
+    )
     return PairReading(
         title=title,
         columns=columns,
         keep=condition,
         pairs=pairs,
+        used=frozenset(table.row_numbers) - {row for row, _ in rows.left_out},
         left_out=left_out,
-        left_out_total=table.left_out_total + len(rows.left_out),
-        notes=(
-            *table.notes,
-            *([condition.note] if condition and condition.note else []),
-            *_unused(table, columns),
-            *count_note(rows.repeated, "repeated pair", "joined with an earlier one"),
-            *_positives_among_negatives(pairs),
-        ),
+        left_out_total=total,
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
+from embedlab.models.forward import is_bidirectional
 
 #: Tokens of the probed text.
 LENGTH = 6
@@ -64,7 +65,8 @@ def leak_probe(backbone: Backbone) -> Verdict:
         EmbedLabError: names the architecture and why it cannot be used under any mode.
     """
     verdict = probe(backbone)
-    if not verdict.causal.accepted:
+    made_so = is_bidirectional(backbone.config) and verdict.bidirectional.accepted
+    if not verdict.causal.accepted and not made_so:
         raise EmbedLabError(
             f"{backbone.name} ({verdict.architecture}) cannot be used: "
             f"{verdict.causal.sentence}. Choose a decoder-only model such as SmolLM2, Qwen, "
@@ -96,6 +98,11 @@ def _causal(backbone: Backbone) -> ModeVerdict:
     ahead = {layer for reads in first for layer, seen in enumerate(reads) if any(seen[1:])}
     if ahead:
         sentence = "its tokens see later ones under causal attention"
+        if is_bidirectional(backbone.config):
+            sentence = (
+                "its config makes it bidirectional (use_bidirectional_attention), so every token "
+                "sees later ones"
+            )
         return ModeVerdict(accepted=False, sentence=sentence)
     sentence = f"every layer looks back{_windows(backbone, 'causal')}"
     return ModeVerdict(accepted=True, sentence=sentence)

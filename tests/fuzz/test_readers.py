@@ -49,6 +49,9 @@ from support.shapes import PARQUET_SHAPES, TEXT_SHAPES, write
 from embedlab import Design, EmbedLabError, embed
 from embedlab.child_process import Bounds
 from embedlab.data.corpus import Corpus
+from embedlab.data.keep import KeepNeeded
+from embedlab.data.pair_table import read_pairs
+from embedlab.data.pairs import PairSet
 from embedlab.data.readers import read_table, read_upload
 from embedlab.data.tables import Table, own_texts, table_to_corpus
 from embedlab.export.archive import open_archive, package, unpack
@@ -214,6 +217,20 @@ READER = Reader()
 def in_child(path: Path, bounds: Bounds | None = None) -> Table:
     """The table of an upload."""
     return read_upload(path, max_bytes=MOST_BYTES, max_texts=MOST_ROWS, bounds=bounds)
+
+
+def accounted_pairs(table: Table) -> PairSet:
+    """The pairs of a table, of which every row is used or left out with a reason."""
+    try:
+        reading = read_pairs(table)
+    except KeepNeeded as question:
+        clear(str(question))
+        reading = read_pairs(table, keep=question.proposal or "all")
+    left_out = {row for row, reason in reading.left_out if reason}
+    assert not reading.used & left_out
+    assert reading.used | left_out == {*table.row_numbers, *(row for row, _ in table.left_out)}
+    assert {pair.row for pair in reading.pairs} <= reading.used
+    return reading.pair_set()
 
 
 def read(

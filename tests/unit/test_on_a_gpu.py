@@ -176,7 +176,13 @@ def test_what_is_learned_is_what_the_cpu_learns(name, folder):
         assert_equal(learned(training), expected)
 
 
-@pytest.mark.parametrize("name", ["lora with a head over tokens", "the head alone, over layers"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lora with a head over tokens",
+        pytest.param("the head alone, over layers", marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_resumes_on_the_gpu_where_it_stopped(name, folder, tmp_path):
     with pretended_gpu():
         whole = learned(training_of(folder, name, steps=4))
@@ -198,10 +204,11 @@ def test_a_training_resumes_on_the_gpu_where_it_stopped(name, folder, tmp_path):
 def test_a_step_waits_for_the_gpu_a_bounded_number_of_times(name, most, folder, gpu):
     """Counted for 4 and for 8 pairs a step in as many micro-batches: no more with the pairs."""
     counts = []
+    options = {"held_out": 0, "micro_tokens": 10_000, "evaluate_every": 100}
+    if name.startswith("MNTP"):
+        options["mntp_steps"] = 3  # so that the step that is counted is one of these
     for batch in (4, 8):
-        training = training_of(
-            folder, name, batch=batch, held_out=0, micro_tokens=10_000, evaluate_every=100
-        )
+        training = training_of(folder, name, batch=batch, **options)
         steps = training.run()
         next(steps), next(steps)
         forget(gpu)

@@ -90,4 +90,4 @@ def test_read_shows_the_pairs_of_a_file(labelled):
     assert found["columns"] == ["premise", "hypothesis", "label"]
     code, printed, _ = run("read", labelled, "--pairs", "--keep", "label=0")
     assert "inference.csv: 2 pairs with 0 to 1 hard negatives each" in printed
-    assert "Row 4 was left out: label is '1'." in printed
+    assert "1 row was left out: label is '1' (row 4)." in printed

@@ -147,7 +147,7 @@ SHAPES = {
         (2, 2),
     ),
     "a set of texts": ([{"set": [query(i), answer(i), answer(i, 1)]} for i in N], (2, 0)),
-    "several sets": ([{"texts": [query(i), answer(i)], "year": 2020 + i} for i in N], (1, 0)),
+    "several sets": ([{"paraphrases": [query(i), answer(i)], "year": 2020 + i} for i in N], (1, 0)),
     "triplets": (
         [{"anchor": query(i), "positive": answer(i), "negative": wrong(i)} for i in N],
         (1, 1),
@@ -243,12 +243,14 @@ def test_dpr_joins_titles_and_takes_hard_negatives_alone(tmp_path):
     assert any("'negative_ctxs'" in note for note in reading.notes)
 
 
-def test_a_table_within_one_row_is_read_item_by_item(tmp_path):
-    row = {"sentence1": list(map(query, N)), "sentence2": list(map(answer, N))}
-    assert triples(read(tmp_path, json_lines([row]), ".jsonl")) == expected()
-    row["sentence2"].pop()
-    with pytest.raises(EmbedLabError, match="differ in length"):
-        read(tmp_path, json_lines([row]), ".jsonl")
+def test_tables_within_rows_are_read_item_by_item(tmp_path):
+    halves = [range(3), range(3, 6)]
+    rows = [{"asked": list(map(query, h)), "replied": list(map(answer, h))} for h in halves]
+    assert triples(read(tmp_path, json_lines(rows), ".jsonl")) == expected()
+    rows[1]["replied"].pop()
+    reading = read(tmp_path, json_lines(rows), ".jsonl")
+    assert triples(reading) == expected()[:3]
+    assert dict(reading.left_out) == {2: "its lists differ in length ('asked' 3, 'replied' 2)"}
 
 
 @pytest.mark.parametrize(

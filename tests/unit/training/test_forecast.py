@@ -68,7 +68,8 @@ def test_head_only_reads_no_more_pairs_than_it_will_see():
         (
             50,
             Recipe(steps=8, batch=10, held_out=0, mntp_steps=3),
-            "3 MNTP steps, then 8 steps of 10 pairs; each of the 50 pairs is seen 1.6 times on average",
+            "3 MNTP steps, then 8 steps of 10 pairs; "
+            "each of the 50 pairs is seen 1.6 times on average",
         ),
     ],
 )

@@ -45,7 +45,7 @@ def test_a_forecast_and_the_pairs_before_a_training() -> None:
         PAIRS, negatives=(("<i>e", "f", "g", "h"), ()), taken="anchor: 'x'", notes=("N.",)
     )
     words = described(more)
-    assert "2 pairs with 0 to 4 hard negatives each." in words and "Anchor: &#39;x&#39;." in words
+    assert "2 pairs with 0 to 4 hard negatives each." in words and "Anchor: &#x27;x&#x27;." in words
     assert "hard negative: &lt;i&gt;e" in words and "and 1 more hard negatives" in words
     assert words.count("positive:") == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -54,13 +55,12 @@ class OwnPairs:
             )
         self.pairs = self.upload.result
         self.inputs = {*self.upload.inputs, self.keep}
-        quietly = {"show_progress": "hidden", **PRIVATE}
-        for trigger in (
-            self.upload.was_read.success,
-            self.upload.was_read_again.success,
-            *(column.input for column in self.upload.columns),
-        ):
-            trigger(sessions.handler(self._ask, "keep"), self.upload.inputs, [self.keep], **quietly)
+        quietly: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
+        ask = sessions.handler(self._ask, "keep")
+        asking: dict[str, Any] = {"inputs": self.upload.inputs, "outputs": [self.keep], **quietly}
+        for read in (self.upload.was_read, self.upload.was_read_again):
+            read.success(ask, **asking)
+        gr.on([column.input for column in self.upload.columns], ask, **asking)
         self.keep.input(
             sessions.handler(self._preview, "train preview"),
             self.inputs,
