@@ -138,7 +138,7 @@ def _parts(text: str, table: Table) -> tuple[str, str, str]:
     for column in sorted(table.columns, key=len, reverse=True):
         rest = text.strip().removeprefix(column)
         if rest != text.strip() and (match := re.fullmatch(_SIGNED, rest, re.DOTALL)):
-            return column, *match.groups()
+            return column, match[1], match[2]
     match = re.fullmatch("(.+?)" + _SIGNED, text.strip(), re.DOTALL)
     if match is None:
         raise EmbedLabError(
@@ -287,7 +287,7 @@ def propose(table: Table, column: str, others: Collection[str]) -> Proposal:
     if affirmed and values <= _AFFIRMED | _DENIED | _UNDECIDED:
         return Proposal(condition=f"{column}={written[affirmed[0]]}")
     if _are_numbers(values) and not values <= _DENIED | _UNDECIDED:
-        highest = max(float(value) for value in values)
+        highest = max(float(value) for value in values - _UNDECIDED)
         scale = next((top for top in (1, 3, 5, 10, 100) if highest <= top), highest)
         bound = 2 if scale == 3 else 0.8 * scale
         return Proposal(condition=f"{column}>={min(bound, highest):g}")
@@ -340,16 +340,18 @@ def choices(table: Table, column: str) -> list[str]:
 
 def _counts(column: str, cells: Sequence[str]) -> str:
     counts = Counter(cell.strip() or "(blank)" for cell in cells)
-    if len(counts) > MOST_VALUES and _are_numbers({v for v in counts if v != "(blank)"}):
-        numbers = [float(value) for value in counts if value != "(blank)"]
+    numbers = [number for number in map(_number, counts) if number is not None]
+    if len(numbers) > MOST_VALUES:
         return f"{column[:60]!r} has numbers from {min(numbers):g} to {max(numbers):g}"
     shown = [f"{value[:30]!r} ({n:,}×)" for value, n in counts.most_common(_SHOWN_VALUES)]
     more = [f"{len(counts) - len(shown):,} other values"] if len(counts) > len(shown) else []
     return f"{column[:60]!r} is {', '.join([*shown, *more])}"
 
 
-def _are_numbers(values: Collection[str]) -> bool:
-    return all(_number(value) is not None for value in values - _UNDECIDED) if values else False
+def _are_numbers(values: set[str]) -> bool:
+    """Whether there are numbers, and nothing else but what was not judged."""
+    judged = values - _UNDECIDED
+    return bool(judged) and all(_number(value) is not None for value in judged)
 
 
 def _number(text: str) -> float | None:

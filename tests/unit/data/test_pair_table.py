@@ -397,6 +397,20 @@ def test_a_column_that_decides_nothing_is_not_asked_about(tmp_path, rows):
     assert len(read(tmp_path, json_lines(rows), ".jsonl").pairs) == len(TOPICS)
 
 
+def test_a_score_of_many_values_some_of_them_missing(tmp_path):
+    rows = [
+        {"s1": f"{query(i)} {n}", "s2": f"{answer(i)} {n}", "human score": cell}
+        for i in N
+        for n, cell in enumerate(["-", "", "nan", "4,5", f"{i}.{i}3"])
+    ]
+    text = separated(";")(rows)
+    with pytest.raises(KeepNeeded, match="Proposed: human score>=4") as asked:
+        read(tmp_path, text, ";.csv")
+    reading = read(tmp_path, text, ";.csv", keep=asked.value.proposal)
+    assert len(reading.pairs) == 8
+    assert len(reading.left_out) == len(rows) - 8
+
+
 def test_one_value_that_denies_every_row_is_asked_about(tmp_path):
     rows = [{"query": query(i), "passage": answer(i), "label": 0} for i in N]
     with pytest.raises(KeepNeeded):
