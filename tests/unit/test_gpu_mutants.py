@@ -89,8 +89,8 @@ MUTANTS = {
     ),
     "a backbone is not moved": (
         "models/loading.py",
-        "made(model if lent else model.to(where))",
-        "made(model)",
+        "made(loaded.model if lent else loaded.model.to(where))",
+        "made(loaded.model)",
         "kept",
     ),
     "auto is the CPU": (
