@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -148,22 +148,23 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     """
     _check(design.attention, text)
     backbone.check(design)
-    [encoded] = backbone.encode([text], design.document_prompt)
+    [encoded] = backbone.encode([text], design.document_prompt, ended=design.ended)
     count = len(encoded.ids)
     ones = [[1] * count]
     # (L + 1, T, d)
     tokens = backbone.token_states([list(encoded.ids)], ones, design.attention)[:, 0]
     states = HiddenStates.of_text(tokens, design.attention, truncated=encoded.truncated)
     layer = design.layer % (backbone.num_layers + 1)
-    pooled = torch.from_numpy(pool(states, design, backbone))[0]
+    # Before the dense layers of a native design: behind them a vector has other dimensions.
+    pooled = torch.from_numpy(pool(states, replace(design, native=False), backbone))[0]
     weights = POOLINGS[design.pooling].token_weights(states, design, backbone)
     here = tokens[layer].float()
     norms, cosines = here.norm(dim=-1), torch.cosine_similarity(here, pooled[None], dim=-1)
     shown = torch.arange(count)
     notes = [f"The text was cut to {count} tokens."] if encoded.truncated else []
-    if count > VIEW_TOKENS:  # the EOS always stands at the end
+    if count > VIEW_TOKENS:  # what ends a text is always shown
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
-        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the EOS.")
+        notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the last.")
     ids = tuple(encoded.ids[i] for i in shown.tolist())
     return TokenView(
         design=design,
@@ -214,7 +215,7 @@ def proof_pass(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
 
 def view_pass(backbone: Backbone, text: str, design: Design) -> TokenPass:
     """The pass that a token view makes."""
-    [encoded] = backbone.encode([text], design.document_prompt)
+    [encoded] = backbone.encode([text], design.document_prompt, ended=design.ended)
     ids = list(encoded.ids)
     return TokenPass(backbone, [ids], [[1] * len(ids)], design.attention)
 

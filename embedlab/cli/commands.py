@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedlab import __version__
+from embedlab.cli.check import check
 from embedlab.cli.options import (
     NO_LIMIT,
     BackboneOption,
@@ -18,8 +19,11 @@ from embedlab.cli.options import (
     DtypeOption,
     EncodingOption,
     LabelColumnOption,
+    ModelOption,
     SplitOption,
     TextColumnOption,
+    design_of,
+    model_and_base,
 )
 from embedlab.cli.read import read, read_texts
 from embedlab.cli.study import study
@@ -38,7 +42,10 @@ if TYPE_CHECKING:
     from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
-DESIGN_HELP = "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5"
+DESIGN_HELP = (
+    "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5, or native: the "
+    "design of an embedding model's own files"
+)
 
 app = typer.Typer(
     help="See what attention and pooling do to the text embeddings of a decoder-only LLM.",
@@ -48,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, export, study):
+for command in (read, train, export, study, check):
     app.command()(command)
 
 
@@ -169,7 +176,7 @@ def embed(
     ],
     design: Annotated[str, typer.Option("--design", help=DESIGN_HELP)],
     out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
-    backbone: BackboneOption = "smollm2-135m",
+    backbone: ModelOption = None,
     text_column: TextColumnOption = None,
     label_column: LabelColumnOption = None,
     encoding: EncodingOption = "",
@@ -187,12 +194,14 @@ def embed(
     """Embed every text of a file and write the vectors, with ids, labels and row numbers."""
     from embedlab.cli.vector_files import check_target, save_vectors
     from embedlab.data.corpus import Corpus
-    from embedlab.models.design import Design
+    from embedlab.models.design import NATIVE, Design
     from embedlab.models.embedding import embed_in_chunks
     from embedlab.models.loading import load_backbone
     from embedlab.models.state_cache import StateCache
 
-    chosen = Design.parse(design)
+    model, base = model_and_base(backbone)
+    if design != NATIVE:
+        Design.parse(design)  # checked before the backbone is loaded, which takes seconds
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
@@ -203,7 +212,10 @@ def embed(
         corpus = Corpus(id="own", title=corpus.title, texts=corpus.queries, ids=corpus.query_ids)
     with progress_bar() as progress:
         # Every text is embedded once, so a cache would only take memory.
-        loaded = load_backbone(backbone, device, dtype, cache=StateCache(0), progress=progress)
+        loaded = load_backbone(
+            model, device, dtype, base=base, cache=StateCache(0), progress=progress
+        )
+        chosen = design_of(design, loaded)
         vectors, truncated = embed_in_chunks(
             corpus.texts, chosen, loaded, query=query, progress=progress
         )
@@ -235,7 +247,7 @@ def search(
         typer.Option(help="texts to search; default: a few hundred of a corpus, all of a file"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="which texts a sample takes")] = 0,
-    backbone: BackboneOption = "smollm2-135m",
+    backbone: ModelOption = None,
     text_column: TextColumnOption = None,
     encoding: EncodingOption = "",
     split: SplitOption = "",
@@ -243,7 +255,7 @@ def search(
     """Rank a corpus for a query under one design or two, or score designs by its own queries."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
     from embedlab.lab.lab import Lab
-    from embedlab.models.design import Design
+    from embedlab.models.design import NATIVE, Design
 
     if query is not None and len(design) > 2:
         raise EmbedLabError(f"{len(design)} designs were given; give one or two.")
@@ -252,23 +264,27 @@ def search(
         raise EmbedLabError(f"k is {k}; ask for at least 1 result.")
     if query is not None and not query.strip():
         raise EmbedLabError("The query is empty; write what you are looking for.")
-    designs = [Design.parse(text) for text in design]
+    for text in design:
+        if text != NATIVE:
+            Design.parse(text)
+    model, base = model_and_base(backbone)
     # There are no other users to protect on the user's own machine.
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
     how = {"text_column": text_column, "encoding": encoding, "split": split}
-    lab = Lab(Config(backbones=(BackboneEntry(id=backbone),), limits=limits))
+    lab = Lab(Config(backbones=(BackboneEntry(id=model, base=base or ""),), limits=limits))
     with progress_bar() as progress:
         texts = _corpus_to_search(lab, corpus, how, sample, seed, progress)
         if query is None and not any(texts.relevant):
             raise EmbedLabError(
                 f"{texts.title[:60]!r} has no queries with known answers; write a query behind it."
             )
+        designs = [design_of(text, lab.backbone(progress=progress)) for text in design]
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         if query is None:
             scores = [lab.retrieval_scores(side, progress=progress) for side in sides]
         else:
             lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
-    typer.echo(f"{texts.title} · {texts.size_note} texts · {backbone}")
+    typer.echo(f"{texts.title} · {texts.size_note} texts · {model}")
     if query is None:
         typer.echo(_score_table(lab, sides, scores))
         return

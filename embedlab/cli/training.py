@@ -42,7 +42,9 @@ MODES_IN_WORDS = {"lora": "LoRA", "head": "the head alone"}
 @guarded
 def train(
     context: typer.Context,
-    design: Annotated[str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5")],
+    design: Annotated[
+        str, typer.Option(help="attention/pooling, such as causal/eos, or M1 … M5, or native")
+    ],
     data: Annotated[
         str,
         typer.Option(
@@ -87,17 +89,19 @@ def train(
     dtype: DtypeOption = "auto",
 ) -> None:
     """Train a design on pairs of texts, and write the adapter and the head."""
-    from embedlab.models.design import Design
+    from embedlab.export.obstacles import obstacles
+    from embedlab.models.design import NATIVE, Design
     from embedlab.models.loading import load_backbone
     from embedlab.models.run_folder import RUN_FILE
     from embedlab.models.state_cache import StateCache
     from embedlab.training.training import Training
 
-    chosen = Design.parse(design)
+    parsed = None if design == NATIVE else Design.parse(design)
     # Options that are named as a part of the recipe change it.
     parts = context.params.keys() & {field.name for field in fields(Recipe)}
     settings = recipe_from(recipe, **{name: context.params[name] for name in parts})
-    settings.check(chosen)
+    if parsed is not None:  # before the backbone is loaded, which takes seconds
+        settings.check(parsed)
     if out is None and not plan:
         raise EmbedLabError("Give the run's folder with --out, or --plan for the plan alone.")
     if out is not None and (out / RUN_FILE).exists():
@@ -107,10 +111,15 @@ def train(
         pairs = _pairs(data, columns, keep, encoding, progress)
         cache = StateCache(CACHE_BYTES)
         loaded = load_backbone(backbone, device, dtype, cache=cache, progress=progress)
+        chosen = parsed or loaded.native_design()
+        settings.check(chosen)
         loaded.check(chosen)
         show = typer.echo if plan else say
         for line in _plan(chosen, loaded.name, pairs, settings, score):
             show(line)
+        for kind, obstacle in obstacles(loaded, backbone).items():
+            if obstacle:
+                show(f"No export as {kind}: {obstacle}")
         if out is None or plan:
             return
         name = f"{loaded.name} + {out.name}"
@@ -246,6 +255,9 @@ def export(
         str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
     ] = "",
     public: Annotated[bool, typer.Option("--public", help="Make the repository public.")] = False,
+    backbone: Annotated[
+        Path | None, typer.Option(help="the folder of the run's backbone, where that has moved")
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
 ) -> None:
@@ -261,10 +273,10 @@ def export(
     if push and not token:
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
     with progress_bar() as progress:
-        backbone = load_backbone(run, device, dtype, progress=progress)
+        trained = load_backbone(run, device, dtype, base=backbone, progress=progress)
         folder = out or run.resolve().parent
         path, check = export_model(
-            backbone, run_info.trained_design, run_info, run, folder, kind, progress
+            trained, run_info.trained_design, run_info, run, folder, kind, progress
         )
     typer.echo(
         f"{path}: the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "

@@ -102,12 +102,12 @@ def _decode_as(data: bytes, name: str, notes: tuple[str, ...]) -> tuple[str, str
     except UnicodeDecodeError:
         pass
     text = _escaped(data, name)
-    places = list(_BAD.finditer(text))
-    line = text.count("\n", 0, places[0].start()) + 1
-    found = "1 place" if len(places) == 1 else f"{len(places):,} places"
-    first = f"line {line:,}" if len(places) == 1 else f"the first in line {line:,}"
-    note = f"Bytes that are not {title} were read as � in {found} ({first})."
-    return _BAD.sub("�", text), encoding, (*notes, note)
+    first = _BAD.search(text)
+    start = first.start() if first else 0
+    line = text.count("\n", 0, start) + 1
+    mended, places = _BAD.subn("�", text)
+    found = f"1 place (line {line:,})" if places == 1 else f"{places:,} places (from line {line:,})"
+    return mended, encoding, (*notes, f"Bytes that are not {title} were read as � in {found}.")
 
 
 def _escaped(data: bytes, name: str) -> str:
@@ -120,9 +120,10 @@ def _escaped(data: bytes, name: str) -> str:
 
 def _is_damaged_utf8(data: bytes) -> bool:
     """Whether bytes are UTF-8 but for a few: of other encodings, far fewer fit by chance."""
-    text = data.decode("utf-8", "surrogateescape")
-    bad = sum(len(run) for run in _BAD.findall(text))
-    return len(_NOT_ASCII.findall(text)) - bad >= 2 * bad
+    good = data.decode("utf-8", "ignore")
+    ascii_only = data.translate(None, delete=bytes(range(128, 256)))
+    bad = len(data) - len(good.encode())
+    return len(good) - len(ascii_only) >= 2 * bad
 
 
 def _guess(data: bytes) -> str:

@@ -87,11 +87,8 @@ def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
             exists, or the disk is full.
     """
     backbone_id = run_info.backbone.id
-    if public_name(backbone_id) != backbone_id:
-        raise EmbedLabError(
-            f"An adapter needs its backbone, and {public_name(backbone_id)!r} is a folder on this "
-            "machine; take the merged sentence-transformers folder instead."
-        )
+    if obstacle := adapter_obstacle(backbone_id):
+        raise EmbedLabError(obstacle)
     names = [name for name in _WEIGHTS if (run_folder / name).is_file()]
     if not names:
         raise EmbedLabError(f"The run {run_folder.name!r} has no trained weights; train it first.")
@@ -108,6 +105,16 @@ def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
         card = model_card(public, "adapter", own_code=False)
         (folder / "README.md").write_text(card, encoding="utf-8")
     return out
+
+
+def adapter_obstacle(backbone_id: str) -> str:
+    """Why an adapter of this backbone would be of no use to others, or nothing."""
+    if public_name(backbone_id) == backbone_id:
+        return ""
+    return (
+        f"An adapter needs its backbone, and {public_name(backbone_id)!r} is a folder on this "
+        "machine; take the merged sentence-transformers folder instead."
+    )
 
 
 def _file_name(name: str) -> str:

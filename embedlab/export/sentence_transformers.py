@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from embedlab.models import attention_head
 from embedlab.models.adapter import merged
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
+from embedlab.models.forward import has_own_mask
+from embedlab.models.framing import Framing
 from embedlab.models.pooling import POOLINGS, ExportedModule
 from embedlab.models.run_folder import RunInfo
 from embedlab.progress import Progress, no_progress
@@ -30,21 +33,24 @@ def export_sentence_transformers(
 ) -> Path:
     """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
-    EOS, the attention mode, the longest length and the prompts are baked in. Poolings that
-    sentence-transformers does not know come as one module file, which the user has to trust.
+    The end token, the attention mode, the longest length and the prompts are baked in. Poolings
+    that sentence-transformers does not know come as one module file, which the user has to trust.
 
     Raises:
         EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
     """
     backbone.check(design)
+    if obstacle := tokenizer_obstacle(backbone):
+        raise EmbedLabError(obstacle)
     with disk_errors(out.name), atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
         pooling = POOLINGS[design.pooling].export(design, backbone)
         _save_model(backbone, design, pooling, folder)
         progress(1, 3, "writing the tokenizer")
-        _save_tokenizer(backbone, folder)
+        _save_tokenizer(backbone, design, folder)
         progress(2, 3, "writing the modules")
-        own_code = _save_modules(pooling, design, folder)
+        behind = native_head.exported() if (native_head := backbone.native_head(design)) else ()
+        own_code = _save_modules([pooling, *behind], design, folder)
         public = without_local_paths(run_info)
         card = model_card(public, "sentence-transformers", own_code=own_code)
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -59,26 +65,34 @@ def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, fol
     for name in ("_name_or_path", "_model_name_or_path"):
         config.pop(name, None)
     for part in (config, config.get("text_config")):
-        if isinstance(part, dict):
+        if isinstance(part, dict) and not has_own_mask(backbone.config):
             part["is_causal"] = design.attention == "causal"
     if pooling.settings.get("layers"):
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 
 
-def _save_tokenizer(backbone: Backbone, folder: Path) -> None:
-    """The tokenizer with EOS after every text, cut ones too, and without a chat template."""
+def tokenizer_obstacle(backbone: Backbone) -> str:
+    """Why a backbone's tokenizer cannot be exported, or nothing."""
+    if not getattr(backbone.tokenizer, "is_fast", False):
+        why = "has no tokenizer.json"
+    elif not backbone.framing.known:
+        why = "changes a text's tokens when it adds its own"
+    else:
+        return ""
+    what = f"The tokenizer of {backbone.name} {why}"
+    return f"{what}, so it cannot be exported; take the adapter instead."
+
+
+def _save_tokenizer(backbone: Backbone, design: Design, folder: Path) -> None:
+    """The tokenizer with the end behind every text, cut ones too, and without a chat template."""
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
     old = backbone.tokenizer
-    if not getattr(old, "is_fast", False):
-        raise EmbedLabError(
-            f"The tokenizer of {backbone.name} has no tokenizer.json, so it cannot be exported; "
-            "take the adapter."
-        )
     state = json.loads(old.backend_tokenizer.to_str())
-    state |= {"post_processor": _with_eos(old), "truncation": None, "padding": None}
+    framed = _framed(old, backbone.framing, ended=design.ended)
+    state |= {"post_processor": framed, "truncation": None, "padding": None}
     special = {name: token for name, token in old.special_tokens_map.items() if token}
     new = PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(state)),
@@ -92,56 +106,62 @@ def _save_tokenizer(backbone: Backbone, folder: Path) -> None:
     new.save_pretrained(folder)
 
 
-def _with_eos(tokenizer: Any) -> dict[str, Any]:
-    """A post-processor: what the tokenizer itself puts before a text, the text, and EOS."""
-    eos = tokenizer.eos_token_id
-    whole = tokenizer("a")["input_ids"]
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    ended = whole if whole[-1:] == [eos] else [*whole, eos]
-    added = ended[: len(ended) - len(bare) - 1]
-    if ended != [*added, *bare, eos]:
-        raise EmbedLabError(
-            "The tokenizer puts more than EOS behind a text, so it cannot be exported; take the "
-            "adapter."
-        )
-    ids = [*added, eos]
-    tokens = tokenizer.convert_ids_to_tokens(ids)
+def _framed(tokenizer: Any, framing: Framing, *, ended: bool) -> dict[str, Any]:
+    """A post-processor: what the tokenizer itself puts before a text, the text, and its end."""
+    before, behind = (
+        tokenizer.convert_ids_to_tokens(list(ids))
+        for ids in (framing.before, framing.behind(ended=ended))
+    )
 
     def text(letter: str, type_id: int) -> list[dict[str, Any]]:
-        special = [{"SpecialToken": {"id": t, "type_id": type_id}} for t in tokens]
-        return [*special[:-1], {"Sequence": {"id": letter, "type_id": type_id}}, special[-1]]
+        first, last = (
+            [{"SpecialToken": {"id": token, "type_id": type_id}} for token in tokens]
+            for tokens in (before, behind)
+        )
+        return [*first, {"Sequence": {"id": letter, "type_id": type_id}}, *last]
 
     return {
         "type": "TemplateProcessing",
         "single": text("A", 0),
         "pair": [*text("A", 0), *text("B", 1)],
         "special_tokens": {
-            t: {"id": t, "ids": [i], "tokens": [t]} for i, t in zip(ids, tokens, strict=True)
+            token: {"id": token, "ids": [tokenizer.convert_tokens_to_ids(token)], "tokens": [token]}
+            for token in dict.fromkeys([*before, *behind])
         },
     }
 
 
-def _save_modules(pooling: ExportedModule, design: Design, folder: Path) -> bool:
-    """The files that tell sentence-transformers what to do; whether one of them is code."""
-    own_code = not pooling.kind.startswith(_MODULES)
-    home = folder / f"1_{pooling.kind.rpartition('.')[2]}"
-    parts = [
-        ("", f"{_MODULES}base.modules.transformer.Transformer"),
-        (home.name, pooling.kind),
-        ("2_Normalize", f"{_MODULES}base.modules.normalize.Normalize"),
+def _save_modules(behind: Sequence[ExportedModule], design: Design, folder: Path) -> bool:
+    """The files that tell sentence-transformers what to do; whether one of them is code.
+
+    Args:
+        behind: the pooling, and what follows it.
+    """
+    own_code = any(not module.kind.startswith(_MODULES) for module in behind)
+    modules = [
+        *behind,
+        ExportedModule(kind=f"{_MODULES}base.modules.normalize.Normalize", settings={}),
     ]
-    modules = enumerate(parts)
-    rows = [{"idx": i, "name": str(i), "path": path, "type": kind} for i, (path, kind) in modules]
+    rows = [
+        {
+            "idx": 0,
+            "name": "0",
+            "path": "",
+            "type": f"{_MODULES}base.modules.transformer.Transformer",
+        }
+    ]
+    for number, module in enumerate(modules, start=1):
+        home = folder / f"{number}_{module.kind.rpartition('.')[2]}"
+        home.mkdir()
+        write_json(home / "config.json", module.settings)
+        if module.weights:
+            save_tensors(home / "model.safetensors", module.weights, {"format": "pt"})
+        rows.append({"idx": number, "name": str(number), "path": home.name, "type": module.kind})
     write_json(folder / "modules.json", rows)
-    for module_folder, settings in ((home, pooling.settings), (folder / "2_Normalize", {})):
-        module_folder.mkdir()
-        write_json(module_folder / "config.json", settings)
     _save_settings(design, folder)
     if own_code:
         for name in ("export_pooling.py", "attention_head.py"):
             shutil.copyfile(Path(attention_head.__file__).with_name(name), folder / name)
-    if pooling.weights:
-        save_tensors(home / "model.safetensors", pooling.weights, {"format": "pt"})
     return own_code
 
 

@@ -20,7 +20,9 @@ AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class BackboneEntry(YamlModel):
-    """A backbone that the deployment offers: a pinned id, a folder or a Hub name.
+    """A backbone that the deployment offers: a pinned id, a folder, a Hub name or a run.
+
+    ``base`` is the backbone of a run, where it has moved since the training.
 
     ``hardware`` is ``cpu`` (runs anywhere) or ``gpu`` (too slow without one). ``opt_in`` backbones
     are listed with their terms and are never selected automatically.
@@ -28,6 +30,7 @@ class BackboneEntry(YamlModel):
 
     id: str
     title: str = ""
+    base: str = ""
     hardware: Literal["cpu", "gpu"] = "cpu"
     opt_in: bool = False
     max_length: Annotated[int, Field(ge=8)] = 512

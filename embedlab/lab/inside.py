@@ -40,14 +40,19 @@ def layer_curves(
     chosen = layers.choose_measure(corpus, measure)
     lab.check(corpus.texts, design)
     backbone = lab.backbone(backbone_id, progress)
+    attentions = tuple(mode for mode in attentions if mode not in backbone.refused)
 
     def work(report: Progress) -> layers.LayerQuality:
         from embedlab.models.backbone import Wanted, compute_states
 
-        wanted = [lab.wanted(corpus, backbone, mode, design.document_prompt) for mode in attentions]
+        prompt, ended = design.document_prompt, design.ended
+        wanted = [lab.wanted(corpus, backbone, mode, prompt, ended=ended) for mode in attentions]
         if chosen == "ndcg_10":
             asked = corpus.queries
-            wanted += [Wanted(backbone, asked, mode, design.query_prompt) for mode in attentions]
+            wanted += [
+                Wanted(backbone, asked, mode, design.query_prompt, design.ended)
+                for mode in attentions
+            ]
         states = compute_states(wanted, report)
         texts = dict(zip(attentions, states, strict=False))
         queries = dict(zip(attentions, states[len(attentions) :], strict=False)) or None
@@ -66,7 +71,7 @@ def layer_curves(
         "layers",
         backbone.key,
         corpus.key,
-        (design.query_prompt, design.document_prompt),
+        (design.query_prompt, design.document_prompt, design.ended),
         (attentions, chosen, skip_first, transform, seed),
     )
     return lab.compute(key, work, progress)
@@ -194,5 +199,5 @@ def head_attention(
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
     prompt = design.document_prompt
-    states = lab.states_of(corpus, backbone, design.attention, prompt, progress)
+    states = lab.states_of(corpus, backbone, design.attention, prompt, progress, ended=design.ended)
     return tokens.head_attention(backbone.head(design), states)

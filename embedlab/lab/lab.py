@@ -139,8 +139,13 @@ class Lab:
     def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
         from embedlab.models.loading import load_backbone
 
-        length = entry.max_length
-        backbone = load_backbone(entry.id, max_length=length, cache=self.states, progress=progress)
+        backbone = load_backbone(
+            entry.id,
+            base=entry.base or None,
+            max_length=entry.max_length,
+            cache=self.states,
+            progress=progress,
+        )
         return self.models.put(entry.id, backbone)
 
     def load_for_lent_gpu(self) -> None:
@@ -187,10 +192,12 @@ class Lab:
             backbone.check(design)
             mode, asked = design.attention, list(queries)
             if self.results.get(_vectors_key(corpus, design, backbone), _MISSING) is _MISSING:
-                wanted.append(self.wanted(corpus, backbone, mode, design.document_prompt))
+                prompt, ended = design.document_prompt, design.ended
+                wanted.append(self.wanted(corpus, backbone, mode, prompt, ended=ended))
                 asked += corpus.queries
             if asked:
-                wanted.append(Wanted(backbone, tuple(asked), mode, design.query_prompt))
+                prompt, ended = design.query_prompt, design.ended
+                wanted.append(Wanted(backbone, tuple(asked), mode, prompt, ended))
         self._together(wanted, progress)
 
     def _together(self, wanted: Sequence[Wanted], progress: Progress) -> None:
@@ -273,14 +280,30 @@ class Lab:
                 )
 
     def states_of(
-        self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str, progress: Progress
+        self,
+        corpus: Corpus,
+        backbone: Backbone,
+        attention: str,
+        prompt: str,
+        progress: Progress,
+        *,
+        ended: bool = True,
     ) -> HiddenStates:
         """The hidden states of a corpus's texts."""
         from embedlab.models.backbone import compute_states
 
-        return compute_states([self.wanted(corpus, backbone, attention, prompt)], progress)[0]
+        wanted = self.wanted(corpus, backbone, attention, prompt, ended=ended)
+        return compute_states([wanted], progress)[0]
 
-    def wanted(self, corpus: Corpus, backbone: Backbone, attention: str, prompt: str) -> Wanted:
+    def wanted(
+        self,
+        corpus: Corpus,
+        backbone: Backbone,
+        attention: str,
+        prompt: str,
+        *,
+        ended: bool = True,
+    ) -> Wanted:
         """The states of a corpus's texts, as they are asked for.
 
         The disk never stores those of a user's own texts, nor those of a trained model.
@@ -288,7 +311,7 @@ class Lab:
         from embedlab.models.backbone import Wanted
 
         persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return Wanted(backbone, corpus.texts, attention, prompt, persist=persist)
+        return Wanted(backbone, corpus.texts, attention, prompt, ended, persist)
 
     def embedded(
         self,
@@ -311,7 +334,9 @@ class Lab:
             from embedlab.models.embedding import pool
 
             prompt = design.document_prompt
-            states = self.states_of(corpus, backbone, design.attention, prompt, report)
+            states = self.states_of(
+                corpus, backbone, design.attention, prompt, report, ended=design.ended
+            )
             return pool(states, design, backbone, report), states.truncated.numpy()
 
         key = _vectors_key(corpus, design, backbone)
@@ -446,7 +471,8 @@ def _wanted_query(query: str, side: Embedded) -> Wanted:
     from embedlab.models.backbone import Wanted
 
     design = side.design
-    return Wanted(side.backbone, (query,), design.attention, design.query_prompt)
+    prompt, ended = design.query_prompt, design.ended
+    return Wanted(side.backbone, (query,), design.attention, prompt, ended)
 
 
 def _vectors_key(corpus: Corpus, design: Design, backbone: Backbone) -> Hashable:

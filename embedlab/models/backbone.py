@@ -15,7 +15,10 @@ from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.forward import layer_states
+from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
+from embedlab.models.native import NativeDesign
+from embedlab.models.native_head import NativeHead
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
 from embedlab.models.scheduler.direct import Direct
 from embedlab.models.scheduler.local import Local
@@ -39,12 +42,13 @@ class Backbone:
 
     Args:
         model: the transformer without a language-model head, as ``AutoModel`` gives it.
-        tokenizer: its tokenizer; it must know an EOS token. Padding is set to the right.
+        tokenizer: its tokenizer; it must end texts itself or know an EOS token. Padding is set to
+            the right, and to a token of which the model has an embedding.
         name: its name in the interface and in messages.
         key: identifies the weights; states are cached under it.
         source: where it came from, for the interface.
         note: a remark on its numbers, such as "4-bit weights, dequantised".
-        max_length: longest text in tokens, EOS included.
+        max_length: longest text in tokens, the end token included.
         cache: for hidden states; by default 1 GB in memory.
     """
 
@@ -60,14 +64,12 @@ class Backbone:
         max_length: int = 512,
         cache: StateCache | None = None,
     ) -> None:
-        if tokenizer.eos_token_id is None:
-            raise EmbedLabError(
-                f"{name} ({model.config.model_type}) cannot be used: its tokenizer has no EOS "
-                "token. Choose a decoder-only model such as SmolLM2, Qwen, Mistral, Llama or Gemma."
-            )
-        if tokenizer.pad_token_id is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        tokenizer.padding_side = "right"
+        self._framing: Framing | None = None
+        self._rows = int(model.get_input_embeddings().weight.shape[0])
+        #: Why texts are padded with another token than the tokenizer's own, or nothing.
+        self.padding_note = choose_padding(
+            tokenizer, framing(tokenizer, f"{name} ({model.config.model_type})"), self._rows
+        )
         self.model = model.eval()
         # Remembered: where a GPU is lent by the call, the weights are not here to be asked.
         first = next(model.parameters())
@@ -90,6 +92,12 @@ class Backbone:
         self.reload: Callable[[], Any] = lambda: copy.deepcopy(self.model)
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
+        #: Attention modes that this architecture or its config rules out, with the reason.
+        self.refused: dict[str, str] = {}
+        #: The design of its own files, where it is an embedding model already.
+        self.native: NativeDesign | None = None
+        #: What of its files stands against a native design, where it is an embedding model.
+        self.no_native = ""
         self._guard = threading.Lock()
         self._heads: dict[tuple[str, str], TrainableHead] = {}
 
@@ -108,17 +116,66 @@ class Backbone:
         """d."""
         return int(self.config.hidden_size)
 
+    @property
+    def framing(self) -> Framing:
+        """What stands around a text's own tokens."""
+        with self._guard:
+            if self._framing is None:
+                self._framing = framing(self.tokenizer, self.name)
+            return self._framing
+
+    @property
+    def end_token(self) -> str:
+        """What ends every text, as it is written; usually one token."""
+        return "".join(self.tokenizer.convert_ids_to_tokens(list(self.framing.end)))
+
+    def check_attention(self, attention: str) -> None:
+        """Refuse an attention mode that this backbone does not have.
+
+        Raises:
+            EmbedLabError: it does not have it, or there is no such mode.
+        """
+        check_known(attention, "an attention mode", ATTENTIONS)
+        if attention in self.refused:
+            others = [mode for mode in ATTENTIONS if mode not in self.refused]
+            raise EmbedLabError(
+                f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
+                f"attention: {self.refused[attention]}. Choose a {' or '.join(others)} design."
+            )
+
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist.
+            EmbedLabError: the layer does not exist, the attention mode is not one of this
+                backbone's, or the design is the native one of another.
         """
+        self.check_attention(design.attention)
+        if design.native:
+            self.native_design()
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
             raise EmbedLabError(
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
                 f"{self.num_layers}, or -1 for the last."
             )
+
+    def native_design(self) -> Design:
+        """The design of this backbone's own files, prompts included.
+
+        Raises:
+            EmbedLabError: they describe none, or one that EmbedLab does not have.
+        """
+        if self.native is None:
+            reason = self.no_native or "its files do not say how it embeds"
+            raise EmbedLabError(
+                f"{self.name} has no native design: {reason}. Choose another design, such as M1 or "
+                "'causal/mean'."
+            )
+        return self.native.design
+
+    def native_head(self, design: Design) -> NativeHead | None:
+        """What follows the pooling of a native design, where something does."""
+        return self.native.head if design.native and self.native is not None else None
 
     def head(self, design: Design) -> TrainableHead:
         """The trainable head of a design; seeded and untrained until training replaced it."""
@@ -142,9 +199,12 @@ class Backbone:
 
     def version(self, design: Design) -> str:
         """Identifies all that a design's vectors depend on: weights, adapter, trained head."""
-        if not design.trainable or not self.head(design).trained:
-            return self.key
-        return f"{self.key}|{self.head(design).digest}"
+        parts = [self.key]
+        if design.native and self.native is not None:
+            parts.append(self.native.digest)
+        if design.trainable and self.head(design).trained:
+            parts.append(self.head(design).digest)
+        return "|".join(parts)
 
     def sibling(self, name: str, model: Any = None, *, digest: str = "") -> Backbone:
         """A backbone that shares the weights, the tokenizer, the cache and the owner of this one.
@@ -174,8 +234,18 @@ class Backbone:
         """The model with weights that can be read here: a copy where a GPU is lent by the call."""
         return self.reload() if gpu.LENT else self.model
 
-    def encode(self, texts: Sequence[str], prompt: str = "") -> list[Encoded]:
-        """Token ids, at most ``max_length`` with the EOS that is appended by hand."""
+    def encode(
+        self, texts: Sequence[str], prompt: str = "", *, ended: bool = True
+    ) -> list[Encoded]:
+        """Token ids, at most ``max_length`` with the end, which is never cut off.
+
+        Args:
+            ended: whether the end token stands behind every text; else only what the tokenizer
+                itself adds does.
+
+        Raises:
+            EmbedLabError: a text holds a token that the model has no embedding of.
+        """
         if not texts:
             return []
         # Characters far beyond the longest length are never read, so a huge text costs nothing.
@@ -186,14 +256,29 @@ class Backbone:
             part = [text[:limit] for text in whole[start : start + TOKENISER_BATCH]]
             with self._guard:  # released between two parts, so that other threads can tokenise
                 ids += self.tokenizer(part, verbose=False)["input_ids"]
-        eos = self.tokenizer.eos_token_id
+        end = self.framing.behind(ended=ended)
+        most = self.max_length - len(end)
         encoded = []
-        for text, row in zip(whole, ids, strict=True):
-            # Some tokenizers append an EOS themselves; the one appended here is never cut off.
-            tokens = row[:-1] if row and row[-1] == eos else row
-            truncated = len(tokens) > self.max_length - 1 or len(text) > limit
-            encoded.append(Encoded((*tokens[: self.max_length - 1], eos), truncated))
+        for number, (text, row) in enumerate(zip(whole, ids, strict=True), start=1):
+            ends = bool(end) and tuple(row[-len(end) :]) == end
+            tokens = row[: -len(end)] if ends else row
+            truncated = len(tokens) > most or len(text) > limit
+            encoded.append(Encoded((*tokens[:most], *end), truncated))
+            self._check_ids(encoded[-1].ids, number)
         return encoded
+
+    def _check_ids(self, ids: tuple[int, ...], number: int) -> None:
+        if not ids:
+            raise EmbedLabError(
+                f"Text {number} has no token that {self.name} knows; remove it or write something."
+            )
+        # A tokenizer may know more tokens than the model: added ones, for which it was not resized.
+        outside = next((token for token in ids if token >= self._rows), None)
+        if outside is not None:
+            raise EmbedLabError(
+                f"Text {number} holds {self.tokenizer.convert_ids_to_tokens(outside)!r}, a token "
+                f"that {self.name} has no embedding of; remove it from the text."
+            )
 
     def states(
         self,
@@ -201,6 +286,7 @@ class Backbone:
         attention: str = "causal",
         prompt: str = "",
         *,
+        ended: bool = True,
         progress: Progress = no_progress,
         persist: bool = False,
     ) -> HiddenStates:
@@ -210,14 +296,16 @@ class Backbone:
             texts: n strings, none of them empty.
             attention: ``causal`` or ``bidirectional``.
             prompt: stands before every text and counts as its tokens.
+            ended: as in :meth:`encode`.
             progress: called after every batch with texts done and texts in all; may raise.
                 What was computed until then stays in the cache.
             persist: whether the cache may also write these states to its folder.
 
         Raises:
-            EmbedLabError: no text, an empty text, or an unknown attention mode.
+            EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
+                this backbone does not have.
         """
-        wanted = Wanted(self, tuple(texts), attention, prompt, persist=persist)
+        wanted = Wanted(self, tuple(texts), attention, prompt, ended, persist)
         return compute_states([wanted], progress)[0]
 
     @property
@@ -297,18 +385,22 @@ class Wanted:
     texts: tuple[str, ...]
     attention: str
     prompt: str = ""
+    ended: bool = True
     persist: bool = False
 
     @property
     def keys(self) -> list[str]:
         """Under which the cache has them."""
         key, attention, prompt = self.backbone.key, self.attention, self.prompt
+        framing = self.backbone.framing
+        if framing.behind(ended=self.ended) != framing.end:
+            key = f"{key}|no end"
         return [state_key(key, attention, prompt, text) for text in self.texts]
 
     def check(self) -> None:
         """Refuse what no pass can answer."""
         _check_texts(self.texts)
-        check_known(self.attention, "an attention mode", ATTENTIONS)
+        self.backbone.check_attention(self.attention)
 
 
 def compute_states(
@@ -323,7 +415,8 @@ def compute_states(
         progress: as for :meth:`Backbone.states`.
 
     Raises:
-        EmbedLabError: no text, an empty text, or an unknown attention mode.
+        EmbedLabError: no text, an empty text, or an attention mode that is unknown or that the
+            backbone does not have.
     """
     for each in wanted:
         each.check()
@@ -338,7 +431,7 @@ def compute_states(
         cached = {key: each.backbone.cache.get(key) for key in texts}
         states |= {key: entry for key, entry in cached.items() if entry is not None}
         missing = {key: text for key, text in texts.items() if cached[key] is None}
-        rows = each.backbone.encode(list(missing.values()), each.prompt)
+        rows = each.backbone.encode(list(missing.values()), each.prompt, ended=each.ended)
         encoded = dict(zip(missing, rows, strict=True))
         owner = each.backbone.owner
         passes.setdefault(owner, []).append(TextPass(each.backbone, encoded, each.attention))

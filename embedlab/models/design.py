@@ -13,9 +13,12 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.pooling import POOLINGS
 
 ATTENTIONS = ("causal", "bidirectional")
+#: The name of the design that a backbone's own files describe; each backbone has its own.
+NATIVE = "native"
 
 _SHAPE = re.compile(
     r"(?P<attention>[a-z_]+)/(?P<pooling>[a-z_]+)(?:@(?P<layer>-?\d{1,4}))?(?P<skip>\+skip_first)?"
+    r"(?P<native>\+native)?"
 )
 
 
@@ -25,7 +28,9 @@ class Design:
 
     ``layer`` is the layer that ``eos``, ``mean`` and ``weighted_mean`` read: 0 is the embedding
     layer, -1 the last, after the final norm. ``skip_first`` leaves the first token out of a mean.
-    The prompts stand before the text and count as its tokens.
+    ``native`` embeds as the backbone's own files say: no end token but what the tokenizer adds, and
+    the files' dense layers behind the pooling. The prompts stand before the text and count as its
+    tokens.
 
     Raises:
         EmbedLabError: an unknown word, or a combination that means nothing.
@@ -35,6 +40,7 @@ class Design:
     pooling: str = "eos"
     layer: int = -1
     skip_first: bool = False
+    native: bool = False
     query_prompt: str = ""
     document_prompt: str = ""
 
@@ -58,10 +64,16 @@ class Design:
         return POOLINGS[self.pooling].trainable
 
     @property
+    def ended(self) -> bool:
+        """Whether the backbone's end token stands behind every text."""
+        return not self.native
+
+    @property
     def name(self) -> str:
         """The short readable name, without prompts: ``causal/mean@20+skip_first``."""
         layer = "" if self.layer == -1 else f"@{self.layer}"
-        return f"{self.attention}/{self.pooling}{layer}{'+skip_first' if self.skip_first else ''}"
+        more = "+skip_first" * self.skip_first + "+native" * self.native
+        return f"{self.attention}/{self.pooling}{layer}{more}"
 
     @property
     def alias(self) -> str | None:
@@ -79,7 +91,9 @@ class Design:
 
     @classmethod
     def parse(cls, text: str) -> Design:
-        """Read ``attention/pooling[@layer][+skip_first][?query=…&document=…]`` or ``M1`` … ``M5``.
+        """Read ``attention/pooling[@layer][+skip_first][+native][?query=…&document=…]``.
+
+        ``M1`` … ``M5`` stand for the paper's.
 
         Prompts are percent-encoded, as in a URL.
 
@@ -92,6 +106,11 @@ class Design:
         if shape.upper() in PAPER:
             return replace(PAPER[shape.upper()], query_prompt=query, document_prompt=document)
         match = _SHAPE.fullmatch(shape)
+        if shape == NATIVE:
+            raise EmbedLabError(
+                "'native' is the design of a backbone's own files and stands for another one with "
+                "each; write it as `embedlab check` prints it, such as 'causal/eos+native'."
+            )
         if match is None:
             raise EmbedLabError(
                 f"{_quoted(text)} is not a design; write attention/pooling, such as "
@@ -104,6 +123,7 @@ class Design:
             pooling=match["pooling"],
             layer=int(match["layer"] or -1),
             skip_first=match["skip"] is not None,
+            native=match["native"] is not None,
             query_prompt=query,
             document_prompt=document,
         )

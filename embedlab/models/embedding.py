@@ -36,6 +36,8 @@ def pool(
         pooled = _through_head(states, design, backbone, progress)
     else:
         pooled = POOLINGS[design.pooling](states, design.layer, design.skip_first)
+    if (behind := backbone.native_head(design)) is not None:
+        pooled = behind(pooled)
     norms = pooled.norm(dim=1, keepdim=True)
     if not bool(torch.isfinite(norms).all()) or not bool((norms > 0).all()):
         raise EmbedLabError(
@@ -65,7 +67,14 @@ def embed(
     """
     backbone.check(design)
     prompt = design.query_prompt if query else design.document_prompt
-    states = backbone.states(texts, design.attention, prompt, progress=progress, persist=persist)
+    states = backbone.states(
+        texts,
+        design.attention,
+        prompt,
+        ended=design.ended,
+        progress=progress,
+        persist=persist,
+    )
     return pool(states, design, backbone, progress)
 
 
@@ -111,7 +120,9 @@ def embed_in_chunks(
             progress(start + done, len(texts), what)
 
         chunk = texts[start : start + CHUNK_TEXTS]
-        states = backbone.states(chunk, design.attention, prompt, progress=report)
+        states = backbone.states(
+            chunk, design.attention, prompt, ended=design.ended, progress=report
+        )
         truncated += int(states.truncated.sum())
         parts.append(pool(states, design, backbone))
     return np.concatenate(parts), truncated

@@ -19,6 +19,8 @@ from transformers.masking_utils import sdpa_mask
 
 #: The name under which transformers knows :func:`attend`.
 APART = "embedlab_apart"
+#: Architectures that make a bidirectional mask themselves where their config asks for it.
+OWN_BIDIRECTIONAL_MASK = ("gemma3_text",)
 
 
 class Apart(NamedTuple):
@@ -30,6 +32,16 @@ class Apart(NamedTuple):
 
     place: Tensor
     order: Tensor
+
+
+def is_bidirectional(config: Any) -> bool:
+    """Whether a text model attends both ways by its own config, as EmbeddingGemma does."""
+    return getattr(config, "use_bidirectional_attention", None) in (True, "all")
+
+
+def has_own_mask(config: Any) -> bool:
+    """Whether it makes its bidirectional mask itself: ``is_causal`` would drop its windows."""
+    return is_bidirectional(config) and config.model_type in OWN_BIDIRECTIONAL_MASK
 
 
 def layer_states(
@@ -58,10 +70,11 @@ def layer_states(
         more["position_ids"] = positions
     if apart is not None:
         more["apart"] = apart
+    if not has_own_mask(model.config.get_text_config()):
+        more["is_causal"] = attention == "causal"
     with nullcontext() if apart is None else _attending_apart(model):
         output = model(
             attention_mask=mask,
-            is_causal=attention == "causal",
             use_cache=False,
             output_hidden_states=True,
             **more,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shutil
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers.utils import logging as transformers_logging
@@ -20,6 +22,8 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
+from embedlab.models.checkpoint import check_tokenizer, check_weights, refuse_adapter
+from embedlab.models.native import OLD_TRANSFORMER, Described, Find, describe, transformer_folder
 from embedlab.models.probe import leak_probe
 from embedlab.models.scheduler.lent import LENT_OWNER
 from embedlab.models.state_cache import StateCache
@@ -32,6 +36,17 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CONVERSION = 1
 #: Tokens of the longest text by default.
 DEFAULT_MAX_LENGTH = 512
+#: Endings of the files on which a text's states depend.
+_MODEL_FILES = (".safetensors", ".json", ".txt", ".model")
+
+
+class _Loaded(NamedTuple):
+    """A transformer, its tokenizer, what its files say of embedding, and a remark."""
+
+    model: Any
+    tokenizer: Any
+    described: Described
+    note: str
 
 
 def load_backbone(
@@ -39,6 +54,7 @@ def load_backbone(
     device: str = "auto",
     dtype: str = "auto",
     *,
+    base: str | Path | None = None,
     max_length: int | None = None,
     cache: StateCache | None = None,
     progress: Progress = no_progress,
@@ -52,27 +68,29 @@ def load_backbone(
         dtype: ``float32``, ``bfloat16`` or ``auto``: bfloat16 on a GPU, and on a CPU whichever of
             the two multiplies matrices faster there. float16 is not offered: first-token
             activations beyond 65,504 overflow it.
-        max_length: longest text in tokens, EOS included; by default 512, or what a training had.
+        base: for the folder of a training: the backbone that it was trained from, where that has
+            moved since.
+        max_length: longest text in tokens, the end token included; by default 512, or what a
+            training had; never more than the model's files allow.
         cache: for hidden states.
         progress: called while downloading, converting and loading.
 
     Raises:
-        EmbedLabError: it cannot be found, is no decoder-only model, or fails the leak probe.
+        EmbedLabError: it cannot be found, a part of it is not in its files, it is no decoder-only
+            model, or it fails the leak probe.
     """
     # The library's progress bars would mix with ours and fill every log.
     transformers_logging.disable_progress_bar()
     name = str(name_or_path)
     if (Path(name) / run_folder.RUN_FILE).is_file():
-        of = run_folder.read_run_info(Path(name)).backbone
-        if (Path(of.id) / run_folder.RUN_FILE).is_file():
-            raise EmbedLabError(
-                f"The run in {Path(name).name!r} names another run as its backbone."
-            )
-        longest = max_length or of.max_length
-        base = load_backbone(
-            of.id, device, dtype, max_length=longest, cache=cache, progress=progress
+        trained_from = _base_of(Path(name), base)
+        longest = max_length or run_folder.read_run_info(Path(name)).backbone.max_length
+        untrained = load_backbone(
+            trained_from, device, dtype, max_length=longest, cache=cache, progress=progress
         )
-        return run_folder.load_run(Path(name), base)
+        return run_folder.load_run(Path(name), untrained)
+    if base is not None:
+        raise EmbedLabError(f"{name!r} is no folder of a training, so it has no backbone to name.")
     where = _device(device)
     precision = _dtype(dtype, where)
     progress(0, 0, f"loading {name}")
@@ -85,33 +103,67 @@ def load_backbone(
     else:
         folder, source, note, key = None, "Hugging Face Hub", "", ""
     try:
-        model, tokenizer = _from_pretrained(name, folder, precision)
+        loaded = _from_pretrained(name, folder, precision)
     except EmbedLabError:
         if name not in CATALOGUE:
             raise
         # Our own conversion can be repeated, so a damaged cache repairs itself.
         shutil.rmtree(_converted(name), ignore_errors=True)
         folder, source, note = _pinned(name, progress)
-        model, tokenizer = _from_pretrained(name, folder, precision)
+        loaded = _from_pretrained(name, folder, precision)
+    native, no_native = loaded.described
+    lengths = [max_length or DEFAULT_MAX_LENGTH, native.max_length if native else None]
     made = partial(
         Backbone,
-        tokenizer=tokenizer,
+        tokenizer=loaded.tokenizer,
         name=name if folder is None or name in CATALOGUE else Path(name).resolve().name,
-        key=key or f"{name}@{getattr(model.config, '_commit_hash', None)}",
+        key=key or f"{name}@{getattr(loaded.model.config, '_commit_hash', None)}",
         source=source,
-        note=note,
-        max_length=max_length or DEFAULT_MAX_LENGTH,
+        note=", ".join(filter(None, (note, loaded.note))),
+        max_length=min(filter(None, lengths)),
         cache=cache,
     )
     lent = gpu.LENT and where.type == "cuda"
     # On a lent GPU no visitor would pay for the probe.
-    backbone = made(model if lent else model.to(where))
+    backbone = made(loaded.model if lent else loaded.model.to(where))
     leak_probe(backbone)
+    refused = backbone.refused
     if lent:
-        backbone = made(model.to(where))
-        backbone.reload = lambda: _from_pretrained(name, folder, precision)[0]
+        backbone = made(loaded.model.to(where))
+        backbone.refused = refused
+        backbone.reload = lambda: _from_pretrained(name, folder, precision).model
+    if native is not None and not backbone.framing.added:
+        native = replace(native, ended=False)
+    backbone.native, backbone.no_native = native, no_native
+    if lent:
         LENT_OWNER.offer(backbone)
     return backbone
+
+
+def resolved_id(backbone_id: str) -> str:
+    """What a run stores of its backbone: a folder by its whole path, everything else as it is."""
+    if backbone_id in CATALOGUE or not Path(backbone_id).is_dir():
+        return backbone_id
+    return str(Path(backbone_id).resolve())
+
+
+def _base_of(run: Path, base: str | Path | None) -> str:
+    """What a training's backbone is loaded by, its folder resolved where it still is.
+
+    Raises:
+        EmbedLabError: it is another training, or a folder that is not there.
+    """
+    info = run_folder.read_run_info(run).backbone
+    name = str(base or info.id)
+    if (Path(name) / run_folder.RUN_FILE).is_file():
+        raise EmbedLabError(f"The run in {run.name!r} names another run as its backbone.")
+    local = base is not None or info.source == "local folder" or Path(name).is_absolute()
+    if local and name not in CATALOGUE and not Path(name).is_dir():
+        raise EmbedLabError(
+            f"The backbone {name[-80:]!r} that the run in {run.name!r} was trained from is not "
+            "there; add --backbone with the folder where it is now (in Python: base=…)."
+        )
+    return name
 
 
 def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
@@ -152,37 +204,95 @@ def _convert(gguf: Path, into: Path) -> None:
         tokenizer.save_pretrained(into)
 
 
-def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> tuple[Any, Any]:
+def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> _Loaded:
     from transformers import AutoConfig, AutoModel, AutoTokenizer
 
-    where = name if folder is None else str(folder)
-    options = {"trust_remote_code": False, "local_files_only": folder is not None}
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": folder is not None}
+    find, home, where = _finder(name, folder), "", name
+    loud = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its report on the weights is told by ours
     try:
+        home = transformer_folder(find)
+        if folder is not None:
+            refuse_adapter(folder / home)
+            where = str(folder / home)
+        elif home:
+            options["subfolder"] = home
         config = AutoConfig.from_pretrained(where, **options)
         if not config.is_encoder_decoder:
             tokenizer = AutoTokenizer.from_pretrained(where, **options)
-            model = AutoModel.from_pretrained(where, dtype=dtype, use_safetensors=True, **options)
-            return model, tokenizer
+            options |= {"use_safetensors": True, "output_loading_info": True}
+            # Sizes that do not match are reported with the rest, and refused.
+            model, info = AutoModel.from_pretrained(
+                where, dtype=dtype, ignore_mismatched_sizes=True, **options
+            )
+            described = describe(find, config)
+    except EmbedLabError:
+        raise
     except Exception as error:
-        pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
+        raise EmbedLabError(_not_loaded(name, folder and folder / home, error)) from error
+    finally:
+        transformers_logging.set_verbosity(loud)
+    if config.is_encoder_decoder:
         raise EmbedLabError(
-            f"The folder {folder.name!r} could not be loaded as a backbone; it needs config.json, "
-            "a tokenizer and safetensors weights of an architecture transformers knows."
-            if folder
-            else f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) "
-            "nor a folder, and the model hub did not give it. Check the name and the network."
-        ) from error
-    raise EmbedLabError(
-        f"{name} ({config.model_type}) has an encoder and a decoder; choose a decoder-only model."
+            f"{name} ({config.model_type}) has an encoder and a decoder; choose a decoder-only "
+            "model."
+        )
+    title = name if folder is None or name in CATALOGUE else folder.resolve().name
+    note = check_weights(model, info, title)
+    check_tokenizer(tokenizer, title, folder and folder / home)
+    return _Loaded(model, tokenizer, described, note)
+
+
+def _finder(name: str, folder: Path | None) -> Find:
+    """Finds a file of a model, in its folder or on the Hub."""
+    from transformers.utils import cached_file
+
+    def in_folder(file: str) -> Path | None:
+        assert folder is not None
+        return folder / file if (folder / file).is_file() else None
+
+    def on_the_hub(file: str) -> Path | None:
+        path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+        return None if path is None else Path(path)
+
+    return on_the_hub if folder is None else in_folder
+
+
+def _not_loaded(name: str, folder: Path | None, error: Exception) -> str:
+    """Why a model could not be loaded, as far as it shows."""
+    if folder is None:
+        pinned = ", ".join(a.id for a in CATALOGUE.values() if a.kind == "weights")
+        return (
+            f"The backbone {name[:80]!r} could not be loaded: it is neither pinned ({pinned}) nor "
+            "a folder, and the model hub did not give it. Check the name and the network."
+        )
+    start = f"The folder {folder.name!r} could not be loaded as a backbone"
+    tokenizer_files = ("tokenizer.json", "tokenizer.model", "vocab.json", "tokenizer_config.json")
+    if not (folder / "config.json").is_file():
+        reason = "it has no config.json"
+    elif not any(folder.glob("*.safetensors")):
+        pickled = any(folder.glob("*.bin"))
+        reason = "it has no safetensors weights"
+        reason += "; pickled ones (.bin) can run code and are not read" if pickled else ""
+    elif not any((folder / file).is_file() for file in tokenizer_files):
+        reason = "it has no tokenizer (tokenizer.json, or the files that its model came with)"
+    else:
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = f"transformers says {re.sub(r'[^ ]*[/][^ ]*', '…', said)[:100].rstrip('.')!r}"
+    return (
+        f"{start}: {reason}. It needs config.json, a tokenizer and safetensors weights of an "
+        "architecture transformers knows."
     )
 
 
 def _folder_key(folder: Path) -> str:
     """Weights are identified by name, size and time of their files: hashing 14 GB takes minutes."""
     parts = [str(folder.resolve())]
-    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
-        stat = path.stat()
-        parts.append(f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}")
+    for place in (folder, folder / OLD_TRANSFORMER):
+        for path in sorted(p for p in place.glob("*") if p.suffix in _MODEL_FILES):
+            stat = path.stat()
+            parts.append(f"{path.relative_to(folder)}:{stat.st_size}:{stat.st_mtime_ns}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

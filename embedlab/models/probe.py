@@ -10,6 +10,7 @@ import torch
 
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
+from embedlab.models.forward import is_bidirectional
 
 #: Relative movement of a hidden state above which it has moved. Both texts run through the same
 #: shapes, so a state that cannot see the change is the same to the last bit on a CPU, and nearly so
@@ -28,6 +29,12 @@ def leak_probe(backbone: Backbone) -> None:
     for attention in ("causal", "bidirectional"):
         for padding in ("none", "left", "right"):
             moved = _movement(backbone, attention, padding) > MOVED
+            if moved and attention == "causal" and is_bidirectional(backbone.config):
+                backbone.refused["causal"] = (
+                    "its config makes it bidirectional (use_bidirectional_attention), so every "
+                    "token sees later ones"
+                )
+                break
             if moved and attention == "causal":
                 _refuse(backbone, "its first token sees later ones under causal attention")
             if not moved and attention == "bidirectional":

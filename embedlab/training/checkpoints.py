@@ -16,6 +16,7 @@ from torch import Tensor
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
+from embedlab.models.loading import resolved_id
 from embedlab.models.run_folder import (
     RUN_FILE,
     BackboneInfo,
@@ -40,7 +41,7 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
         format=1,
         name=training.name,
         backbone=BackboneInfo(
-            id=backbone_id,
+            id=resolved_id(backbone_id),
             key=base.key,
             source=base.source,
             note=base.note,
@@ -76,7 +77,7 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
     with disk_errors(folder.name):
         folder.mkdir(parents=True, exist_ok=True)
         if training.adapter is not None:
-            save_adapter(training.adapter, folder / "adapter", backbone_id)
+            save_adapter(training.adapter, folder / "adapter", saved.backbone.id)
         if training.head is not None:
             save_tensors(folder / "head.safetensors", training.head.state_dict())
         lines = [json.dumps(asdict(step)) for step in training.history]

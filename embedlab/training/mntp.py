@@ -45,7 +45,8 @@ def blank_id(backbone: Backbone) -> int:
     tokenizer = backbone.tokenizer
     token = tokenizer.mask_token_id or tokenizer.convert_tokens_to_ids(BLANK)
     unknown = token is None or token == tokenizer.unk_token_id
-    return int(tokenizer.eos_token_id if unknown else token)
+    outside = token is not None and token >= len(backbone.model.get_input_embeddings().weight)
+    return int(backbone.framing.end[-1] if unknown or outside else token)
 
 
 def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:

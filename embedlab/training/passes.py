@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -47,11 +49,13 @@ class Pooler:
         self.budget = min(recipe.micro_tokens, backbone.token_budget)
         self.kept = min(recipe.keep_tokens, PASSES_IN_MEMORY * backbone.token_budget)
         frozen = recipe.mode == "head"
+        native = backbone.native_head(design)
+        self.native_head = None if native is None else copy.deepcopy(native).to(backbone.device)
         self.packer = None if frozen else Packer(backbone, design.attention)
 
     def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
         """Token ids of n texts, with their prompts."""
-        return self._by_prompt(texts, self.backbone.encode)
+        return self._by_prompt(texts, partial(self.backbone.encode, ended=self.design.ended))
 
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
@@ -69,13 +73,22 @@ class Pooler:
         self, batch: Sequence[PromptedText], encoded: Sequence[Encoded], seed: int
     ) -> Tensor:
         """(n, d) of a micro-batch; dropout is a function of ``seed``."""
-        design = self.design
         if self.packer is None:
-            states = self._cached_states(batch)
-            return self.pooling(states, design.layer, design.skip_first)
+            return self._pool(self._cached_states(batch))
         with seeded(self.backbone, seed):
-            states = self._trained_states(self.packer, encoded)
-            return self.pooling(states, design.layer, design.skip_first)
+            return self._pool(self._trained_states(self.packer, encoded))
+
+    def _pool(self, states: HiddenStates) -> Tensor:
+        pooled = self.pooling(states, self.design.layer, self.design.skip_first)
+        if self.native_head is not None:
+            pooled = self.native_head(pooled.to(self.backbone.device))
+        return pooled
+
+    @property
+    def vector_size(self) -> int:
+        """The length of a pooled vector."""
+        dense = None if self.native_head is None else self.native_head.output_size
+        return dense or self.backbone.hidden_size
 
     def _by_prompt(
         self,
@@ -96,7 +109,10 @@ class Pooler:
         """Of the frozen backbone."""
         attention = self.design.attention
         states = self._by_prompt(
-            batch, lambda texts, prompt: self.backbone.states(texts, attention, prompt).rows
+            batch,
+            lambda texts, prompt: (
+                self.backbone.states(texts, attention, prompt, ended=self.design.ended).rows
+            ),
         )
         return HiddenStates(tuple(states), attention)
 

@@ -107,7 +107,8 @@ class Training:
             (documents, self.design.document_prompt),
         ):
             distinct = list(dict.fromkeys(texts))
-            self.untrained.states(distinct, self.design.attention, prompt, progress=progress)
+            mode, ended = self.design.attention, self.design.ended
+            self.untrained.states(distinct, mode, prompt, ended=ended, progress=progress)
 
     @property
     def total(self) -> int:
@@ -283,7 +284,7 @@ class Training:
         pairs, chosen = self.train_pairs, self.batch(self.steps_done)
         texts = [text for i in chosen for text in (pairs.anchors[i], pairs.positives[i])]
         encoded = self.adapted.encode(list(dict.fromkeys(texts)))
-        # Of a text of one token only the EOS could be masked.
+        # Of a text of one token only the end token could be masked.
         encoded = [e for e in encoded if len(e.ids) > 2] or encoded
         assert self.pooler.packer is not None  # no MNTP in the mode that trains the head alone
         seed = _seed(self.recipe.seed, self.steps_done)
@@ -301,7 +302,7 @@ class Training:
         texts: list[PromptedText] = [(text, True) for text in pairs.anchors]
         texts += [(text, False) for text in pairs.positives]
         encoded = self.pooler.encode(texts)
-        vectors = torch.zeros(len(texts), self.untrained.hidden_size)
+        vectors = torch.zeros(len(texts), self.pooler.vector_size)
         for part in self.pooler.parts(encoded):
             progress(self.steps_done, self.total, "scoring held-out pairs")
             pooled = self.pooler.pooled([texts[i] for i in part], [encoded[i] for i in part], 0)

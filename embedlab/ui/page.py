@@ -211,7 +211,7 @@ class Workspace:
         number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
         session.remember({self.sidebar.forgot: choices.forgot})
         sets = set(action.sets) if action else set()
-        choices.promise(number, sets | self.sidebar.followers(changed | sets))
+        choices.promise(number, sets | self.sidebar.followers(changed | sets, choices.current()))
         try:
             # A kind of its own: a later event lets it go on, and only the Stop button stops it.
             with session.work(f"choice {number}", progress) as report:

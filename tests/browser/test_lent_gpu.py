@@ -54,6 +54,6 @@ def test_every_tab_works_and_asks_once(browser: Browser, space: Space) -> None:
         visitor.titled("b", "weighted_mean")
         note("another pooling")
     print("\n" + json.dumps(asked, indent=1))
-    *trained, moved = [calls for action, calls in asked.items() if "training" in action][0]
+    *trained, moved = next(calls for action, calls in asked.items() if "training" in action)
     assert len(trained) == 1 and trained[0] > 30 and moved <= 6
     assert all(len(calls) <= 1 for action, calls in asked.items() if "training" not in action)

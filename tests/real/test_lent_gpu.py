@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gradio_client import Client
 from support.lent_space import Space
 from support.waiting import until
 
@@ -146,3 +147,17 @@ def test_a_worker_that_dies_in_a_training_leaves_what_was_learned(space):
     assert last["state"] == "stopped"
     assert "GPU task aborted" in last["message"] and "step 10" in last["message"]
     assert space.ask("/embed", TEXTS, "causal/eos", last["run"])["dim"] == 32
+
+
+@pytest.mark.slow
+def test_a_visitor_who_leaves_in_a_call_harms_nobody_and_each_pays_for_their_own(space):
+    sent = [f"somebody leaves before text {i} is embedded" for i in range(300)]
+    job = space.client.submit(sent, "M5", "", api_name="/embed")
+    calls = len(space.seen()["calls"])
+    until(lambda: len(space.seen()["calls"]) > calls)
+    job.cancel()
+    other = Client(space.served.url, verbose=False, headers={"x-ip-token": "visitor-2"})
+    answer = other.predict(["another visitor's text"], "M5", "", api_name="/embed")
+    assert len(answer["vectors"]) == 1
+    paid = [call["visitor"] for call in space.seen()["calls"][calls:]]
+    assert paid == ["visitor-1", "visitor-2"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import string
+from pathlib import Path
+
 import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.pre_tokenizers import Split, Whitespace
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from embedlab import Backbone, StateCache
@@ -33,6 +37,7 @@ def tiny_model(
     seed: int = 0,
     vocabulary: int = VOCABULARY,
     layers: int = 4,
+    **options,
 ):
     """A random transformer: 4 layers, d 32, on the CPU in float32."""
     sizes = {
@@ -53,7 +58,7 @@ def tiny_model(
     if architecture == "bert":
         sizes.pop("head_dim")
     torch.manual_seed(seed)
-    config = AutoConfig.for_model(architecture, **sizes)
+    config = AutoConfig.for_model(architecture, **sizes | options)
     return AutoModel.from_config(config, attn_implementation=implementation).float().eval()
 
 
@@ -88,3 +93,46 @@ def direct(backbone, text, attention, prompt=""):
         output_hidden_states=True,
     )
     return torch.stack(output.hidden_states)[:, 0]
+
+
+def character_tokenizer(frame: str = "$A", *, pad: str | None = "<pad>", eos: str | None = "<eos>"):
+    """A token a character; ``frame`` is what is put around a text, such as ``<bos> $A <end>``."""
+    special = ["<pad>", "<eos>", "<unk>", "<bos>", "<end>"]
+    vocabulary = {token: i for i, token in enumerate([*special, *string.printable])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Split("", "isolated")
+    around = [token for token in frame.split() if token != "$A"]
+    if around:
+        tokenizer.post_processor = TemplateProcessing(
+            single=frame, special_tokens=[(token, vocabulary[token]) for token in set(around)]
+        )
+    given = {"pad_token": pad, "eos_token": eos, "unk_token": "<unk>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **{name: token for name, token in given.items() if token}
+    )
+
+
+def model_folder(folder: Path, model, tokenizer=None) -> Path:
+    """A model as people keep one: weights, config, tokenizer."""
+    model.save_pretrained(folder)
+    (tokenizer or character_tokenizer()).save_pretrained(folder)
+    return folder
+
+
+def embedding_folder(folder: Path, transformer: Path, pooling: str, *, dense=(), **options) -> Path:
+    """A folder that sentence-transformers itself saved: ``dense`` are its layers' sizes."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules.dense import Dense
+    from sentence_transformers.base.modules.normalize import Normalize
+    from sentence_transformers.base.modules.transformer import Transformer
+    from sentence_transformers.sentence_transformer.modules.pooling import Pooling
+
+    size = 32
+    modules = [Transformer(str(transformer)), Pooling(size, pooling_mode=pooling)]
+    torch.manual_seed(0)
+    for number, to in enumerate(dense):
+        activation = torch.nn.Tanh() if number else torch.nn.Identity()
+        modules.append(Dense(size, to, bias=bool(number), activation_function=activation))
+        size = to
+    SentenceTransformer(modules=[*modules, Normalize()], device="cpu", **options).save(str(folder))
+    return folder

@@ -21,7 +21,6 @@ class FilesUpload(TableUpload):
     """
 
     file_count = "multiple"
-    besides = "; or several files with queries, or a zip,"
 
     def _opened(self, paths: list[Path], encoding: str) -> Updates:
         read = read_uploads(

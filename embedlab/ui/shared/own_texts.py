@@ -19,6 +19,8 @@ from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Values
 
 #: Rows read from a visitor's texts; what is embedded is a sample of them.
 MAX_ROWS = 50_000
+#: What may be uploaded.
+WHAT = "A table; or several files, or a zip, with queries and judgements."
 
 
 def _preview(table: Table, columns: Sequence[str]) -> str:
@@ -61,6 +63,7 @@ class OwnTexts:
                 )
                 self.use_pasted = gr.Button("Use these texts", elem_id="use-pasted")
             with gr.Tab("File"):
+                html.block("own-kinds", html.muted(WHAT))
                 self.upload = FilesUpload(
                     self.limits,
                     sessions,

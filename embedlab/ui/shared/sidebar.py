@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -13,13 +14,17 @@ from embedlab.data.corpora import CORPORA
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
-from embedlab.models.design import ATTENTIONS, PRESETS, Design
+from embedlab.models.design import ATTENTIONS, NATIVE, PRESETS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
+from embedlab.text import shorten
 from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
+
+if TYPE_CHECKING:
+    from embedlab.models.native import NativeDesign
 
 OWN = "own"
 CUSTOM = "custom"
@@ -51,7 +56,6 @@ class DesignPanel:
 
     def __init__(self, letter: str, design: Design, most_prompt: int) -> None:
         side = letter.lower()
-        presets = [*((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)]
         with gr.Group(elem_classes=[f"design-{side}", "design-panel"]):
             gr.HTML(
                 f'<span class="chip">{letter}</span> <strong>Design {letter}</strong>',
@@ -65,7 +69,7 @@ class DesignPanel:
                 visible=False,  # until the visitor has trained one
                 elem_id=f"model-{side}",
             )
-            self.preset = gr.Dropdown(presets, label="Preset", elem_id=f"preset-{side}")
+            self.preset = gr.Dropdown(presets(None), label="Preset", elem_id=f"preset-{side}")
             self.attention = gr.Radio(
                 list(ATTENTIONS), label="Attention", elem_id=f"attention-{side}"
             )
@@ -105,7 +109,7 @@ class DesignPanel:
         preset_sets = [self.fields[name] for name in PRESET_FIELDS]
         #: What :meth:`follow` may set after a change of each control.
         self.followers: dict[Any, Any] = {
-            self.preset: preset_sets,
+            self.preset: [self.preset, *preset_sets],
             **dict.fromkeys(self.inputs, (self.preset,)),
         }
         # At once and in the browser alone: the answer of the server comes with the view.
@@ -133,6 +137,7 @@ class DesignPanel:
             pooling=pooling,
             layer=whole_number(read["layer"], "The layer", LAST) if kind.reads_layer else LAST,
             skip_first=bool(read["skip_first"]) and kind.takes_mean,
+            native=values.get(self.preset) == NATIVE,
             query_prompt=read["query_prompt"] or "",
             document_prompt=read["document_prompt"] or "",
         )
@@ -146,16 +151,43 @@ class DesignPanel:
         """Updates that leave the prompts as they are, and the name of the preset."""
         return {self.fields[name]: getattr(design, name) for name in PRESET_FIELDS}
 
-    def follow(self, changed: Collection[Any], values: Values) -> Updates:
-        """What else a change of these controls changes: a preset the design, or its name."""
-        if self.preset in changed and values[self.preset] in PRESETS:
-            return self.set_fields(PRESETS[values[self.preset]])
+    def follow(
+        self, changed: Collection[Any], values: Values, native: Callable[[], NativeDesign | None]
+    ) -> Updates:
+        """What else a change of these controls changes: a preset the design, or its name.
+
+        Args:
+            native: loads the native design of the panel's model, where it has one.
+        """
+        preset = values[self.preset]
+        if self.preset in changed and preset in PRESETS:
+            return self.set_fields(PRESETS[preset])
+        if self.preset in changed and preset == NATIVE and not set(self.inputs) & set(changed):
+            chosen = native()
+            if chosen is None:
+                return {self.preset: CUSTOM}
+            return {self.fields[name]: getattr(chosen.design, name) for name in self.fields}
         if not self.followers.keys() & changed:
             return {}
         try:
-            return {self.preset: preset_of(self.read(values))}
+            design = self.read(values)
+            if design.native and (chosen := native()) is not None and chosen.design == design:
+                return {self.preset: NATIVE}
+            return {self.preset: preset_of(replace(design, native=False))}
         except EmbedLabError:  # the views read the same and report it
             return {self.preset: CUSTOM}
+
+    def offer(self, native: NativeDesign | None, values: Values) -> Updates:
+        """Updates after a change of the model: the presets on offer, and the native design's."""
+        updates: Updates = {}
+        if values[self.preset] == NATIVE and native is not None:
+            updates, preset = self.set_to(native.design), NATIVE
+        else:
+            try:
+                preset = preset_of(replace(self.read(values), native=False))
+            except EmbedLabError:
+                preset = CUSTOM
+        return updates | {self.preset: gr.update(choices=presets(native), value=preset)}
 
 
 class Sidebar:
@@ -243,12 +275,21 @@ class Sidebar:
         update = gr.update(choices=[AS_LOADED, *runs], visible=bool(runs))
         return {self.a.model: update, self.b.model: update}
 
-    def followers(self, changed: Collection[Any]) -> set[Any]:
-        """The controls that :meth:`follow` may set after a change of these."""
+    def followers(
+        self, changed: Collection[Any], values: Mapping[Any, Any] | None = None
+    ) -> set[Any]:
+        """The controls that :meth:`follow` may set after a change of these to ``values``."""
         followers = self.a.followers | self.b.followers
         followers |= dict.fromkeys((self.corpus, self.own), (self.sample,))
-        followers |= dict.fromkeys(self.models, (self.a.layer, self.b.layer))
-        return {follower for control in changed for follower in followers.get(control, ())}
+        presets_and_layers = [c for panel in (self.a, self.b) for c in (panel.layer, panel.preset)]
+        followers |= dict.fromkeys(self.models, presets_and_layers)
+        found = {follower for control in changed for follower in followers.get(control, ())}
+        for panel in (self.a, self.b):
+            # A native design sets the prompts too, and with another model it is another one.
+            chosen = values is not None and values.get(panel.preset) == NATIVE
+            if chosen and {panel.preset, *self.models} & set(changed):
+                found |= set(panel.inputs)
+        return found
 
     def follow(
         self, changed: Collection[Any], values: Values, progress: Progress = no_progress
@@ -258,15 +299,24 @@ class Sidebar:
         Raises:
             EmbedLabError: the corpus or a model cannot be loaded.
         """
-        updates = self.a.follow(changed, values) | self.b.follow(changed, values)
+        ids = self.resolved(values)
+        updates: Updates = {}
+        for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
+            updates |= panel.follow(changed, values, partial(self._native, backbone_id, progress))
         if not {self.corpus, self.own}.isdisjoint(changed):
             updates |= self._sample_range(values, progress)
         if not set(self.models).isdisjoint(changed):
-            for panel, backbone_id in zip((self.a, self.b), self.resolved(values), strict=True):
-                layers = self.lab.backbone(backbone_id, progress).num_layers
+            for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
+                backbone = self.lab.backbone(backbone_id, progress)
+                offered = panel.offer(backbone.native, Values(values | updates))
                 # As a change of the model is no change of the layer, the value stays.
-                updates[panel.layer] = gr.update(maximum=layers)
+                layer = {"value": offered[panel.layer]} if panel.layer in offered else {}
+                updates |= offered
+                updates[panel.layer] = gr.update(maximum=backbone.num_layers, **layer)
         return updates
+
+    def _native(self, backbone_id: str, progress: Progress) -> NativeDesign | None:
+        return self.lab.backbone(backbone_id, progress).native
 
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
         corpus = self._whole(values, progress)
@@ -299,11 +349,19 @@ _PRESET_VALUES = {
 APPLY_PRESET = f"(preset, ...controls) => ({json.dumps(_PRESET_VALUES)})[preset] ?? controls"
 
 
+def presets(native: NativeDesign | None) -> list[tuple[str, str]]:
+    """The choices of the preset dropdown for a backbone with this native design."""
+    own = [] if native is None else [(f"native  {shorten(native.words, 70)}", NATIVE)]
+    return [*own, *((_preset_name(key), key) for key in PRESETS), ("custom", CUSTOM)]
+
+
 def _preset_name(key: str) -> str:
     design = PRESETS[key]
     return key if design.alias is None else f"{key}  {design.name}"
 
 
 def preset_of(design: Design) -> str:
-    """The preset that is this design, or ``custom``."""
+    """The preset that is this design, or ``custom``; a native one is native."""
+    if design.native:
+        return NATIVE
     return next((key for key, preset in PRESETS.items() if preset == design), CUSTOM)

@@ -42,8 +42,6 @@ class TableUpload:
 
     #: How many files the visitor may choose at a time.
     file_count: Literal["single", "multiple"] = "single"
-    #: What may be uploaded besides one file, in words.
-    besides = ""
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ class TableUpload:
         #: For what the panel makes of the table; a new file makes it None.
         self.result = Remembered()
         self.file = gr.File(
-            label=f"{kinds}{self.besides} to {limits.max_upload_mb} MB",
+            label=f"{kinds} to {limits.max_upload_mb} MB",
             file_count=self.file_count,
             elem_id=f"{prefix}-upload",
         )

@@ -8,7 +8,7 @@ import gradio as gr
 import numpy as np
 
 from embedlab.analysis import metrics
-from embedlab.analysis.comparison import NEAREST, Embedded, Maps
+from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.analysis.projection import UMAP_MINIMUM
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
@@ -80,6 +80,8 @@ class MapTab(View):
         self.file = html.saver()
         self.code = code_block("map-code")
         self.shown = Remembered()  # the choice that is drawn
+        # Its maps and their caption: what is saved is what was drawn, even if UMAP is ready by now.
+        self.drawn = Remembered()
         # An index, or the indices within a lasso, and the corpus they are of.
         self.selected, self.lasso = Remembered(), Remembered()
         self.inputs = [self.field, self.n_neighbors, self.min_dist]
@@ -90,8 +92,7 @@ class MapTab(View):
             self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
-        settings = set(self.inputs)
-        self.on(bench, self.map.save, self._save_map, shown=self.shown, inputs=settings)
+        self.on(bench, self.map.save, self._save_map, shown=self.shown, inputs={self.field})
         self.on(bench, self.neighbours.save, self._save_list, shown=self.shown, inputs={self.field})
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
@@ -99,8 +100,13 @@ class MapTab(View):
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
-        n_neighbors, min_dist = self._settings(values)
-        maps = self._maps(pair, values, report)
+        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
+        min_dist = within(values[self.min_dist], "The least distance", *DISTANCES)
+        maps = self.lab.maps(
+            a, b, n_neighbors=n_neighbors, min_dist=min_dist, seed=pair.seed, progress=report
+        )
+        how = f", {n_neighbors} neighbours, least distance {min_dist:g}"
+        caption = pair.caption(maps.method + (how if maps.method == "UMAP" else ""))
         selected = in_corpus(values[self.selected], corpus)
         lasso = in_corpus(values[self.lasso], corpus) or []
         near = self._near(pair, selected) if selected is not None else ((), ())
@@ -124,7 +130,7 @@ class MapTab(View):
                 lasso=lasso,
                 method=maps.method,
                 note=note,
-                caption=self._caption(pair, maps, values),
+                caption=caption,
             ),
             self.neighbours: html.RESULTS.lasso_summary(corpus.texts, lasso)
             if lasso
@@ -138,27 +144,8 @@ class MapTab(View):
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.lasso: (corpus.fingerprint, lasso) if lasso else None,
             self.shown: pair.choice,
+            self.drawn: (maps, caption),
         }
-
-    def _settings(self, values: Values) -> tuple[int, float]:
-        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
-        return n_neighbors, within(values[self.min_dist], "The least distance", *DISTANCES)
-
-    def _maps(self, pair: Pair, values: Values, report: Progress) -> Maps:
-        n_neighbors, min_dist = self._settings(values)
-        return self.lab.maps(
-            pair.a,
-            pair.b,
-            n_neighbors=n_neighbors,
-            min_dist=min_dist,
-            seed=pair.seed,
-            progress=report,
-        )
-
-    def _caption(self, pair: Pair, maps: Maps, values: Values) -> str:
-        n_neighbors, min_dist = self._settings(values)
-        settings = f", {n_neighbors} neighbours, least distance {min_dist:g}"
-        return pair.caption(maps.method + (settings if maps.method == "UMAP" else ""))
 
     def _select(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         index = event_index(event, len(pair.corpus.texts))
@@ -192,13 +179,13 @@ class MapTab(View):
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress
     ) -> Updates:
         """The texts with their places, as they are drawn."""
-        maps = self._maps(pair, values, report)
+        maps, caption = values[self.drawn]
         places = np.hstack([map_coordinates(xy, len(pair.corpus.texts)) for xy in (maps.a, maps.b)])
         axes = ("x under A", "y under A", "x under B", "y under B")
         table = corpus_rows(
             pair.corpus, field=values[self.field] or "", more=axes, values=places.tolist()
         )
-        return {self.file: self._csv("map", table, self._caption(pair, maps, values))}
+        return {self.file: self._csv("map", table, caption)}
 
     def _save_list(
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress

@@ -23,6 +23,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 from support.models import tiny_backbone, words
 from support.runs import random_head, run_info, saved_run, trained
+from transformers import PreTrainedTokenizerFast
 
 from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
 from embedlab.export.archive import open_archive, package, unpack
@@ -30,6 +31,7 @@ from embedlab.export.check import Check, verify
 from embedlab.export.export_model import export_adapter, export_model
 from embedlab.export.hub import push
 from embedlab.export.model_card import model_card, plain, public_name
+from embedlab.export.obstacles import obstacles
 from embedlab.export.sentence_transformers import export_sentence_transformers
 
 TEXTS = (*words(1, 3, 7, 20, 62, 63, 64, 65, 90, 200), "w1 zzz 東京 w3", " w1  w2 ")
@@ -135,15 +137,38 @@ def test_a_tokenizer_that_adds_tokens_itself(ends, tmp_path):
     assert not (tmp_path / "out" / "chat_template.jinja").exists()
 
 
-def test_a_tokenizer_that_adds_more_than_eos_is_refused(tmp_path):
+@pytest.mark.parametrize("behind", ["w7", "w7 </s>", "w7 w8"])
+def test_a_tokenizer_that_ends_texts_with_other_tokens_than_eos(behind, tmp_path):
     from tokenizers.processors import TemplateProcessing
 
     backbone = tiny_backbone()
     backbone.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="$A w7", special_tokens=[("w7", 7)]
+        single=f"$A {behind}", special_tokens=[("w7", 7), ("w8", 8), ("</s>", 119)]
     )
     design = Design.parse("causal/eos")
-    with pytest.raises(EmbedLabError, match="more than EOS"):
+    export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "out")
+    same_vectors(loaded(tmp_path / "out"), design, backbone)
+
+
+def test_a_tokenizer_that_changes_the_text_itself_is_refused_before_anything_is_written(tmp_path):
+    class Shouting(PreTrainedTokenizerFast):
+        def __call__(self, text, add_special_tokens=True, **options):
+            shift = 1 if add_special_tokens else 0
+            encoded = super().__call__(text, add_special_tokens=add_special_tokens, **options)
+            rows = encoded["input_ids"]
+            single = bool(rows) and isinstance(rows[0], int)
+            moved = [[(i + shift) % 118 for i in row] for row in ([rows] if single else rows)]
+            encoded["input_ids"] = moved[0] if single else moved
+            return encoded
+
+    tiny = tiny_backbone()
+    tokenizer = Shouting(
+        tokenizer_object=tiny.tokenizer.backend_tokenizer, eos_token="</s>", unk_token="<unk>"
+    )
+    backbone = Backbone(tiny.model, tokenizer, name="shouting", max_length=64)
+    assert "changes a text's tokens" in obstacles(backbone, "shouting")["sentence-transformers"]
+    design = Design.parse("causal/eos")
+    with pytest.raises(EmbedLabError, match="cannot be exported; take the adapter"):
         export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "x")
     assert not list(tmp_path.iterdir())
 

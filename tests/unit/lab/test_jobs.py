@@ -8,6 +8,7 @@ import pytest
 from support.waiting import Slow
 
 from embedlab.errors import Cancelled, EmbedLabError
+from embedlab.gpu import LentGpuError
 from embedlab.lab.jobs import Jobs
 from embedlab.progress import no_progress
 
@@ -91,3 +92,21 @@ def test_work_that_reports_at_once_is_not_taken_for_abandoned():
         return "done"
 
     assert {jobs.run(i, quick, no_progress) for i in range(300)} == {"done"}
+
+
+def test_who_is_lent_no_gpu_takes_it_from_nobody_else():
+    class Quota(Slow):
+        """Refused to the first who asks."""
+
+        def __call__(self, progress):
+            result = super().__call__(progress)
+            if self.runs == 1:
+                raise LentGpuError("You have exceeded your quota.")
+            return result
+
+    jobs, work = Jobs(), Quota()
+    futures = together(jobs, work, 2)
+    work.finish.set()
+    errors = [future.exception(5) for future in futures]
+    assert [type(error) for error in errors if error] == [LentGpuError]
+    assert work.runs == 2

@@ -166,7 +166,7 @@ def saved(tabs: dict[str, Any], handler: str, texts: Corpus, **remembered: Any) 
     chart, pair = tabs["map"], pair_of(tabs, texts)
     drawn = show(chart, pair)
     values = {component: component.value for component in chart.inputs}
-    values[chart.field] = drawn[chart.field]["value"]
+    values |= {chart.field: drawn[chart.field]["value"], chart.drawn: drawn[chart.drawn]}
     for name, value in remembered.items():
         values[getattr(chart, name)] = (pair.corpus.fingerprint, value)
     event = types.SimpleNamespace(_data={})

@@ -10,6 +10,7 @@ import gradio as gr
 from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import TRAINING_SETS, load_pairs
 from embedlab.errors import EmbedLabError
+from embedlab.export.obstacles import obstacles
 from embedlab.lab.run import Request
 from embedlab.models.design import Design
 from embedlab.progress import Progress
@@ -97,7 +98,7 @@ class FinetuneForm:
         }
         self.inputs = {
             *(self.side, self.data, self.preset, self.name, self.score, self.sidebar.backbone),
-            *(*self.settings.values(), *self.sidebar.a.inputs, *self.sidebar.b.inputs),
+            *(*self.settings.values(), *self.sidebar.a.controls, *self.sidebar.b.controls),
         }
         #: What :meth:`plan` may change.
         self.outputs = [
@@ -215,12 +216,13 @@ class FinetuneForm:
             updates[self.numbers["lr"]] = gr.update(visible=values[self.settings["mode"]] != "head")
             updates[self.numbers["head_lr"]] = gr.update(visible=design.trainable)
             backbone = self.lab.backbone(values[self.sidebar.backbone], report)
-            updates[self.what] = html.note(
-                [
-                    f"Trains {html.design_name(design, untrained=False)} on {backbone.name}, "
-                    "starting from the untrained backbone. The sidebar sets the design."
-                ]
+            starts = (
+                f"Trains {html.design_name(design, untrained=False)} on {backbone.name}, "
+                "starting from the untrained backbone. The sidebar sets the design."
             )
+            reasons = obstacles(backbone, values[self.sidebar.backbone])
+            missing = [f"No export as {kind}: {why}" for kind, why in reasons.items() if why]
+            updates[self.what] = html.note([starts, *missing])
             pairs = self._pairs(values, report)
             updates[self.about_data] = described(pairs)
             recipe = self._recipe(values)
