@@ -150,10 +150,9 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
         parameter.copy_(tensors[f"parameter.{i}"])
         prefix = f"optimizer.{i}."
         for key in [key for key in tensors if key.startswith(prefix)]:
-            value = tensors[key]  # AdamW counts its steps on the CPU
-            optimiser.adamw.state[parameter][key.removeprefix(prefix)] = (
-                value if value.ndim == 0 else value.to(parameter.device)
-            )
+            # The fused AdamW counts its steps where the weights are, too.
+            value = tensors[key].to(parameter.device)
+            optimiser.adamw.state[parameter][key.removeprefix(prefix)] = value
     if "good.0" in tensors:
         optimiser.last_finite = [
             tensors[f"good.{i}"].to(parameter.device)

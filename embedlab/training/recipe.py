@@ -126,8 +126,9 @@ class Recipe:
 
 
 #: ``cpu`` is made for two cores and minutes (drawing the masks of a dropout costs a CPU a fifth of
-#: a step); ``paper`` has the hyper-parameters of arXiv
-#: 2409.02727, which does not state its batch size.
+#: a step). ``paper`` has the hyper-parameters of arXiv 2409.02727, but not the batch: the authors
+#: add up 2,048 pairs an update, of which 8 meet in one loss (16 candidates a query, with their hard
+#: negatives); here all pairs of a batch meet, so 64 is neither. docs/training.md says more.
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(),
     "paper": Recipe(
