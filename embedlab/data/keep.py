@@ -289,8 +289,10 @@ def propose(table: Table, column: str, others: Collection[str]) -> Proposal:
     if _are_numbers(values) and not values <= _DENIED | _UNDECIDED:
         highest = max(float(value) for value in values - _UNDECIDED)
         scale = next((top for top in (1, 3, 5, 10, 100) if highest <= top), highest)
-        bound = 2 if scale == 3 else 0.8 * scale
-        return Proposal(condition=f"{column}>={min(bound, highest):g}")
+        bound = 2.0 if scale == 3 else 0.8 * scale
+        # Where nothing reaches that, the top fifth of what there is.
+        bound = bound if bound <= highest else min(highest, 0.8 * highest)
+        return Proposal(condition=f"{column}>={bound:g}")
     return Proposal(condition="")
 
 

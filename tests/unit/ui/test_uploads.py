@@ -111,6 +111,8 @@ def test_a_cleared_file_leaves_nothing_to_use(texts: OwnTexts, pairs: OwnPairs) 
         updates = read(upload, None)
         assert updates[upload.table] is None and not updates[upload.group]["visible"]
     assert updates[pairs.pairs] is None
+    cleared = Values({pairs.upload.table: None, **dict.fromkeys(pairs.upload.inputs)})
+    assert not pairs._ask(cleared, no_progress)[pairs.keep]["visible"]
     empty = Values(dict.fromkeys(texts.upload.inputs))
     with pytest.raises(EmbedLabError, match="no file yet; upload a txt, csv, jsonl or parquet"):
         texts.from_file(empty, no_progress)

@@ -84,12 +84,12 @@ class OwnPairs:
 
     def _ask(self, values: Values, _: Progress) -> Updates:
         """Show the question where a column decides; an answer to an earlier one does not count."""
-        table, columns = self.upload.chosen(values)
         try:
+            table, columns = self.upload.chosen(values)
             chosen = _columns(table, columns)
             question = unanswered(table, chosen, "your file")
         except EmbedLabError:
-            question = None  # what is wrong with the columns is said where they are used
+            question = None  # no file yet; what is wrong with columns is said where they are used
         if question is None:
             return {self.keep: gr.update(visible=False, choices=[], value=None)}
         proposal, column = question.proposal, deciding(table, chosen)
