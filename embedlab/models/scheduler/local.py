@@ -9,8 +9,10 @@ they ask for, it gets a fifth of the time.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
@@ -41,6 +43,9 @@ BATCH_SECONDS = 2.0
 OTHERS_PER_SECOND, MOST_SAVED_SECONDS = 4.0, 3.0
 #: Seconds without work after which the thread ends; the next request starts another one.
 IDLE_SECONDS = 5.0
+
+#: Seconds that a process which ends waits for a batch that is under way.
+END_SECONDS = 5.0
 
 _END: Any = object()
 
@@ -145,6 +150,8 @@ class Local:
         self._resumed = 0.0
         #: Seconds for which others may go before a long computation.
         self._saved = MOST_SAVED_SECONDS
+        self._ended = False
+        _OWNERS.add(self)
 
     def __len__(self) -> int:
         return len(self._short) + len(self._long)
@@ -209,7 +216,7 @@ class Local:
     def _submit(self, work: _Texts | _Call, queue: list[Any] | deque[Any]) -> None:
         with self._changed:
             queue.append(work)
-            if self._thread is None:
+            if self._thread is None and not self._ended:
                 self._thread = threading.Thread(target=self._work, name="model", daemon=True)
                 self._thread.start()
             self._changed.notify_all()
@@ -243,14 +250,15 @@ class Local:
     def _next(self) -> _Texts | _Call | None:
         """What runs next; None where nothing was asked for in a while, and the thread ends."""
         with self._changed:
-            while True:
+            while not self._ended:
                 if self._short and (self._saved > 0 or not self._long):
                     return min(self._short, key=lambda work: work.due)
                 if self._long:
                     return self._long[0]
                 if not self._changed.wait(IDLE_SECONDS) and not len(self):
-                    self._thread = None
-                    return None
+                    break
+            self._thread = None
+            return None
 
     def _run_item(self) -> None:
         """The next item of the long computation that is first in the queue."""
@@ -266,7 +274,7 @@ class Local:
         item = self._under_way
         if item is None or not self._is_owner():
             return
-        if item.abandoned:
+        if item.abandoned or self._ended:
             raise Cancelled
         self._save()
         self._under_way = None  # what is run now does not hand over
@@ -277,6 +285,15 @@ class Local:
                     self._run_short(work)
         finally:
             self._under_way, self._resumed = item, time.monotonic()
+
+    def end(self) -> None:
+        """Begin nothing more, and wait for what is under way: the process ends."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is not None and not self._is_owner():
+            thread.join(END_SECONDS)
 
     def _first_due(self) -> _Texts | _Call | None:
         with self._changed:
@@ -350,6 +367,17 @@ class Local:
             if longest * len(together) <= first.model.token_budget:
                 requests.update({name: [other] for name in new})
                 texts.update(new)
+
+
+#: The owners of this process. Python ends a thread that comes back from C++ after the interpreter
+#: has gone, and torch answers that by aborting the process.
+_OWNERS: weakref.WeakSet[Local] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_owners() -> None:
+    for owner in list(_OWNERS):
+        owner.end()
 
 
 def _deliver(

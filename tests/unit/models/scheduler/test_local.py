@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -386,3 +388,35 @@ def test_an_error_of_a_training_is_raised_where_it_is_waited_for(people):
     with pytest.raises(EmbedLabError, match="it broke"):
         next(running)
     assert people.owner.call(lambda: "alive") == "alive"
+
+
+UNDER_WAY_AT_THE_END = """
+import contextlib, threading, torch
+from embedlab.errors import Cancelled
+from embedlab.models.scheduler.local import Local
+
+owner, started = Local(), threading.Event()
+
+def steps():
+    weights = torch.randn(200, 200, requires_grad=True)
+    while True:
+        out = torch.tanh(weights @ weights)
+        out.register_hook(lambda gradient: gradient.clone())
+        out.sum().backward()
+        started.set()
+        owner.hand_over()
+
+def train():
+    with contextlib.suppress(Cancelled):
+        list(owner.advance(steps()))
+
+threading.Thread(target=train, daemon=True).start()
+started.wait()
+"""
+
+
+def test_a_process_ends_cleanly_in_the_middle_of_a_training():
+    """A thread that comes back from C++ when the interpreter has gone aborts the process."""
+    command = [sys.executable, "-c", UNDER_WAY_AT_THE_END]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
