@@ -163,15 +163,15 @@ def holm(p_values: Sequence[float | None], comparisons: int | None = None) -> li
         p_values: one per comparison; None, where nothing was tested, stays None and does not count.
         comparisons: the number to correct for, if it is larger than that.
     """
-    from statsmodels.stats.multitest import multipletests
-
-    tested = [p for p in p_values if p is not None]
-    if not tested:
-        return list(p_values)
+    tested = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
     # Comparisons beyond those given count as ones without any difference.
-    others = [1.0] * ((comparisons or 0) - len(tested))
-    corrected = iter(multipletests([*tested, *others], method="holm")[1].tolist())
-    return [None if p is None else next(corrected) for p in p_values]
+    number = max(len(tested), comparisons or 0)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, i) in enumerate(tested):
+        largest = max(largest, min(1.0, (number - rank) * p))
+        corrected[i] = largest
+    return corrected
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,3 @@
-import gc
 import tracemalloc
 from itertools import combinations, product
 
@@ -39,14 +38,6 @@ from embedlab.study.paired_tests import (
 @pytest.fixture
 def rng():
     return np.random.default_rng(11)
-
-
-@pytest.fixture
-def many_corrections():
-    """statsmodels collects garbage at each correction: 0.1 s if all that is loaded is looked at."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 #: Simulations run at a third of their size, and whole with ``-m slow``. Tolerances are multiples
@@ -405,7 +396,7 @@ def test_too_many_comparisons_for_the_datasets_are_said_to_be():
 
 @SIZES
 @pytest.mark.parametrize("sources", [6, 12])
-def test_parts_of_one_source_find_no_difference_that_is_none(sources, part, many_corrections):
+def test_parts_of_one_source_find_no_difference_that_is_none(sources, part):
     """Two designs, parts as in the shipped study (2, 2, 4, 2, 1, 1 a source), which share half of
     the variance of their gains. Of 20,000 studies each 3.2 % found a difference with 6 sources and
     4.3 % with 12; with every part as a dataset of its own 12.1 % and 13.7 % did."""
@@ -446,7 +437,7 @@ def test_the_interval_over_few_datasets_covers_the_mean_as_often_as_it_says(n, s
 
 
 @SIZES
-def test_without_a_difference_few_studies_find_one(part, many_corrections):
+def test_without_a_difference_few_studies_find_one(part):
     """2,000 studies, 5 designs, 12 datasets of their own difficulty: 4.2 % detected one."""
     rng, studies, alpha = np.random.default_rng(1), 2000 // part, 0.05
     tables = rng.normal(0.6, 0.15, (studies, 1, 12)) + rng.normal(0, 0.03, (studies, 5, 12))
@@ -464,9 +455,7 @@ def test_without_a_difference_few_studies_find_one(part, many_corrections):
 
 @SIZES
 @pytest.mark.parametrize(("n", "comparisons"), [(6, 1), (9, 10), (12, 10), (20, 21)])
-def test_a_difference_of_the_detectable_size_is_found_at_the_stated_power(
-    n, comparisons, part, many_corrections
-):
+def test_a_difference_of_the_detectable_size_is_found_at_the_stated_power(n, comparisons, part):
     """Seen in 600 studies each: 79, 83, 80 and 78 in 100 (in 20,000 of the first
     three 80, 81 and 80)."""
     rng, studies, power, sd = np.random.default_rng(n), 600 // part, 0.8, 0.02
