@@ -400,11 +400,13 @@ owner, started = Local(), threading.Event()
 def steps():
     weights = torch.randn(200, 200, requires_grad=True)
     while True:
-        out = torch.tanh(weights @ weights)
-        out.register_hook(lambda gradient: gradient.clone())
-        out.sum().backward()
-        started.set()
-        owner.hand_over()
+        for _ in range(1000):
+            out = torch.tanh(weights @ weights)
+            out.register_hook(lambda gradient: gradient.clone())
+            out.sum().backward()
+            started.set()
+            owner.hand_over()
+        yield
 
 def train():
     with contextlib.suppress(Cancelled):
