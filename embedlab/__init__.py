@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from embedlab.models.design import PRESETS as PRESETS
     from embedlab.models.design import Design as Design
     from embedlab.models.embedding import embed as embed
+    from embedlab.models.embedding import fit as fit
     from embedlab.models.embedding import pool as pool
     from embedlab.models.loading import load_backbone as load_backbone
     from embedlab.models.pooling import PAPER_HEAD as PAPER_HEAD
@@ -33,7 +34,7 @@ _HOMES = {
     "data.corpora": ["load_corpus"],
     "data.corpus": ["Corpus"],
     "models.design": ["PAPER", "PRESETS", "Design"],
-    "models.embedding": ["embed", "pool"],
+    "models.embedding": ["embed", "fit", "pool"],
     "errors": ["Cancelled", "EmbedLabError"],
     "models.loading": ["load_backbone"],
     "models.pooling": ["PAPER_HEAD", "HeadSize"],

@@ -19,5 +19,7 @@ LENT_GPU_CONFIG = _SHIPPED / "spaces_config.zerogpu.yaml"
 CATALOGUE = _PACKAGE / "catalogue.toml"
 #: The built-in corpora and training sets.
 DATA_SETS = _PACKAGE / "data" / "data_sets.toml"
+#: The templates that a design can name.
+TEMPLATES = _PACKAGE / "models" / "templates.toml"
 #: Style sheets and scripts of the interface.
 STATIC = _PACKAGE / "ui" / "static"

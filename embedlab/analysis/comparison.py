@@ -16,6 +16,7 @@ from embedlab.models.design import Design
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
+    from embedlab.models.steps import FittedSteps
 
 #: Neighbours that quality figures and the neighbour lists use.
 NEAREST = 10
@@ -25,13 +26,17 @@ COMPARED_RANKS = 1000
 
 @dataclass(frozen=True, eq=False)
 class Embedded:
-    """A corpus under a design: ``vectors`` (n, d), unit rows, and which texts are ``cut``, (n,)."""
+    """A corpus under a design: ``vectors`` (n, d), unit rows, and which texts are ``cut``, (n,).
+
+    ``steps`` are the design's, fitted on this corpus, for its queries.
+    """
 
     corpus: Corpus
     design: Design
     backbone: Backbone
     vectors: Vectors
     cut: NDArray[np.bool_]
+    steps: FittedSteps | None = None
 
     @cached_property
     def key(self) -> tuple[object, ...]:

@@ -75,7 +75,8 @@ def evaluate(
     Raises:
         EmbedLabError: a corpus that cannot be had, or a design that this backbone cannot carry.
     """
-    from embedlab.models.embedding import embed
+    from embedlab.models.embedding import embed, fit
+    from embedlab.models.steps import FittedSteps
 
     backbone.check(design)
     corpora = [task.corpus(progress) for task in tasks]
@@ -83,7 +84,9 @@ def evaluate(
     done = 0
     scores = []
 
-    def vectors(task: Task, texts: Sequence[str], query: bool) -> Vectors:
+    def vectors(
+        task: Task, texts: Sequence[str], query: bool, steps: FittedSteps | None = None
+    ) -> Vectors:
         nonlocal done
         before = done
 
@@ -91,11 +94,16 @@ def evaluate(
             progress(before + count, total, f"{task.category}: {what}")
 
         done += len(texts)
-        return embed(texts, design, backbone, query=query, progress=report, persist=persist)
+        return embed(
+            texts, design, backbone, query=query, fit=steps, progress=report, persist=persist
+        )
 
     for task, corpus in zip(tasks, corpora, strict=True):
         documents = vectors(task, corpus.texts, query=False)
-        queries = vectors(task, corpus.queries, query=True) if corpus.queries else None
+        queries = None
+        if corpus.queries:
+            steps = fit(corpus.texts, design, backbone)
+            queries = vectors(task, corpus.queries, query=True, steps=steps)
         scores.append(score(task, corpus, documents, queries))
     return tuple(scores)
 

@@ -71,6 +71,23 @@ class LayerQuality:
     curves: tuple[LayerCurve, ...]
 
 
+def curve_poolings(*designs: Design) -> list[str]:
+    """The poolings that get a curve beside these designs, the designs' own among them.
+
+    Where a design ends without the end token, the curve of the last token has that name.
+    """
+    own = {design.pooling for design in designs}
+    ended = all(design.templates(query=False)[0].eos for design in designs)
+    names = [name for name, pooling in POOLINGS.items() if pooling.reads_layer]
+    return [
+        name
+        for name in names
+        if (POOLINGS[name].has_curve or name in own or (name == "last" and not ended))
+        and not POOLINGS[name].between_layers
+        and not (name == "eos" and not ended)
+    ]
+
+
 def choose_measure(corpus: Corpus, measure: str = "auto") -> str:
     """Return the measure to use: the one requested, or the first that the corpus allows.
 
@@ -107,6 +124,7 @@ def layer_quality(
     transform: str = "none",
     bootstrap: int = 200,
     seed: int = 0,
+    poolings: Sequence[str] | None = None,
     progress: Progress = no_progress,
 ) -> LayerQuality:
     """Score every layer under each attention mode and each pooling that reads a layer.
@@ -126,6 +144,7 @@ def layer_quality(
             does it, on each layer's unit vectors.
         bootstrap: resamples; 0 for no band.
         seed: draws the resamples, and starts k-means for V-measure.
+        poolings: those that get a curve; by default all that always have one.
 
     Raises:
         EmbedLabError: the corpus has too little for the measure, or an unknown word.
@@ -142,9 +161,10 @@ def layer_quality(
         "texts": len(labelled(corpus)),
     }
     # Every pooling says itself whether it has a curve, and one without the first token.
-    kinds = [(name, False) for name, pooling in POOLINGS.items() if pooling.reads_layer]
+    names = curve_poolings() if poolings is None else poolings
+    kinds = [(name, False) for name in names]
     if skip_first:
-        kinds += [(name, True) for name, p in POOLINGS.items() if p.curve_without_first]
+        kinds += [(name, True) for name in names if POOLINGS[name].curve_without_first]
     curves: list[LayerCurve] = []
     for attention, documents in states.items():
         designs = [
@@ -161,6 +181,19 @@ def layer_quality(
         seed=seed,
         curves=tuple(curves),
     )
+
+
+def score_with_band(
+    corpus: Corpus,
+    measure: str,
+    vectors: Float32Array,
+    queries: Float32Array | None = None,
+    *,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> Score:
+    """A corpus's score of unit vectors (n, d), and the ends of its 95 % bootstrap interval."""
+    return _point(vectors, queries, "none", _scorer(corpus, measure, bootstrap, seed))
 
 
 def _curves(

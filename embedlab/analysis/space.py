@@ -16,10 +16,9 @@ from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.retrieval import Float32Array, Int64Array, check_vectors
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError, check_known
+from embedlab.models.steps import SHRINKAGE
 
 TRANSFORMS = ("none", "centre", "whiten")
-#: How far the covariance is pulled towards a multiple of the identity before it is inverted.
-SHRINKAGE = 0.1
 #: The length below which a centred unit vector is rounding and not a direction.
 MIN_LENGTH = 1e-6
 #: Principal components reported, and hubs listed.

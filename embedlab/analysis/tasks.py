@@ -62,6 +62,15 @@ class Task:
         """The category's measure."""
         return CATEGORY_MEASURES[self.category]
 
+    @property
+    def cluster(self) -> str:
+        """The source of the texts: tasks that share one are no independent datasets.
+
+        The parts of a corpus are named by source and year, such as ``headlines 2014``.
+        """
+        part = self.group.partition(" ")[0]
+        return f"{self.corpus_id}/{part}" if part else self.corpus_id
+
     def corpus(self, progress: Progress = no_progress) -> Corpus:
         """The sample: the same in every process.
 
@@ -101,7 +110,7 @@ QUICK_TASKS = (
         words=30,
     ),
 )
-#: STS-B's test split by the dataset and year its pairs came from, enough for a paired test.
+#: STS-B's test split by the source and year its pairs came from: twelve parts of six sources.
 _STS_PARTS = (
     *("MSRpar 2012train", "MSRpar 2012test", "MSRvid 2012train", "MSRvid 2012test"),
     *("headlines 2013", "headlines 2014", "headlines 2015", "headlines 2016"),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.errors import EmbedLabError
+from embedlab.models.attention import Attention
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
 from embedlab.models.embedding import pool
@@ -35,7 +36,7 @@ class MaskProof:
     from the beginning of the text. ``largest_before`` is the largest movement of any token before
     it; up to ``rounding`` it counts as nothing. ``holds`` says whether the attention mode was
     obeyed: under causal attention nothing before the change moved, under bidirectional attention
-    something did.
+    something did; the other modes are causal in their lower layers, and something moved above.
     """
 
     attention: str
@@ -102,7 +103,8 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
         EmbedLabError: an empty text, the same tokens twice, or texts that differ from their first
             token on.
     """
-    _check(attention, text_a, text_b)
+    mode = Attention.parse(attention)
+    _check(text_a, text_b)
     a, b = backbone.encode([text_a, text_b])
     shared = min(len(a.ids), len(b.ids))
     changed = next((i for i in range(shared) if a.ids[i] != b.ids[i]), None)
@@ -117,7 +119,10 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
     hidden, precision = _float32_pass(backbone, [a.ids, b.ids], attention)
     before, after = hidden[:, 0, :shared], hidden[:, 1, :shared]
     moved = (after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)
-    largest = float(moved[:, :changed].max())
+    quiet = mode.quiet_layers(backbone.num_layers)
+    # By layer: the largest movement before the change, which only later layers may have.
+    before_change = moved[:, :changed].amax(dim=1)
+    largest = float(before_change[: quiet + 1].max() if quiet else before_change.max())
     rounding = 8 * torch.finfo(precision).eps
     start = max(0, min(changed - PROOF_TOKENS * 3 // 4, shared - PROOF_TOKENS))
     shown = slice(start, start + PROOF_TOKENS)
@@ -131,7 +136,8 @@ def mask_proof(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
         largest_before=largest,
         rounding=rounding,
         precision=str(precision).removeprefix("torch."),
-        holds=(largest <= rounding) == (attention == "causal"),
+        holds=bool(before_change[: quiet + 1].max() <= rounding)
+        and (quiet == backbone.num_layers or bool(before_change[quiet + 1 :].max() > rounding)),
         note=_proof_note(a, b, shared, start, precision),
     )
 
@@ -146,22 +152,40 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
     Raises:
         EmbedLabError: an empty text, or a layer the backbone does not have.
     """
-    _check(design.attention, text)
+    _check(text)
     backbone.check(design)
-    [encoded] = backbone.encode([text], design.document_prompt, ended=design.ended)
+    template = design.templates(query=False)[0]
+    [encoded] = backbone.encode([text], template)
     count = len(encoded.ids)
     ones = [[1] * count]
     # (L + 1, T, d)
-    tokens = backbone.token_states([list(encoded.ids)], ones, design.attention)[:, 0]
-    states = HiddenStates.of_text(tokens, design.attention, truncated=encoded.truncated)
-    layer = design.layer % (backbone.num_layers + 1)
+    tokens = backbone.token_states([list(encoded.ids)], ones, design.mode)[:, 0]
+    states = HiddenStates.of_text(
+        tokens,
+        design.mode,
+        truncated=encoded.truncated,
+        eps=backbone.rms_eps,
+        text=encoded.text,
+    )
+    layer = (design.layers[1] if design.layers else design.layer) % (backbone.num_layers + 1)
     # Before the dense layers of a native design: behind them a vector has other dimensions.
-    pooled = torch.from_numpy(pool(states, replace(design, native=False), backbone))[0]
-    weights = POOLINGS[design.pooling].token_weights(states, design, backbone)
+    bare = replace(design, native=False)
+    pooled = torch.from_numpy(pool(states, bare, backbone, template=template))[0]
+    weights = _token_weights(states, design, backbone, tokens, encoded)
     here = tokens[layer].float()
+    other_space = len(pooled) != here.shape[1]
+    if other_space:
+        pooled = states.bank(layer).rms_mean[0]
     norms, cosines = here.norm(dim=-1), torch.cosine_similarity(here, pooled[None], dim=-1)
     shown = torch.arange(count)
     notes = [f"The text was cut to {count} tokens."] if encoded.truncated else []
+    if other_space:
+        notes.append(
+            f"{design.pooling} has other dimensions than a token's state: the cosines are with the "
+            "mean of the states, each divided by its root mean square."
+        )
+    if len(design.templates(query=False)) > 1:
+        notes.append("Shown is the first template of the ensemble.")
     if count > VIEW_TOKENS:  # what ends a text is always shown
         shown = torch.cat([shown[: VIEW_TOKENS - 1], shown[-1:]])
         notes.append(f"Shown are the first {VIEW_TOKENS - 1} of {count:,} tokens and the last.")
@@ -179,6 +203,20 @@ def token_view(backbone: Backbone, text: str, design: Design) -> TokenView:
         norm_ratio=float(norms[0] / norms[1:].median().clamp(min=1e-12)) if count > 1 else 1.0,
         note=" ".join(notes),
     )
+
+
+def _token_weights(
+    states: HiddenStates, design: Design, backbone: Backbone, tokens: Tensor, encoded: Encoded
+) -> Tensor:
+    """(T,): each token's weight in the vector; 0 where a design pools the text's own alone."""
+    pooling, template = POOLINGS[design.pooling], design.templates(query=False)[0]
+    if encoded.text is None or not design.pools_text(template):
+        return pooling.token_weights(states, design, backbone, tokens)
+    place = slice(*encoded.text)
+    weights = torch.zeros(len(encoded.ids))
+    own = states.of_text_tokens()
+    weights[place] = pooling.token_weights(own, design, backbone, tokens[:, place])
+    return weights
 
 
 def head_attention(head: TrainableHead, states: HiddenStates) -> HeadAttention:
@@ -215,7 +253,7 @@ def proof_pass(backbone: Backbone, text_a: str, text_b: str, attention: str) -> 
 
 def view_pass(backbone: Backbone, text: str, design: Design) -> TokenPass:
     """The pass that a token view makes."""
-    [encoded] = backbone.encode([text], design.document_prompt, ended=design.ended)
+    [encoded] = backbone.encode([text], design.templates(query=False)[0])
     ids = list(encoded.ids)
     return TokenPass(backbone, [ids], [[1] * len(ids)], design.attention)
 
@@ -237,8 +275,7 @@ def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
     return tuple(tokens)
 
 
-def _check(attention: str, *texts: str) -> None:
-    Design(attention=attention)  # refuses an unknown word
+def _check(*texts: str) -> None:
     if not all(text.strip() for text in texts):
         raise EmbedLabError("The text is empty; write a short sentence.")
 

@@ -12,6 +12,7 @@ import typer
 
 from embedlab import __version__
 from embedlab.cli.check import check
+from embedlab.cli.fit import fit
 from embedlab.cli.options import (
     NO_LIMIT,
     BackboneOption,
@@ -43,8 +44,9 @@ if TYPE_CHECKING:
     from embedlab.lab.lab import Lab
 
 DESIGN_HELP = (
-    "attention/pooling[@layer][+skip_first], such as causal/mean@11, or M1 … M5, or native: the "
-    "design of an embedding model's own files"
+    "attention/pooling[@layer][+step…][?template=…], such as causal/mean@11 or "
+    "causal/last+centre?template=topic, or M1 … M5, or native: the design of an embedding "
+    "model's own files"
 )
 
 app = typer.Typer(
@@ -55,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, export, study, check):
+for command in (read, train, fit, export, study, check):
     app.command()(command)
 
 
@@ -187,6 +189,9 @@ def embed(
             "--query", help="Use the query prompt; of a corpus with queries, embed these."
         ),
     ] = False,
+    steps: Annotated[
+        Path | None, typer.Option(help="from `embedlab fit`; default: fitted on INPUT")
+    ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
     max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
@@ -198,10 +203,17 @@ def embed(
     from embedlab.models.embedding import embed_in_chunks
     from embedlab.models.loading import load_backbone
     from embedlab.models.state_cache import StateCache
+    from embedlab.models.steps import FittedSteps
 
     model, base = model_and_base(backbone)
     if design != NATIVE:
         Design.parse(design)  # checked before the backbone is loaded, which takes seconds
+    fitted = None if steps is None else FittedSteps.load(steps)
+    if query and fitted is None and design != NATIVE and Design.parse(design).fitted:
+        raise EmbedLabError(
+            f"The steps of {design} are never fitted on queries; fit them on documents with "
+            "`embedlab fit` and give the file with --steps."
+        )
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
@@ -217,12 +229,15 @@ def embed(
         )
         chosen = design_of(design, loaded)
         vectors, truncated = embed_in_chunks(
-            corpus.texts, chosen, loaded, query=query, progress=progress
+            corpus.texts, chosen, loaded, query=query, fit=fitted, progress=progress
         )
     metadata = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
     save_vectors(out, vectors, corpus, metadata)
     typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
     say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
+    if chosen.fitted:
+        on = f"these {len(vectors):,} texts" if fitted is None else fitted.source
+        say(f"Its steps were fitted on {on}.")
     if chosen.trainable and not loaded.head(chosen).trained:
         say(f"The head of {chosen.name} is untrained (random).")
 

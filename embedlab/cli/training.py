@@ -244,13 +244,25 @@ def _scores(training: Training, out: Path, progress: Progress) -> str:
 
 @guarded
 def export(
-    run: Annotated[Path, typer.Argument(metavar="DIR", help="what `embedlab train` wrote")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="what `embedlab train` wrote; with --design also a backbone"
+        ),
+    ],
     kind: Annotated[
         str, typer.Option("--format", help="sentence-transformers or adapter")
     ] = "sentence-transformers",
     out: Annotated[
         Path | None, typer.Option(help="the folder for the zip; default: where DIR is")
     ] = None,
+    design: Annotated[
+        str, typer.Option(help="a design without training, such as causal/last?template=topic")
+    ] = "",
+    fit: Annotated[
+        str, typer.Option(help="the corpus or file that the design's steps are fitted on")
+    ] = "",
+    steps: Annotated[Path | None, typer.Option(help="fitted steps, from `embedlab fit`")] = None,
     push: Annotated[
         str, typer.Option(help="also push to this Hub repository, owner/name (token: HF_TOKEN)")
     ] = "",
@@ -261,22 +273,38 @@ def export(
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
 ) -> None:
-    """Write a trained model for others, check it in a fresh process, and zip it."""
+    """Write a model for others, check it in a fresh process, and zip it."""
+    from embedlab.cli.fit import documents_of
     from embedlab.export.export_model import EXPORT_KINDS, export_model
     from embedlab.export.hub import push_archive
     from embedlab.models import run_folder
+    from embedlab.models.design import Design
+    from embedlab.models.embedding import fit as fit_on
     from embedlab.models.loading import load_backbone
+    from embedlab.models.steps import FittedSteps
 
     check_known(kind, "a format", EXPORT_KINDS)
-    run_info = run_folder.read_run_info(run)
+    untrained = Design.parse(design) if design else None
+    if untrained is not None and kind == "adapter":
+        raise EmbedLabError("A design without training has no adapter; take sentence-transformers.")
+    run_info = None if untrained else run_folder.read_run_info(run)
+    fitted = None if steps is None else FittedSteps.load(steps)
     token = os.environ.get("HF_TOKEN", "")
     if push and not token:
         raise EmbedLabError("Pushing needs your Hub token in the environment variable HF_TOKEN.")
     with progress_bar() as progress:
         trained = load_backbone(run, device, dtype, base=backbone, progress=progress)
-        folder = out or run.resolve().parent
+        if run_info is None or untrained is not None:
+            assert untrained is not None
+            run_info = run_folder.untrained_info(trained, untrained, str(run))
+        chosen = run_info.trained_design
+        if fit:
+            documents = documents_of(fit, progress)
+            named = f"{documents.title}, {len(documents.texts):,} texts"
+            fitted = fit_on(documents.texts, chosen, trained, source=named, progress=progress)
+        folder = out or (Path() if untrained else run.resolve().parent)
         path, check = export_model(
-            trained, run_info.trained_design, run_info, run, folder, kind, progress
+            trained, chosen, run_info, run, folder, kind, progress, steps=fitted
         )
     typer.echo(
         f"{path}: the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "

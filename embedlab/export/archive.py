@@ -22,6 +22,7 @@ _MEMBERS = {
     "adapter/adapter_config.json": _MEGABYTE,
     "adapter/adapter_model.safetensors": 2000 * _MEGABYTE,
     "head.safetensors": 2000 * _MEGABYTE,
+    "steps.safetensors": 500 * _MEGABYTE,
     "history.jsonl": 100 * _MEGABYTE,
     "README.md": _MEGABYTE,
 }

@@ -18,7 +18,8 @@ from embedlab.export.check import CHECK_TEXTS, Check, verify
 from embedlab.export.model_card import model_card, public_name, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, write_json
 from embedlab.models.design import Design
-from embedlab.models.run_folder import RunInfo, write_run_info
+from embedlab.models.run_folder import STEPS_FILE, RunInfo, write_run_info
+from embedlab.models.steps import FittedSteps
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ EXPORT_KINDS = {
     "sentence-transformers": "the merged model as a folder for sentence-transformers",
 }
 #: What a run may have learned.
-_WEIGHTS = ("adapter/adapter_model.safetensors", "head.safetensors")
+_WEIGHTS = ("adapter/adapter_model.safetensors", "head.safetensors", STEPS_FILE)
 
 
 def export_model(
@@ -41,6 +42,8 @@ def export_model(
     out: Path,
     kind: str,
     progress: Progress = no_progress,
+    *,
+    steps: FittedSteps | None = None,
 ) -> tuple[Path, Check]:
     """Export, check and pack: the archive's path and the result of the check.
 
@@ -49,6 +52,7 @@ def export_model(
         run_folder: the run's folder.
         out: the folder of the archive, which is named after the run and the kind.
         kind: one of :data:`EXPORT_KINDS`.
+        steps: the design's, fitted on documents; by default those in the run's folder.
 
     Raises:
         EmbedLabError: an unknown kind, or the export differs; then there is no archive.
@@ -61,14 +65,15 @@ def export_model(
     with disk_errors(target.name):
         out.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-    expected = embed(CHECK_TEXTS, design, backbone, progress=progress)
+    steps = _steps(design, backbone, run_folder, steps)
+    expected = embed(CHECK_TEXTS, design, backbone, fit=steps, progress=progress)
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as work:
         folder = Path(work) / "model"
         if kind == "adapter":
             export_adapter(run_folder, run_info, folder)
         else:
-            export_sentence_transformers(backbone, design, run_info, folder, progress)
-        check = verify(folder, expected, CHECK_TEXTS, progress)
+            export_sentence_transformers(backbone, design, run_info, folder, progress, steps=steps)
+        check = verify(folder, expected, CHECK_TEXTS, progress, rounding=steps.rounding)
         if not check.ok:
             raise EmbedLabError(
                 f"The export gives other vectors than the trained model (largest difference "
@@ -77,6 +82,25 @@ def export_model(
             )
         progress(0, 0, "packing")
         return package(folder, target), check
+
+
+def _steps(
+    design: Design, backbone: Backbone, run_folder: Path, steps: FittedSteps | None
+) -> FittedSteps:
+    """The design's steps, from the run's folder where they are not given."""
+    from embedlab.models.embedding import fit
+
+    if steps is None and (run_folder / STEPS_FILE).is_file():
+        steps = FittedSteps.load(run_folder / STEPS_FILE)
+    if steps is not None:
+        steps.check(str(design), backbone.key)
+        return steps
+    if design.fitted:
+        raise EmbedLabError(
+            f"The steps of {design} have not been fitted; name the texts they are fitted on "
+            "(`embedlab export … --fit CORPUS`)."
+        )
+    return fit((), design, backbone)
 
 
 def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
@@ -90,7 +114,7 @@ def export_adapter(run_folder: Path, run_info: RunInfo, out: Path) -> Path:
     if obstacle := adapter_obstacle(backbone_id):
         raise EmbedLabError(obstacle)
     names = [name for name in _WEIGHTS if (run_folder / name).is_file()]
-    if not names:
+    if not set(names) - {STEPS_FILE}:
         raise EmbedLabError(f"The run {run_folder.name!r} has no trained weights; train it first.")
     with disk_errors(out.name), atomic_folder(out) as folder:
         for name in names:

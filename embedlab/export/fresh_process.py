@@ -29,7 +29,7 @@ def sentence_transformers_vectors(folder: Path, texts: list[str]) -> Any:
     sys.meta_path.insert(0, WithoutEmbedLab())
     from sentence_transformers import SentenceTransformer
 
-    own_code = (folder / "export_pooling.py").exists()
+    own_code = any(folder.glob("export_*.py"))
     model = SentenceTransformer(
         str(folder), device="cpu", trust_remote_code=own_code, local_files_only=True
     )
@@ -40,11 +40,14 @@ def adapter_vectors(folder: Path, texts: list[str]) -> Any:
     """(n, d) of documents, by a run's folder on the CPU in its precision."""
     from embedlab.models.embedding import embed
     from embedlab.models.loading import load_backbone
-    from embedlab.models.run_folder import read_run_info
+    from embedlab.models.run_folder import STEPS_FILE, read_run_info
+    from embedlab.models.steps import FittedSteps
 
     run_info = read_run_info(folder)
     backbone = load_backbone(folder, device="cpu", dtype=run_info.backbone.dtype)
-    return embed(texts, run_info.trained_design, backbone)
+    steps = folder / STEPS_FILE
+    fitted = FittedSteps.load(steps) if steps.is_file() else None
+    return embed(texts, run_info.trained_design, backbone, fit=fitted)
 
 
 def main(kind: str, folder: str, work: str, paths: str) -> None:

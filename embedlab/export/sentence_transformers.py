@@ -13,12 +13,15 @@ from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
 from embedlab.models import attention_head
 from embedlab.models.adapter import merged
+from embedlab.models.attention import Attention
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.forward import has_own_mask
 from embedlab.models.framing import Framing
 from embedlab.models.pooling import POOLINGS, ExportedModule
 from embedlab.models.run_folder import RunInfo
+from embedlab.models.steps import FittedSteps
+from embedlab.models.template import Template
 from embedlab.progress import Progress, no_progress
 
 _MODULES = "sentence_transformers."
@@ -30,16 +33,25 @@ def export_sentence_transformers(
     run_info: RunInfo,
     out: Path,
     progress: Progress = no_progress,
+    *,
+    steps: FittedSteps | None = None,
 ) -> Path:
     """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
-    The end token, the attention mode, the longest length and the prompts are baked in. Poolings
-    that sentence-transformers does not know come as one module file, which the user has to trust.
+    The end token, the attention mode, the longest length, the prompts and the steps are baked in.
+    What sentence-transformers does not know, poolings and templates, comes as module files, which
+    the user has to trust. ``steps`` are the design's, where it has some.
 
     Raises:
-        EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
+        EmbedLabError: the folder exists, the disk is full, the tokenizer cannot be exported, or the
+            attention mode is not part of transformers.
     """
     backbone.check(design)
+    if not Attention.parse(design.mode).plain:
+        raise EmbedLabError(
+            f"{design.attention} attention is not part of transformers, so {design} cannot be "
+            "exported; choose causal or bidirectional attention."
+        )
     if obstacle := tokenizer_obstacle(backbone):
         raise EmbedLabError(obstacle)
     with disk_errors(out.name), atomic_folder(out) as folder:
@@ -49,8 +61,12 @@ def export_sentence_transformers(
         progress(1, 3, "writing the tokenizer")
         _save_tokenizer(backbone, design, folder)
         progress(2, 3, "writing the modules")
-        behind = native_head.exported() if (native_head := backbone.native_head(design)) else ()
-        own_code = _save_modules([pooling, *behind], design, folder)
+        native_head = backbone.native_head(design)
+        width = backbone.vector_size(design)
+        exact = str(backbone.dtype) == "torch.float32"
+        behind = [] if steps is None else steps.modules(width, exact=exact)
+        read = [pooling, *(() if native_head is None else native_head.exported())]
+        own_code = _save_modules(read, behind, backbone, design, folder)
         public = without_local_paths(run_info)
         card = model_card(public, "sentence-transformers", own_code=own_code)
         (folder / "README.md").write_text(card, encoding="utf-8")
@@ -67,7 +83,7 @@ def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, fol
     for part in (config, config.get("text_config")):
         if isinstance(part, dict) and not has_own_mask(backbone.config):
             part["is_causal"] = design.attention == "causal"
-    if pooling.settings.get("layers"):
+    if pooling.all_layers:
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
 
@@ -131,41 +147,85 @@ def _framed(tokenizer: Any, framing: Framing, *, ended: bool) -> dict[str, Any]:
     }
 
 
-def _save_modules(behind: Sequence[ExportedModule], design: Design, folder: Path) -> bool:
-    """The files that tell sentence-transformers what to do; whether one of them is code.
+def _save_modules(
+    read: Sequence[ExportedModule],
+    steps: Sequence[ExportedModule],
+    backbone: Backbone,
+    design: Design,
+    folder: Path,
+) -> bool:
+    """The files that tell sentence-transformers what to do; whether some of them are code.
 
     Args:
-        behind: the pooling, and what follows it.
+        read: the pooling, and what follows it in a native design.
+        steps: the design's.
     """
-    own_code = any(not module.kind.startswith(_MODULES) for module in behind)
-    modules = [
-        *behind,
-        ExportedModule(kind=f"{_MODULES}base.modules.normalize.Normalize", settings={}),
-    ]
-    rows = [
-        {
-            "idx": 0,
-            "name": "0",
-            "path": "",
-            "type": f"{_MODULES}base.modules.transformer.Transformer",
-        }
-    ]
-    for number, module in enumerate(modules, start=1):
+    templates = {query: design.templates(query=query) for query in (True, False)}
+    inside = not all(each.is_prefix for side in templates.values() for each in side)
+    normalize = ExportedModule(kind=f"{_MODULES}base.modules.normalize.Normalize", settings={})
+    chain = [*read, normalize]
+    if max(map(len, templates.values())) > 1:
+        mean = ExportedModule(kind="export_template.MeanOfTemplates", settings={})
+        chain += [mean, normalize]
+    for step in steps:
+        chain += [step, normalize]
+    first = "export_template.TemplateTransformer"
+    parts = [("", first if inside else f"{_MODULES}base.modules.transformer.Transformer")]
+    for number, module in enumerate(chain, start=1):
         home = folder / f"{number}_{module.kind.rpartition('.')[2]}"
         home.mkdir()
         write_json(home / "config.json", module.settings)
         if module.weights:
             save_tensors(home / "model.safetensors", module.weights, {"format": "pt"})
-        rows.append({"idx": number, "name": str(number), "path": home.name, "type": module.kind})
+        parts.append((home.name, module.kind))
+    rows = [
+        {"idx": i, "name": str(i), "path": path, "type": kind}
+        for i, (path, kind) in enumerate(parts)
+    ]
     write_json(folder / "modules.json", rows)
-    _save_settings(design, folder)
-    if own_code:
-        for name in ("export_pooling.py", "attention_head.py"):
-            shutil.copyfile(Path(attention_head.__file__).with_name(name), folder / name)
-    return own_code
+    # A name may stand for a prefix.
+    prompts = {
+        name: templates[query][0].parts[0] for name, query in (("query", True), ("document", False))
+    }
+    if inside:
+        prompts = _save_templates(templates, backbone, design, folder)
+    _save_settings(design, prompts, folder)
+    kinds = {kind.partition(".")[0] for _, kind in parts}
+    code = {
+        "export_pooling": ["export_pooling.py", "attention_head.py"],
+        "export_template": ["export_template.py"],
+    }
+    for name in (file for kind, files in code.items() if kind in kinds for file in files):
+        shutil.copyfile(Path(attention_head.__file__).with_name(name), folder / name)
+    return not kinds.isdisjoint(code)
 
 
-def _save_settings(design: Design, folder: Path) -> None:
+def _save_templates(
+    templates: dict[bool, tuple[Template, ...]], backbone: Backbone, design: Design, folder: Path
+) -> dict[str, str]:
+    """The file that the template module reads; the prompts that name the sides."""
+    everyone = [template for side in templates.values() for template in side]
+    pooled = {design.pools_text(template) for template in everyone}
+    ended = {template.eos for template in everyone}
+    if len(pooled) > 1 or len(ended) > 1:
+        raise EmbedLabError(
+            f"The query and document templates of {design} end or are pooled in different ways, "
+            "which an export does not carry; use templates of one kind."
+        )
+    prompts = {"query": "query: ", "document": "document: "}
+    content = {
+        "query": [list(template.parts) for template in templates[True]],
+        "document": [list(template.parts) for template in templates[False]],
+        "query_prompt": prompts["query"],
+        "added": list(backbone.framing.behind(ended=design.ended)),
+        "end": list(backbone.framing.end) if ended.pop() else [],
+        "pool_text": pooled.pop(),
+    }
+    write_json(folder / "templates.json", content)
+    return prompts
+
+
+def _save_settings(design: Design, prompts: dict[str, str], folder: Path) -> None:
     """What is read of a pass, the prompts, and the versions this needs."""
     import torch
     import transformers
@@ -185,7 +245,7 @@ def _save_settings(design: Design, folder: Path) -> None:
         "__version__": {"transformers": transformers.__version__, "pytorch": torch.__version__},
         # The attention mode is in config.json, which earlier versions ignore.
         "requirements": {"transformers": ">=5.2"},
-        "prompts": {"query": design.query_prompt, "document": design.document_prompt},
+        "prompts": prompts,
         "default_prompt_name": None,
         "similarity_fn_name": "cosine",
     }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from embedlab import gpu
-from embedlab.analysis import layers, metrics, space
+from embedlab.analysis import label_free, layers, metrics, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab, computed
@@ -16,7 +16,11 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from embedlab.analysis.key_tokens import KeyToken
     from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
+    from embedlab.models.embedding import Vectors
+    from embedlab.models.states import HiddenStates
+    from embedlab.models.template import Template
 
 
 def layer_curves(
@@ -34,6 +38,8 @@ def layer_curves(
 ) -> layers.LayerQuality:
     """Every layer's score under both attention modes, with ``design``'s prompts.
 
+    Of an ensemble the first template is taken.
+
     Raises:
         EmbedLabError: the corpus has nothing that the measure could score.
     """
@@ -45,25 +51,26 @@ def layer_curves(
     def work(report: Progress) -> layers.LayerQuality:
         from embedlab.models.backbone import Wanted, compute_states
 
-        prompt, ended = design.document_prompt, design.ended
-        wanted = [lab.wanted(corpus, backbone, mode, prompt, ended=ended) for mode in attentions]
+        def pooled(states: HiddenStates, template: Template) -> HiddenStates:
+            return states.of_text_tokens() if design.pools_text(template) else states
+
+        put_in, asked = (design.templates(query=query)[0] for query in (False, True))
+        wanted = [lab.wanted(corpus, backbone, mode, put_in) for mode in attentions]
         if chosen == "ndcg_10":
-            asked = corpus.queries
-            wanted += [
-                Wanted(backbone, asked, mode, design.query_prompt, design.ended)
-                for mode in attentions
-            ]
+            wanted += [Wanted(backbone, corpus.queries, mode, asked) for mode in attentions]
         states = compute_states(wanted, report)
-        texts = dict(zip(attentions, states, strict=False))
-        queries = dict(zip(attentions, states[len(attentions) :], strict=False)) or None
+        of_texts, of_queries = states[: len(attentions)], states[len(attentions) :]
+        texts = {m: pooled(s, put_in) for m, s in zip(attentions, of_texts, strict=True)}
+        queries = {m: pooled(s, asked) for m, s in zip(attentions, of_queries, strict=False)}
         return layers.layer_quality(
             corpus,
             texts,
-            queries,
+            queries or None,
             measure=chosen,
             skip_first=skip_first,
             transform=transform,
             seed=seed,
+            poolings=layers.curve_poolings(design),
             progress=report,
         )
 
@@ -71,10 +78,118 @@ def layer_curves(
         "layers",
         backbone.key,
         corpus.key,
-        (design.query_prompt, design.document_prompt, design.ended),
+        tuple(design.templates(query=query)[0].key for query in (True, False)),
+        (design.pooling, design.pool, design.ended),
         (attentions, chosen, skip_first, transform, seed),
     )
     return lab.compute(key, work, progress)
+
+
+@computed
+def label_free_layers(
+    lab: Lab, embedded: Embedded, progress: Progress = no_progress
+) -> label_free.LabelFree:
+    """What the layers under a design look like without labels; of an ensemble the first template.
+
+    Raises:
+        EmbedLabError: too few texts, or a pooling that reads no single layer.
+    """
+    design, template = embedded.design, embedded.design.templates(query=False)[0]
+    states = lab.states_of(embedded.corpus, embedded.backbone, design.mode, template, progress)
+    return label_free.label_free(states, design, progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Unmasking:
+    """A corpus's score with attention that is causal up to layer k and bidirectional above.
+
+    ``layers`` are the k, 0 for bidirectional and L for causal; ``scores`` and the ends of their
+    95 % interval are as long.
+    """
+
+    design: Design
+    measure: str
+    layers: tuple[int, ...]
+    scores: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@computed
+def unmasking_curve(
+    lab: Lab, embedded: Embedded, measure: str = "auto", progress: Progress = no_progress
+) -> Unmasking:
+    """Quality over k of ``bidirectional>k``, at about nine k: a pass over the corpus for each.
+
+    Raises:
+        EmbedLabError: the corpus has nothing that the measure could score.
+    """
+    corpus, design = embedded.corpus, embedded.design
+    chosen = layers.choose_measure(corpus, measure)
+    last = embedded.backbone.num_layers
+    steps = sorted({round(last * i / 8) for i in range(9)})
+    scores = []
+    for number, k in enumerate(steps):
+        progress(number, len(steps), "passes with another mask")
+        attention = {0: "bidirectional", last: "causal"}.get(k, f"bidirectional>{k}")
+        one = replace(design, attention=attention, band=None, bias=0.0)
+        side = lab.embedded_on(corpus, one, embedded.backbone, progress)
+        queries = lab.query_vectors(side, progress) if chosen == "ndcg_10" else None
+        scores.append(layers.score_with_band(corpus, chosen, side.vectors, queries))
+    whole, low, high = zip(*scores, strict=True)
+    return Unmasking(design, chosen, tuple(steps), whole, low, high)
+
+
+def key_tokens(
+    lab: Lab,
+    embedded: Embedded,
+    chosen: tuple[int, ...],
+    *,
+    together: bool = False,
+    progress: Progress = no_progress,
+) -> list[list[KeyToken]]:
+    """The nearest words to some of a corpus's texts, or to what tells them from the others.
+
+    Args:
+        chosen: the texts' numbers.
+        together: one list for all of them: of their mean less the corpus's.
+
+    Raises:
+        EmbedLabError: the design's vectors are no states of the backbone.
+    """
+    from embedlab.analysis import key_tokens as lens
+
+    design, backbone = embedded.design, embedded.backbone
+    lens.check(design)
+    vectors = _pooled(lab, embedded, progress=progress)
+    if together:
+        return [lens.group_words(vectors, chosen, design, backbone)]
+    return lens.key_tokens(vectors[list(chosen)], design, backbone)
+
+
+def key_words(
+    lab: Lab, texts: Sequence[str], design: Design, progress: Progress = no_progress
+) -> list[list[KeyToken]]:
+    """The nearest words to each of any texts under a design, its steps left out.
+
+    Raises:
+        EmbedLabError: as :func:`key_tokens`, or too many or too long texts.
+    """
+    corpus = Corpus(id="own", title="texts", texts=tuple(texts))
+    embedded = lab.embedded(corpus, replace(design, steps=()), progress=progress)
+    return key_tokens(lab, embedded, tuple(range(len(texts))), progress=progress)
+
+
+@computed
+def _pooled(lab: Lab, embedded: Embedded, progress: Progress = no_progress) -> Vectors:
+    """A corpus's vectors before the design's steps."""
+    from embedlab.models.embedding import pool_templates
+
+    def states_of(template: Template) -> HiddenStates:
+        mode = embedded.design.mode
+        return lab.states_of(embedded.corpus, embedded.backbone, mode, template, progress)
+
+    return pool_templates(states_of, embedded.design, embedded.backbone, progress=progress)[0]
 
 
 @computed
@@ -198,6 +313,6 @@ def head_attention(
     corpus, design, backbone = embedded.corpus, embedded.design, embedded.backbone
     if only is not None:
         corpus = Corpus(id=corpus.id, title=corpus.title, texts=(corpus.texts[only],))
-    prompt = design.document_prompt
-    states = lab.states_of(corpus, backbone, design.attention, prompt, progress, ended=design.ended)
+    template = design.templates(query=False)[0]
+    states = lab.states_of(corpus, backbone, design.mode, template, progress)
     return tokens.head_attention(backbone.head(design), states)

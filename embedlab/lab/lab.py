@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone, Wanted
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
+    from embedlab.models.steps import FittedSteps
+    from embedlab.models.template import Template
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -182,22 +184,19 @@ class Lab:
         """
         if not gpu.LENT:
             return
-        from embedlab.models.backbone import Wanted
-
         wanted: list[Wanted] = []
         for corpus, design, backbone_id in sides:
             self.check(corpus.texts, design)
             self.check(queries, design)
             backbone = self.backbone(backbone_id, progress)
             backbone.check(design)
-            mode, asked = design.attention, list(queries)
+            asked = list(queries)
             if self.results.get(_vectors_key(corpus, design, backbone), _MISSING) is _MISSING:
-                prompt, ended = design.document_prompt, design.ended
-                wanted.append(self.wanted(corpus, backbone, mode, prompt, ended=ended))
+                for template in design.templates(query=False):
+                    wanted.append(self.wanted(corpus, backbone, design.mode, template))
                 asked += corpus.queries
             if asked:
-                prompt, ended = design.query_prompt, design.ended
-                wanted.append(Wanted(backbone, tuple(asked), mode, prompt, ended))
+                wanted += _wanted_queries(asked, design, backbone)
         self._together(wanted, progress)
 
     def _together(self, wanted: Sequence[Wanted], progress: Progress) -> None:
@@ -284,25 +283,16 @@ class Lab:
         corpus: Corpus,
         backbone: Backbone,
         attention: str,
-        prompt: str,
+        template: Template,
         progress: Progress,
-        *,
-        ended: bool = True,
     ) -> HiddenStates:
-        """The hidden states of a corpus's texts."""
+        """The hidden states of a corpus's texts under an attention mode, inside a template."""
         from embedlab.models.backbone import compute_states
 
-        wanted = self.wanted(corpus, backbone, attention, prompt, ended=ended)
-        return compute_states([wanted], progress)[0]
+        return compute_states([self.wanted(corpus, backbone, attention, template)], progress)[0]
 
     def wanted(
-        self,
-        corpus: Corpus,
-        backbone: Backbone,
-        attention: str,
-        prompt: str,
-        *,
-        ended: bool = True,
+        self, corpus: Corpus, backbone: Backbone, attention: str, template: Template
     ) -> Wanted:
         """The states of a corpus's texts, as they are asked for.
 
@@ -311,7 +301,7 @@ class Lab:
         from embedlab.models.backbone import Wanted
 
         persist = corpus.id in self.config.corpora and backbone.adapter is None
-        return Wanted(backbone, corpus.texts, attention, prompt, ended, persist)
+        return Wanted(backbone, corpus.texts, attention, template, persist=persist)
 
     def embedded(
         self,
@@ -326,18 +316,25 @@ class Lab:
             EmbedLabError: too many texts, a text that is too long or empty, or a design that does
                 not fit this backbone.
         """
+        return self.embedded_on(corpus, design, self.backbone(backbone_id, progress), progress)
+
+    def embedded_on(
+        self, corpus: Corpus, design: Design, backbone: Backbone, progress: Progress = no_progress
+    ) -> Embedded:
+        """A corpus under a design on a backbone that is loaded; as :meth:`embedded`."""
         self.check(corpus.texts, design)
-        backbone = self.backbone(backbone_id, progress)
         backbone.check(design)
 
-        def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_]]:
-            from embedlab.models.embedding import pool
+        def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_], FittedSteps]:
+            from embedlab.models.embedding import pool_templates, stepped
 
-            prompt = design.document_prompt
-            states = self.states_of(
-                corpus, backbone, design.attention, prompt, report, ended=design.ended
-            )
-            return pool(states, design, backbone, report), states.truncated.numpy()
+            def states_of(template: Template) -> HiddenStates:
+                return self.states_of(corpus, backbone, design.mode, template, report)
+
+            pooled, cut = pool_templates(states_of, design, backbone, progress=report)
+            source = f"{corpus.title}, {len(corpus.texts):,} texts"
+            vectors, steps = stepped(pooled, design, backbone, source=source)
+            return vectors, cut, steps
 
         key = _vectors_key(corpus, design, backbone)
         return Embedded(corpus, design, backbone, *self.compute(key, work, progress))
@@ -354,7 +351,8 @@ class Lab:
 
         design, backbone = embedded.design, embedded.backbone
         self.check(queries, design)
-        return embed(queries, design, backbone, query=True, progress=self.in_time(progress))
+        report = self.in_time(progress)
+        return embed(queries, design, backbone, query=True, fit=embedded.steps, progress=report)
 
     @computed
     def query_vectors(self, embedded: Embedded, progress: Progress = no_progress) -> Vectors:
@@ -440,7 +438,8 @@ class Lab:
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
         if gpu.LENT:
-            self._together([_wanted_query(query, side) for side in (a, b)], progress)
+            sides = (_wanted_queries([query], side.design, side.backbone) for side in (a, b))
+            self._together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
         return ranked_lists(query, a, b, (vector_a, vector_b), k)
 
@@ -467,12 +466,11 @@ class Lab:
             self.embedded(corpus, Design.parse(design), progress=progress)
 
 
-def _wanted_query(query: str, side: Embedded) -> Wanted:
+def _wanted_queries(queries: Sequence[str], design: Design, backbone: Backbone) -> list[Wanted]:
     from embedlab.models.backbone import Wanted
 
-    design = side.design
-    prompt, ended = design.query_prompt, design.ended
-    return Wanted(side.backbone, (query,), design.attention, prompt, ended)
+    templates = design.templates(query=True)
+    return [Wanted(backbone, tuple(queries), design.mode, template) for template in templates]
 
 
 def _vectors_key(corpus: Corpus, design: Design, backbone: Backbone) -> Hashable:

@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from embedlab import gpu
-from embedlab.errors import EmbedLabError, check_known
-from embedlab.models.design import ATTENTIONS, Design
+from embedlab.errors import EmbedLabError
+from embedlab.models.adapter import merged
+from embedlab.models.attention import ATTENTIONS, Attention, ends_in_the_last_token
+from embedlab.models.design import Design
 from embedlab.models.forward import layer_states
 from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
@@ -25,7 +29,11 @@ from embedlab.models.scheduler.local import Local
 from embedlab.models.scheduler.owner import Owner, TextPass, TokenPass
 from embedlab.models.state_cache import StateCache, state_key
 from embedlab.models.states import Encoded as Encoded
-from embedlab.models.states import HiddenStates, TextStates, summarise
+from embedlab.models.states import HiddenStates, TextStates, mean_squares, summarise
+from embedlab.models.steps import Step
+from embedlab.models.template import Template
+from embedlab.models.template_tokens import encode_inside
+from embedlab.models.unembedding import read_unembedding, right_singular_vectors
 from embedlab.progress import Progress, no_progress
 from embedlab.text import without_surrogates
 
@@ -90,6 +98,7 @@ class Backbone:
         self.owner: Owner = Local()
         #: Reads the model without its adapter from its files again, on the CPU.
         self.reload: Callable[[], Any] = lambda: copy.deepcopy(self.model)
+        self._readable: Any = None
         #: The peft model around :attr:`model`, where a LoRA adapter is on it.
         self.adapter: Any = None
         #: Attention modes that this architecture or its config rules out, with the reason.
@@ -99,6 +108,7 @@ class Backbone:
         #: What of its files stands against a native design, where it is an embedding model.
         self.no_native = ""
         self._guard = threading.Lock()
+        self._basis: NDArray[np.float32] | None = None
         self._heads: dict[tuple[str, str], TrainableHead] = {}
 
     @property
@@ -135,12 +145,15 @@ class Backbone:
         Raises:
             EmbedLabError: it does not have it, or there is no such mode.
         """
-        check_known(attention, "an attention mode", ATTENTIONS)
-        if attention in self.refused:
+        mode = Attention.parse(attention)
+        mode.check(self.num_layers, self.name)
+        # The other modes are made out of these two.
+        needed = "bidirectional" if mode.mode == "bidirectional" else "causal"
+        if needed in self.refused:
             others = [mode for mode in ATTENTIONS if mode not in self.refused]
             raise EmbedLabError(
                 f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
-                f"attention: {self.refused[attention]}. Choose a {' or '.join(others)} design."
+                f"attention: {self.refused[needed]}. Choose a {' or '.join(others)} design."
             )
 
     def check(self, design: Design) -> None:
@@ -148,9 +161,10 @@ class Backbone:
 
         Raises:
             EmbedLabError: the layer does not exist, the attention mode is not one of this
-                backbone's, or the design is the native one of another.
+                backbone's or its band is not within the layers, a step keeps more dimensions than
+                there are, or the design is the native one of another.
         """
-        self.check_attention(design.attention)
+        self.check_attention(design.mode)
         if design.native:
             self.native_design()
         if not -self.num_layers - 1 <= design.layer <= self.num_layers:
@@ -158,6 +172,41 @@ class Backbone:
                 f"{self.name} has no layer {design.layer}; choose 0 (the embedding layer) to "
                 f"{self.num_layers}, or -1 for the last."
             )
+        if design.layers and design.layers[1] > self.num_layers:
+            raise EmbedLabError(
+                f"{self.name} has no layers {design.layers[0]}..{design.layers[1]}; choose from 0 "
+                f"(the embedding layer) to {self.num_layers}."
+            )
+        if self.native_head(design) and any(step.startswith("filter") for step in design.steps):
+            raise EmbedLabError(
+                f"+filter keeps directions of the unembedding, and {self.name} has layers behind "
+                "the pooling; leave it out."
+            )
+        width = self.vector_size(design)
+        for step in design.steps:
+            width = Step.parse(step).width(width)
+
+    def vector_size(self, design: Design) -> int:
+        """The length of a design's vectors before its steps."""
+        head = self.native_head(design)
+        dense = None if head is None else head.output_size
+        return dense or POOLINGS[design.pooling].width(design, self)
+
+    @property
+    def rms_eps(self) -> float:
+        """What the backbone's RMS norms add to the mean square under the root."""
+        return float(getattr(self.config, "rms_norm_eps", 0.0) or 0.0)
+
+    def unembedding_basis(self) -> NDArray[np.float32]:
+        """(d, d): the right singular vectors of the unembedding as rows, in falling order.
+
+        Raises:
+            EmbedLabError: the weights of the language-model head are not at hand.
+        """
+        with self._guard:
+            if self._basis is None:
+                self._basis = right_singular_vectors(read_unembedding(self))
+            return self._basis
 
     def native_design(self) -> Design:
         """The design of this backbone's own files, prompts included.
@@ -179,7 +228,7 @@ class Backbone:
 
     def head(self, design: Design) -> TrainableHead:
         """The trainable head of a design; seeded and untrained until training replaced it."""
-        key = (design.attention, design.pooling)
+        key = (design.mode, design.pooling)
         with self._guard:
             if key not in self._heads:
                 self._heads[key] = self.new_head(design).eval().requires_grad_(False)
@@ -195,7 +244,7 @@ class Backbone:
     def install(self, design: Design, head: TrainableHead) -> None:
         """Make a trained head the one that a design uses on this backbone."""
         with self._guard:
-            self._heads[design.attention, design.pooling] = head.eval().requires_grad_(False)
+            self._heads[design.mode, design.pooling] = head.eval().requires_grad_(False)
 
     def version(self, design: Design) -> str:
         """Identifies all that a design's vectors depend on: weights, adapter, trained head."""
@@ -216,7 +265,7 @@ class Backbone:
         other = copy.copy(self)
         other.name, other.model = name, self.model if model is None else model
         other.key = f"{self.key}|{digest}" if digest else self.key
-        other._heads = {}
+        other._heads, other._readable = {}, None
         return other
 
     def in_own_process(self) -> Backbone:
@@ -231,32 +280,43 @@ class Backbone:
         return torch.device("cpu") if gpu.LENT else self.device
 
     def readable_model(self) -> Any:
-        """The model with weights that can be read here: a copy where a GPU is lent by the call."""
-        return self.reload() if gpu.LENT else self.model
+        """The model, with its adapter, whose weights can be read in this process.
+
+        Where a GPU is lent by the call they are not here: it is read from its files, once.
+        """
+        if not gpu.LENT:
+            return self.model
+        if self._readable is None:
+            self._readable = merged(self)
+        return self._readable
 
     def encode(
-        self, texts: Sequence[str], prompt: str = "", *, ended: bool = True
+        self, texts: Sequence[str], prompt: str | Template = "", *, ended: bool = True
     ) -> list[Encoded]:
         """Token ids, at most ``max_length`` with the end, which is never cut off.
 
+        Where a text is too long it is cut, never what stands around it.
+
         Args:
-            ended: whether the end token stands behind every text; else only what the tokenizer
-                itself adds does.
+            prompt: a prefix, a text with ``{text}``, or a template.
+            ended: whether the end token stands behind every text after a prefix; else only what the
+                tokenizer itself adds does. A template says so itself.
 
         Raises:
-            EmbedLabError: a text holds a token that the model has no embedding of.
+            EmbedLabError: the template leaves no room for a text, or a text holds a token that the
+                model has no embedding of.
         """
+        template = _template(prompt, ended)
         if not texts:
             return []
+        if not template.is_prefix:
+            return encode_inside(self, texts, template)
+        self._check_prefix(template.parts[0])
         # Characters far beyond the longest length are never read, so a huge text costs nothing.
         limit = 32 * self.max_length
-        whole = [without_surrogates(prompt + text) for text in texts]
-        ids: list[list[int]] = []
-        for start in range(0, len(whole), TOKENISER_BATCH):
-            part = [text[:limit] for text in whole[start : start + TOKENISER_BATCH]]
-            with self._guard:  # released between two parts, so that other threads can tokenise
-                ids += self.tokenizer(part, verbose=False)["input_ids"]
-        end = self.framing.behind(ended=ended)
+        whole = [without_surrogates(template.parts[0] + text) for text in texts]
+        ids: list[list[int]] = self.tokenised([text[:limit] for text in whole])["input_ids"]
+        end = self.framing.behind(ended=not template.own_end)
         most = self.max_length - len(end)
         encoded = []
         for number, (text, row) in enumerate(zip(whole, ids, strict=True), start=1):
@@ -264,10 +324,33 @@ class Backbone:
             tokens = row[: -len(end)] if ends else row
             truncated = len(tokens) > most or len(text) > limit
             encoded.append(Encoded((*tokens[:most], *end), truncated))
-            self._check_ids(encoded[-1].ids, number)
+            self.check_ids(encoded[-1].ids, number)
         return encoded
 
-    def _check_ids(self, ids: tuple[int, ...], number: int) -> None:
+    def tokenised(self, texts: Sequence[str], **options: Any) -> dict[str, list[Any]]:
+        """What the tokenizer gives for any number of texts, by name; safe for many threads."""
+        result: dict[str, list[Any]] = {}
+        for start in range(0, len(texts), TOKENISER_BATCH):
+            part = list(texts[start : start + TOKENISER_BATCH])
+            with self._guard:  # released between two parts, so that other threads can tokenise
+                answer = self.tokenizer(part, verbose=False, **options)
+            for name, rows in answer.items():
+                result.setdefault(name, []).extend(rows)
+        return result
+
+    def _check_prefix(self, prefix: str) -> None:
+        # A token is at least one byte, so most prefixes need no counting.
+        if len(prefix.encode(errors="replace")) + 2 < self.max_length:
+            return
+        count = len(self.tokenised([prefix])["input_ids"][0])
+        if count > self.max_length - 2:
+            raise EmbedLabError(
+                f"The prompt has {count:,} tokens, which leaves no room for a text within the "
+                f"{self.max_length:,} that {self.name} reads; shorten it."
+            )
+
+    def check_ids(self, ids: tuple[int, ...], number: int) -> None:
+        """Refuse the tokens of a text that the model cannot read; ``number`` counts from 1."""
         if not ids:
             raise EmbedLabError(
                 f"Text {number} has no token that {self.name} knows; remove it or write something."
@@ -284,7 +367,7 @@ class Backbone:
         self,
         texts: Sequence[str],
         attention: str = "causal",
-        prompt: str = "",
+        prompt: str | Template = "",
         *,
         ended: bool = True,
         progress: Progress = no_progress,
@@ -294,8 +377,9 @@ class Backbone:
 
         Args:
             texts: n strings, none of them empty.
-            attention: ``causal`` or ``bidirectional``.
-            prompt: stands before every text and counts as its tokens.
+            attention: a mode, such as ``causal``, ``bidirectional`` or ``rerouted``.
+            prompt: stands around every text and counts as its tokens: a prefix, a text with
+                ``{text}``, or a template.
             ended: as in :meth:`encode`.
             progress: called after every batch with texts done and texts in all; may raise.
                 What was computed until then stays in the cache.
@@ -305,7 +389,8 @@ class Backbone:
             EmbedLabError: no text, an empty text, or an attention mode that is unknown or that
                 this backbone does not have.
         """
-        wanted = Wanted(self, tuple(texts), attention, prompt, ended, persist)
+        template = _template(prompt, ended)
+        wanted = Wanted(self, tuple(texts), attention, template, persist=persist)
         return compute_states([wanted], progress)[0]
 
     @property
@@ -326,7 +411,7 @@ class Backbone:
         Args:
             input_ids: n rows of T token ids, padded by the caller.
             mask: n rows of T, 0 for padding.
-            attention: ``causal`` or ``bidirectional``.
+            attention: as for :meth:`states`.
             precise: run through a float32 copy of weights that are of lower precision.
         """
         return self.owner.tokens([TokenPass(self, input_ids, mask, attention, precise)])[0]
@@ -340,9 +425,18 @@ class Backbone:
         padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
         mask = padded["attention_mask"]
         hidden = self.hidden_states(padded["input_ids"], mask, attention)
-        bank = summarise(hidden, mask).cpu()
+        bank, squares = (
+            summarise(hidden, mask, self.rms_eps).cpu(),
+            mean_squares(hidden, mask).cpu(),
+        )
+        text_bank = None
+        if any(text.text for text in batch):
+            text_mask = torch.zeros_like(mask)
+            for row, text in zip(text_mask, batch, strict=True):
+                row[slice(*(text.text or (0, 1)))] = 1
+            text_bank = summarise(hidden, text_mask, self.rms_eps).cpu()
         # No head reads the tokens of a causal pass, and they are most of what could be stored.
-        tokens = None if attention == "causal" else hidden[-1].cpu()
+        tokens = None if ends_in_the_last_token(attention) else hidden[-1].cpu()
         return [
             TextStates(
                 # Cloned row by row: a view would keep the whole batch alive as long as one text.
@@ -351,6 +445,9 @@ class Backbone:
                 None if tokens is None else tokens[i, : len(text.ids)].clone(),
                 len(text.ids),
                 text.truncated,
+                squares[i].clone(),
+                None if text_bank is None or text.text is None else text_bank[i].clone(),
+                0 if text.text is None else text.text[1] - text.text[0],
             )
             for i, text in enumerate(batch)
         ]
@@ -377,6 +474,10 @@ class Backbone:
         return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
 
 
+def _template(prompt: str | Template, ended: bool) -> Template:
+    return Template.of(prompt, own_end=not ended) if isinstance(prompt, str) else prompt
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Hidden states that somebody needs; see :meth:`Backbone.states`."""
@@ -384,18 +485,17 @@ class Wanted:
     backbone: Backbone
     texts: tuple[str, ...]
     attention: str
-    prompt: str = ""
-    ended: bool = True
+    template: Template
     persist: bool = False
 
     @property
     def keys(self) -> list[str]:
         """Under which the cache has them."""
-        key, attention, prompt = self.backbone.key, self.attention, self.prompt
+        key, attention, template = self.backbone.key, self.attention, self.template
         framing = self.backbone.framing
-        if framing.behind(ended=self.ended) != framing.end:
+        if template.own_end and framing.added != framing.end:
             key = f"{key}|no end"
-        return [state_key(key, attention, prompt, text) for text in self.texts]
+        return [state_key(key, attention, template.key, text) for text in self.texts]
 
     def check(self) -> None:
         """Refuse what no pass can answer."""
@@ -431,7 +531,7 @@ def compute_states(
         cached = {key: each.backbone.cache.get(key) for key in texts}
         states |= {key: entry for key, entry in cached.items() if entry is not None}
         missing = {key: text for key, text in texts.items() if cached[key] is None}
-        rows = each.backbone.encode(list(missing.values()), each.prompt, ended=each.ended)
+        rows = each.backbone.encode(list(missing.values()), each.template)
         encoded = dict(zip(missing, rows, strict=True))
         owner = each.backbone.owner
         passes.setdefault(owner, []).append(TextPass(each.backbone, encoded, each.attention))

@@ -1,36 +1,62 @@
-"""Designs: which attention, which pooling, which layer, which prompt."""
+"""Designs: which attention, which pooling, which layer, which prompt, which steps."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from pydantic import AfterValidator
 
 from embedlab.errors import EmbedLabError, check_known
+from embedlab.models.attention import ATTENTION_MODES, Attention
+from embedlab.models.attention import ATTENTIONS as ATTENTIONS
 from embedlab.models.pooling import POOLINGS
+from embedlab.models.steps import Step, check_order
+from embedlab.models.template import (
+    Template,
+    check_prompt,
+    check_template,
+    is_template,
+    prompts_of,
+)
 
-ATTENTIONS = ("causal", "bidirectional")
 #: The name of the design that a backbone's own files describe; each backbone has its own.
 NATIVE = "native"
 
 _SHAPE = re.compile(
-    r"(?P<attention>[a-z_]+)/(?P<pooling>[a-z_]+)(?:@(?P<layer>-?\d{1,4}))?(?P<skip>\+skip_first)?"
-    r"(?P<native>\+native)?"
+    r"(?P<attention>[a-z_]+(?:>\d{1,4})?)/(?P<pooling>[a-z_]+)"
+    r"(?:@(?:(?P<first>\d{1,4})\.\.(?P<end>\d{1,4})|(?P<layer>-?\d{1,4})))?"
+    r"(?P<skip>\+skip_first)?(?P<native>\+native)?(?P<steps>(?:\+[a-z]+[0-9.]*)*)"
 )
+_BAND = re.compile(r"(\d{1,4})\.\.(\d{1,4})")
+#: Which of a template's tokens a pooling can read.
+POOLED_TOKENS = ("all", "text", "second")
+_KEYS = ("template", "query", "document", "pool", "band", "bias")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
     """One embedding design; ``Design.parse(str(design)) == design``.
 
-    ``layer`` is the layer that ``eos``, ``mean`` and ``weighted_mean`` read: 0 is the embedding
-    layer, -1 the last, after the final norm. ``skip_first`` leaves the first token out of a mean.
-    ``native`` embeds as the backbone's own files say: no end token but what the tokenizer adds, and
-    the files' dense layers behind the pooling. The prompts stand before the text and count as its
-    tokens.
+    Attributes:
+        attention: ``causal``, ``bidirectional``, ``bidirectional>k`` or ``rerouted``.
+        pooling: one of :data:`~embedlab.models.pooling.POOLINGS`.
+        layer: the layer that a pooling without parameters reads: 0 is the embedding layer, -1 the
+            last, after the final norm.
+        layers: ``(a, b)``, in place of one layer: the average over the layers a … b; for
+            ``value_mean`` the values computed between them, those of the layers a + 1 … b.
+        skip_first: leaves the first token out of a mean.
+        native: embeds as the backbone's own files say: no end token but what the tokenizer adds,
+            and the files' dense layers behind the pooling.
+        steps: what is done to a pooled vector afterwards, in order: ``("filter1.5", "centre")``.
+        query_prompt, document_prompt: a prefix, a text with ``{text}``, or a template's name.
+        pool: which tokens are pooled: ``all``, the ``text``'s own, or those of its ``second`` copy;
+            empty for the template's default, ``second`` under echo and else ``all``.
+        band, bias: of ``rerouted``, as :class:`~embedlab.models.attention.Attention` has them.
 
     Raises:
         EmbedLabError: an unknown word, or a combination that means nothing.
@@ -39,23 +65,69 @@ class Design:
     attention: str = "causal"
     pooling: str = "eos"
     layer: int = -1
+    layers: tuple[int, int] | None = None
     skip_first: bool = False
     native: bool = False
+    steps: tuple[str, ...] = ()
     query_prompt: str = ""
     document_prompt: str = ""
+    pool: str = ""
+    band: tuple[int, int] | None = None
+    bias: float = 0.0
 
     def __post_init__(self) -> None:
-        check_known(self.attention, "a known attention", ATTENTIONS)
+        check_known(self.attention.partition(">")[0], "a known attention", ATTENTION_MODES)
         check_known(self.pooling, "a known pooling", POOLINGS)
-        if not POOLINGS[self.pooling].reads_layer and self.layer != -1:
+        mode = Attention.parse(self.attention).mode
+        if (self.band or self.bias) and mode != "rerouted":
             raise EmbedLabError(
-                f"{self.pooling} chooses its own layers; leave '@{self.layer}' out of the design."
+                f"band= and bias= belong to rerouted attention; {self.attention} has none."
             )
-        if self.skip_first and not POOLINGS[self.pooling].takes_mean:
+        if not math.isfinite(self.bias):
+            raise EmbedLabError(f"bias={self.bias} is not a finite number.")
+        if self.band and not 1 <= self.band[0] <= self.band[1]:
+            raise EmbedLabError(
+                f"band={self.band[0]}..{self.band[1]} is not a band; layers count from 1, and the "
+                "first comes first."
+            )
+        self._check_pooling()
+        object.__setattr__(self, "steps", tuple(str(Step.parse(step)) for step in self.steps))
+        check_order(self.steps, self.pooling)
+        for prompt in (self.query_prompt, self.document_prompt):
+            check_prompt(prompt)
+        self._check_pool()
+
+    def _check_pooling(self) -> None:
+        pooling = POOLINGS[self.pooling]
+        where = f"@{self.layers[0]}..{self.layers[1]}" if self.layers else f"@{self.layer}"
+        if not pooling.reads_layer and (self.layer, self.layers) != (-1, None):
+            raise EmbedLabError(
+                f"{self.pooling} chooses its own layers; leave '{where}' out of the design."
+            )
+        if self.layers and (self.layer != -1 or not 0 <= self.layers[0] < self.layers[1]):
+            raise EmbedLabError(f"'{where}' is not a range of layers; write @a..b with a < b.")
+        if self.skip_first and not pooling.takes_mean:
             means = [name for name, pooling in POOLINGS.items() if pooling.takes_mean]
             raise EmbedLabError(
                 f"+skip_first leaves a token out of a mean; {self.pooling} takes none. "
                 f"Use it with {' or '.join(means)}."
+            )
+
+    def _check_pool(self) -> None:
+        if not self.pool:
+            return
+        check_known(self.pool, "a choice of pooled tokens", POOLED_TOKENS)
+        if self.pool != "all" and self.trainable:
+            raise EmbedLabError(
+                f"{self.pooling} reads all tokens; leave 'pool={self.pool}' out of the design."
+            )
+        wrong = {"second": False, "text": True}.get(self.pool)
+        echoed = [t.copies > 1 for query in (True, False) for t in self.templates(query=query)]
+        if wrong is not None and wrong in echoed:
+            raise EmbedLabError(
+                "pool=second reads the second copy of a text; only template=echo has one."
+                if self.pool == "second"
+                else "A template that has the text twice has no pool=text; use second or all."
             )
 
     @property
@@ -65,46 +137,84 @@ class Design:
 
     @property
     def ended(self) -> bool:
-        """Whether the backbone's end token stands behind every text."""
+        """Whether the backbone's end token stands behind every text after a prefix."""
         return not self.native
 
     @property
+    def mode(self) -> str:
+        """The attention mode of its passes with all parameters: ``rerouted[10..19]+0.5``."""
+        attention = Attention.parse(self.attention)
+        return str(replace(attention, band=self.band, bias=self.bias))
+
+    def templates(self, *, query: bool) -> tuple[Template, ...]:
+        """What is put in for a query or a document: one template, or several for an ensemble."""
+        prompt = self.query_prompt if query else self.document_prompt
+        appended = POOLINGS[self.pooling].appends_eos
+        return tuple(
+            Template.of(text, eos=appended, keeps_text=self.pool == "text", own_end=not self.ended)
+            for text in prompts_of(prompt, query=query)
+        )
+
+    def pools_text(self, template: Template) -> bool:
+        """Whether the text's own tokens alone are pooled under one of its templates."""
+        return self.pool in ("text", "second") or (
+            not self.pool and template.copies > 1 and not self.trainable
+        )
+
+    @property
+    def fitted(self) -> bool:
+        """Whether one of its steps has to be fitted on texts."""
+        return any(Step.parse(step).fitted for step in self.steps)
+
+    @property
     def name(self) -> str:
-        """The short readable name, without prompts: ``causal/mean@20+skip_first``."""
+        """The short readable name, without what stands behind ``?``: ``causal/mean@20+centre``."""
         layer = "" if self.layer == -1 else f"@{self.layer}"
-        more = "+skip_first" * self.skip_first + "+native" * self.native
-        return f"{self.attention}/{self.pooling}{layer}{more}"
+        if self.layers:
+            layer = f"@{self.layers[0]}..{self.layers[1]}"
+        plus = ["skip_first"] * self.skip_first + ["native"] * self.native + list(self.steps)
+        return f"{self.attention}/{self.pooling}{layer}{''.join(f'+{word}' for word in plus)}"
 
     @property
     def alias(self) -> str | None:
-        """``M1`` … ``M5`` where the paper has this design."""
+        """``M1`` … ``M5`` where the paper has this design, with or without prefixes."""
+        if is_template(self.query_prompt) or is_template(self.document_prompt):
+            return None
         plain = replace(self, query_prompt="", document_prompt="")
         return next((alias for alias, design in PAPER.items() if design == plain), None)
 
     def __str__(self) -> str:
-        prompts = {
-            key: value
-            for key, value in (("query", self.query_prompt), ("document", self.document_prompt))
-            if value
-        }
-        return self.name + (f"?{urlencode(prompts, quote_via=quote)}" if prompts else "")
+        return self.name + (f"?{self.options}" if self.options else "")
+
+    @property
+    def options(self) -> str:
+        """What stands behind ``?``; a name stands as it is, other text percent-encoded."""
+        query, document = self.query_prompt, self.document_prompt
+        given: dict[str, str] = {"query": query, "document": document}
+        if query == document and is_template(query):
+            given = {"template": query}
+        given["pool"] = self.pool
+        given["band"] = f"{self.band[0]}..{self.band[1]}" if self.band else ""
+        given["bias"] = repr(self.bias) if self.bias else ""
+        kept = {key: value for key, value in given.items() if value}
+        return urlencode(kept, quote_via=quote)
 
     @classmethod
     def parse(cls, text: str) -> Design:
-        """Read ``attention/pooling[@layer][+skip_first][+native][?query=…&document=…]``.
+        """Read ``attention/pooling[@layer | @a..b][+skip_first][+step …][?key=value&…]``.
 
-        ``M1`` … ``M5`` stand for the paper's.
+        Before the steps ``+native`` may stand. ``M1`` … ``M5`` stand for the paper's.
 
-        Prompts are percent-encoded, as in a URL.
+        ``M1`` … ``M5`` are the paper's designs. The keys are ``template`` (both prompts), ``query``
+        and ``document``, ``pool``, ``band`` and ``bias``; values are percent-encoded, as in a URL.
 
         Raises:
             EmbedLabError: the text is none of these; the message lists the words there are.
         """
-        shape, _, prompts = text.strip().partition("?")
-        given = _prompts(prompts, text)
-        query, document = given.get("query", ""), given.get("document", "")
+        shape, _, options = text.strip().partition("?")
+        given = _options(options, text)
         if shape.upper() in PAPER:
-            return replace(PAPER[shape.upper()], query_prompt=query, document_prompt=document)
+            return replace(PAPER[shape.upper()], **given)
         match = _SHAPE.fullmatch(shape)
         if shape == NATIVE:
             raise EmbedLabError(
@@ -114,30 +224,62 @@ class Design:
         if match is None:
             raise EmbedLabError(
                 f"{_quoted(text)} is not a design; write attention/pooling, such as "
-                "'causal/mean@11' or 'bidirectional/mean+skip_first', or one of "
-                f"{', '.join(PAPER)}. Attention: {', '.join(ATTENTIONS)}. "
+                "'bidirectional/mean' or 'causal/last+centre?template=topic', or one of "
+                f"{', '.join(PAPER)}. Attention: {', '.join(ATTENTION_MODES)}. "
                 f"Pooling: {', '.join(POOLINGS)}."
             )
         return cls(
             attention=match["attention"],
             pooling=match["pooling"],
             layer=int(match["layer"] or -1),
+            layers=(int(match["first"]), int(match["end"])) if match["first"] else None,
             skip_first=match["skip"] is not None,
             native=match["native"] is not None,
-            query_prompt=query,
-            document_prompt=document,
+            steps=tuple(match["steps"].split("+")[1:]),
+            **given,
         )
 
 
-def _prompts(query_string: str, text: str) -> dict[str, str]:
-    pairs = dict(parse_qsl(query_string, keep_blank_values=True))
-    unknown = set(pairs) - {"query", "document"}
-    if unknown or (query_string and not pairs):
+def _options(query_string: str, text: str) -> dict[str, Any]:
+    """The fields that stand behind ``?``."""
+    pairs = parse_qsl(query_string, keep_blank_values=True)
+    given = dict(pairs)
+    if set(given) - set(_KEYS) or (query_string and not pairs):
         raise EmbedLabError(
-            f"{_quoted(text)} has an unknown part after '?'; "
-            "only query=… and document=… may stand there."
+            f"{_quoted(text)} has an unknown part after '?'; only query=… and document=…, "
+            "template=…, pool=…, band=a..b and bias=… may stand there."
         )
-    return pairs
+    if len(given) < len(pairs):
+        raise EmbedLabError(f"{_quoted(text)} names a key twice after '?'; name each once.")
+    return dict(_fields(given))
+
+
+def _fields(given: dict[str, str]) -> Iterable[tuple[str, Any]]:
+    if "template" in given:
+        if "query" in given or "document" in given:
+            raise EmbedLabError(
+                "template= stands for both prompts; leave query= and document= out."
+            )
+        check_template(given["template"])
+        yield "query_prompt", given["template"]
+        yield "document_prompt", given["template"]
+    for key, field in (
+        ("query", "query_prompt"),
+        ("document", "document_prompt"),
+        ("pool", "pool"),
+    ):
+        if key in given:
+            yield field, given[key]
+    if "band" in given:
+        match = _BAND.fullmatch(given["band"])
+        if match is None:
+            raise EmbedLabError(f"band={given['band'][:40]!r} is not a band; write band=10..19.")
+        yield "band", (int(match[1]), int(match[2]))
+    if "bias" in given:
+        try:
+            yield "bias", float(given["bias"])
+        except ValueError:
+            raise EmbedLabError(f"bias={given['bias'][:40]!r} is not a number.") from None
 
 
 def _checked(text: str) -> str:
@@ -160,7 +302,27 @@ PAPER: dict[str, Design] = {
     "M4": Design(attention="bidirectional", pooling="last_layer_trainable"),
     "M5": Design(attention="bidirectional", pooling="multi_layer_trainable"),
 }
-PRESETS: dict[str, Design] = PAPER | {
-    "causal/mean": Design(attention="causal", pooling="mean"),
-    "bidirectional/mean": Design(attention="bidirectional", pooling="mean"),
+BASELINES: dict[str, Design] = {
+    text: Design.parse(text) for text in ("causal/mean", "bidirectional/mean")
+}
+#: The paper's designs and the two means.
+PRESETS: dict[str, Design] = PAPER | BASELINES
+#: What the field has found since that needs no training, each under its method's name.
+TRAINING_FREE: dict[str, Design] = {
+    name: Design.parse(text)
+    for name, text in {
+        "Topic": "causal/last+filter1.5+centre?template=topic",
+        "PromptEOL": "causal/last?template=prompteol",
+        "MetaEOL": "causal/last?template=metaeol",
+        "Echo": "causal/mean?template=echo",
+        "KV-Embedding": "rerouted/mean_last?template=kv",
+        "Value Aggregation": "causal/value_mean",
+        "EmbedFilter": "causal/mean+filter1.5",
+    }.items()
+}
+#: All presets in the groups in which they are offered.
+PRESET_GROUPS: dict[str, dict[str, Design]] = {
+    "the paper": PAPER,
+    "baseline": BASELINES,
+    "training-free since": TRAINING_FREE,
 }

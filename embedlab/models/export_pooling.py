@@ -2,8 +2,9 @@
 
 It needs torch, sentence-transformers and ``attention_head.py``, which travels with it, alone.
 ``TrainedHead`` is a trained cross-attention head over hidden states (arXiv 2409.02727);
-``WeightedTokens`` is a weighted sum of tokens, such as a mean that leaves the first token, an
-attention sink, out. Padding may stand on either side.
+``WeightedTokens`` is a weighted sum of tokens, such as a mean without the first token; ``RmsMean``,
+``MeanLast`` and ``ValueMean`` are what their names say; ``Linear``, ``Levels`` and ``Sign`` are
+steps behind a pooling. Padding may stand on either side.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class ExportedPooling(Module):
     def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> ExportedPooling:
         """Read the settings and the weights from a folder or a Hub repository."""
         pooling = super().load(model_name_or_path, *args, **options)
+        if not pooling.state_dict():
+            return pooling
         # The library passes more than says where the weights are.
         names = ("subfolder", "token", "cache_folder", "revision", "local_files_only")
         where = {name: options[name] for name in names if name in options}
@@ -48,24 +51,45 @@ class ExportedPooling(Module):
             shutil.copy(file, Path(output_path).resolve().parent)
 
 
-class WeightedTokens(ExportedPooling):
+class TokenPooling(ExportedPooling):
+    """A pooling of one layer's tokens, or the average over the layers ``first`` … ``last``."""
+
+    first: int
+    last: int
+
+    def pool(self, h: Tensor, mask: Tensor) -> Tensor:
+        """Tokens (n, T, d) and their mask (n, T) to (n, d)."""
+        raise NotImplementedError
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``token_embeddings`` (n, T, d), or those of the layers, to ``sentence_embedding``."""
+        mask = features["attention_mask"].long()
+        layers = [features["token_embeddings"]]
+        if self.last:
+            layers = features["all_layer_embeddings"][self.first : self.last + 1]
+        pooled = torch.stack([self.pool(h.float(), mask) for h in layers])
+        features["sentence_embedding"] = pooled.mean(dim=0)
+        return features
+
+
+class WeightedTokens(TokenPooling):
     """Σ w_t h_t, where the weights depend on a token's position t and the number of tokens T alone.
 
     Row T of the table ``shares`` (``longest``, 4) says how much of the vector is the last token,
     the first token, the mean of the tokens after the first, and their mean weighted by t.
     """
 
-    config_keys = ["hidden_size", "longest"]  # noqa: RUF012
+    config_keys = ["hidden_size", "longest", "first", "last"]  # noqa: RUF012
     shares: Tensor
 
-    def __init__(self, hidden_size: int, longest: int) -> None:
+    def __init__(self, hidden_size: int, longest: int, first: int = 0, last: int = 0) -> None:
         super().__init__()
         self.hidden_size, self.longest = hidden_size, longest
+        self.first, self.last = first, last
         self.register_buffer("shares", torch.zeros(longest, 4))
 
-    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """``token_embeddings`` (n, T, d) to ``sentence_embedding`` (n, d)."""
-        h, mask = features["token_embeddings"].float(), features["attention_mask"].long()
+    def pool(self, h: Tensor, mask: Tensor) -> Tensor:
+        """(n, T, d) to (n, d)."""
         counts = mask.sum(dim=1, keepdim=True)
         if int(counts.max()) > self.longest:
             raise ValueError(f"This pooling is for texts of at most {self.longest} tokens.")
@@ -75,7 +99,124 @@ class WeightedTokens(ExportedPooling):
         weights = last * (position == counts) + first * (position == 1)
         for share, part in ((rest, after), (weighted, after * position)):
             weights = weights + share * part / part.sum(dim=1, keepdim=True).clamp(min=1)
-        features["sentence_embedding"] = (h * weights[..., None]).sum(dim=1)
+        return (h * weights[..., None]).sum(dim=1)
+
+
+class RmsMean(TokenPooling):
+    """The mean of tokens, each divided by its root mean square."""
+
+    config_keys = ["hidden_size", "eps", "first", "last"]  # noqa: RUF012
+
+    def __init__(self, hidden_size: int, eps: float, first: int = 0, last: int = 0) -> None:
+        super().__init__()
+        self.hidden_size, self.eps, self.first, self.last = hidden_size, eps, first, last
+
+    def pool(self, h: Tensor, mask: Tensor) -> Tensor:
+        """(n, T, d) to (n, d)."""
+        return _mean(_scaled(h, self.eps), mask.float())
+
+
+class MeanLast(TokenPooling):
+    """mean / |mean| + last / |last|."""
+
+    config_keys = ["hidden_size", "first", "last"]  # noqa: RUF012
+
+    def __init__(self, hidden_size: int, first: int = 0, last: int = 0) -> None:
+        super().__init__()
+        self.hidden_size, self.first, self.last = hidden_size, first, last
+
+    def pool(self, h: Tensor, mask: Tensor) -> Tensor:
+        """(n, T, d) to (n, d)."""
+        both = (_mean(h, mask.float()), _last(h, mask))
+        return sum(torch.nn.functional.normalize(e, dim=-1) for e in both)  # type: ignore[return-value]
+
+
+class ValueMean(ExportedPooling):
+    """The mean values of attention, concatenated over layers: W_i · mean(h / rms(h)) + b_i."""
+
+    config_keys = ["hidden_size", "eps", "first", "widths"]  # noqa: RUF012
+
+    def __init__(self, hidden_size: int, eps: float, first: int, widths: list[int]) -> None:
+        super().__init__()
+        self.hidden_size, self.eps, self.first, self.widths = hidden_size, eps, first, widths
+        self.weight = torch.nn.ParameterList(torch.zeros(w, hidden_size) for w in widths)
+        self.bias = torch.nn.ParameterList(torch.zeros(w) for w in widths)
+
+    def get_embedding_dimension(self) -> int:
+        """The values of all its layers."""
+        return sum(self.widths)
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``all_layer_embeddings`` to ``sentence_embedding``."""
+        mask = features["attention_mask"].float()
+        values = []
+        for i, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
+            h = features["all_layer_embeddings"][self.first + i].float()
+            values.append(_mean(_scaled(h, self.eps), mask) @ weight.float().T + bias.float())
+        features["sentence_embedding"] = torch.cat(values, dim=1)
+        return features
+
+
+class Linear(ExportedPooling):
+    """W x + b in float32, for backbones of lower precision."""
+
+    config_keys = ["hidden_size", "outputs"]  # noqa: RUF012
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, hidden_size: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden_size, self.outputs = hidden_size, outputs
+        self.register_buffer("weight", torch.zeros(outputs, hidden_size))
+        self.register_buffer("bias", torch.zeros(outputs))
+
+    def get_embedding_dimension(self) -> int:
+        """The length of what comes out."""
+        return self.outputs
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``sentence_embedding`` (n, d) to (n, k)."""
+        vectors = features["sentence_embedding"].float()
+        weight, bias = self.weight.float(), self.bias.float()
+        features["sentence_embedding"] = vectors @ weight.T + bias
+        return features
+
+
+class Levels(ExportedPooling):
+    """Vectors at the nearest of 256 levels a number: ``low`` + k · ``step``."""
+
+    config_keys = ["hidden_size"]  # noqa: RUF012
+    low: Tensor
+    step: Tensor
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.register_buffer("low", torch.zeros(hidden_size))
+        self.register_buffer("step", torch.ones(hidden_size))
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``sentence_embedding`` (n, d) in place."""
+        vectors = features["sentence_embedding"].float()
+        low, step = self.low.float(), self.step.float()
+        levels = ((vectors - low) / step).round().clamp(0, 255)
+        features["sentence_embedding"] = levels * step + low
+        return features
+
+
+class Sign(ExportedPooling):
+    """+1 where a number is above 0, else -1."""
+
+    config_keys = ["hidden_size"]  # noqa: RUF012
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.hidden_size = hidden_size
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """``sentence_embedding`` (n, d) in place."""
+        vectors = features["sentence_embedding"].float()
+        features["sentence_embedding"] = torch.where(vectors > 0, 1.0, -1.0)
         return features
 
 
@@ -112,6 +253,11 @@ def _last(h: Tensor, mask: Tensor) -> Tensor:
     """(n, d): the last unmasked token."""
     last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
     return h[torch.arange(h.shape[0], device=h.device), last]
+
+
+def _scaled(h: Tensor, eps: float) -> Tensor:
+    """Tokens (n, T, d), each divided by its root mean square."""
+    return h * (h.pow(2).mean(dim=-1, keepdim=True) + eps).clamp(min=1e-30).rsqrt()
 
 
 def _mean(h: Tensor, weights: Tensor) -> Tensor:

@@ -298,11 +298,18 @@ def _folder_key(folder: Path) -> str:
 
 def _device(device: str) -> torch.device:
     if device == "auto":
+        if not gpu.LENT and torch.cuda.is_available() and torch.cuda.device_count() > 1:
+            # The one with the most memory left: the second GPU serves the next backbone.
+            gpus = range(torch.cuda.device_count())
+            return torch.device("cuda", max(gpus, key=lambda i: torch.cuda.mem_get_info(i)[0]))
         return torch.device("cuda" if torch.cuda.is_available() or gpu.LENT else "cpu")
     try:
         chosen = torch.device(device)
     except RuntimeError as error:
-        raise EmbedLabError(f"{device!r} is not a device; use auto, cpu or cuda.") from error
+        raise EmbedLabError(
+            f"{device!r} is not a device; use auto, cpu or cuda, or cuda:1 for the second GPU. A "
+            "backbone is on one device: it is not spread over several."
+        ) from error
     if chosen.type == "cuda" and not torch.cuda.is_available() and not gpu.LENT:
         raise EmbedLabError("There is no CUDA GPU here; use device 'auto' or 'cpu'.")
     return chosen

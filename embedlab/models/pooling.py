@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from embedlab.errors import EmbedLabError
+from embedlab.models.attention import ends_in_the_last_token
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.design import Design
     from embedlab.models.states import Bank, HiddenStates
+    from embedlab.models.values import ValueMap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,31 +32,41 @@ class ExportedModule:
 
     ``kind`` is the path of its class: the library's own, or one of ``export_pooling.py``, the file
     that then travels with the weights. ``settings`` become its JSON file and ``weights`` its
-    safetensors.
+    safetensors. ``all_layers`` says whether it reads more layers than one.
     """
 
     kind: str
     settings: Mapping[str, Any]
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    all_layers: bool = False
 
 
 class Pooling:
     """One way to turn hidden states into vectors; the base class of them all.
 
     A pooling without parameters overrides :meth:`from_bank` alone: its token weights and its export
-    follow as long as the vector is a weighted sum of the tokens, linear in the bank's four vectors.
+    follow as long as the vector is a weighted sum of the tokens, linear in the bank's last token,
+    first token and two rest means.
     """
 
     #: Whether it has parameters to learn.
     trainable = False
     #: Whether it reads the layer that a design names; if so, the layer plot shows a curve of it.
     reads_layer = True
+    #: Whether the layer plot shows a curve of it even where no design on the table has it.
+    has_curve = True
     #: Whether it takes a mean, from which ``+skip_first`` can leave the first token out.
     takes_mean = False
     #: Whether the layer plot can add a curve of it without the first token.
     curve_without_first = False
+    #: What it reads of a text, for a sentence about a design.
+    reads = "its tokens"
     #: What the attention of its head runs over, ``tokens`` or ``layers``; empty without a head.
     attends_over = ""
+    #: Whether the end token is appended: always, never, or (None) behind prefixes only.
+    appends_eos: bool | None = None
+    #: Whether it reads what is computed between two layers rather than a layer's states.
+    between_layers = False
     #: The ``pooling_mode`` of sentence-transformers that computes the same; empty where none does.
     sentence_transformers_mode = ""
 
@@ -69,6 +81,17 @@ class Pooling:
         """Pool n texts at a layer into (n, d), not normalised yet."""
         return self.from_bank(states.bank(layer), skip_first)
 
+    def pooled(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
+        """Pool n texts as a design says, over its layers too: (n, d), not normalised yet."""
+        if design.layers is None:
+            return self(states, design.layer, design.skip_first)
+        first, last = design.layers
+        return self.from_bank(states.bank(slice(first, last + 1)), design.skip_first).mean(dim=1)
+
+    def width(self, design: Design, backbone: Backbone) -> int:
+        """The length of a vector before the design's steps: d, but for ``value_mean``."""
+        return backbone.hidden_size
+
     def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
         """For a trainable pooling: X, what its head reads of n texts, and a mask or None.
 
@@ -80,13 +103,19 @@ class Pooling:
         """A sentence for readers of its numbers under this attention mode, or nothing."""
         return ""
 
-    def token_weights(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
-        """The weight of each token of a single text, (T,); they sum to 1."""
+    def token_weights(
+        self, states: HiddenStates, design: Design, backbone: Backbone, hidden: Tensor
+    ) -> Tensor:
+        """The weight of each token of a single text, (T,); they sum to 1.
+
+        ``hidden`` (L + 1, T, d) are the same text's tokens at every layer.
+        """
         return self(states.of_unit_tokens(), skip_first=design.skip_first)[0]
 
     def export(self, design: Design, backbone: Backbone) -> ExportedModule:
         """The module that computes this pooling in an exported folder."""
-        if self.sentence_transformers_mode and not design.skip_first:
+        plain = not design.skip_first and design.layers is None
+        if self.sentence_transformers_mode and plain:
             return ExportedModule(
                 kind="sentence_transformers.sentence_transformer.modules.pooling.Pooling",
                 settings={
@@ -99,8 +128,9 @@ class Pooling:
         longest = getattr(backbone.config, "max_position_embeddings", 0) or backbone.max_length
         return ExportedModule(
             kind="export_pooling.WeightedTokens",
-            settings={"hidden_size": backbone.hidden_size, "longest": longest},
+            settings={"hidden_size": backbone.hidden_size, "longest": longest} | _range(design),
             weights={"shares": self._shares(longest, design.skip_first)},
+            all_layers=design.layers is not None,
         )
 
     def _shares(self, longest: int, skip_first: bool) -> Tensor:
@@ -114,13 +144,17 @@ class Pooling:
         from embedlab.models.states import Bank
 
         counts = torch.arange(1.0, longest + 1)[:, None]
-        bank = Bank(counts, *torch.eye(4)[:, None].expand(4, longest, 4))
+        # The mean of scaled tokens is none of the four: its weights depend on the states.
+        rows = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+        bank = Bank(counts, *rows[:, None].expand(-1, longest, 4))
         return self.from_bank(bank, skip_first)
 
 
 class Eos(Pooling):
-    """e = h^l at the last unmasked token."""
+    """e = h^l at the end token, which is appended behind templates too."""
 
+    reads = "the end token"
+    appends_eos = True
     sentence_transformers_mode = "lasttoken"
 
     def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
@@ -128,9 +162,18 @@ class Eos(Pooling):
         return bank.last
 
 
+class Last(Eos):
+    """e = h^l at the last token of what was put in; no end token is appended."""
+
+    reads = "the last token"
+    appends_eos = False
+    has_curve = False
+
+
 class Mean(Pooling):
     """e = Σ m_t h_t / Σ m_t."""
 
+    reads = "the mean of all tokens"
     takes_mean = True
     curve_without_first = True
     sentence_transformers_mode = "mean"
@@ -146,6 +189,7 @@ class WeightedMean(Pooling):
     Without the first token the others keep their weights.
     """
 
+    reads = "the mean of all tokens, later ones counting more"
     takes_mean = True
     sentence_transformers_mode = "weightedmean"
 
@@ -155,11 +199,153 @@ class WeightedMean(Pooling):
         return _add_first(bank, bank.rest_weighted_mean, first, skip_first)
 
 
+class RmsMean(Pooling):
+    """e = Σ m_t h_t / rms(h_t) / Σ m_t: no token counts for more because its state is larger.
+
+    rms(h)² is the mean of the squares of the d numbers, plus the backbone's epsilon.
+    """
+
+    reads = "the mean of all tokens at one size"
+    has_curve = False
+
+    def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
+        """(n, d) or (n, layers, d)."""
+        return bank.rms_mean
+
+    def token_weights(
+        self, states: HiddenStates, design: Design, backbone: Backbone, hidden: Tensor
+    ) -> Tensor:
+        """(T,): 1 / rms of each token, averaged over the design's layers."""
+        first, last = design.layers or (design.layer, design.layer)
+        chosen = hidden[first : last + 1] if design.layers else hidden[first][None]
+        scale = (chosen.float().pow(2).mean(dim=-1) + backbone.rms_eps).rsqrt()
+        return (scale / scale.sum(dim=-1, keepdim=True)).mean(dim=0)
+
+    def export(self, design: Design, backbone: Backbone) -> ExportedModule:
+        """The file's own module: the weights depend on the states."""
+        return ExportedModule(
+            kind="export_pooling.RmsMean",
+            settings={"hidden_size": backbone.hidden_size, "eps": backbone.rms_eps}
+            | _range(design),
+            all_layers=design.layers is not None,
+        )
+
+
+class MeanLast(Pooling):
+    """e = mean / |mean| + last / |last|, the hybrid of KV-Embedding (arXiv 2601.01046)."""
+
+    reads = "the mean and the last token"
+    has_curve = False
+
+    def from_bank(self, bank: Bank, skip_first: bool = False) -> Tensor:
+        """(n, d) or (n, layers, d)."""
+        mean = _add_first(bank, bank.rest_mean, 1 / bank.counts, skip_first=False)
+        return _normalised(mean) + _normalised(bank.last)
+
+    def token_weights(
+        self, states: HiddenStates, design: Design, backbone: Backbone, hidden: Tensor
+    ) -> Tensor:
+        """(T,): an equal share for every token, and the last token's own."""
+        bank = states.bank(design.layers[1] if design.layers else design.layer)
+        mean = _add_first(bank, bank.rest_mean, 1 / bank.counts, skip_first=False)[0].norm()
+        count = states.rows[0].token_count
+        weights = states.bank(0).counts.new_full((count,), float(1 / mean / count))
+        weights[-1] += 1 / bank.last[0].norm()
+        return weights / weights.sum()
+
+    def export(self, design: Design, backbone: Backbone) -> ExportedModule:
+        """The file's own module: it normalises twice."""
+        return ExportedModule(
+            kind="export_pooling.MeanLast",
+            settings={"hidden_size": backbone.hidden_size} | _range(design),
+            all_layers=design.layers is not None,
+        )
+
+
+class ValueMean(RmsMean):
+    """The mean over tokens of the values of attention, concatenated over layers (2602.01572).
+
+    ``@a..b`` are the values that the layers a + 1 … b compute from the states of a … b - 1, ``@a``
+    those of layer a + 1, and without ``@`` they are those of all layers.
+    """
+
+    reads = "the mean of the attention values"
+    between_layers = True
+
+    def __call__(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
+        """It reads no single layer; :meth:`pooled` reads a design's."""
+        raise LookupError("value_mean reads between two layers of a backbone")
+
+    def pooled(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
+        """(n, (b - a) · values of a layer)."""
+        import torch
+
+        maps, (first, last) = self._maps(design, backbone)
+        rows = states.bank(slice(first, last)).rms_mean
+        values = [one(rows[:, i]) for i, one in enumerate(maps)]
+        return torch.cat(values, dim=1)
+
+    def width(self, design: Design, backbone: Backbone) -> int:
+        """The values of all its layers."""
+        return sum(one.width for one in self._maps(design, backbone)[0])
+
+    def export(self, design: Design, backbone: Backbone) -> ExportedModule:
+        """The value projections of its layers with the gains before them."""
+        import torch
+
+        maps, (first, _) = self._maps(design, backbone)
+        weights: dict[str, Tensor] = {}
+        with torch.no_grad():
+            eye = torch.eye(backbone.hidden_size, device=maps[0].gain.device)
+            for i, one in enumerate(maps):
+                bias = one(torch.zeros_like(eye[:1]))[0]
+                weights[f"bias.{i}"] = bias
+                weights[f"weight.{i}"] = (one(eye) - bias).T.contiguous()
+        return ExportedModule(
+            kind="export_pooling.ValueMean",
+            settings={
+                "hidden_size": backbone.hidden_size,
+                "eps": backbone.rms_eps,
+                "first": first,
+                "widths": [one.width for one in maps],
+            },
+            weights=weights,
+            all_layers=True,
+        )
+
+    @staticmethod
+    def _maps(design: Design, backbone: Backbone) -> tuple[list[ValueMap], tuple[int, int]]:
+        """The value maps it uses, and a and b."""
+        from embedlab.models.values import value_maps
+
+        first, last = design.layers or (0, backbone.num_layers)
+        if design.layers is None and design.layer != -1:
+            first = design.layer % (backbone.num_layers + 1)
+            last = first + 1
+        if first >= backbone.num_layers:
+            raise EmbedLabError(
+                f"Behind layer {first} of {backbone.name} no values are computed; choose 0 to "
+                f"{backbone.num_layers - 1}."
+            )
+        return value_maps(backbone)[first:last], (first, last)
+
+
 def _add_first(bank: Bank, rest: Tensor, share: Tensor, skip_first: bool) -> Tensor:
     """Complete a mean over the tokens after the first by the first token's ``share``."""
     if skip_first:  # a text of one token has no other to offer
         share = (bank.counts == 1).float()
     return share * bank.first + (1 - share) * rest
+
+
+def _normalised(vectors: Tensor) -> Tensor:
+    unit: Tensor = vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return unit
+
+
+def _range(design: Design) -> dict[str, int]:
+    """The layers that an exported pooling averages over, 0 and 0 for the design's one."""
+    first, last = design.layers or (0, 0)
+    return {"first": first, "last": last}
 
 
 @dataclass(frozen=True)
@@ -200,7 +386,9 @@ class TrainablePooling(Pooling):
     trainable = True
     reads_layer = False
 
-    def token_weights(self, states: HiddenStates, design: Design, backbone: Backbone) -> Tensor:
+    def token_weights(
+        self, states: HiddenStates, design: Design, backbone: Backbone, hidden: Tensor
+    ) -> Tensor:
         """(T,): the head's mean attention over the rows of X, times each token's part in a row."""
         attention = backbone.head(design).mean_attention(states)[0].mean(dim=0)
         rows, _ = self.inputs(states.of_unit_tokens())
@@ -212,7 +400,7 @@ class TrainablePooling(Pooling):
         return ExportedModule(
             kind="export_pooling.TrainedHead",
             settings={
-                "causal": design.attention == "causal",
+                "causal": ends_in_the_last_token(design.attention),
                 "hidden_size": head.hidden_size,
                 "layers": head.layers,
                 "latent_count": head.latent_count,
@@ -220,6 +408,7 @@ class TrainablePooling(Pooling):
                 "head_dim": head.head_dim,
             },
             weights=head.state_dict(),
+            all_layers=bool(head.layers),
         )
 
 
@@ -234,13 +423,13 @@ class LastLayerTrainable(TrainablePooling):
 
     def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
         """(n, 1, d) under causal attention, (n, T, d) with its mask under bidirectional."""
-        if states.attention == "causal":
+        if ends_in_the_last_token(states.attention):
             return states.bank().last[:, None], None
         return states.tokens()
 
     def caveat(self, attention: str) -> str:
         """M2 is degenerate."""
-        if attention != "causal":
+        if not ends_in_the_last_token(attention):
             return ""
         return (
             "M2 is degenerate. With a single key the softmax is 1, so its query and key weights do "
@@ -258,14 +447,18 @@ class MultiLayerTrainable(TrainablePooling):
 
     def inputs(self, states: HiddenStates) -> tuple[Tensor, Tensor | None]:
         """(n, L, d)."""
-        pooling = Eos() if states.attention == "causal" else Mean()
+        pooling = Eos() if ends_in_the_last_token(states.attention) else Mean()
         return pooling.from_bank(states.bank(slice(1, None))), None
 
 
 POOLINGS: dict[str, Pooling] = {
     "eos": Eos(),
+    "last": Last(),
     "mean": Mean(),
     "weighted_mean": WeightedMean(),
+    "rms_mean": RmsMean(),
+    "mean_last": MeanLast(),
+    "value_mean": ValueMean(),
     "last_layer_trainable": LastLayerTrainable(),
     "multi_layer_trainable": MultiLayerTrainable(),
 }

@@ -1,69 +1,265 @@
-"""The leak probe: does this architecture really obey the attention mode it is given?
+"""The attention probe: does this architecture really obey the attention mode it is given?
 
-Some ignore ``is_causal`` (bloom), others always look ahead (an encoder).
-Their embeddings would look plausible and mean nothing, so a backbone that fails is refused.
+Some ignore the mode, some obey it in a part of their layers or only where texts are padded, some
+always look ahead. Their vectors would look plausible and mean nothing, so a mode that is not obeyed
+by every layer is refused.
+
+The probe follows gradients from each layer to the one below: the derivative of a token's state by
+another token's state one layer below is exactly zero where the one does not read the other, in any
+precision. What a layer reads is so told apart from what the layers under it have already mixed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
 import torch
+from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
 from embedlab.models.backbone import Backbone
 from embedlab.models.forward import is_bidirectional
 
-#: Relative movement of a hidden state above which it has moved. Both texts run through the same
-#: shapes, so a state that cannot see the change is the same to the last bit on a CPU, and nearly so
-#: on a GPU.
-MOVED = 1e-6
+#: Tokens of the probed text.
+LENGTH = 6
+#: Parameters that only state-space and other recurrent mixers have.
+_RECURRENT = frozenset({"A_log", "dt_bias"})
 
 
-def leak_probe(backbone: Backbone) -> None:
-    """Change the last token; the first may move under bidirectional attention and only there.
+@dataclass(frozen=True, kw_only=True)
+class ModeVerdict:
+    """Whether an architecture can be used under an attention mode, and one sentence on it.
 
-    Tried without padding and with padding on either side.
+    The sentence has no full stop: ``every layer looks both ways``,
+    ``3 of 4 layers look back only``.
+    """
+
+    accepted: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the probe saw of an architecture, such as ``llama``, under both modes."""
+
+    architecture: str
+    causal: ModeVerdict
+    bidirectional: ModeVerdict
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The modes that cannot be used, with the reason."""
+        modes = {"causal": self.causal, "bidirectional": self.bidirectional}
+        return {name: mode.sentence for name, mode in modes.items() if not mode.accepted}
+
+
+def leak_probe(backbone: Backbone) -> Verdict:
+    """Probe a backbone, and note on it the attention modes that it has to refuse.
 
     Raises:
-        EmbedLabError: names the architecture and what it did.
+        EmbedLabError: names the architecture and why it cannot be used under any mode.
     """
-    for attention in ("causal", "bidirectional"):
-        for padding in ("none", "left", "right"):
-            moved = _movement(backbone, attention, padding) > MOVED
-            if moved and attention == "causal" and is_bidirectional(backbone.config):
-                backbone.refused["causal"] = (
-                    "its config makes it bidirectional (use_bidirectional_attention), so every "
-                    "token sees later ones"
-                )
-                break
-            if moved and attention == "causal":
-                _refuse(backbone, "its first token sees later ones under causal attention")
-            if not moved and attention == "bidirectional":
-                _refuse(backbone, "its first token sees no later one under bidirectional attention")
+    verdict = probe(backbone)
+    made_so = is_bidirectional(backbone.config) and verdict.bidirectional.accepted
+    if not verdict.causal.accepted and not made_so:
+        raise EmbedLabError(
+            f"{backbone.name} ({verdict.architecture}) cannot be used: "
+            f"{verdict.causal.sentence}. Choose a decoder-only model such as SmolLM2, Qwen, "
+            "Mistral, Llama or Gemma."
+        )
+    backbone.refused.update(verdict.refused)
+    return verdict
 
 
-def _movement(backbone: Backbone, attention: str, padding: str) -> float:
-    """The largest relative movement of the first token over all layers."""
-    size = backbone.config.vocab_size
-    text = [(7 * i + 3) % (size - 1) for i in range(1, 7)]
-    changed = [*text[:-1], (text[-1] + size // 2) % (size - 1)]
-    before, after = (_first_token(backbone, ids, attention, padding) for ids in (text, changed))
-    return float(((after - before).norm(dim=-1) / before.norm(dim=-1).clamp(min=1e-12)).max())
+def probe(backbone: Backbone) -> Verdict:
+    """Which attention modes this architecture obeys, in every layer, unpadded and padded."""
+    return backbone.owner.call(partial(_verdict, backbone))
 
 
-def _first_token(backbone: Backbone, ids: list[int], attention: str, padding: str) -> torch.Tensor:
-    """(L + 1, d): the first token's states of ``ids`` beside a longer text of its own."""
-    left, right = {"none": (0, 0), "left": (2, 0), "right": (0, 2)}[padding]
-    pad = backbone.tokenizer.pad_token_id
-    rows = [[pad] * left + ids + [pad] * right]
-    mask = [[0] * left + [1] * len(ids) + [0] * right]
-    if padding != "none":
-        rows.append((ids + ids)[: len(ids) + 2])
-        mask.append([1] * len(rows[1]))
-    return backbone.token_states(rows, mask, attention)[:, 0, left].float()
-
-
-def _refuse(backbone: Backbone, reason: str) -> None:
-    raise EmbedLabError(
-        f"{backbone.name} ({backbone.config.model_type}) cannot be used: {reason}. Choose a "
-        "decoder-only model such as SmolLM2, Qwen, Mistral, Llama or Gemma."
+def _verdict(backbone: Backbone) -> Verdict:
+    with _followed(backbone.model) as embeddings:
+        if unclear := _states_in_order(backbone, embeddings):
+            causal = bidirectional = ModeVerdict(accepted=False, sentence=unclear)
+        else:
+            causal, bidirectional = _causal(backbone), _bidirectional(backbone)
+    return Verdict(
+        architecture=backbone.config.model_type, causal=causal, bidirectional=bidirectional
     )
+
+
+def _causal(backbone: Backbone) -> ModeVerdict:
+    """Under causal attention no token may read a later one, nor padding."""
+    first = [_read(hidden, 0) for hidden in _passes(backbone, "causal")]
+    ahead = {layer for reads in first for layer, seen in enumerate(reads) if any(seen[1:])}
+    if ahead:
+        sentence = "its tokens see later ones under causal attention"
+        if is_bidirectional(backbone.config):
+            sentence = (
+                "its config makes it bidirectional (use_bidirectional_attention), so every token "
+                "sees later ones"
+            )
+        return ModeVerdict(accepted=False, sentence=sentence)
+    sentence = f"every layer looks back{_windows(backbone, 'causal')}"
+    return ModeVerdict(accepted=True, sentence=sentence)
+
+
+def _bidirectional(backbone: Backbone) -> ModeVerdict:
+    """Under bidirectional attention every token must read all of its text, and no padding."""
+    first = [_read(hidden, 0) for hidden in _passes(backbone, "bidirectional")]
+    if any(any(seen[LENGTH:]) for reads in first for seen in reads):
+        sentence = "its tokens see padding under bidirectional attention"
+        return ModeVerdict(accepted=False, sentence=sentence)
+    unpadded, padded = (
+        {layer for layer, seen in enumerate(reads) if not all(seen[:LENGTH])} for reads in first
+    )
+    mixers = _causal_mixers(backbone)
+    if back := unpadded | padded:
+        sentence = _looking_back(backbone, unpadded, padded)
+    elif mixers:
+        many = f"{len(mixers)} of {backbone.num_layers} layers have"
+        sentence = f"{many} a part that looks back only beside their attention"
+        sentence += f" ({', '.join(dict.fromkeys(mixers.values()))})"
+    else:
+        sentence = f"every layer looks both ways{_windows(backbone, 'bidirectional')}"
+    return ModeVerdict(accepted=not back and not mixers, sentence=sentence)
+
+
+def _looking_back(backbone: Backbone, unpadded: set[int], padded: set[int]) -> str:
+    """The reason where layers, counted from 0, do not look ahead."""
+    back, layers = unpadded | padded, backbone.num_layers
+    attends = any("att" in name.lower() for name, _ in backbone.model.named_modules())
+    if unpadded == padded and len(back) == layers and attends:
+        return "transformers ignores the attention mode of this architecture"
+    many = f"all {layers} layers look" if len(back) == layers else ""
+    many = many or f"{len(back)} of {layers} layers look{'s' * (len(back) == 1)}"
+    where = ""
+    if not unpadded:
+        where = " where texts are padded"
+    elif not padded:
+        where = " where texts are not padded"
+    return f"{many} back only{where}"
+
+
+# What a layer reads
+
+
+def _passes(backbone: Backbone, attention: str) -> Iterator[tuple[Tensor, ...]]:
+    """The states of a text of :data:`LENGTH` tokens, alone, then padded beside a longer one."""
+    size, pad = backbone.config.vocab_size, backbone.tokenizer.pad_token_id
+    text = [(7 * i + 3) % (size - 1) for i in range(1, LENGTH + 1)]
+    longer = [(5 * i + 2) % (size - 1) for i in range(LENGTH + 2)]
+    yield _states(backbone, [text], [[1] * LENGTH], attention)
+    rows = [[*text, pad, pad], longer]
+    yield _states(backbone, rows, [[1] * LENGTH + [0, 0], [1] * len(longer)], attention)
+
+
+def _states(
+    backbone: Backbone, rows: list[list[int]], mask: list[list[int]], attention: str
+) -> tuple[Tensor, ...]:
+    ids, real = (torch.tensor(values, device=backbone.device) for values in (rows, mask))
+    with torch.enable_grad():
+        return backbone.hidden_states(ids, real, attention)
+
+
+def _read(hidden: tuple[Tensor, ...], token: int) -> list[list[bool]]:
+    """For each layer, which tokens of the layer below the first row's ``token`` reads."""
+    return [_tokens_read(above, below, token) for below, above in pairwise(hidden)]
+
+
+def _tokens_read(above: Tensor, below: Tensor, token: int) -> list[bool]:
+    """Which tokens of ``below`` (n, T, d) the state ``above[0, token]`` depends on directly."""
+    # A sum of all entries is constant behind some norms, so that its derivative would vanish.
+    weights = torch.linspace(-1, 2, above.shape[-1], device=above.device, dtype=above.dtype)
+    score = (above[0, token] * weights).sum()
+    (gradient,) = torch.autograd.grad(score, below, retain_graph=True, allow_unused=True)
+    if gradient is None:
+        return [False] * below.shape[1]
+    return [bool(moved) for moved in (gradient[0] != 0).any(dim=-1).tolist()]
+
+
+@contextmanager
+def _followed(model: Any) -> Iterator[list[Tensor]]:
+    """Passes whose states can be followed back to the embeddings, whatever is frozen.
+
+    Yields a list to which each pass adds the embeddings of its tokens.
+    """
+    embeddings: list[Tensor] = []
+
+    def leaf(_: nn.Module, __: Any, embedded: Tensor) -> Tensor:
+        embeddings.append(embedded.detach().requires_grad_())
+        # The copy: some architectures scale the embeddings in place.
+        return embeddings[-1].clone()
+
+    hook = model.get_input_embeddings().register_forward_hook(leaf)
+    try:
+        yield embeddings
+    finally:
+        hook.remove()
+
+
+def _states_in_order(backbone: Backbone, embeddings: list[Tensor]) -> str:
+    """Why the states of the layers cannot be told apart, or nothing.
+
+    There must be L + 1 of them, (n, T, d) each; the first, of the embedding layer, mixes no tokens,
+    and each of the others is made from the one before.
+    """
+    hidden, layers = next(_passes(backbone, "causal")), backbone.num_layers
+    if len(hidden) != layers + 1 or any(states.dim() != 3 for states in hidden):
+        return f"transformers does not give one state a token for each of its {layers} layers"
+    if sum(_tokens_read(hidden[0], embeddings[-1], LENGTH - 1)) > 1:
+        return "the states that transformers gives of its layers begin behind the first layer"
+    if not all(any(seen) for seen in _read(hidden, LENGTH - 1)):
+        return "the states that transformers gives of its layers do not follow from each other"
+    return ""
+
+
+# What a layer is made of
+
+
+def _causal_mixers(backbone: Backbone) -> dict[int, str]:
+    """Layers, from 0, with a causal convolution or a recurrence, and the class that it is in.
+
+    Beside attention that looks both ways such a part goes unnoticed by the gradients.
+    """
+    lists = (part for part in backbone.model.modules() if isinstance(part, nn.ModuleList))
+    layers = next((one for one in lists if len(one) == backbone.num_layers), nn.ModuleList())
+    found = {}
+    for number, layer in enumerate(layers):
+        for part in layer.modules():
+            parameters = {name for name, _ in part.named_parameters(recurse=False)}
+            convolves = any(isinstance(child, nn.Conv1d) for child in part.children())
+            if convolves or parameters & _RECURRENT:
+                found[number] = type(part).__name__
+                break
+    return found
+
+
+# How far a layer reads
+
+_WINDOWS = ("sliding_window", "attention_window_size", "window_size", "attention_chunk_size")
+
+
+def _windows(backbone: Backbone, attention: str) -> str:
+    """``, 3 of 4 layers within 128 tokens`` where sliding windows are shorter than a text may be.
+
+    The config says where to look, a text that is longer than the window what is there.
+    """
+    sizes = [getattr(backbone.config, name, None) for name in _WINDOWS]
+    window = min((s for s in sizes if isinstance(s, int) and s > 0), default=backbone.max_length)
+    length = min(backbone.max_length, window + window // 2 + 2)
+    if length <= window:
+        return ""
+    ids = [(7 * i + 3) % (backbone.config.vocab_size - 1) for i in range(length)]
+    hidden = _states(backbone, [ids], [[1] * length], attention)
+    # From either end a token reads in one direction only.
+    reads = _read(hidden, 0 if attention == "bidirectional" else length - 1)
+    short = [reach for seen in reads if (reach := sum(seen)) < length]
+    if not short:
+        return ""
+    share = "all" if len(short) == len(reads) else f"{len(short)} of {len(reads)}"
+    return f", {share} within {min(short):,} tokens"

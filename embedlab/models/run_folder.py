@@ -5,6 +5,7 @@
     run.json         the run's information: backbone, design, recipe, data, versions
     adapter/         LoRA as peft saves it, where the backbone was trained
     head.safetensors the trainable head, where the design has one
+    steps.safetensors the design's fitted steps, where it has some
     history.jsonl    a line a step
     checkpoint.safetensors  weights and optimiser while the training is under way
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
@@ -28,7 +29,7 @@ from embedlab.validation import validated
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
 
-RUN_FILE = "run.json"
+RUN_FILE, STEPS_FILE = "run.json", "steps.safetensors"
 Dtype = Literal["float32", "bfloat16"]
 
 #: An uploaded run may hold any number: none is larger than can be shown and added.
@@ -119,11 +120,32 @@ class RunInfo(_Part):
     @property
     def trained_design(self) -> Design:
         """The design that was trained, prompts included."""
+        design = Design.parse(self.design)
+        # Runs of earlier versions have their prompts beside the design alone.
         return replace(
-            Design.parse(self.design),
-            query_prompt=self.prompts.query,
-            document_prompt=self.prompts.document,
+            design,
+            query_prompt=design.query_prompt or self.prompts.query,
+            document_prompt=design.document_prompt or self.prompts.document,
         )
+
+
+def untrained_info(backbone: Backbone, design: Design, backbone_id: str) -> RunInfo:
+    """The information of a design on a backbone as it was loaded: nothing was trained."""
+    return RunInfo(
+        format=1,
+        name=f"{backbone.name} {design.name}",
+        backbone=BackboneInfo(
+            id=backbone_id,
+            key=backbone.key,
+            source=backbone.source,
+            note=backbone.note,
+            dtype=cast("Dtype", str(backbone.dtype).removeprefix("torch.")),
+            max_length=backbone.max_length,
+        ),
+        design=str(design),
+        prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
+        head=None,
+    )
 
 
 def write_run_info(folder: Path, run_info: RunInfo) -> None:

@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from embedlab.models.states import TextStates
 
 
+#: Rises when states hold something else than before, so that old files are not read.
+STATE_FORMAT = "2"
+_TENSORS = ("tokens", "squares", "text_bank")
+
+
 def state_key(backbone_key: str, attention: str, prompt: str, text: str) -> str:
-    """The key of a text's states in the cache; ``backbone_key`` covers the adapter."""
-    digest = hashlib.sha256()
+    """The key of a text's states in the cache; ``backbone_key`` covers the adapter.
+
+    ``prompt`` is the key of the template.
+    """
+    digest = hashlib.sha256(STATE_FORMAT.encode())
     for part in (backbone_key, attention, prompt, text):
         encoded = part.encode("utf-8", "surrogatepass")
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
@@ -99,11 +107,18 @@ class StateCache:
         try:
             with safe_open(path, framework="pt") as file:
                 meta = file.metadata()
-                tokens = file.get_tensor("tokens") if "tokens" in file.keys() else None  # noqa: SIM118
-                bank = file.get_tensor("bank")
+                bank, names = file.get_tensor("bank"), set(file.keys())
+                more = {name: file.get_tensor(name) for name in _TENSORS if name in names}
             with suppress(OSError):  # the folder may be read-only
                 os.utime(path)  # the oldest files are deleted first, and this one is in use
-            return TextStates(bank, tokens, int(meta["tokens"]), meta["truncated"] == "True")
+            return TextStates(
+                bank,
+                more.pop("tokens", None),
+                int(meta["tokens"]),
+                meta["truncated"] == "True",
+                **more,
+                text_count=int(meta["text_tokens"]),
+            )
         except (SafetensorError, OSError, KeyError, TypeError, ValueError):
             with suppress(OSError):
                 path.unlink(missing_ok=True)  # a damaged entry is simply computed again
@@ -115,10 +130,16 @@ class StateCache:
             return
         from safetensors.torch import save_file
 
-        tensors = {"bank": states.bank.contiguous()}
-        if states.tokens is not None:
-            tensors["tokens"] = states.tokens.contiguous()
-        meta = {"tokens": str(states.token_count), "truncated": str(states.truncated)}
+        tensors = {
+            name: tensor.contiguous()
+            for name in ("bank", *_TENSORS)
+            if (tensor := getattr(states, name)) is not None
+        }
+        meta = {
+            "tokens": str(states.token_count),
+            "truncated": str(states.truncated),
+            "text_tokens": str(states.text_count),
+        }
         temporary = path.with_suffix(f".{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,15 +1,16 @@
 """Hidden states: what one pass of the backbone leaves behind, and how poolings read it.
 
-Of every layer four vectors a text are enough for every pooling head: the last token, the first
-token, and the mean and the position-weighted mean of all tokens *but* the first. The full means
-follow from these by one addition. The other way round does not work: a first token thousands of
-times larger than the rest (an attention sink) would swallow the small difference.
+Of every layer five vectors a text are enough for every pooling head: the last token, the first
+token, the mean and the position-weighted mean of all tokens *but* the first, and the mean of all
+tokens divided by their root mean square. The full means follow from the rest means by one addition.
+The other way round does not work: a first token thousands of times larger than the rest (an
+attention sink) would swallow the small difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -18,45 +19,62 @@ from torch import Tensor
 #: Numbers of hidden states gathered at once (32 MB): many layers of few texts, and few enough
 #: for the allocator to hand out the same memory again.
 BLOCK_NUMBERS = 8_000_000
+#: Vectors of a text and layer in the bank.
+BANK_ROWS = 5
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A text as the backbone sees it: token ids with EOS, and whether it was cut."""
+    """A text as the backbone sees it: all token ids, and whether it was cut.
+
+    ``text`` is where its own tokens begin and end among them, where that was looked up.
+    """
 
     ids: tuple[int, ...]
     truncated: bool
+    text: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class TextStates:
     """One text under one attention mode, in the precision of the pass, on the CPU.
 
-    ``bank`` is (4, L + 1, d): last token, first token, mean and position-weighted mean of the
-    tokens after the first, for the embedding layer and layers 1 … L. ``tokens`` is (T, d), the
-    last layer's tokens, or None where no head needs them. ``token_count`` is T, EOS included.
+    ``bank`` is (5, L + 1, d), for the embedding layer and layers 1 … L: last token, first token,
+    mean and position-weighted mean of the tokens after the first, and the mean of all tokens
+    divided by their root mean square. ``squares`` (L + 1,) is the mean of the tokens' squared
+    lengths. ``tokens`` is (T, d), the last layer's tokens, or None where no head needs them.
+    ``token_count`` is T, EOS included.
+
+    ``text_bank`` is the same as ``bank`` over the ``text_count`` tokens of the text itself, where
+    a template stands around it.
     """
 
     bank: Tensor
     tokens: Tensor | None
     token_count: int
     truncated: bool
+    squares: Tensor | None = None
+    text_bank: Tensor | None = None
+    text_count: int = 0
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self.bank.nbytes + (0 if self.tokens is None else self.tokens.nbytes)
+        held = (self.bank, self.tokens, self.squares, self.text_bank)
+        return sum(tensor.nbytes for tensor in held if tensor is not None)
 
 
-def summarise(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
+def summarise(hidden_states: Sequence[Tensor], mask: Tensor, eps: float = 1e-6) -> Tensor:
     """Reduce a pass to the bank of :class:`TextStates`; differentiable.
 
     Args:
         hidden_states: L + 1 tensors (n, T, d), as transformers returns them.
-        mask: (n, T), the tokenizer's attention mask; padding may stand on either side.
+        mask: (n, T), the tokenizer's attention mask, or the tokens of a part of each text; other
+            tokens may stand on either side.
+        eps: is added to the mean square under the root.
 
     Returns:
-        (n, 4, L + 1, d) in the precision of the pass. A text of one token has rest means of zero.
+        (n, 5, L + 1, d) in the precision of the pass. A text of one token has rest means of zero.
     """
     mask = mask.to(hidden_states[0].device, torch.int64)
     rows = torch.arange(mask.shape[0], device=mask.device)
@@ -67,12 +85,23 @@ def summarise(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
     # The weights of the two means over the tokens after the first, the second by position.
     rest = torch.stack([(position > 1).float(), position * (position > 1)], dim=1)  # (n, 2, T)
     rest = rest / rest.sum(dim=2, keepdim=True).clamp(min=1.0)
+    every = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)  # (n, T)
     layers = []
     for h in hidden_states:
         # Sums run in float32: bfloat16 keeps eight bits, too few to add up hundreds of tokens.
-        means = torch.bmm(rest, h.float()).to(h.dtype)  # (n, 2, d)
-        layers.append(torch.stack([h[rows, last], h[rows, first], means[:, 0], means[:, 1]], dim=1))
+        exact = h.float()
+        scale = (exact.pow(2).mean(dim=-1) + eps).clamp(min=1e-30).rsqrt()
+        weights = torch.cat([rest, (every * scale)[:, None]], dim=1)  # (n, 3, T)
+        means = torch.bmm(weights, exact).to(h.dtype).unbind(dim=1)  # (n, d) each
+        layers.append(torch.stack([h[rows, last], h[rows, first], *means], dim=1))
     return torch.stack(layers, dim=2)
+
+
+def mean_squares(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
+    """(n, L + 1), float32: the mean over a text's tokens of their squared length."""
+    every = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
+    squares = [h.float().pow(2).sum(dim=-1) for h in hidden_states]  # (n, T) each
+    return torch.stack([(every * one).sum(dim=1) for one in squares], dim=1)
 
 
 class Bank(NamedTuple):
@@ -81,7 +110,7 @@ class Bank(NamedTuple):
     Each vector is (n, d), or (n, layers, d). ``counts`` is the number of tokens of each text, as
     floats and (n, 1) or (n, 1, 1), so that it multiplies vectors. The rest means are over the
     tokens after the first, one of them weighted by the position in the text, and zero for a text
-    of one token.
+    of one token. ``rms_mean`` is the mean of all tokens, each divided by its root mean square.
     """
 
     counts: Tensor
@@ -89,6 +118,7 @@ class Bank(NamedTuple):
     first: Tensor
     rest_mean: Tensor
     rest_weighted_mean: Tensor
+    rms_mean: Tensor
 
 
 @dataclass(frozen=True)
@@ -103,11 +133,30 @@ class HiddenStates:
     attention: str
 
     @classmethod
-    def of_text(cls, hidden: Tensor, attention: str, *, truncated: bool = False) -> HiddenStates:
-        """One text's states from its tokens at every layer, (L + 1, T, d)."""
+    def of_text(
+        cls,
+        hidden: Tensor,
+        attention: str,
+        *,
+        truncated: bool = False,
+        eps: float = 1e-6,
+        text: tuple[int, int] | None = None,
+    ) -> HiddenStates:
+        """One text's states from its tokens at every layer, (L + 1, T, d).
+
+        ``text`` is where its own tokens begin and end inside a template.
+        """
         count = hidden.shape[1]
-        bank = summarise([layer[None] for layer in hidden], torch.ones(1, count))[0]
-        return cls((TextStates(bank, hidden[-1], count, truncated),), attention)
+        layers, mask = [layer[None] for layer in hidden], torch.ones(1, count)
+        bank = summarise(layers, mask, eps)[0]
+        row = TextStates(bank, hidden[-1], count, truncated, mean_squares(layers, mask)[0])
+        if text is not None:
+            own = torch.zeros(1, count)
+            own[0, slice(*text)] = 1
+            row = replace(
+                row, text_bank=summarise(layers, own, eps)[0], text_count=text[1] - text[0]
+            )
+        return cls((row,), attention)
 
     def of_unit_tokens(self) -> HiddenStates:
         """States of a text as long as the first, whose tokens are unit vectors, (T,) each.
@@ -117,6 +166,19 @@ class HiddenStates:
         count = self.rows[0].token_count
         tokens = torch.eye(count).expand(self.num_layers + 1, count, count)
         return HiddenStates.of_text(tokens, self.attention)
+
+    def of_text_tokens(self) -> HiddenStates:
+        """The same texts as if they had their own tokens alone, without what stands around them.
+
+        Raises:
+            LookupError: the pass did not keep them.
+        """
+        rows = []
+        for row in self.rows:
+            if row.text_bank is None:
+                raise LookupError("the pass kept no tokens of the texts alone")
+            rows.append(TextStates(row.text_bank, None, row.text_count, row.truncated))
+        return HiddenStates(tuple(rows), self.attention)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -168,7 +230,7 @@ class HiddenStates:
         return padded, mask.to(padded.device)
 
     def _gather(self, layers: int | slice) -> Tensor:
-        """(n, 4, d), or (n, 4, layers, d)."""
+        """(n, 5, d), or (n, 5, layers, d)."""
         return torch.stack([row.bank[:, layers] for row in self.rows]).float()
 
     def _bank(self, vectors: Tensor) -> Bank:

@@ -97,6 +97,48 @@ def layer_curves(
     return finish(figure, x=x, y=y, height=320 + below, margin_b=below)
 
 
+def layer_measures(
+    sides: Sequence[tuple[str, Sequence[FloatArray]]],
+    titles: Sequence[str],
+    *,
+    caption: str,
+) -> go.Figure:
+    """A small plot a measure, each over layers 0 … L with a line for A and one for B.
+
+    ``sides`` has A's name and its measures (L + 1,) each, in the order of ``titles``, then B's.
+    """
+    from plotly.subplots import make_subplots
+
+    grid = make_subplots(rows=2, cols=2, subplot_titles=list(titles), vertical_spacing=0.16)
+    figure = start("Layers without labels", caption)
+    figure._grid_ref = grid._grid_ref
+    figure.update_layout(grid.layout.to_plotly_json())
+    for (letter, colour, dash), (name, measures) in zip(DESIGNS, sides, strict=False):
+        for number, values in enumerate(measures):
+            figure.add_scatter(
+                x=np.arange(len(values)),
+                y=values,
+                row=number // 2 + 1,
+                col=number % 2 + 1,
+                name=f"{letter}: {plotly_text(name)}",
+                legendgroup=letter,
+                showlegend=number == 0,
+                line={"color": colour, "dash": dash},
+                hovertemplate=f"layer %{{x}}: %{{y:.3g}}<extra>{letter}</extra>",
+            )
+    return finish(figure, x="Layer", height=620, margin_b=100)
+
+
+def unmasking(
+    sides: Sequence[tuple[str, Sequence[int], Sequence[float]]], *, score: str, caption: str
+) -> go.Figure:
+    """A score over k, up to which attention is causal: a line for A and one for B."""
+    figure = start("Causal up to layer k, bidirectional above", caption)
+    lines = [(name, list(layers), [100 * s for s in scores]) for name, layers, scores in sides]
+    add_designs(figure, lines, "k = %{x}: %{y:.1f}", mode="lines+markers")
+    return finish(figure, x="k (0: bidirectional, L: causal)", y=f"{score} ×100", height=380)
+
+
 def movement_heatmap(
     moved: FloatArray, tokens_a: Sequence[str], tokens_b: Sequence[str], changed: int, title: str
 ) -> go.Figure:

@@ -97,7 +97,7 @@ def category(report: Report, name: str, reference: str | None = None) -> Section
     table holds every pair.
     """
     differences = over_datasets(report, name)
-    figures = _comparisons(report, differences, name, reference, "datasets")
+    figures = _comparisons(report, differences, name, reference, "independent datasets")
     if report.models:
         figures["scores"] = _score_figure(report, name)
     tasks = [task for task in report.tasks if task.category == name]

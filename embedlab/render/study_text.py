@@ -19,8 +19,8 @@ def verdict_lines(differences: Sequence[DatasetComparison]) -> Markup:
         return note(["Fewer than two designs are measured, so nothing is compared."])
     n = sum(one.separable for one in differences)
     lines = [
-        f"Over datasets {n} of {len(differences)} pairs of designs {'is' if n == 1 else 'are'} "
-        f"{verdict(True)}, {len(differences) - n} {verdict(False)}."
+        f"Over independent datasets {n} of {len(differences)} pairs of designs "
+        f"{'is' if n == 1 else 'are'} {verdict(True)}, {len(differences) - n} {verdict(False)}."
     ]
     smallest = [
         one.detectable_difference for one in differences if one.detectable_difference is not None

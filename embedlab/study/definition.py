@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -21,7 +23,7 @@ from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
 #: The studies that come with EmbedLab.
-STUDY_PRESETS = ("minutes", "workshop", "paper")
+STUDY_PRESETS = ("minutes", "workshop", "paper", "training-free")
 
 CellKind = Literal["trained", "untrained", "yardstick"]
 D = TypeVar("D")
@@ -69,6 +71,7 @@ class StudyValues(Generic[D, R]):
     tasks: tuple[Task, ...]
     mteb: tuple[str, ...]
     alpha: float
+    against: tuple[str, ...] = ()
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
@@ -90,6 +93,8 @@ class Study(StudyValues[Design, Recipe]):
         tasks: what is measured; mteb computes the scores.
         mteb: names of MTEB's own tasks, which need the Hub.
         alpha: the level of the tests, after Holm's correction.
+        against: the designs that every other is tested against; by default each is tested against
+            each, which many designs make too many tests of.
 
     Raises:
         EmbedLabError: too few designs, repetitions, or nothing to measure.
@@ -113,6 +118,8 @@ class Study(StudyValues[Design, Recipe]):
             for value in values:
                 if values.count(value) > 1:
                     raise EmbedLabError(f"The {what} {value!r} is given twice; leave one out.")
+        for name in self.against:
+            check_known(name, "a design of this study", map(str, self.designs))
         if self.recipe is not None:
             for design in self.designs:
                 if self.trains(design):
@@ -151,6 +158,8 @@ class Study(StudyValues[Design, Recipe]):
         How a batch is cut for the machine does not enter it.
         """
         values = self.asdict
+        if not values["against"]:  # which earlier studies do not name
+            del values["against"]
         if values["recipe"] is not None:
             recipe = {key: value for key, value in values["recipe"].items() if key not in CUTS}
             # Recipes once had this setting: without its default, older folders would be refused.
@@ -200,6 +209,30 @@ class TrainingKeys(YamlModel):
     recipe: str = "cpu"
 
 
+class Grid(YamlModel):
+    """``grid`` in a study file: every combination of these becomes a design.
+
+    ``attention`` and ``template`` say which passes are made, ``pooling`` and ``steps`` which heads
+    read them. ``last`` without a template is ``eos``. A filter behind ``value_mean``, which has
+    other dimensions, is left out.
+    """
+
+    attention: ListOf[str] = ("causal",)
+    template: ListOf[str] = ("",)
+    pooling: ListOf[str] = ("mean",)
+    steps: ListOf[str] = ("",)
+
+    def designs(self) -> Iterator[Design]:
+        """Pass by pass, so that what one pass left is still there for all its heads."""
+        for attention, template in product(self.attention, self.template):
+            for pooling, steps in product(self.pooling, self.steps):
+                if pooling.startswith("value_mean") and "+filter" in steps:
+                    continue
+                ended = "eos" if pooling == "last" and not template else pooling
+                options = f"?template={template}" if template else ""
+                yield Design.parse(f"{attention}/{ended}{steps}{options}")
+
+
 class StudyFile(YamlModel):
     """A study as its file describes it; the keys are those of :class:`Study` but for a few.
 
@@ -213,6 +246,7 @@ class StudyFile(YamlModel):
     name: str = Field(strict=False, coerce_numbers_to_str=True)
     backbone: str = "smollm2-135m"
     designs: ListOf[str] = ()
+    grid: Grid | None = None
     seeds: ListOf[Annotated[int, Field(ge=0, lt=2**31)]] = (0,)
     training: TrainingKeys | None = None
     untrained: bool = False
@@ -222,6 +256,7 @@ class StudyFile(YamlModel):
     words: Annotated[int, Field(ge=0)] = 0
     mteb: ListOf[str] = ()
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    against: ListOf[str] = ()
 
     @field_validator("sizes", "tasks")
     @classmethod
@@ -237,8 +272,10 @@ class StudyFile(YamlModel):
         Raises:
             EmbedLabError: a design, recipe or combination that is not accepted.
         """
-        values = self.model_dump(exclude={"training", "sizes", "words"})
-        values["designs"] = tuple(map(Design.parse, self.designs))
+        values = self.model_dump(exclude={"training", "sizes", "words", "grid"})
+        grid = () if self.grid is None else self.grid.designs()
+        values["designs"] = (*map(Design.parse, self.designs), *grid)
+        values["against"] = tuple(str(Design.parse(text)) for text in self.against)
         values["tasks"] = tuple(self._sized(t) for name in self.tasks for t in STUDY_TASKS[name])
         if (training := self.training) is None:
             return Study(**values, recipe=None, data="")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from itertools import combinations, product
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,12 @@ class _Measurements:
     """The finished cells of a study, by model and task."""
 
     def __init__(self, record: StudyRecord, results: Sequence[CellResult]) -> None:
-        self.record, self.tasks = record, record.tasks
+        self.record = record
+        clusters = {task.id: task.cluster for task in record.study.tasks}
+        self.tasks = tuple(
+            replace(task, cluster=clusters.get(task.id) or _mteb_cluster(task.id))
+            for task in record.tasks
+        )
         present = {task.category for task in record.tasks}
         self.categories = tuple(category for category in CATEGORY_MEASURES if category in present)
         on_disk = {result.name: result for result in results}
@@ -103,9 +109,12 @@ class _Measurements:
         return Items(items[0].kind, values, None if gold is None else np.array(gold, np.float64))
 
     def seed_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Float64Array:
-        """Mean over the tasks for each of S seeds, (S,); NaN where a score is undefined."""
-        rows = [[one.score for one in self._task_results(model, task)] for task in tasks]
-        return np.asarray(np.array(rows, np.float64).mean(axis=0))
+        """Mean over the clusters of tasks for each of S seeds, (S,); NaN without a score."""
+        by_cluster: dict[str, list[list[float]]] = defaultdict(list)
+        for task in tasks:
+            by_cluster[task.cluster].append([r.score for r in self._task_results(model, task)])
+        means = [np.array(rows, np.float64).mean(axis=0) for rows in by_cluster.values()]
+        return np.asarray(np.array(means).mean(axis=0))
 
     def mean_score(self, model: Model, task: TaskFacts) -> float:
         """Mean over the seeds; NaN where it is undefined."""
@@ -116,6 +125,12 @@ class _Measurements:
         table = np.array([[self.mean_score(m, task) for task in tasks] for m in rivals])
         best = np.nanmax(table, axis=0, initial=-np.inf)
         return int((table[rivals.index(model)] == best).sum())
+
+
+def _mteb_cluster(name: str) -> str:
+    """What MTEB's tasks on one collection have in common: ``ArxivClusteringP2P`` and ``…S2S``."""
+    families = re.match("CQADupstack|Massive|MTOP", name)
+    return families[0] if families else re.sub(r"(P2P|S2S)?(\.v\d+)?$", "", name)
 
 
 def _report(measured: _Measurements) -> Report:
@@ -189,7 +204,10 @@ def _over_datasets(measured: _Measurements) -> Iterator[CategoryDifference]:
     for category in measured.categories if len(models) > 1 else ():
         tasks = measured.tasks_in(category)
         table = [[measured.mean_score(model, task) for task in tasks] for model in models]
-        for pair in comparisons.compare_over_datasets(table, labels, alpha=alpha):
+        clusters, against = [task.cluster for task in tasks], measured.record.study.against
+        for pair in comparisons.compare_over_datasets(
+            table, labels, alpha=alpha, against=against, clusters=clusters
+        ):
             yield CategoryDifference(category, pair)
 
 
@@ -197,7 +215,9 @@ def _within_tasks(measured: _Measurements) -> Iterator[TaskDifference]:
     for task in measured.tasks:
         of_models = {model.label: measured.items(model, task) for model in measured.compared}
         items = {label: one for label, one in of_models.items() if one is not None}
-        pairs = list(combinations(items, 2))
+        names = list(items)
+        numbers = comparisons.compared_pairs(names, measured.record.study.against)
+        pairs = [(names[a], names[b]) for a, b in numbers]
         compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
         # Over all pairs of one task: each task is a question of its own.
         corrected = comparisons.holm([one.p for one in compared])
@@ -237,6 +257,16 @@ def _notes(measured: _Measurements) -> Iterator[str]:
             f"Every verdict is on the mean of the {seeds} seeds that were run: their spread is "
             "shown beside the scores and enters no test."
         )
+    for category in measured.categories:
+        tasks = measured.tasks_in(category)
+        sources = {task.cluster for task in tasks}
+        if len(sources) < len(tasks):
+            yield (
+                f"The {len(tasks)} {category} tasks come from {len(sources)} "
+                f"source{'s' * (len(sources) != 1)}. Tasks of one source are no independent "
+                "datasets: they are averaged first, and count once in means and in tests over "
+                "datasets."
+            )
     data = measured.record.data or {}
     if data.get("in_domain"):
         yield (
@@ -298,7 +328,7 @@ def judged(
     if over.why is None:
         sign = int(np.sign(over.difference or 0)) if over.separable else 0
         highest = over.high
-        basis = f"over {over.n} datasets, {over.verdict}"
+        basis = f"over {over.n} independent datasets, {over.verdict}"
     else:
         signs = {int(np.sign(d.difference or 0)) if d.separable else 0 for d in within}
         sign = signs.pop() if len(signs) == 1 else 0
@@ -306,8 +336,8 @@ def judged(
         highest = None if None in highs or not highs else max(h for h in highs if h is not None)
         separable = sum(d.separable for d in within)
         basis = (
-            f"on average; {over.n} datasets are too few for a test over them, and it is separable "
-            f"within {separable} of {len(within)}"
+            f"on average; {over.n} independent datasets are too few to tell over them, and it "
+            f"is separable within {separable} of {len(within)} tasks"
         )
     change = "no score" if over.difference is None else f"{100 * over.difference:+.1f} points"
     why = f"{change} {basis}."

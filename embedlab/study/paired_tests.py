@@ -1,7 +1,7 @@
 """The paired tests of a study, and the smallest difference they can detect.
 
-Over datasets Wilcoxon's signed-rank test, as in the paper, always exact; within a task the
-randomisation test over items.
+Over datasets Wilcoxon's signed-rank test, as in the paper, always exact, and Student's interval;
+within a task the randomisation test over items.
 """
 
 from __future__ import annotations
@@ -53,6 +53,21 @@ def wilcoxon_p(differences: Sequence[Float64Array]) -> list[float | None]:
     return p_values
 
 
+def mean_interval(differences: Float64Array) -> tuple[float, float]:
+    """95 % interval of the mean of n ≥ 2 differences, after Student: mean ± t · sd / √n.
+
+    A bootstrap of so few is too narrow: of normal, uniform, double exponential and t₅-distributed
+    differences its percentile interval covered the mean 85 to 87 times in 100 for n = 6 and 89 to
+    92 for n = 12, this one 94 to 97. Where a few differences are much larger than the others, all
+    in one direction (exponential), this one covers 88 and 90.
+    """
+    from scipy.stats import t
+
+    n, mean = len(differences), float(differences.mean())
+    reach = float(t.ppf(0.975, n - 1) * differences.std(ddof=1) / np.sqrt(n))
+    return mean - reach, mean + reach
+
+
 def rank_biserial(differences: Float64Array) -> float:
     """Matched-pairs rank-biserial correlation: (R⁺ - R⁻) / (R⁺ + R⁻), 0 if nothing differs.
 
@@ -82,22 +97,38 @@ def _null(ranks: Sequence[int]) -> Float64Array:
     return chances
 
 
-def why_not(n: int, comparisons: int, alpha: float = 0.05) -> str | None:
-    """A sentence where no difference over n datasets, however large, could be separable."""
-    smallest = 2.0 ** (1 - n)
+def why_not(
+    n: int, comparisons: int, alpha: float = 0.05, *, differing: int | None = None
+) -> str | None:
+    """A sentence where no difference over n independent datasets could be separable.
+
+    Args:
+        n: datasets that the two designs share, parts of one source counted once.
+        comparisons: the number that is corrected for.
+        alpha: the level of all of them together.
+        differing: the datasets on which the two differ at all, by default all; the test leaves the
+            others out, so these decide how small p can be.
+    """
+    differing = n if differing is None else differing
+    smallest = min(1.0, 2.0 ** (1 - differing))
     if n < FEWEST_DATASETS:
         return (
-            f"No p-value: with {n} paired dataset{'s' * (n != 1)} even the largest difference has "
-            f"an exact two-sided p of {min(1.0, smallest):.3g}; at least {FEWEST_DATASETS} are "
-            "needed."
+            f"No p-value: with {n} independent dataset{'s' * (n != 1)} even the largest difference "
+            f"has an exact two-sided p of {min(1.0, 2.0 ** (1 - n)):.3g}; at least "
+            f"{FEWEST_DATASETS} are needed."
         )
-    if smallest > alpha / comparisons:
-        return (
-            f"With {n} paired datasets the smallest p is {smallest:.3g}, above the "
-            f"{alpha / comparisons:.3g} that the first of {comparisons} comparisons has to reach "
-            "under Holm's correction."
-        )
-    return None
+    if smallest <= alpha / comparisons:
+        return None
+    many = f"With {n} independent datasets"
+    if differing < n:
+        many += f", of which the two designs differ on {differing or 'none'},"
+    needed = f"above the {alpha / comparisons:.3g} that "
+    needed += (
+        f"the first of {comparisons} comparisons has to reach under Holm's correction."
+        if comparisons > 1
+        else "it has to reach."
+    )
+    return f"{many} the smallest p is {smallest:.3g}, {needed}"
 
 
 @lru_cache(maxsize=256)

@@ -72,7 +72,11 @@ class StudyFacts(RunFacts, frozen=True):
 
 @dataclass(frozen=True, config=_CHECKED)
 class TaskFacts:
-    """A task, its source and a hash of what it was measured on."""
+    """A task, its source and a hash of what it was measured on.
+
+    Tasks with the same ``cluster`` are measured on texts of one origin, such as two years of one
+    collection: over datasets they count once. Empty in reports of earlier versions.
+    """
 
     id: str
     category: str
@@ -81,6 +85,7 @@ class TaskFacts:
     source: str
     texts: int
     sha256: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True, config=_CHECKED)
@@ -123,7 +128,7 @@ class Score:
 
 @dataclass(frozen=True, config=_CHECKED)
 class Summary:
-    """A model's mean over the tasks of every category, and the spread of its seeds there.
+    """A model's mean over the sources of every category, and the spread of its seeds there.
 
     ``wins`` counts the tasks of a category on which none of the designs compared scores higher;
     it is empty for a model that is not compared.
@@ -145,7 +150,7 @@ class TaskDifference(Difference):
 
 @dataclass(frozen=True, config=_CHECKED)
 class CategoryDifference:
-    """Two designs over the datasets of a category."""
+    """Two designs over the independent datasets of a category."""
 
     category: str
     over: DatasetComparison

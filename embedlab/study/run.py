@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from embedlab.data.training_sets import find_pairs
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import embed
+from embedlab.models.embedding import embed, fit
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress
@@ -49,6 +49,8 @@ PACKAGES = (
 #: Bytes of hidden states in memory: those of the untrained backbone serve many cells.
 CACHE_BYTES = 6 * 10**9
 
+#: Gives the encoder of a task, whose documents its steps are fitted on.
+EncoderFor = Callable[[Sequence[str] | None], Encode]
 #: Called with a line for the user.
 Say = Callable[[str], None]
 
@@ -207,7 +209,8 @@ def _run_cell(setup: _Setup, cell: Cell) -> CellResult:
 def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
     """The part of a :class:`CellResult` that is measured."""
     if cell.kind == "yardstick":
-        return {"tasks": _task_results(setup, _yardstick(cell.label, setup))}
+        yardstick = _yardstick(cell.label, setup)
+        return {"tasks": _task_results(setup, lambda documents: yardstick)}
     design = Design.parse(cell.label)
     if cell.kind == "untrained":
         return {"tasks": _task_results(setup, _encoder(setup, setup.backbone, design))}
@@ -258,11 +261,20 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     return training
 
 
-def _encoder(setup: _Setup, backbone: Backbone, design: Design) -> Encode:
-    def encode(texts: Any, query: bool) -> Any:
-        return embed(texts, design, backbone, query=query, progress=setup.progress)
+def _encoder(setup: _Setup, backbone: Backbone, design: Design) -> EncoderFor:
+    """Steps are fitted on a task's documents, of MTEB's own tasks on each set that is encoded."""
 
-    return encode
+    def encoder_for(documents: Sequence[str] | None) -> Encode:
+        steps = None
+        if design.fitted and documents is not None:
+            steps = fit(documents, design, backbone, progress=setup.progress)
+
+        def encode(texts: Any, query: bool) -> Any:
+            return embed(texts, design, backbone, query=query, fit=steps, progress=setup.progress)
+
+        return encode
+
+    return encoder_for
 
 
 def _yardstick(name: str, setup: _Setup) -> Encode:
@@ -281,7 +293,11 @@ def _yardstick(name: str, setup: _Setup) -> Encode:
     return encode
 
 
-def _task_results(setup: _Setup, encode: Encode) -> list[TaskResult]:
-    makers = [(task.id, partial(as_mteb, task, setup.progress)) for task in setup.study.tasks]
-    makers += [(name, partial(hub_task, name)) for name in setup.study.mteb]
-    return [evaluate(make(), encode, name) for name, make in makers]
+def _task_results(setup: _Setup, encoder_for: EncoderFor) -> list[TaskResult]:
+    results = []
+    for task in setup.study.tasks:
+        encode = encoder_for(task.corpus(setup.progress).texts)
+        results.append(evaluate(as_mteb(task, setup.progress), encode, task.id))
+    for name in setup.study.mteb:
+        results.append(evaluate(hub_task(name), encoder_for(None), name))
+    return results

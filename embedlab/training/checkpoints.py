@@ -16,9 +16,11 @@ from torch import Tensor
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
+from embedlab.models.embedding import fit
 from embedlab.models.loading import resolved_id
 from embedlab.models.run_folder import (
     RUN_FILE,
+    STEPS_FILE,
     BackboneInfo,
     DataInfo,
     Dtype,
@@ -32,6 +34,8 @@ from embedlab.training.recipe import CUTS, Recipe
 from embedlab.training.training import Training
 
 CHECKPOINT = "checkpoint.safetensors"
+#: Training documents that a design's steps are fitted on when its run is saved.
+FIT_TEXTS = 1000
 
 
 def run_info(training: Training, backbone_id: str) -> RunInfo:
@@ -48,7 +52,7 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
             dtype=cast("Dtype", str(base.dtype).removeprefix("torch.")),
             max_length=base.max_length,
         ),
-        design=design.name,
+        design=str(design),
         prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
         head=None if training.head is None else training.head.size,
         mode=recipe.mode,
@@ -80,6 +84,10 @@ def save_run(training: Training, folder: Path, backbone_id: str) -> RunInfo:
             save_adapter(training.adapter, folder / "adapter", saved.backbone.id)
         if training.head is not None:
             save_tensors(folder / "head.safetensors", training.head.state_dict())
+        if training.design.fitted:
+            documents = list(dict.fromkeys(training.train_pairs.positives))[:FIT_TEXTS]
+            steps = fit(documents, training.design, training.result(), source="training documents")
+            steps.save(folder / STEPS_FILE)
         lines = [json.dumps(asdict(step)) for step in training.history]
         write_text(folder / "history.jsonl", "\n".join(lines) + "\n")
     # Last: a folder with run.json is whole.
@@ -150,10 +158,9 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
         parameter.copy_(tensors[f"parameter.{i}"])
         prefix = f"optimizer.{i}."
         for key in [key for key in tensors if key.startswith(prefix)]:
-            value = tensors[key]  # AdamW counts its steps on the CPU
-            optimiser.adamw.state[parameter][key.removeprefix(prefix)] = (
-                value if value.ndim == 0 else value.to(parameter.device)
-            )
+            # The fused AdamW counts its steps where the weights are, too.
+            value = tensors[key].to(parameter.device)
+            optimiser.adamw.state[parameter][key.removeprefix(prefix)] = value
     if "good.0" in tensors:
         optimiser.last_finite = [
             tensors[f"good.{i}"].to(parameter.device)
@@ -163,7 +170,7 @@ def _restore(optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
 
 def _identity(training: Training) -> dict[str, Any]:
     return {
-        "design": training.design.name,
+        "design": str(training.design),
         "prompts": [training.design.query_prompt, training.design.document_prompt],
         "recipe": {k: v for k, v in asdict(training.recipe).items() if k not in CUTS},
         "backbone": training.untrained.key,

@@ -72,21 +72,27 @@ def backward(
     """
     trained = packer.backbone
     chosen, blank = masked([len(e.ids) for e in encoded], seed), blank_id(trained)
-    total = sum(map(len, chosen))
-    loss = 0.0
+    total, losses = sum(map(len, chosen)), []
     for number, part in enumerate(parts):
         layout = packer.layout([_masked_out(encoded[i], chosen[i], blank) for i in part])
-        where = [(row, t - 1) for row, i in enumerate(part) for t in chosen[i]]
-        before = [int(layout.token_index[row, t]) for row, t in where]
-        targets = torch.tensor([encoded[i].ids[t] for i in part for t in chosen[i]])
+        # As tensors: to read numbers one by one would wait for a GPU once a masked token.
+        rows, before, targets = (
+            torch.tensor(numbers, dtype=torch.int64)
+            for numbers in (
+                [row for row, i in enumerate(part) for _ in chosen[i]],
+                [t - 1 for i in part for t in chosen[i]],
+                [encoded[i].ids[t] for i in part for t in chosen[i]],
+            )
+        )
         with seeded(trained, seed + number):
             states = packer.states(layout)[-1].flatten(0, 1)
-            logits = states[before].float() @ output_weights(trained).float().T
+            where = layout.token_index[rows.to(states.device), before.to(states.device)]
+            logits = states[where].float() @ output_weights(trained).float().T
             part_loss = F.cross_entropy(logits, targets.to(logits.device), reduction="sum")
             part_loss = part_loss / max(1, total)
             part_loss.backward()
-        loss += float(part_loss.detach())
-    return loss
+        losses.append(part_loss.detach())
+    return float(sum(losses))
 
 
 def _masked_out(encoded: Encoded, chosen: Sequence[int], blank: int) -> Encoded:

@@ -6,19 +6,20 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from embedlab.models.attention import Attention, ends_in_the_last_token
 from embedlab.models.backbone import Backbone, Encoded
 from embedlab.models.design import Design
 from embedlab.models.forward import Apart, layer_states
 from embedlab.models.head import TrainableHead
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.scheduler.batches import batches
-from embedlab.models.states import HiddenStates, TextStates, summarise
+from embedlab.models.states import BANK_ROWS, HiddenStates, TextStates, summarise
+from embedlab.models.template import Template
 from embedlab.training.lora import seeded
 from embedlab.training.recipe import Recipe
 
@@ -44,18 +45,18 @@ class Pooler:
         self, backbone: Backbone, design: Design, recipe: Recipe, head: TrainableHead | None
     ) -> None:
         self.backbone, self.design, self.recipe = backbone, design, recipe
-        self.pooling = POOLINGS[design.pooling] if head is None else head
+        self.head = head
         #: Tokens of a micro-batch, and of a batch whose activations stay in memory.
         self.budget = min(recipe.micro_tokens, backbone.token_budget)
         self.kept = min(recipe.keep_tokens, PASSES_IN_MEMORY * backbone.token_budget)
         frozen = recipe.mode == "head"
         native = backbone.native_head(design)
         self.native_head = None if native is None else copy.deepcopy(native).to(backbone.device)
-        self.packer = None if frozen else Packer(backbone, design.attention)
+        self.packer = None if frozen else Packer(backbone, design.mode)
 
     def encode(self, texts: Sequence[PromptedText]) -> list[Encoded]:
         """Token ids of n texts, with their prompts."""
-        return self._by_prompt(texts, partial(self.backbone.encode, ended=self.design.ended))
+        return self._by_prompt(texts, self.backbone.encode)
 
     def parts(self, encoded: Sequence[Encoded]) -> list[list[int]]:
         """Indices of the texts in micro-batches."""
@@ -76,10 +77,12 @@ class Pooler:
         if self.packer is None:
             return self._pool(self._cached_states(batch))
         with seeded(self.backbone, seed):
-            return self._pool(self._trained_states(self.packer, encoded))
+            return self._pool(self._trained_states(self.packer, batch, encoded))
 
     def _pool(self, states: HiddenStates) -> Tensor:
-        pooled = self.pooling(states, self.design.layer, self.design.skip_first)
+        if self.head is not None:
+            return self.head(states)  # type: ignore[no-any-return]
+        pooled = POOLINGS[self.design.pooling].pooled(states, self.design, self.backbone)
         if self.native_head is not None:
             pooled = self.native_head(pooled.to(self.backbone.device))
         return pooled
@@ -88,51 +91,72 @@ class Pooler:
     def vector_size(self) -> int:
         """The length of a pooled vector."""
         dense = None if self.native_head is None else self.native_head.output_size
-        return dense or self.backbone.hidden_size
+        return dense or POOLINGS[self.design.pooling].width(self.design, self.backbone)
 
     def _by_prompt(
         self,
         texts: Sequence[PromptedText],
-        compute: Callable[[list[str], str], Sequence[Result]],
+        compute: Callable[[list[str], Template], Sequence[Result]],
     ) -> list[Result]:
         """A result a text: computed of the queries and of the documents, each with their prompt."""
         results: dict[int, Result] = {}
-        prompts = {True: self.design.query_prompt, False: self.design.document_prompt}
-        for is_query, prompt in prompts.items():
+        for is_query in (True, False):
+            (template,) = self.design.templates(query=is_query)
             rows = [i for i, (_, query) in enumerate(texts) if query is is_query]
             if rows:
-                computed = compute([texts[i][0] for i in rows], prompt)
+                computed = compute([texts[i][0] for i in rows], template)
                 results.update(zip(rows, computed, strict=True))
         return [results[i] for i in range(len(texts))]
 
     def _cached_states(self, batch: Sequence[PromptedText]) -> HiddenStates:
         """Of the frozen backbone."""
-        attention = self.design.attention
-        states = self._by_prompt(
-            batch,
-            lambda texts, prompt: (
-                self.backbone.states(texts, attention, prompt, ended=self.design.ended).rows
-            ),
-        )
-        return HiddenStates(tuple(states), attention)
+        mode = self.design.mode
 
-    def _trained_states(self, packer: Packer, batch: Sequence[Encoded]) -> HiddenStates:
+        def states_of(texts: list[str], template: Template) -> Sequence[TextStates]:
+            states = self.backbone.states(texts, mode, template)
+            return (states.of_text_tokens() if self.design.pools_text(template) else states).rows
+
+        return HiddenStates(tuple(self._by_prompt(batch, states_of)), mode)
+
+    def _trained_states(
+        self, packer: Packer, texts: Sequence[PromptedText], batch: Sequence[Encoded]
+    ) -> HiddenStates:
         """Of the adapted backbone, with a gradient."""
         layout = packer.layout(batch)
         hidden = packer.states(layout)
         # Only the layers that the pooling reads: a gradient of nothing costs time too.
-        one_layer = POOLINGS[self.design.pooling].reads_layer
-        layers = [self.design.layer] if one_layer else list(range(len(hidden)))
-        summaries = summarise([layout.unpack(hidden[layer]) for layer in layers], layout.real)
-        bank = summaries.new_zeros(len(batch), 4, len(hidden), summaries.shape[-1])
+        layers = self._layers_read(len(hidden))
+        read = [layout.unpack(hidden[layer]) for layer in layers]
+        pooled = self._pooled_tokens(texts, batch, layout.real)
+        summaries = summarise(read, pooled, self.backbone.rms_eps)
+        bank = summaries.new_zeros(len(batch), BANK_ROWS, len(hidden), summaries.shape[-1])
         bank[:, :, layers] = summaries
         last = layout.unpack(hidden[-1])
         rows = []
         for i, encoded in enumerate(batch):
             length = len(encoded.ids)
-            tokens = None if self.design.attention == "causal" else last[i, :length]
-            rows.append(TextStates(bank[i], tokens, length, encoded.truncated))
-        return HiddenStates(tuple(rows), self.design.attention)
+            tokens = None if ends_in_the_last_token(self.design.mode) else last[i, :length]
+            count = int(pooled[i].sum())
+            rows.append(TextStates(bank[i], tokens, count, encoded.truncated))
+        return HiddenStates(tuple(rows), self.design.mode)
+
+    def _layers_read(self, count: int) -> list[int]:
+        """The layers that the pooling reads, of ``count`` with the embedding layer."""
+        if self.design.layers is not None:
+            return list(range(self.design.layers[0], self.design.layers[1] + 1))
+        one_layer = POOLINGS[self.design.pooling].reads_layer
+        return [self.design.layer] if one_layer else list(range(count))
+
+    def _pooled_tokens(
+        self, texts: Sequence[PromptedText], batch: Sequence[Encoded], real: Tensor
+    ) -> Tensor:
+        """(n, T): the tokens that are pooled, all of them or the texts' own."""
+        mask = real.long()
+        for row, (_, query), encoded in zip(mask, texts, batch, strict=True):
+            (template,) = self.design.templates(query=query)
+            if encoded.text is not None and self.design.pools_text(template):
+                row[: encoded.text[0]] = row[encoded.text[1] :] = 0
+        return mask
 
 
 #: Largest relative difference between a text's states packed and padded.
@@ -196,7 +220,11 @@ class Packer:
 
     def __init__(self, backbone: Backbone, attention: str) -> None:
         self.backbone, self.attention = backbone, attention
-        self.packs = backbone.device.type == "cpu" and backbone.owner.call(self._keeps_texts_apart)
+        self.packs = (
+            Attention.parse(attention).plain
+            and backbone.device.type == "cpu"
+            and backbone.owner.call(self._keeps_texts_apart)
+        )
         self.window = getattr(backbone.config, "sliding_window", None) or backbone.max_length
 
     def parts(self, lengths: Sequence[int], budget: int) -> list[list[int]]:

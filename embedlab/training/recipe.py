@@ -97,6 +97,10 @@ class Recipe:
                 f"{design} has no trainable head, so training the head alone changes nothing; "
                 "choose LoRA, or a design that has one, such as M3."
             )
+        if any(len(design.templates(query=query)) > 1 for query in (True, False)):
+            raise EmbedLabError(
+                f"{design} is an ensemble of templates, a pass for each; train it with one of them."
+            )
         if self.mode == "head" and self.mntp_steps:
             raise EmbedLabError(
                 "Masked next-token prediction trains the backbone, which the mode 'head' leaves "
@@ -126,8 +130,9 @@ class Recipe:
 
 
 #: ``cpu`` is made for two cores and minutes (drawing the masks of a dropout costs a CPU a fifth of
-#: a step); ``paper`` has the hyper-parameters of arXiv
-#: 2409.02727, which does not state its batch size.
+#: a step). ``paper`` has the hyper-parameters of arXiv 2409.02727, but not the batch: the authors
+#: add up 2,048 pairs an update, of which 8 meet in one loss (16 candidates a query, with their hard
+#: negatives); here all pairs of a batch meet, so 64 is neither. docs/training.md says more.
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(),
     "paper": Recipe(

@@ -102,13 +102,10 @@ class Training:
         anchors = [text for pairs in read for text in pairs.anchors]
         documents = [text for pairs in read for text in pairs.positives]
         documents += [text for pairs in batches for text in pairs.every_negative]
-        for texts, prompt in (
-            (anchors, self.design.query_prompt),
-            (documents, self.design.document_prompt),
-        ):
+        for texts, query in ((anchors, True), (documents, False)):
             distinct = list(dict.fromkeys(texts))
-            mode, ended = self.design.attention, self.design.ended
-            self.untrained.states(distinct, mode, prompt, ended=ended, progress=progress)
+            (template,) = self.design.templates(query=query)
+            self.untrained.states(distinct, self.design.mode, template, progress=progress)
 
     @property
     def total(self) -> int:

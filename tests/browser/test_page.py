@@ -52,6 +52,9 @@ def test_first_view_is_there_within_seconds(
 
 def test_attention_and_pooling_change_map_and_figures(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
+        visitor.titled("b", "causal/last+filter1.5+centre · topic")
+        expect(visitor.page.locator("#quality")).to_contain_text("not a weight differs")
+        visitor.choose("preset-b", "bidirectional/mean")
         visitor.titled("b", "bidirectional/mean")
         places, figures = visitor.places("b"), visitor.figures()
 

@@ -37,6 +37,7 @@ def tiny_model(
     seed: int = 0,
     vocabulary: int = VOCABULARY,
     layers: int = 4,
+    tied: bool = False,
     **options,
 ):
     """A random transformer: 4 layers, d 32, on the CPU in float32."""
@@ -59,15 +60,17 @@ def tiny_model(
         sizes.pop("head_dim")
     torch.manual_seed(seed)
     config = AutoConfig.for_model(architecture, **sizes | options)
+    # Only the embeddings can be read as the unembedding: there is no head on these models.
+    config.tie_word_embeddings = config.tie_word_embeddings or tied
     return AutoModel.from_config(config, attn_implementation=implementation).float().eval()
 
 
 def tiny_backbone(
-    architecture: str = "llama", implementation: str = "sdpa", seed: int = 0
+    architecture: str = "llama", implementation: str = "sdpa", seed: int = 0, tied: bool = False
 ) -> Backbone:
     """A tiny model as a backbone with a cache of its own."""
     return Backbone(
-        tiny_model(architecture, implementation, seed),
+        tiny_model(architecture, implementation, seed, tied=tied),
         tiny_tokenizer(),
         name=f"tiny-{architecture}",
         max_length=64,

@@ -8,12 +8,12 @@ and tags what comes out. The numbers are real: a run can be compared with the CP
 
 from __future__ import annotations
 
+import sys
 import threading
-import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import torch
@@ -156,9 +156,11 @@ def _check(func: Any, args: Any, kwargs: Any, tensors: list[Tensor], where: list
 
 
 def _caller() -> str:
-    for frame in reversed(traceback.extract_stack()):
-        if "/embedlab/" in frame.filename:
-            return f"{frame.filename.rpartition('/')[2]}:{frame.lineno}"
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if "/embedlab/" in frame.f_code.co_filename:
+            return f"{frame.f_code.co_filename.rpartition('/')[2]}:{frame.f_lineno}"
+        frame = frame.f_back
     return "elsewhere"
 
 

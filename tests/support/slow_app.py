@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 
 from embedlab import Backbone, StateCache
 from embedlab.data.corpus import Corpus
-from embedlab.lab.config import BackboneEntry, Config, Limits
+from embedlab.lab.config import BackboneEntry, Config, Defaults, Limits
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress, no_progress
 from embedlab.ui.app import build_app
@@ -50,7 +50,14 @@ class SlowLab(Lab):
     def __init__(self, busy: Path | None = None, speed: float = 1.0) -> None:
         entries = tuple(BackboneEntry(id=name, title=name) for name in BACKBONES)
         limits = Limits(state_disk_mb=0)
-        super().__init__(Config(backbones=entries, default_backbone="four-layers", limits=limits))
+        super().__init__(
+            Config(
+                backbones=entries,
+                default_backbone="four-layers",
+                defaults=Defaults(design_b="bidirectional/mean"),
+                limits=limits,
+            )
+        )
         tokenizer = byte_tokenizer()
         self.made = {
             name: Backbone(

@@ -16,7 +16,7 @@ from embedlab.ui.shared import parse
 
 
 def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
-    """``/layers``, ``/mask_proof`` and ``/tokens``."""
+    """``/layers``, ``/mask_proof``, ``/tokens`` and ``/key_tokens``."""
 
     def layers(corpus: str, attention: str = "") -> dict[str, Any]:
         """Score every layer of the default backbone on a built-in corpus.
@@ -82,7 +82,23 @@ def inside_endpoints(lab: Lab) -> list[Callable[..., dict[str, Any]]]:
         names = ("layer", "token_count", "positions", "ids", "tokens", "weights", "norms")
         return {"design": str(parsed), **_plain(view, *names, "cosines", "norm_ratio", "note")}
 
-    return [layers, mask_proof, tokens]
+    def key_tokens(texts: list[str], design: str) -> dict[str, Any]:
+        """The words of the vocabulary that the pooled states of texts come nearest to.
+
+        A lens, not a claim: what the language-model head would make of the state.
+
+        Args:
+            texts: a list of strings.
+            design: such as "causal/last?template=topic"; its steps are left out.
+
+        Returns:
+            words: for each text the nearest words, each with its entry of the unembedding.
+        """
+        parsed, given = parse.design(design, "design"), parse.strings(texts)
+        words = inside.key_words(lab, given, parsed)
+        return {"design": str(parsed), "words": [[list(word) for word in row] for row in words]}
+
+    return [layers, mask_proof, tokens, key_tokens]
 
 
 def built_in(lab: Lab, corpus: str) -> Corpus:

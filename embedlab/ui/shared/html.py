@@ -13,10 +13,12 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.metrics import Quality, RetrievalScores
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
+from embedlab.models.template import is_template, prompts_of
 from embedlab.render.html import Macros, points, table
 from embedlab.render.html import joined as joined  # the tabs find all their HTML here
 from embedlab.render.html import muted as muted
 from embedlab.render.html import note as note
+from embedlab.text import one_line
 from embedlab.ui.shared.theme import script
 
 if TYPE_CHECKING:
@@ -78,9 +80,41 @@ def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
 
 
 def design_name(design: Design, *, untrained: bool) -> str:
-    """``M3 causal/multi_layer_trainable · untrained (random)``."""
+    """``M3 · causal/multi_layer_trainable · untrained (random)``, with its template."""
     alias = f"{design.alias} · " if design.alias else ""
-    return f"{alias}{design.name}{' · untrained (random)' if untrained else ''}"
+    prompts = (design.query_prompt, design.document_prompt)
+    templates = [one_line(prompt)[:40] for prompt in dict.fromkeys(prompts) if is_template(prompt)]
+    parts = [f"{alias}{design.name}", *templates, *(["untrained (random)"] * untrained)]
+    return " · ".join(parts)
+
+
+def difference(a: Embedded, b: Embedded) -> str:
+    """One sentence that says what differs between two designs on one backbone, or nothing."""
+    untrained = not (a.design.trainable or b.design.trainable)
+    if a.backbone is not b.backbone or a.design == b.design or not untrained:
+        return ""
+    return (
+        f"The same model, and not a weight differs: A {_in_words(a)}; B {_in_words(b)}. Look which "
+        "texts come to lie together."
+    )
+
+
+def _in_words(embedded: Embedded) -> str:
+    """What a design does with a text."""
+    design = embedded.design
+    prompts = prompts_of(design.document_prompt, query=False)
+    if len(prompts) > 1:
+        where = f"puts each text into {len(prompts)} templates"
+    elif is_template(design.document_prompt):
+        where = f"puts each text into “{one_line(prompts[0])[:80]}”"
+    else:
+        where = f"puts each text behind “{one_line(prompts[0])[:80]}”" if prompts[0] else ""
+    attended = "" if design.attention == "causal" else f" under {design.attention} attention"
+    read = f"reads {POOLINGS[design.pooling].reads}{attended}"
+    does = f"{where} and {read}" if where else read
+    steps = ", ".join(f"+{step}" for step in design.steps)
+    fitted = f" (fitted on {embedded.steps.source})" if embedded.steps and design.fitted else ""
+    return does + (f", then {steps}{fitted}" if steps else "")
 
 
 def is_untrained(design: Design, backbone: Backbone) -> bool:
@@ -111,6 +145,8 @@ def caveats(a: Embedded, b: Embedded) -> list[str]:
             )
         if is_untrained(design, backbone):
             lines.append(f"{letter}: the head is untrained (random); it only mixes what it reads.")
+        if design.fitted and embedded.steps is not None:
+            lines.append(f"{letter}: its steps were fitted on {embedded.steps.source}.")
         if caveat := POOLINGS[design.pooling].caveat(design.attention):
             lines.append(f"{letter}: {caveat}")
     if len(corpus.texts) < 30:

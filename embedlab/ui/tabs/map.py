@@ -12,7 +12,7 @@ from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.analysis.projection import UMAP_MINIMUM
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.lab import views
+from embedlab.lab import inside, views
 from embedlab.progress import Progress
 from embedlab.render.csv_table import corpus_rows, csv_table
 from embedlab.ui.shared import code, html
@@ -135,7 +135,7 @@ class MapTab(View):
             self.neighbours: html.RESULTS.lasso_summary(corpus.texts, lasso)
             if lasso
             else self._lists(pair, selected, field),
-            self.quality: scores + html.note(limits),
+            self.quality: html.note([html.difference(a, b)]) + scores + html.note(limits),
             self.field: gr.update(
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
@@ -165,7 +165,8 @@ class MapTab(View):
         return {
             self.lasso: (pair.corpus.fingerprint, chosen),
             self.selected: None,
-            self.neighbours: html.RESULTS.lasso_summary(pair.corpus.texts, chosen),
+            self.neighbours: self._words(pair, tuple(chosen), together=True)
+            + html.RESULTS.lasso_summary(pair.corpus.texts, chosen),
         }
 
     def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
@@ -239,7 +240,18 @@ class MapTab(View):
         overlap = float(metrics.jaccard([near_a], [near_b])[0]) if near_a else 1.0
         label = labels[index] if labels else ""
         head = html.RESULTS.selected_text(corpus.texts[index], label, overlap, len(near_a))
-        return head + html.side_by_side(*panels)
+        return head + self._words(pair, (index,)) + html.side_by_side(*panels)
+
+    def _words(self, pair: Pair, chosen: tuple[int, ...], *, together: bool = False) -> str:
+        """Words near to a text's state, or to what tells some texts from all, under A and B."""
+        rows = []
+        for side in pair.sides:
+            try:
+                [words] = inside.key_tokens(self.lab, side.embedded, chosen, together=together)
+            except EmbedLabError:  # a head's vectors, or an unembedding that is not at hand
+                continue
+            rows.append((side.letter, [token.word for token in words]))
+        return html.RESULTS.key_tokens(rows, together) if rows else html.joined([])
 
     def _changed(self, pair: Pair, report: Progress) -> str:
         if len(pair.corpus.texts) < 3:

@@ -23,7 +23,7 @@ PAIRS = tuple((i, i + 1, float((7 * i) % 5)) for i in range(23))
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Lab:
     folder = tmp_path_factory.mktemp("backbone") / "tiny"
-    tiny_model("llama").save_pretrained(folder)
+    tiny_model("llama", tied=True).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     return Lab(Config(backbones=(BackboneEntry(id=str(folder)),)))
 
@@ -95,3 +95,26 @@ def test_a_text_and_its_proof_are_computed_once_for_a_design():
     proof = inside.mask_proof(lab, "w1 w2", "w1 w3", "causal")
     assert proof.holds and inside.mask_proof(lab, "w1 w2", "w1 w3", "causal") is proof
     assert inside.mask_proof(lab, "w1 w3", "w1 w2", "causal") is not proof
+
+
+def test_words_measures_and_masks_of_a_corpus(lab, corpus):
+    embedded = lab.embedded(corpus, Design.parse("causal/last+centre?template=w1 {text} w2"))
+    [words_of_one] = inside.key_tokens(lab, embedded, (3,))
+    assert words_of_one == inside.key_words(lab, [TEXTS[3]], embedded.design)[0] != []
+    assert len(inside.key_tokens(lab, embedded, (0, 1), together=True)) == 1
+    measured = inside.label_free_layers(lab, embedded)
+    assert measured.n == len(TEXTS) and measured.design == embedded.design
+    curve = inside.unmasking_curve(lab, embedded)
+    assert curve.layers == (0, 1, 2, 3, 4)
+    for k, attention in ((0, "bidirectional"), (2, "bidirectional>2"), (4, "causal")):
+        design = f"{attention}/last+centre?template=w1 {{text}} w2"
+        assert curve.scores[k] == pytest.approx(direct(lab, design), abs=1e-5)
+
+
+def test_queries_get_the_steps_of_their_corpus(lab, corpus):
+    design = Design.parse("causal/mean+centre+filter2")
+    embedded = lab.embedded(corpus, design)
+    assert embedded.steps is not None and embedded.steps.texts == len(TEXTS)
+    expected = embed(["w1 w2"], design, lab.backbone(), query=True, fit=TEXTS)
+    actual = lab.embed_queries(["w1 w2"], embedded)
+    assert actual == pytest.approx(expected, abs=1e-5)

@@ -21,13 +21,12 @@ TEXTS = words(3, 9, 1, 30, 9, 17)
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_leak_probe_accepts_decoders(architecture, implementation):
-    leak_probe(tiny_backbone(architecture, implementation))
+    assert not leak_probe(tiny_backbone(architecture, implementation)).refused
 
 
-@pytest.mark.parametrize("architecture", ["bert", "bloom"])
-def test_the_leak_probe_refuses_the_others_by_name(architecture):
-    with pytest.raises(EmbedLabError, match=rf"{architecture}.*cannot be used"):
-        leak_probe(tiny_backbone(architecture, "eager"))
+def test_the_leak_probe_refuses_the_others_by_name():
+    with pytest.raises(EmbedLabError, match=r"bert.*cannot be used"):
+        leak_probe(tiny_backbone("bert", "eager"))
 
 
 @pytest.mark.parametrize("implementation", ["sdpa", "eager"])

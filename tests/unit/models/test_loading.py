@@ -113,3 +113,14 @@ def test_a_variable_fixes_what_auto_means(monkeypatch):
     monkeypatch.setenv(loading.DTYPE_VARIABLE, "float16")
     with pytest.raises(EmbedLabError, match="'float16' is not offered"):
         loading._dtype("auto", torch.device("cpu"))
+
+
+def test_of_several_gpus_the_one_with_most_memory_left_is_taken(monkeypatch):
+    free = [10, 70, 30]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda i: (free[i], 80))
+    assert loading._device("auto") == torch.device("cuda", 1)
+    assert loading._device("cuda:2") == torch.device("cuda", 2)
+    with pytest.raises(EmbedLabError, match=r"'balanced' is not a device.*not spread over several"):
+        loading._device("balanced")

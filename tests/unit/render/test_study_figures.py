@@ -81,7 +81,9 @@ def test_every_corrected_p_is_in_the_matrix_once(report: Report):
 
 def test_without_a_p_there_is_a_sentence(report: Report):
     differences = over_datasets(report, "Clustering")
-    assert "1 paired dataset" in why_no_p(differences) and "at least 6" in why_no_p(differences)
+    assert "1 independent dataset" in why_no_p(differences) and "at least 6" in why_no_p(
+        differences
+    )
     with pytest.raises(EmbedLabError, match="No p-value"):
         p_matrix(differences, "Clustering", 0.05)
     difference_plot(differences, "Clustering")

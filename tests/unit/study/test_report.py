@@ -11,7 +11,7 @@ from scipy.stats import spearmanr, wilcoxon
 
 from embedlab.errors import EmbedLabError
 from embedlab.study.definition import load_study, study_from
-from embedlab.study.findings import AGREES, CANNOT_TELL, DISAGREES, report_of
+from embedlab.study.findings import AGREES, CANNOT_TELL, DISAGREES, _mteb_cluster, report_of
 from embedlab.study.folder import CellResult, StudyFolder
 from embedlab.study.report import RunFacts, TaskFacts, read_report
 
@@ -76,7 +76,7 @@ def made_up(folder, gains, left_out=()):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    gains = {"STS": 0.5, "Retrieval": -0.1, "Clustering": 0.1}
+    gains = {"STS": 1.5, "Retrieval": -0.1, "Clustering": 0.1}
     return made_up(tmp_path_factory.mktemp("made-up"), gains)
 
 
@@ -119,12 +119,31 @@ def test_over_datasets_it_is_scipys_wilcoxon_with_holm_over_all_pairs(report, fo
     pair = next(
         d.over for d in report.over_datasets if (d.category, d.over.a, d.over.b) == ("STS", M1, M5)
     )
-    expected = wilcoxon(means(M5) - means(M1), method="exact").pvalue
-    assert pair.n == 12
+    parts = dict(zip(sts, means(M5) - means(M1), strict=True))
+    sources = ("MSRpar", "MSRvid", "headlines", "images", "answer-answer", "track5.en-en")
+    gains = [np.mean([g for name, g in parts.items() if f"-{one}-" in name]) for one in sources]
+    expected = wilcoxon(gains, method="exact").pvalue
+    assert pair.n == 6 and len(parts) == 12
+    assert pair.difference == pytest.approx(np.mean(gains))
     assert pair.p == pytest.approx(expected)
     assert pair.p < pair.corrected <= 3 * pair.p
-    assert pair.separable and pair.verdict == "separable"
-    assert pair.difference > 0
+    assert pair.p == 2 / 2**6 and pair.difference > 0  # all in one direction, and still
+    assert not pair.separable and "smallest p is 0.0312, above the 0.0167" in pair.why
+    assert any("12 STS tasks come from 6 sources" in note for note in report.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("ArxivClusteringP2P.v2", "ArxivClustering"),
+        ("ArxivClusteringS2S", "ArxivClustering"),
+        ("CQADupstackAndroidRetrieval", "CQADupstack"),
+        ("MTOPIntentClassification", "MTOP"),
+        ("STS16", "STS16"),
+    ],
+)
+def test_mteb_tasks_on_one_collection_are_one_source(name, source):
+    assert _mteb_cluster(name) == source
 
 
 def test_below_six_datasets_there_is_no_p_and_a_sentence(report):

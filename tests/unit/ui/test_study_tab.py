@@ -84,7 +84,9 @@ def test_the_choices_of_category_reference_and_task_change_the_figures(
     tab = tab_on(shipped)
     view = choose(tab, "STS", "causal/eos")
     assert view[tab.of_category.figures["gains"]]["figure"]["data"][0]["name"] == "separable"
-    assert "n = 9 datasets" in json.dumps(view[tab.of_category.figures["gains"]]["figure"])
+    assert "n = 9 independent datasets" in json.dumps(
+        view[tab.of_category.figures["gains"]]["figure"]
+    )
     lines = view[tab.of_category.figures["matrix"]]["csv"].splitlines()
     assert len(lines) == 2 + 6 and "study made up" in lines[0]
     assert view[tab.task]["value"] == "sts-0" and len(view[tab.task]["choices"]) == 9

@@ -140,12 +140,12 @@ class LayersPanel(View):
         return {self.corpus: self._scored_by(values[self.measure]), self.measure: "auto"}
 
     def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
-        """The design of the clicked point, for A or B; its prompts stay."""
+        """The design of the clicked point, for A or B; its prompts and steps stay."""
         point, names = clicked(event), values[self.curves]
         if point is None or not 0 <= point[0] < len(names) or not isinstance(point[1], int):
             return {}
         design = replace(Design.parse(names[point[0]]), layer=point[1])
-        return self.designs[values[self.side]].set_fields(design)
+        return self.designs[values[self.side]].set_head(design)
 
 
 def _figure(
@@ -180,7 +180,8 @@ def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int,
     for side in sides:
         for curve in quality.curves:
             layer = side.design.layer % len(curve.scores)
-            if replace(curve.design, layer=side.design.layer).name == side.design.name:
+            head = replace(curve.design, layer=side.design.layer, steps=side.design.steps)
+            if head.name == side.design.name:
                 marks.append((side.letter, layer, float(curve.scores[layer])))
     return marks
 
@@ -189,6 +190,8 @@ def _notes(sides: Sequence[Side], marked: set[str]) -> list[str]:
     return [
         f"{side.letter} ({side.design.name}) reads all layers or tokens with a trainable head, so "
         "no line goes through it."
+        if side.design.trainable
+        else f"No line goes through {side.letter} ({side.design.name})."
         for side in sides
         if side.letter not in marked
     ] + [

@@ -12,8 +12,13 @@ from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside.layers import LayersPanel
 from embedlab.ui.tabs.inside.space import ShapePanel
 from embedlab.ui.tabs.inside.tokens import HeadsPanel, MaskPanel, TokensPanel
+from embedlab.ui.tabs.inside.unlabelled import UnlabelledPanel
+from embedlab.ui.tabs.inside.unmasking import UnmaskingPanel
 
-PANELS: tuple[type[Any], ...] = (LayersPanel, MaskPanel, TokensPanel, HeadsPanel, ShapePanel)
+PANELS: tuple[type[Any], ...] = (
+    *(LayersPanel, UnlabelledPanel, MaskPanel, UnmaskingPanel),
+    *(TokensPanel, HeadsPanel, ShapePanel),
+)
 
 
 class InsideTab(View):

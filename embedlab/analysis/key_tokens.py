@@ -1,0 +1,103 @@
+"""What does a vector say? The tokens of the unembedding that a pooled state comes nearest to.
+
+The largest entries of W_U e (arXiv 2406.17378), e a pooled state, through the final norm where its
+layer is not the last. It is a lens: what the language-model head would make of the state, and no
+claim about what the vector stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from embedlab.errors import EmbedLabError
+from embedlab.models.pooling import POOLINGS
+from embedlab.models.unembedding import read_unembedding
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.design import Design
+    from embedlab.models.embedding import Vectors
+
+#: Entries looked at for each word that is returned: many are the same word, or no word at all.
+_CANDIDATES = 12
+
+
+class KeyToken(NamedTuple):
+    """A token as a word, and its entry of W_U e."""
+
+    word: str
+    score: float
+
+
+@torch.no_grad()
+def key_tokens(
+    vectors: Vectors, design: Design, backbone: Backbone, k: int = 8
+) -> list[list[KeyToken]]:
+    """The k nearest words to each of n pooled vectors, before any step, the nearest first.
+
+    The vectors (n, d) may have any length: the final norm and the order of the entries do not
+    depend on it. The same word with and without a space, or in capitals, counts once.
+
+    Raises:
+        EmbedLabError: the design's vectors are no states, or the unembedding is not at hand.
+    """
+    check(design)
+    weight = read_unembedding(backbone)
+    states = torch.from_numpy(np.ascontiguousarray(vectors)).to(weight.device)
+    last = design.layer in (-1, backbone.num_layers) and design.layers is None
+    if not last:
+        states = _final_norm(backbone)(states.to(weight.dtype))
+    scores = (states.to(weight.dtype) @ weight.T).float()
+    best, ids = scores.topk(min(_CANDIDATES * k, scores.shape[1]), dim=1)
+    return [
+        _words(backbone, row, values, k)
+        for row, values in zip(ids.tolist(), best.tolist(), strict=True)
+    ]
+
+
+def group_words(
+    vectors: Vectors, members: Sequence[int], design: Design, backbone: Backbone, k: int = 8
+) -> list[KeyToken]:
+    """Words that name some of n texts: of their mean vector less the mean of all (n, d)."""
+    chosen = np.asarray(vectors)[list(members)].mean(axis=0)
+    difference = chosen - np.asarray(vectors).mean(axis=0)
+    return key_tokens(difference[None].astype(np.float32), design, backbone, k)[0]
+
+
+def check(design: Design) -> None:
+    """Refuse designs whose vectors the unembedding cannot read.
+
+    Raises:
+        EmbedLabError: a trainable head, or values of attention.
+    """
+    if design.trainable or POOLINGS[design.pooling].between_layers:
+        raise EmbedLabError(
+            f"{design.pooling} gives no states of the backbone, so no tokens are near to them."
+        )
+
+
+def _final_norm(backbone: Backbone) -> torch.nn.Module:
+    for name in ("norm", "ln_f", "final_layer_norm", "final_layernorm"):
+        module = getattr(backbone.readable_model(), name, None)
+        if isinstance(module, torch.nn.Module):
+            return module
+    raise EmbedLabError(
+        f"The final norm of {backbone.name} was not found; choose the last layer for its tokens."
+    )
+
+
+def _words(
+    backbone: Backbone, ids: Sequence[int], values: Sequence[float], k: int
+) -> list[KeyToken]:
+    special = set(backbone.tokenizer.all_special_ids)
+    found: dict[str, KeyToken] = {}
+    for i, value in zip(ids, values, strict=True):
+        word = "" if i in special else str(backbone.tokenizer.decode([i])).strip()
+        key = word.casefold()
+        if key not in found and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
+            found[key] = KeyToken(word, value)
+    return list(found.values())[:k]
