@@ -207,7 +207,9 @@ def text_score(name: str, cells: Sequence[str]) -> float:
     """How probably a column holds the texts: its words a cell, its name, and how few repeat."""
     filled = _sample(cells)
     mean = sum(map(words_in, filled)) / max(1, len(filled))
-    repeated = 1 - len(set(filled)) / max(1, len(filled))
+    # Short messages repeat, and are texts all the same where the name says so.
+    named = normal_name(name) in _TEXT_NAMES
+    repeated = 0.0 if named else 1 - len(set(filled)) / max(1, len(filled))
     return math.log2(1 + min(mean, _MOST_WORDS)) + _name_bonus(name) - 2 * repeated
 
 
@@ -218,7 +220,7 @@ def single_text_column(columns: Columns) -> str | None:
     # The same text throughout is taken where a name says that it is the text, and nothing else can
     # be: whatever else there is are single letters or words that repeat.
     named = [n for n, kind in kinds.items() if kind == "constant" and _name_bonus(n) > 0]
-    if named and all(_may_be_labels(columns[name]) for name in possible):
+    if named and all(may_be_labels(columns[name]) for name in possible):
         possible = named
     return max(possible, key=lambda name: text_score(name, columns[name]), default=None)
 
@@ -264,7 +266,13 @@ def guess_labels(
     for name in known:
         if name in others:
             return name
-    named = [name for usual in _LABEL_NAMES for name in others if normal_name(name) == usual]
+    named = [
+        name
+        for usual in _LABEL_NAMES
+        for whole in (True, False)  # such as airline_sentiment
+        for name in others
+        if normal_name(name) == usual or (not whole and normal_name(name).endswith(f"_{usual}"))
+    ]
     named = [name for name in named if kind_of(columns[name]) not in ("json", "empty")]
     for name in sorted(named, key=lambda n: kind_of(columns[n]) == "constant"):
         # Some files have the number of a class and beside it its name.
@@ -277,7 +285,7 @@ def label_choices(columns: Columns, used: Iterable[str] = ()) -> list[str]:
     """The columns with few values that repeat, as labels do; words first, then numbers, dates."""
     found = []
     for name in columns:
-        if name not in set(used) and _may_be_labels(columns[name]):
+        if name not in set(used) and may_be_labels(columns[name]):
             kind = kind_of(columns[name])
             rank = ("text", "code", "number", "date").index(kind) if kind in _RANKED else None
             if rank is not None:
@@ -288,10 +296,11 @@ def label_choices(columns: Columns, used: Iterable[str] = ()) -> list[str]:
 _RANKED = frozenset(("text", "code", "number", "date"))
 
 
-def _may_be_labels(cells: Sequence[str]) -> bool:
+def may_be_labels(cells: Sequence[str]) -> bool:
+    """Whether a column has few values that repeat, as labels do."""
     filled = [cell.strip() for cell in cells if cell.strip()]
     values = set(filled)
-    if not 2 <= len(values) <= min(_MAX_LABELS, len(filled) // 2):
+    if not 2 <= len(values) <= min(_MAX_LABELS, (len(filled) + 1) // 2):
         return False
     # Ratings and class numbers are short; measurements and coordinates are not.
     return kind_of(filled) != "number" or all(len(value) <= 4 for value in values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -90,10 +92,38 @@ def _best(sample: str, delimiter: str) -> _Trial:
         order.reverse()
     if '\\"' in sample:
         order.insert(1, "escaped")
+    if delimiter in ("\t", "") and _as_programs_write(sample, delimiter):
+        # In tsv two stray marks look the same, but then each line has its cells.
+        plain = _try(sample, Form(delimiter=delimiter, quotes="plain"))
+        if plain.cost or not delimiter:
+            order.remove("plain")
     forms = [Form(delimiter=delimiter, quotes=quotes) for quotes in order]
     if delimiter and f'{delimiter} "' in sample:
         forms += [replace(form, spaces=True) for form in forms if form.quotes != "plain"]
     return min((_try(sample, form) for form in forms), key=lambda t: (t.cost, t.swallowed))
+
+
+def _as_programs_write(sample: str, delimiter: str) -> bool:
+    """Whether the quotation marks stand exactly where a program puts them that writes csv."""
+    records = Records(sample, Form(delimiter=delimiter))
+    rows: list[list[str]] = []
+    for row in islice(records, SAMPLE_ROWS):
+        if records.malformed:
+            break
+        rows.append(row)
+    # A cell that is open where the sample ends may be closed behind it.
+    if records.malformed and not (len(sample) > SAMPLE_CHARS and records.open_at_end):
+        return False
+    text = re.sub(r"\r\n?", "\n", sample)
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):
+        for separator in delimiter or ",;\t":
+            sink = io.StringIO()
+            writer = csv.writer(sink, delimiter=separator, quoting=quoting, lineterminator="\n")
+            writer.writerows(rows)
+            written = re.sub(r"\r\n?", "\n", sink.getvalue()).rstrip("\n")
+            if '"' in written and text.startswith(written):
+                return True
+    return False
 
 
 def _try(sample: str, form: Form) -> _Trial:

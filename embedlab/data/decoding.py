@@ -26,6 +26,7 @@ ENCODINGS = {
     "cp1255": "Windows-1255",
     "cp1256": "Windows-1256",
     "cp1257": "Windows-1257",
+    "iso8859-2": "ISO-8859-2",
     "cp874": "Windows-874",
     "utf-16": "UTF-16",
     "utf-16-le": "UTF-16 LE",
@@ -49,6 +50,7 @@ _SINGLE_BYTE = (
 _SAMPLE = 100_000
 #: Bytes that were no text under the encoding; Python marks them by these characters.
 _BAD = re.compile("[\udc80-\udcff]+")
+_INSIDE_WORD = re.compile(r"(?<=[^\W\d_])[^\x00-\x7f](?=[^\W\d_])")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 
 
@@ -134,8 +136,9 @@ def _guess(data: bytes) -> str:
     told first, by their most frequent characters, which stand together in their tables.
     """
     sample = b"".join(re.findall(rb"[^\n]*[\x80-\xff][^\n]*\n?", data[: 20 * _SAMPLE]))
-    # Cut behind a line, or a character might be cut.
-    sample = sample[: sample.rfind(b"\n", 0, _SAMPLE) + 1] or sample[:_SAMPLE]
+    if len(sample) > _SAMPLE:
+        # Cut behind a line, or a character might be cut.
+        sample = sample[: sample.rfind(b"\n", 0, _SAMPLE) + 1] or sample[:_SAMPLE]
     shares = {name: _usual_share(sample, name) for name in _USUAL}
     best = max(shares, key=lambda name: shares[name])
     if shares[best] >= 0.85:
@@ -152,12 +155,30 @@ def _guess_of_single_bytes(sample: bytes) -> str:
         for name in match.could_be_from_charset:
             scores.setdefault(name, (match.chaos, -match.coherence))
     if not scores:
-        return "cp1252"
+        return _of_latin(sample)
     chaos, coherence = min(scores.values())
     # Of those that are about equal the one that is used most.
     near = [n for n, (c, h) in scores.items() if c <= chaos + 0.02 and h <= coherence + 0.03]
     name = min(near, key=lambda n: _SINGLE_BYTE.index(n) if n in _SINGLE_BYTE else 99)
-    return codecs.lookup(name).name
+    name = codecs.lookup(name).name
+    return _of_latin(sample) if name in ("cp1252", "cp1250") else name
+
+
+def _of_latin(sample: bytes) -> str:
+    """Which encoding of Latin letters: that in which the fewest words have signs inside.
+
+    Turkish has letters where Western encodings have those of Icelandic, which has accents besides.
+    """
+    signs: dict[str, int] = {}
+    for name in ("cp1252", "cp1250", "iso8859-2"):
+        text = sample.decode(name, "replace")
+        signs[name] = sum(not c.isalpha() for c in _INSIDE_WORD.findall(text))
+    best = min(signs, key=lambda name: signs[name])
+    western = Counter(_NOT_ASCII.findall(sample.decode("cp1252", "replace")))
+    turkish = sum(western[c] for c in "ýþðÝÞÐ")
+    if best == "cp1252" and 5 * turkish >= western.total() and not western.keys() & set("áéíóúæ"):
+        return "cp1254"
+    return best
 
 
 def _usual_share(sample: bytes, encoding: str) -> float:

@@ -61,7 +61,8 @@ def _vote(cell: str, column: list[str], *, leading: bool) -> float:
         return 1.0 if leading and column and len(set(column)) == len(column) else 0.0
     if cell in column:
         return -4.0
-    if is_usual_name(cell):
+    # "pos" is a name, but not above "neg".
+    if is_usual_name(cell) and not (column and _USUAL.issuperset(map(str.lower, column))):
         return 3.0
     if not column:
         return 0.0
@@ -104,6 +105,10 @@ def _length(cell: str, column: list[str]) -> float:
     words, usual_words = len(cell.split()), median(len(c.split()) for c in column)
     if cell.endswith("?") and not any(other.endswith("?") for other in column):
         return 2.0  # of a survey
+    if re.fullmatch(r"[a-z]\w*", cell) and not any(
+        other[:1].islower() or len(other.split()) < 2 for other in column
+    ):
+        return 1.5
     if len(cell) <= length / 3 or (words <= 2 and usual_words >= 4):
         return 1.5
     if words >= 4 and length / 2 <= len(cell) <= 2 * length:

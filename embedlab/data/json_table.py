@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -84,7 +85,7 @@ def _unpacked(rows: Iterable[Any]) -> Iterator[Any]:
 def _rows_of(whole: Any) -> tuple[list[Any], tuple[str, ...]]:
     if not isinstance(whole, dict) or not whole:
         return [], ()
-    for shape in (_split, _of_lists, _of_mappings):
+    for shape in (_split, _of_lists, _of_mappings, _of_texts):
         if found := shape(whole):
             return found
     path, rows = _list_inside(whole)
@@ -117,8 +118,8 @@ def _of_lists(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | None
     columns = [value for value in whole.values() if isinstance(value, list)]
     if len(columns) < len(whole) or len({len(column) for column in columns}) != 1:
         return None
-    # {"data": [{…}, …]} is one column of rows
-    if any(isinstance(cell, dict) for cell in columns[0]) and len(columns) == 1:
+    # {"data": [{…}, …]}, or {"train": […], "test": […]}, are lists of rows
+    if all(any(isinstance(cell, dict) for cell in column) for column in columns):
         return None
     rows = [dict(zip(whole, row, strict=True)) for row in zip(*columns, strict=True)]
     return rows, ()
@@ -144,6 +145,21 @@ def _of_mappings(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | N
     if index != [str(i) for i in range(len(index))]:
         rows = [{"index": name} | row for name, row in zip(index, rows, strict=True)]
     return rows, (f"Each name of the object was read as a {kind}.",)
+
+
+def _of_texts(whole: dict[str, Any]) -> tuple[list[Any], tuple[str, ...]] | None:
+    """A text under each number or id, as pandas writes one column: ``{"0": "…", "1": "…"}``."""
+    if not all(isinstance(value, str | None) for value in whole.values()):
+        return None
+    counted = {re.sub(r"\d+", "", name) for name in whole if re.search(r"\d", name)}
+    if len(counted) != 1 or not all(re.search(r"\d", name) for name in whole):
+        return None
+    if any(map(is_usual_name, whole)) or (len(whole) == 1 and not _are_numbers(whole)):
+        return None
+    rows: list[Any] = [{"text": text} for text in whole.values()]
+    if [*whole] != [str(i) for i in range(len(whole))]:
+        rows = [{"id": name} | row for name, row in zip(whole, rows, strict=True)]
+    return rows, ("Each name of the object was read as the id of a text.",)
 
 
 def _are_columns(outer: Mapping[str, Any], inner: Iterable[str]) -> bool:

@@ -239,10 +239,9 @@ def _may_decide(cells: Sequence[str]) -> bool:
 def _decides_by_values(name: str, cells: Sequence[str]) -> bool:
     """Whether the values are yes and no, relations, a few grades, or fractions on a usual scale."""
     values = {plain(cell) for cell in cells} - {""}
-    known = _AFFIRMED | _DENIED | _ENTAILED | _NEUTRAL | _CONTRADICTED | _UNDECIDED
     if len(values) < 2 or normal_name(name).split("_")[-1] in _COUNTING_NAMES:
         return False
-    if values <= known:
+    if relates_texts(cells):
         return True
     if not _are_numbers(values):
         return False
@@ -252,6 +251,12 @@ def _decides_by_values(name: str, cells: Sequence[str]) -> bool:
         # Whole numbers that do not repeat only count the rows.
         return low >= 0 and high <= 5 and len(values) < len(cells)
     return low >= -1 and high <= 10
+
+
+def relates_texts(cells: Sequence[str]) -> bool:
+    """Whether all values say how two texts relate: yes and no, or entailment, neutral …"""
+    known = _AFFIRMED | _DENIED | _ENTAILED | _NEUTRAL | _CONTRADICTED | _UNDECIDED
+    return {plain(cell) for cell in cells} <= known | {""}
 
 
 _COUNTING_NAMES = {
@@ -292,7 +297,7 @@ def propose(table: Table, column: str, others: Collection[str]) -> Proposal:
         bound = 2.0 if scale == 3 else 0.8 * scale
         # Where nothing reaches that, the top fifth of what there is.
         bound = bound if bound <= highest else min(highest, 0.8 * highest)
-        return Proposal(condition=f"{column}>={bound:g}")
+        return Proposal(condition=f"{column}>={bound:.3g}")
     return Proposal(condition="")
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from embedlab.data.columns import KINDS, normal_name
+from embedlab.data.columns import KINDS, may_be_labels, normal_name
+from embedlab.data.keep import relates_texts
 from embedlab.data.pair_cells import holds_lists, kind_of_texts
 from embedlab.data.tables import Table, quoted_names
 from embedlab.errors import EmbedLabError
@@ -100,7 +101,8 @@ def choose_columns(
     # A hard negative may be the same everywhere; an anchor or a positive may not.
     filled = [name for name, kind in kinds.items() if kind in ("text", "constant")]
     named = [name for name in filled if _has_word(name, _NEGATIVE_WORDS)]
-    texts = [name for name in filled if kinds[name] == "text" and name not in named]
+    labels = [name for name in filled if _are_labels(name, table.columns[name])]
+    texts = [name for name in filled if kinds[name] == "text" and name not in (*named, *labels)]
     found = tuple(negatives) or _hardest(named)
     if anchor and positives:
         return PairColumns(anchor=anchor, positives=tuple(positives), negatives=found)
@@ -109,13 +111,26 @@ def choose_columns(
     if guess is None and len(texts) == 1 and not given and holds_lists(table.columns[texts[0]]):
         guess = texts[0], (texts[0],), ()
     if guess is None:
-        contents = [f"{name[:40]!r} ({KINDS[kind]})" for name, kind in list(kinds.items())[:12]]
+        contents = [
+            f"{name[:40]!r} ({'labels' if name in labels else KINDS[kind]})"
+            for name, kind in list(kinds.items())[:12]
+        ]
         raise EmbedLabError(
             f"Pairs need two columns with text, an anchor and a positive; {title} has "
             f"{', '.join(contents) or 'no other column'}. Choose the columns, or add one."
         )
     anchor, chosen, more = guess
     return PairColumns(anchor=anchor, positives=chosen, negatives=found or more)
+
+
+def _are_labels(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column says something of its row's texts: single words, of which some repeat."""
+    if _has_word(name, _POSITIVE_WORDS) or normal_name(name) in (*_ANCHOR_NAMES, *_ANSWER_NAMES):
+        return False
+    filled = [cell for cell in cells if cell.strip()]
+    if any(len(cell.split()) > 2 for cell in filled):
+        return False
+    return may_be_labels(filled) or relates_texts(filled)
 
 
 def _guess(

@@ -130,7 +130,7 @@ def read_pairs(
     notes = (
         *table.notes,
         *([condition.note] if condition and condition.note else []),
-        *_unused(table, columns),
+        *_unused(table, (*columns.names, *([condition.column] if condition else []))),
         *count_note(rows.repeated, "repeated pair", "joined with an earlier one"),
         *_positives_among_negatives(pairs),
         *left_out_notes(left_out, total),
@@ -287,12 +287,12 @@ class _Rows:
         ]
 
 
-def _unused(table: Table, columns: PairColumns) -> tuple[str, ...]:
+def _unused(table: Table, taken: Sequence[str]) -> tuple[str, ...]:
     """A note on columns that hold texts too."""
     rest = [
         name
         for name, cells in table.columns.items()
-        if name not in columns.names and kind_of_texts(cells) == "text"
+        if name not in taken and kind_of_texts(cells) == "text"
     ]
     return (f"Not taken, though there are texts in it: {quoted_names(rest)}.",) if rest else ()
 

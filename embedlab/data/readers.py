@@ -122,6 +122,11 @@ def _read_text(data: bytes, kind: str, max_texts: int, encoding: str) -> Table:
 
 def _read_lines(text: str, max_texts: int) -> Table:
     lines = text_lines(text)
+    tabs = {line.count("\t") for line in lines}
+    if len(lines) > 1 and len(tabs) == 1 and tabs != {0}:
+        table = read_delimited(text, max_texts, "\t")
+        note = "Every line has as many tabs, so the file was read as a table."
+        return replace(table, notes=(note, *table.notes))
     return Table(columns={"text": lines[:max_texts]}, total=len(lines))
 
 

@@ -92,8 +92,8 @@ def limit_columns(columns: Collection[object]) -> None:
 
 
 def cell_text(value: Any) -> str:
-    """A value as a cell: text as it is, a list or an object as JSON, nothing as ``""``."""
-    if value is None:
+    """A value as a cell: text as it is, a list or an object as JSON, nothing and NaN as ``""``."""
+    if value is None or value != value:  # NaN, as Python writes what pandas has not
         return ""
     if isinstance(value, str):
         return clean_text(value)

@@ -143,7 +143,7 @@ def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> Non
         _heatmaps_of(visitor, 32)
         visitor.tab("Map")
         visitor.choose("pooling-b", "weighted_mean")  # draws the map anew
-        visitor.titled("b", "bidirectional/weighted_mean")
+        visitor.titled("b", "causal/weighted_mean")
         visitor.shows(lasso=str(chosen))
         expect(visitor.page.locator("#neighbours")).to_contain_text(f"{chosen} of 160 texts")
 
@@ -323,7 +323,8 @@ def test_own_queries_are_scored(browser: Browser, served: Served, tmp_path: Path
         expect(visitor.page.locator("#retrieval-scores")).to_contain_text("3 queries")
         figures = visitor.figures("#retrieval-scores")
     lab = Lab(load_config(ROOT / "spaces_config.yaml"))
-    for column, design in enumerate(("causal/eos", "bidirectional/mean")):
+    defaults = lab.config.defaults
+    for column, design in enumerate((defaults.design_a, defaults.design_b)):
         scores = lab.retrieval_scores(lab.embedded(corpus, Design.parse(design)))
         assert scores is not None
         exact = [100 * value for value in (scores.ndcg_10, scores.mrr_10, scores.recall_10)]

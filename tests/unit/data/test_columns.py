@@ -203,3 +203,17 @@ def test_guarded_cells_are_read_as_they_were_before_the_guard():
     # Where a formula stands as it is, nothing was guarded.
     columns = {"text": ["'=1+1 is two", "=2 here", "plain words"]}
     assert table_to_corpus(Table(columns=columns, total=3)).texts == tuple(columns["text"])
+
+
+def test_short_messages_that_repeat_are_the_text_that_they_are_called():
+    columns = {
+        "text": ["ok then", "thanks", "ok then", "thanks"] * 3,
+        "device": [f"a browser on a computer with number {i}" for i in range(12)],
+    }
+    assert guess_text(columns) == "text"
+
+
+@pytest.mark.parametrize("name", ["airline_sentiment", "mood"])
+def test_labels_of_few_rows(name):
+    columns = {"tweet": [f"some words {i}" for i in range(5)], name: list("abcab")}
+    assert guess_labels(columns, ["tweet"]) == name

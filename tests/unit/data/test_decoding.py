@@ -102,3 +102,19 @@ def test_other_names_are_refused(tmp_path, name):
     path.write_text("text\nsome\n")
     with pytest.raises(EmbedLabError, match=r"encoding .*, which is not known; use one such as"):
         read_table(path, encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "read_as", "texts"),
+    [
+        ("cp1250", "cp1250", ["Czajnik długo się gotował.", "Spóźniliśmy się, więc szliśmy."]),
+        ("iso8859-2", "iso8859-2", ["Czajnik długo się gotował.", "Spóźniliśmy się na ciąg."]),
+        ("cp1254", "cp1254", ["Çaydanlık bu sabah geç kaynadı.", "Komşunun köpeği havladı."]),
+        ("cp1252", "cp1252", ["Ketillinn var lengi að sjóða í dag.", "Ekkert betra en brauð."]),
+        ("cp1252", "cp1252", ["Der Raum hat 30 m² und 75 m³ Luft.", "Größe ½, ±1 µm."]),
+        ("cp1252", "cp1252", ["¿Dónde está? ¡Aquí!", "El niño comió más pan."]),
+    ],
+)
+def test_latin_letters_beyond_the_west(encoding, read_as, texts):
+    text, name, _ = decode("\n".join(texts).encode(encoding))
+    assert (text.split("\n"), name) == (texts, read_as)

@@ -535,3 +535,19 @@ def test_chosen_columns_stay_and_the_others_are_guessed():
     columns = choose_columns(table, "note", negatives=("query",))
     assert columns == PairColumns(anchor="note", positives=("passage",), negatives=("query",))
     assert str(columns) == "anchor: 'note'; positive: 'passage'; hard negatives: 'query'"
+
+
+@pytest.mark.parametrize("name", ["label", "emotion", "x"])
+def test_labels_are_never_a_positive(tmp_path, name):
+    rows = [{"text": query(i), name: ["calm", "glad"][i % 2]} for i in N]
+    with pytest.raises(EmbedLabError, match=f"two columns with text.*'{name}' .labels"):
+        read(tmp_path, json_lines(rows), ".jsonl")
+
+
+def test_relations_to_one_premise_are_not_paired_with_it(tmp_path):
+    relations = ["entailment", "neutral", "contradiction"]
+    rows = [
+        {"premise": "A man eats.", "hypothesis": answer(i), "label": relations[i]} for i in range(3)
+    ]
+    with pytest.raises(EmbedLabError, match="two columns with text"):
+        read(tmp_path, json_lines(rows), ".jsonl")

@@ -267,3 +267,16 @@ def test_a_hub_dataset_offline_is_refused_at_once(monkeypatch):
 def test_only_names_of_hub_datasets_are_tried(name):
     with pytest.raises(EmbedLabError, match="not the name of a Hub dataset"):
         load_hub_dataset(name)
+
+
+def test_a_txt_with_as_many_tabs_in_every_line_is_a_table(tmp_path):
+    path = tmp_path / "t.txt"
+    path.write_text('spam\tYou won "a prize"\nham\tSee you at six\nham\tOn my way\n')
+    table = read_table(path)
+    assert [*table.columns.values()] == [
+        ["spam", "ham", "ham"],
+        ['You won "a prize"', "See you at six", "On my way"],
+    ]
+    assert any("as many tabs" in note for note in table.notes)
+    path.write_text("a text\twith a tab\nand one without\n")
+    assert read_table(path).columns == {"text": ["a text\twith a tab", "and one without"]}

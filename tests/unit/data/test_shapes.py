@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -344,3 +346,48 @@ def test_ids_are_found(read, ending):
         else "\n".join(map(json.dumps, records(rows, label="_id")))
     )
     assert read(ending, content).id_column in ("doc_id", "_id")
+
+
+# Marks where programs put them, and what has no header or no names
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv"])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+@pytest.mark.parametrize("header", ["text", "remark", ""])
+def test_a_single_column_is_read_as_programs_write_it(read, ending, quoting, header):
+    texts = ["Plain one here.", "With a comma, here.", 'He said "no".', "Two\nlines", "A\ttab; one"]
+    sink = io.StringIO(newline="")
+    delimiter = "," if ending == ".csv" else "\t"
+    writer = csv.writer(sink, delimiter=delimiter, quoting=quoting, lineterminator="\n")
+    writer.writerows([text] for text in ([header] if header else []) + texts)
+    table = read(ending, sink.getvalue())
+    assert table.columns == {header or "text": texts}
+    assert len(table.row_numbers) == 5
+
+
+def test_lines_in_a_quoted_cell_of_a_tsv_stay_one_text(read):
+    rows = [(f'"We leave {i}"\tat dawn\nor later', "a") for i in range(30)]
+    table = read(".tsv", delimited(rows, delimiter="\t"))
+    assert table.columns["text"] == [text for text, _ in rows]
+
+
+def test_names_such_as_pos_and_neg_are_also_labels(read):
+    table = read(".csv", "I liked it a lot.,pos\nIt was not so good.,neg\n")
+    assert len(table.row_numbers) == 2
+
+
+@pytest.mark.parametrize("names", [["0", "1", "2"], ["d7", "d9", "d30"], ["100", "7", "3"]])
+def test_a_text_under_each_number_or_id_is_a_row(read, names):
+    table = read(".json", json.dumps(dict(zip(names, TEXTS[:3], strict=True))))
+    assert table.columns["text"] == TEXTS[:3]
+    assert table.columns.get("id", ["0", "1", "2"]) == names
+
+
+def test_lists_of_rows_side_by_side_are_not_columns(read):
+    both = {"train": records(ROWS[:3]), "test": records(ROWS[3:])}
+    assert read(".json", json.dumps(both)).columns["text"] == TEXTS
+
+
+def test_nan_in_json_is_no_text(read):
+    table = read(".jsonl", '{"text": "a b", "label": NaN}\n{"text": NaN, "label": "x"}\n')
+    assert table.columns == {"text": ["a b", ""], "label": ["", "x"]}
