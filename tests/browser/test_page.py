@@ -342,6 +342,8 @@ def test_two_visitors_get_what_each_would_get_alone(
         for visitor, (preset, pooling) in zip((one, two), designs, strict=True):
             visitor.shows(points="160")
             visitor.choose("preset-a", preset)
+            visitor.choose("preset-b", "bidirectional/mean")
+            visitor.titled("b", "bidirectional/mean")
             visitor.choose("pooling-b", f"^(✓\\s*)?{pooling}")
             visitor.titled("b", pooling)
             visitor.titled("a", preset)

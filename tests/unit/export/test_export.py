@@ -27,8 +27,8 @@ from transformers import PreTrainedTokenizerFast
 
 from embedlab import Backbone, Design, EmbedLabError, StateCache, embed
 from embedlab.export.archive import open_archive, package, unpack
-from embedlab.export.check import Check, verify
-from embedlab.export.export_model import export_adapter, export_model
+from embedlab.export.check import Check
+from embedlab.export.export_model import export_adapter
 from embedlab.export.hub import push
 from embedlab.export.model_card import model_card, plain, public_name
 from embedlab.export.obstacles import obstacles
@@ -240,80 +240,6 @@ def test_no_path_of_this_machine_is_written(tmp_path):
         "org/name",
         "me",
     ]
-
-
-# The fresh process
-
-
-def test_an_export_that_needs_this_project_is_refused(tmp_path):
-    backbone = tiny_backbone()
-    design = Design.parse("M3")
-    out = export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "m")
-    code = out / "export_pooling.py"
-    code.write_text(code.read_text() + "\nimport embedlab.models.pooling\n")
-    with pytest.raises(EmbedLabError, match="the export needs embedlab"):
-        verify(out, embed(TEXTS, design, backbone), TEXTS)
-
-
-def test_the_code_of_other_models_does_not_hide_the_exports(tmp_path, monkeypatch):
-    """transformers appends such a folder once a process has loaded a model with its own code."""
-    others = tmp_path / "others"
-    (others / "transformers_modules").mkdir(parents=True)
-    (others / "transformers_modules" / "__init__.py").touch()
-    monkeypatch.syspath_prepend(others)
-    backbone = tiny_backbone()
-    design = Design.parse("M3")
-    random_head(backbone, design)
-    out = export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "m")
-    assert verify(out, embed(TEXTS, design, backbone), TEXTS).ok
-
-
-def test_a_check_that_fails_gives_no_archive(tmp_path):
-    backbone = trained(tiny_backbone())
-    design = Design.parse("causal/mean")
-    stale = tmp_path / "my-run-sentence-transformers.zip"
-    stale.write_bytes(b"of an earlier export")
-
-    def spoil(done: int, total: int, what: str) -> None:
-        if what == "exported":
-            config = next(tmp_path.rglob("config_sentence_transformers.json")).with_name(
-                "config.json"
-            )
-            config.write_text(config.read_text().replace('"is_causal": true', '"is_causal": false'))
-
-    with pytest.raises(EmbedLabError, match=r"other vectors .*largest difference"):
-        export_model(
-            backbone,
-            design,
-            run_info(backbone, design),
-            tmp_path,
-            tmp_path,
-            "sentence-transformers",
-            spoil,
-        )
-    assert not list(tmp_path.iterdir())
-
-
-def test_stopping_ends_the_process_and_leaves_nothing(tmp_path):
-    backbone = tiny_backbone()
-    design = Design.parse("causal/eos")
-
-    class Enough(Exception):
-        pass
-
-    def stop(done: int, total: int, what: str) -> None:
-        if "fresh process" in what:
-            raise Enough
-
-    info = run_info(backbone, design)
-    with pytest.raises(Enough):
-        export_model(
-            backbone, design, info, tmp_path, tmp_path / "out", "sentence-transformers", stop
-        )
-    assert not list((tmp_path / "out").iterdir())
-    out = export_sentence_transformers(backbone, design, info, tmp_path / "m")
-    with pytest.raises(EmbedLabError, match=r"within 0\.1 s"):
-        verify(out, embed(TEXTS, design, backbone), TEXTS, timeout=0.1)
 
 
 def test_a_check_with_numbers_that_are_not_finite_fails():
