@@ -93,7 +93,12 @@ def unfolded(table: Table, max_texts: int = MAX_TEXTS) -> Table:
     """
     names = [name for name in table.columns if _plain(name) in _LISTED]
     lists = {name: [listed(cell.strip()) for cell in table.columns[name]] for name in names}
-    nested = [name for name, cells in lists.items() if any(cells)]
+    # A text may be "[1]" where the others are no lists.
+    nested = [
+        name
+        for name, cells in lists.items()
+        if any(cells) and 2 * sum(cell is not None for cell in cells) > len(cells)
+    ]
     if not any(_plain(name) in _LISTED_TEXTS for name in nested):
         return _levels(table, [name for name in nested if _plain(name) in _LABELS])
     columns: dict[str, list[str]] = {name: [] for name in table.columns}

@@ -466,7 +466,8 @@ def lab(home: Path) -> Iterator[Lab]:
     with pytest.MonkeyPatch.context() as patch:
         # Starting a process for each archive takes too long here.
         patch.setattr(
-            "embedlab.export.archive.in_child_process", lambda f, path, **kw: f(path, **kw)
+            "embedlab.export.archive.in_child_process",
+            lambda f, path, *, bounds=None, **kw: f(path, **kw),
         )
         yield lab
     lab.runs.close()

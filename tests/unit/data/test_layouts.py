@@ -13,7 +13,7 @@ import pytest
 
 from embedlab.data.corpus import Corpus
 from embedlab.data.hub_dataset import load_hub_dataset
-from embedlab.data.layouts import MATCHES, PAIRS, QUERIES, corpus_of, layout_of, passages
+from embedlab.data.layouts import MATCHES, PAIRS, QUERIES, corpus_of, layout_of, passages, unfolded
 from embedlab.data.readers import read_table
 from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
@@ -255,3 +255,8 @@ def test_a_hub_dataset_may_have_a_layout(monkeypatch):
     assert answers(corpus) == {"who is it?": {"nobody"}} and len(corpus.texts) == 2
     corpus = rows({"sentences": ["one text", "another text"], "labels": ["a", "b"]})
     assert corpus.texts == ("one text", "another text") and corpus.labels == ("a", "b")
+
+
+def test_one_text_that_looks_like_a_list_unfolds_nothing():
+    table = Table(columns={"text": ["[1,2]", "no list", "nor this"]}, total=3)
+    assert unfolded(table) == table
