@@ -132,11 +132,11 @@ class Pooler:
         bank = summaries.new_zeros(len(batch), BANK_ROWS, len(hidden), summaries.shape[-1])
         bank[:, :, layers] = summaries
         last = layout.unpack(hidden[-1])
+        counts = pooled.sum(dim=1).tolist()  # of all texts at once: each time a GPU is waited for
         rows = []
-        for i, encoded in enumerate(batch):
+        for i, (encoded, count) in enumerate(zip(batch, counts, strict=True)):
             length = len(encoded.ids)
             tokens = None if ends_in_the_last_token(self.design.mode) else last[i, :length]
-            count = int(pooled[i].sum())
             rows.append(TextStates(bank[i], tokens, count, encoded.truncated))
         return HiddenStates(tuple(rows), self.design.mode)
 

@@ -80,8 +80,10 @@ def test_the_sidebar_offers_it(lab):
         sidebar = Sidebar(lab, Sessions())
     for panel in (sidebar.a, sidebar.b):
         assert ("both_ends", "both_ends") in panel.pooling.choices
-        controls = ["causal", "both_ends", 2, True, "", ""]
-        design = panel.read(dict(zip(panel.inputs, controls, strict=True)))
+        chosen = {"pooling": "both_ends", "layer": 2, "skip_first": True}
+        values = panel.set_to(Design())
+        values |= {panel.fields[name]: value for name, value in chosen.items()}
+        design = panel.read(values)
         assert design == Design(pooling="both_ends", layer=2)
     assert Design.parse("causal/both_ends@2") == design
 
