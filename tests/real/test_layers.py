@@ -28,6 +28,8 @@ def first_pairs(corpus: Corpus, n: int) -> Corpus:
         fields={},
         pairs=tuple((place[i], place[j], score) for i, j, score in corpus.pairs[:n]),
         pair_groups=(),
+        ids=(),
+        rows=(),
     )
 
 
