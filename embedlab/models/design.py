@@ -161,6 +161,10 @@ class Design:
             not self.pool and template.copies > 1 and not self.trainable
         )
 
+    def without_fitted_steps(self) -> Design:
+        """The design less the steps that have to be fitted on texts."""
+        return replace(self, steps=tuple(s for s in self.steps if not Step.parse(s).fitted))
+
     @property
     def fitted(self) -> bool:
         """Whether one of its steps has to be fitted on texts."""

@@ -47,6 +47,10 @@ _KNOWN = "+centre, +whiten, +abtt2, +filter1.5, +dim128, +int8 and +binary"
 _STEP = re.compile(r"(int8|[a-z]+)(\d{1,6}(?:\.\d{1,6})?)?")
 
 
+class NotFitted(EmbedLabError):
+    """A step cannot be fitted on these texts: too few of them, or all at one place."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a design by its word and its number; ``Step.parse(str(step)) == step``."""
@@ -354,15 +358,15 @@ def fit_steps(
         source: says which texts these are.
 
     Raises:
-        EmbedLabError: a step needs more texts, keeps more dimensions than there are, or leaves
-            a zero vector.
+        NotFitted: a step needs more texts, or leaves a zero vector.
+        EmbedLabError: a step keeps more dimensions than there are.
     """
     operations: list[Operation] = []
     rows, fitted = vectors, False
     for text in steps:
         step = Step.parse(text)
         if step.fitted and len(rows) < step.least_texts:
-            raise EmbedLabError(
+            raise NotFitted(
                 f"+{step} is fitted on at least {step.least_texts} texts, and there "
                 f"{'is' if len(rows) == 1 else 'are'} {len(rows)}; give more, or fit it on others "
                 "(embed(…, fit=texts), or `embedlab fit`)."
@@ -425,7 +429,7 @@ def _unit(rows: Rows, design: str) -> Rows:
 
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or not (lengths > 1e-6).all():
-        raise EmbedLabError(
+        raise NotFitted(
             f"{design} leaves a text without a vector: it stands at the mean of the texts that its "
             "steps were fitted on; fit them on more and different texts."
         )

@@ -288,7 +288,7 @@ def test_texts_are_never_run(browser: Browser, served: Served, tmp_path: Path) -
             expect(visitor.page.locator(".lm-tip")).to_contain_text(SCRIPTS[index])
             visitor.click_point("b", index)
         visitor.unfold("Show the code")
-        visitor.unfold("Layer, first token, prompts", ".design-panel.design-a")
+        visitor.unfold("Layer, tokens, prompts", ".design-panel.design-a")
         visitor.page.get_by_label("Document prompt").first.fill(SCRIPTS[0])
         visitor.page.keyboard.press("Enter")
         visitor.tab("Retrieve")

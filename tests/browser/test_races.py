@@ -75,8 +75,8 @@ class Race:
 
     def prepare(self) -> None:
         """Open everything that choices need, so that a choice is one act."""
-        self.visitor.unfold("Layer, first token, prompts", ".design-a")
-        self.visitor.unfold("Layer, first token, prompts", ".design-b")
+        self.visitor.unfold("Layer, tokens, prompts", ".design-a")
+        self.visitor.unfold("Layer, tokens, prompts", ".design-b")
         self.visitor.upload(self.rows)
         self.page.locator("#own-use").wait_for()
 

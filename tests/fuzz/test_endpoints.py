@@ -113,6 +113,7 @@ PARAMETERS = {
     "layers": ("corpus", "attention"),
     "mask_proof": ("text_a", "text_b"),
     "tokens": ("text", "design"),
+    "key_tokens": ("texts", "design"),
     "finetune": (
         *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),
         *("score", "held_out"),
@@ -236,6 +237,12 @@ def test_mask_proof(endpoints: dict[str, Call], arguments: list[Any]) -> None:
 @given(requests("tokens"))
 def test_tokens(endpoints: dict[str, Call], arguments: list[Any]) -> None:
     _ask(endpoints, "tokens", arguments)
+
+
+@fuzz(100)
+@given(requests("key_tokens"))
+def test_key_tokens(endpoints: dict[str, Call], arguments: list[Any]) -> None:
+    _ask(endpoints, "key_tokens", arguments)
 
 
 @fuzz(150)

@@ -13,9 +13,10 @@ from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
+from embedlab.models.steps import NotFitted
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
-from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
+from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values, sentence
 from embedlab.ui.shared.sidebar import Choice, Sidebar
 
 if TYPE_CHECKING:
@@ -118,10 +119,22 @@ class Workbench:
         designs = zip((choice.a, choice.b), choice.backbone_ids, strict=True)
         self.lab.prepare([(choice.corpus, *each) for each in designs], progress=report)
         a, b = (
-            self.lab.embedded(choice.corpus, design, backbone_id, report)
+            self._embedded(choice.corpus, design, backbone_id, report)
             for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)
         )
         return Pair(choice.backbone_ids, (first, second), choice.corpus, a, b, choice.seed)
+
+    def _embedded(
+        self, corpus: Corpus, design: Design, backbone_id: str, report: Progress
+    ) -> Embedded:
+        """One or equal texts are shown too: without the steps that cannot be fitted on them."""
+        try:
+            return self.lab.embedded(corpus, design, backbone_id, report)
+        except NotFitted as error:
+            shown = design.without_fitted_steps()
+            message = f"{error} Shown is {shown.name}."
+            gr.Warning(**sentence(EmbedLabError(message)))
+            return self.lab.embedded(corpus, shown, backbone_id, report)
 
 
 class View:

@@ -88,7 +88,7 @@ def pair_of(tabs: dict[str, Any], texts: Corpus) -> Pair:
         sidebar.sample: len(texts.texts),
         sidebar.seed: 0,
         **sidebar.a.set_to(Design.parse("causal/mean")),
-        **sidebar.b.set_to(Design.parse("bidirectional/mean")),
+        **sidebar.b.set_to(Design.parse("bidirectional/mean+centre")),
     }
     return tabs["bench"].pair(Values(values), no_progress)
 
