@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, expect
-from support.collections import beir_folder
+from support.judged_folders import beir_folder
 from support.scripts import SCRIPTS
 from support.serving import ROOT, Served
 from support.visitor import Visitor, visiting

@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.collections import beir_folder
 from support.command_line import run, start
+from support.judged_folders import beir_folder
 
 from embedlab import Design, embed
 from embedlab.analysis.metrics import retrieval_scores

@@ -25,6 +25,7 @@ ENDPOINTS = {
     "/layers": ["corpus", "attention"],
     "/mask_proof": ["text_a", "text_b"],
     "/tokens": ["text", "design"],
+    "/key_tokens": ["texts", "design"],
     "/health": [],
     "/finetune": [
         *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),

@@ -7,8 +7,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.collections import DOCUMENTS, GRADES, beir_folder
 from support.command_line import run
+from support.judged_folders import DOCUMENTS, GRADES, beir_folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from support.collections import DOCUMENTS, GRADES, QUERIES, beir_folder
+from support.judged_folders import DOCUMENTS, GRADES, QUERIES, beir_folder
 from support.labs import tiny_lab
 
 from embedlab import Design, embed
