@@ -28,7 +28,7 @@ def room():
         yield Path(folder)
 
 
-@pytest.mark.parametrize("name", ["bidirectional/mean", "M5"])
+@pytest.mark.parametrize("name", [pytest.param("bidirectional/mean", marks=pytest.mark.slow), "M5"])
 def test_the_real_backbone_in_a_fresh_process_without_this_project(smollm2, name):
     design = replace(Design.parse(name), document_prompt="Represent: ")
     backbone = trained(smollm2, targets=("q_proj", "v_proj"), spread=0.05)

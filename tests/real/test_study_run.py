@@ -55,6 +55,7 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
     assert any("6 left out because they stand in an evaluation corpus" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_seeds_train_different_heads_and_the_same_seed_the_same(undisturbed, small, tmp_path):
     folder, _ = undisturbed
     first, again = (
@@ -111,6 +112,7 @@ def test_a_cancelled_study_goes_on_to_the_same_report(stops, undisturbed, small,
     assert findings(folder) == findings(undisturbed[0])
 
 
+@pytest.mark.slow
 def test_heads_go_on_to_the_same_report(small, tmp_path):
     heads = replace(small, recipe=replace(small.recipe, mode="head"))
     run_study(heads, tmp_path / "whole")
@@ -184,6 +186,7 @@ def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, 
     assert [c.status for c in run_study(untrained, folder)] == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_a_half_written_file_is_no_cell(small, tmp_path):
     folder = tmp_path / "torn"
     untrained = replace(small, recipe=None, designs=small.designs[::2])
