@@ -114,8 +114,10 @@ def _bidirectional(backbone: Backbone) -> ModeVerdict:
     if any(any(seen[LENGTH:]) for reads in first for seen in reads):
         sentence = "its tokens see padding under bidirectional attention"
         return ModeVerdict(accepted=False, sentence=sentence)
+    window = _window(backbone)
     unpadded, padded = (
-        {layer for layer, seen in enumerate(reads) if not all(seen[:LENGTH])} for reads in first
+        {layer for layer, seen in enumerate(reads) if not _reads_on(seen[:LENGTH], window)}
+        for reads in first
     )
     mixers = _causal_mixers(backbone)
     if back := unpadded | padded:
@@ -127,6 +129,12 @@ def _bidirectional(backbone: Backbone) -> ModeVerdict:
     else:
         sentence = f"every layer looks both ways{_windows(backbone, 'bidirectional')}"
     return ModeVerdict(accepted=not back and not mixers, sentence=sentence)
+
+
+def _reads_on(seen: list[bool], window: int) -> bool:
+    """Whether the first token reads the whole text, or as far as a very short window lets it."""
+    reach = sum(seen)
+    return all(seen) or (window <= LENGTH + 2 and reach > 1 and all(seen[:reach]))
 
 
 def _looking_back(backbone: Backbone, unpadded: set[int], padded: set[int]) -> str:
@@ -244,13 +252,18 @@ def _causal_mixers(backbone: Backbone) -> dict[int, str]:
 _WINDOWS = ("sliding_window", "attention_window_size", "window_size", "attention_chunk_size")
 
 
+def _window(backbone: Backbone) -> int:
+    """The shortest window that the config names, or the longest text."""
+    sizes = [getattr(backbone.config, name, None) for name in _WINDOWS]
+    return min((s for s in sizes if isinstance(s, int) and s > 0), default=backbone.max_length)
+
+
 def _windows(backbone: Backbone, attention: str) -> str:
     """``, 3 of 4 layers within 128 tokens`` where sliding windows are shorter than a text may be.
 
     The config says where to look, a text that is longer than the window what is there.
     """
-    sizes = [getattr(backbone.config, name, None) for name in _WINDOWS]
-    window = min((s for s in sizes if isinstance(s, int) and s > 0), default=backbone.max_length)
+    window = _window(backbone)
     length = min(backbone.max_length, window + window // 2 + 2)
     if length <= window:
         return ""

@@ -65,14 +65,16 @@ def test_a_folder_that_sentence_transformers_saved(pooling, frame, dense, words,
     assert embed(TEXTS, backbone.native_design(), backbone).shape == (4, dense[-1] if dense else 32)
 
 
-@pytest.mark.parametrize("flag", ["is_causal", "use_bidirectional_attention"])
+@pytest.mark.parametrize("flag", ["is_causal", "use_bidirectional_attention", "a short window"])
 def test_a_model_that_its_config_makes_bidirectional(flag, tmp_path):
     """Gemma's own mask keeps its sliding windows, which are shorter than these texts."""
     if flag == "is_causal":
         model = tiny_model("qwen3", vocabulary=128)
         model.config.is_causal = False
     else:
-        model = tiny_model("gemma3_text", vocabulary=128, use_bidirectional_attention=True)
+        more = {"sliding_window": 8} if flag == "a short window" else {}
+        options = {"use_bidirectional_attention": True, **more}
+        model = tiny_model("gemma3_text", vocabulary=128, **options)
     tokenizer = character_tokenizer("$A <eos>")
     plain = model_folder(tmp_path / "plain", model, tokenizer)
     options = {"prompts": {"query": "query: "}, "default_prompt_name": "query"}
@@ -85,7 +87,7 @@ def test_a_model_that_its_config_makes_bidirectional(flag, tmp_path):
     for query in (False, True):
         ours = embed(TEXTS, backbone.native.design, backbone, query=query)
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
-    if flag == "use_bidirectional_attention":
+    if flag != "is_causal":
         with pytest.raises(EmbedLabError, match="config makes it bidirectional"):
             embed(TEXTS, Design.parse("causal/eos"), backbone)
     else:
