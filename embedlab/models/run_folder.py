@@ -129,19 +129,24 @@ class RunInfo(_Part):
         )
 
 
+def backbone_info(backbone: Backbone, backbone_id: str) -> BackboneInfo:
+    """What a run keeps of its backbone, and the id by which it is loaded again."""
+    return BackboneInfo(
+        id=backbone_id,
+        key=backbone.key,
+        source=backbone.source,
+        note=backbone.note,
+        dtype=cast("Dtype", str(backbone.dtype).removeprefix("torch.")),
+        max_length=backbone.max_length,
+    )
+
+
 def untrained_info(backbone: Backbone, design: Design, backbone_id: str) -> RunInfo:
     """The information of a design on a backbone as it was loaded: nothing was trained."""
     return RunInfo(
         format=1,
         name=f"{backbone.name} {design.name}",
-        backbone=BackboneInfo(
-            id=backbone_id,
-            key=backbone.key,
-            source=backbone.source,
-            note=backbone.note,
-            dtype=cast("Dtype", str(backbone.dtype).removeprefix("torch.")),
-            max_length=backbone.max_length,
-        ),
+        backbone=backbone_info(backbone, backbone_id),
         design=str(design),
         prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
         head=None,

@@ -7,7 +7,7 @@ import platform
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,11 +21,10 @@ from embedlab.models.loading import resolved_id
 from embedlab.models.run_folder import (
     RUN_FILE,
     STEPS_FILE,
-    BackboneInfo,
     DataInfo,
-    Dtype,
     PromptInfo,
     RunInfo,
+    backbone_info,
     write_run_info,
 )
 from embedlab.training.history import Step
@@ -44,14 +43,7 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
     return RunInfo(
         format=1,
         name=training.name,
-        backbone=BackboneInfo(
-            id=resolved_id(backbone_id),
-            key=base.key,
-            source=base.source,
-            note=base.note,
-            dtype=cast("Dtype", str(base.dtype).removeprefix("torch.")),
-            max_length=base.max_length,
-        ),
+        backbone=backbone_info(base, resolved_id(backbone_id)),
         design=str(design),
         prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
         head=None if training.head is None else training.head.size,

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 from support.labs import tiny_lab
 from support.models import words
+from support.tabs import tabs_of
 
 from embedlab.data.corpus import Corpus
 from embedlab.data.readers import read_table
@@ -22,15 +22,12 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
 from embedlab.progress import no_progress
-from embedlab.ui.shared.session import Session, Sessions, Values
-from embedlab.ui.shared.sidebar import OWN, Sidebar
-from embedlab.ui.shared.view import Pair, Workbench
+from embedlab.ui.shared.session import Session, Values
+from embedlab.ui.shared.sidebar import OWN
+from embedlab.ui.shared.view import Pair
 from embedlab.ui.tabs.inside.space import ShapePanel
-from embedlab.ui.tabs.inside.tab import PANELS, InsideTab
+from embedlab.ui.tabs.inside.tab import PANELS
 from embedlab.ui.tabs.inside.tokens import MaskPanel
-from embedlab.ui.tabs.map import MapTab
-from embedlab.ui.tabs.retrieve import RetrieveTab
-from embedlab.ui.tabs.similarity import SimilarityTab
 
 TEXTS = tuple(words(*range(3, 15)))
 
@@ -65,16 +62,7 @@ def lab() -> Lab:
 
 @pytest.fixture(scope="module")
 def tabs(lab: Lab) -> dict[str, Any]:
-    with gr.Blocks():
-        bench = Workbench(lab, Sidebar(lab, Sessions()), Sessions())
-        chart = MapTab(bench)
-        return {
-            "bench": bench,
-            "map": chart,
-            "retrieve": RetrieveTab(bench),
-            "similarity": SimilarityTab(bench, chart.lasso),
-            "inside": InsideTab(bench),
-        }
+    return tabs_of(lab)
 
 
 def pair_of(tabs: dict[str, Any], texts: Corpus) -> Pair:

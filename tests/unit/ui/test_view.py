@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from support.models import tiny_backbone, words
+from support.tabs import tabs_of
 
 from embedlab import Backbone, embed
 from embedlab.data.corpus import Corpus
@@ -21,12 +22,9 @@ from embedlab.text import escape
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider
 from embedlab.ui.shared.session import STATE_SECONDS, Remembered, Session, Sessions, Values
-from embedlab.ui.shared.sidebar import OWN, Sidebar
-from embedlab.ui.shared.view import Pair, Workbench
-from embedlab.ui.tabs.inside.tab import InsideTab
-from embedlab.ui.tabs.map import MapTab
-from embedlab.ui.tabs.retrieve import RetrieveTab
-from embedlab.ui.tabs.similarity import TYPED, SimilarityTab
+from embedlab.ui.shared.sidebar import OWN
+from embedlab.ui.shared.view import Pair
+from embedlab.ui.tabs.similarity import TYPED
 
 RUN = "run:1"
 TEXTS = tuple(words(*range(3, 23)))
@@ -68,16 +66,7 @@ def lab(models) -> Lab:
 
 @pytest.fixture(scope="module")
 def tabs(lab) -> dict[str, object]:
-    with gr.Blocks():
-        bench = Workbench(lab, Sidebar(lab, Sessions()), Sessions())
-        chart = MapTab(bench)
-        return {
-            "bench": bench,
-            "map": chart,
-            "retrieve": RetrieveTab(bench),
-            "similarity": SimilarityTab(bench, chart.lasso),
-            "inside": InsideTab(bench),
-        }
+    return tabs_of(lab)
 
 
 def pair_on(tabs, model_a: str, model_b: str) -> Pair:
