@@ -44,7 +44,7 @@ def c_tf_idf(counts: npt.ArrayLike, overall: npt.ArrayLike) -> sparse.csr_array:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """How often n texts have each of V terms, ``counts`` (n, V), and the terms in their order.
+    """How often n texts have each of V terms, ``counts`` (n, V), in the order of appearance.
 
     A longer n-gram says more than the shorter ones that it holds, so ``weights`` (V,) are 1 for a
     word and go by the length of an n-gram.
@@ -61,9 +61,9 @@ class _Table:
     def ranked(self, labels: Int64Array, k: int, closeness: Float32Array) -> list[list[str]]:
         """The terms of each of k clusters by c-TF-IDF, the highest first.
 
-        Of equal ones that comes first whose text is the closest to the cluster's middle. Behind the
-        others come terms of one text alone, and those that are no more frequent in the cluster than
-        in all texts.
+        Of equal ones that comes first whose text is the closest to the cluster's middle, and of
+        these that which appears first. Behind the others come terms of one text alone, and those
+        that are no more frequent in the cluster than in all texts.
         """
         members = [np.flatnonzero(labels == c) for c in range(k)]
         members = [each[np.argsort(-closeness[each], kind="stable")] for each in members]
@@ -148,8 +148,7 @@ def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) 
     counts = sparse.csr_array((values, (rows, columns)), shape=shape, dtype=np.int64)
     of_texts = np.bincount(columns, minlength=len(numbers))
     terms = np.array(list(numbers), object)
-    kept = np.argsort(-of_texts, kind="stable")[:_MOST_TERMS]
-    kept = kept[np.argsort(terms[kept])] if len(kept) else kept
+    kept = np.sort(np.argsort(-of_texts, kind="stable")[:_MOST_TERMS])
     by_length = [analyser is pieces or is_unspaced(term) for term in terms[kept]]
     lengths = np.array([len(term) for term in terms[kept]], np.float64) / 2
     return _Table(counts[:, kept], terms[kept], np.where(by_length, lengths, 1.0))

@@ -175,17 +175,18 @@ def propose_k(rows: Float32Array, seed: int = 0, progress: Progress = no_progres
     """A number of clusters for unit vectors (n, d): of several the one with the best silhouette.
 
     The silhouette (Rousseeuw, 1987) is by cosine, over a seeded sample of 1,000 vectors where there
-    are more.
+    are more. Fewer than the cube root of n are not proposed: over anisotropic vectors two halves
+    always win, and say nothing.
     """
     from sklearn.metrics import silhouette_score
 
+    least = round(len(rows) ** (1 / 3))
     if len(rows) > _SAMPLE:
         chosen = np.random.default_rng(seed).choice(len(rows), _SAMPLE, replace=False)
         rows = rows[np.sort(chosen)]
     distinct = _distinct(rows)
-    candidates = [k for k in _CANDIDATES if k <= min(distinct - 1, len(rows) // 4)] or [
-        min(2, distinct)
-    ]
+    most = min(distinct - 1, len(rows) // 4)
+    candidates = [k for k in _CANDIDATES if least <= k <= most] or [min(least, distinct)]
     distances = np.maximum(0, 1 - rows @ rows.T)
     np.fill_diagonal(distances, 0)
     best, best_score = candidates[0], -2.0
