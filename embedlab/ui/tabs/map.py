@@ -23,6 +23,7 @@ from embedlab.render.map_data import (
     coordinates,
     map_colouring,
     map_found,
+    map_names,
     map_points,
     map_texts,
 )
@@ -113,6 +114,7 @@ class MapTab(View):
             self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.clusters.flow.pick, self._select_cluster, shown=self.shown)
+        self.on(bench, self.map.name_click, self._select_name, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
         self.on(bench, self.map.find, self._find, shown=self.shown)
         MapLayers(self, bench)
@@ -142,6 +144,8 @@ class MapTab(View):
         score_a, score_b = (views.quality(self.lab, side, field, report) for side in (a, b))
         scores = html.quality_table(score_a, score_b, field, pair.seed, pair.caption("Quality"))
         limits = html.caveats(a, b)
+        clusters = self.clusters.show(pair, values, report)
+        names = self.clusters.names(pair, report, clusters[self.clusters.drawn])
         return {
             self.map: map_update(
                 points=map_points(
@@ -154,6 +158,7 @@ class MapTab(View):
                     caption=caption,
                 ),
                 colouring=map_colouring(self._colouring(corpus, field)),
+                names=map_names(*names, n=len(corpus.texts)),
                 selection=selection(selected, *near, lasso, n=len(corpus.texts)),
                 # The page keeps the texts until another corpus comes.
                 **({"texts": map_texts(corpus.texts)} if new_texts else {}),
@@ -166,7 +171,7 @@ class MapTab(View):
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
             self.changed: self._changed(pair, report),
-            **self.clusters.show(pair, values, report),
+            **clusters,
             self.code: code.view_code(pair, "map", n_neighbors=n_neighbors, min_dist=min_dist),
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.lasso: (corpus.fingerprint, lasso) if lasso else None,
@@ -232,11 +237,20 @@ class MapTab(View):
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress
     ) -> Updates:
         """The texts of a cluster, or those that two clusters share, as if a lasso held them."""
-        chosen, words = self.clusters.picked(pair, values, event, report)
+        return self._lasso_of(pair, *self.clusters.picked(pair, values, event, report))
+
+    def _select_name(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> Updates:
+        """The texts of a cluster whose name was pressed on a map."""
+        return self._lasso_of(pair, *self.clusters.named(pair, values, event, report))
+
+    def _lasso_of(self, pair: Pair, chosen: list[int], words: str) -> Updates:
+        n = len(pair.corpus.texts)
         if not chosen:
-            return self._clear(pair, values, event, report)
+            return {self.map: map_update(selection=selection(n=n)), **self._cleared()}
         return {
-            self.map: selection_update(lasso=chosen),
+            self.map: map_update(selection=selection(lasso=chosen, n=n)),
             self.lasso: (pair.corpus.fingerprint, chosen),
             self.selected: None,
             self.neighbours: html.muted(words)
@@ -245,6 +259,9 @@ class MapTab(View):
         }
 
     def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
+        return self._cleared()
+
+    def _cleared(self) -> Updates:
         return {
             self.neighbours: html.empty(NO_SELECTION),
             self.selected: None,
