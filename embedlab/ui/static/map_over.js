@@ -3,7 +3,7 @@
 
 const NAMES = {
   gap: 5, lift: 13,
-  fonts: [[600, 15], [500, 12.5]], // weight and pixels of each level
+  fonts: [[650, 14.5], [500, 12.5]], // weight and pixels of each level
   from: [0, 1.6], // the zoom from which a level is there
   dense: 12, // so many at zoom 1, and as many more as the map gets larger
 };

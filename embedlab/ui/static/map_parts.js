@@ -75,7 +75,10 @@ async function take() {
   const fresh = arrivals();
   const { [VALUE]: value, ...parts } = fresh;
   if (!Object.keys(fresh).length || (!value && !state.points)) return;
-  if (value) element.dataset.ready = "false";
+  if (value) {
+    element.dataset.ready = "false";
+    performance.mark("map:data");
+  }
   const mine = { selected: state.selected, lasso: state.lasso };
   const same = value && state.points?.corpus === value.corpus;
   if (value && !takePoints(value, same)) return;
@@ -89,6 +92,8 @@ async function take() {
   drawSelection();
   if (!value) return;
   await Promise.all(SIDES.filter((side) => !layers[side].open).map((side) => moveTo(side, state.points[side].xy, same ? TWEEN : 0)));
+  await drawn();
+  performance.mark("map:drawn");
   Object.assign(element.dataset, { ready: "true", points: value.n, method: value.method, drawn: canvases.a.points.kind });
 }
 
@@ -141,7 +146,10 @@ function later(step) {
 
 function recolour() {
   readLooks();
-  if (state.points) redraw();
+  if (!state.points) return;
+  paint();
+  legend();
+  redraw();
 }
 
 new MutationObserver(recolour).observe(document.body, { attributeFilter: ["class"] });

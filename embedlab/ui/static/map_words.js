@@ -111,7 +111,7 @@ function visibilityChanged() {
 function bar() {
   const { stops, low, high, beyond } = state.colouring;
   const ramp = made("i", "lm-ramp");
-  ramp.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+  ramp.style.background = `linear-gradient(to right, ${visible(stops).join(", ")})`;
   const ends = [beyond[0] ? `≤ ${short(low)}` : short(low), beyond[1] ? `≥ ${short(high)}` : short(high)];
   return made("span", "lm-bar-of-colours", made("b", "", ends[0]), ramp, made("b", "", ends[1]));
 }

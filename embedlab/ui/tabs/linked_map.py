@@ -3,7 +3,7 @@
 ``ui/static/linked_map.js`` and the files after it draw it; this module has the component, the
 updates that it takes, and the checks on what it sends back.
 
-What is drawn comes in parts, so that a change of one sends nothing else again. A part is made by the
+What is drawn comes in parts, so that a change of one sends nothing else again. Each is made by the
 function of ``embedlab.render.map_data`` behind its name here; it changes with …
 
 * ``points``, ``map_points``: a design, a setting of the layout;
