@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -28,7 +29,7 @@ FRAMES = """() => {
   window.frames_ = [];
   const step = (now) => {
     window.frames_.push(now);
-    if (window.frames_) requestAnimationFrame(step);
+    requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
 }"""
@@ -54,11 +55,9 @@ def panning(visitor: Visitor, side: str, seconds: float = 3) -> tuple[float, flo
     for step in range(int(seconds * 60)):
         angle = step / 20
         mouse.move(x + 120 * math.sin(angle), y + 60 * math.cos(angle))
-    times = visitor.page.evaluate(
-        "() => { const seen = window.frames_; window.frames_ = null; return seen; }"
-    )
+    times = visitor.page.evaluate("() => window.frames_.splice(0)")
     mouse.up()
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     return 1000 * len(gaps) / sum(gaps), max(gaps)
 
 

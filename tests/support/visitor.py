@@ -50,7 +50,7 @@ class Visitor:
         return self.page.locator(selector).first.inner_text()
 
     def map(self, name: str) -> str | None:
-        """What the map says of itself: ready, points, method, selected, near-a, near-b, lasso."""
+        """What the map says of itself: ready, points, method, selected, near-a, lasso, matches …"""
         return self.page.locator(MAP).get_attribute(f"data-{name}")
 
     def shows(self, **attributes: str | re.Pattern[str]) -> None:
