@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -137,6 +137,11 @@ def by_numbers(title: str, values: npt.ArrayLike, note: str = "") -> Colouring:
         values=known,
         note=" ".join(sentences),
     )
+
+
+def renamed(colouring: Colouring, title: str) -> Colouring:
+    """The same colours under another title."""
+    return replace(colouring, title=title)
 
 
 def counts(colouring: Colouring) -> list[tuple[str, int]]:
