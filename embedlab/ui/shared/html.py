@@ -29,6 +29,8 @@ LISTS, RESULTS, READING = (Macros(f"{name}.html") for name in ("lists", "results
 empty, side_by_side = LISTS.empty, LISTS.side_by_side
 #: What is on the screen, and why a choice is not.
 status_line, not_shown = RESULTS.status_line, RESULTS.not_shown
+#: Which texts a filter leaves, for what it holds in a tab, and a way to end it.
+filter_line = RESULTS.filter_line
 _QUALITY = {
     "knn_accuracy": "kNN accuracy (k = 10)",
     "v_measure": "V-measure (k-means)",
@@ -47,6 +49,11 @@ def block(elem_id: str, html: str = "", **kwargs: Any) -> gr.HTML:
 def picking_block(elem_id: str, html: str = "") -> gr.HTML:
     """A :func:`block` whose ``data-index`` buttons send the event ``pick`` with that index."""
     return block(elem_id, html, js_on_load=script("pick"))
+
+
+def filter_block(elem_id: str) -> gr.HTML:
+    """A :func:`block` for a :func:`filter_line`, with the event ``clear``."""
+    return block(elem_id, js_on_load=script("pick"), elem_classes=["filter-block"])
 
 
 def table_block(elem_id: str) -> gr.HTML:
