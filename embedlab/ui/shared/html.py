@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,12 @@ def saver() -> gr.HTML:
 def saved(name: str, text: str) -> dict[str, Any]:
     """A value for :func:`saver`, other than any before it."""
     return {"name": name, "text": text, "number": next(_saved)}
+
+
+def saved_bytes(name: str, data: bytes, media: str) -> dict[str, Any]:
+    """The same for bytes of any kind."""
+    encoded = base64.b64encode(data).decode("ascii")
+    return {"name": name, "bytes": encoded, "media": media, "number": next(_saved)}
 
 
 def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:

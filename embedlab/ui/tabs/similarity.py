@@ -31,9 +31,7 @@ class SimilarityTab(View):
 
     id = "similarity"
     title = "Similarity"
-    filtered = (
-        "Heatmaps, histogram and pairs are of these texts; the ones typed below are not filtered."
-    )
+    filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
     def __init__(self, bench: Workbench, lasso: Remembered) -> None:
         self.lab, self.lasso = bench.lab, lasso
