@@ -97,7 +97,7 @@ def as_jsonl(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str)
 
 
 def as_parquet(header: Sequence[str], rows: Sequence[Sequence[Any]], caption: str) -> bytes:
-    """Parquet with the caption in its metadata; columns of cells that are all numbers get a type."""
+    """Parquet with the caption in its metadata; cells that are all numbers become numbers."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
