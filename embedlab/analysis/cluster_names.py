@@ -104,12 +104,19 @@ class Names:
             labels: each text's cluster, (n,), -1 where it is in none.
             k: how many clusters there are, 0 … k - 1.
         """
+        return _unique(self.words(labels, k))
+
+    def words(self, labels: Int64Array, k: int) -> list[list[str]]:
+        """The words that tell each of k groups of texts from the others, the most telling first.
+
+        As in :meth:`of`; words that say the same come once.
+        """
         candidates = self._telling.ranked(labels, k) if k else []
         for table in ("_all", "_pieces"):
             if not all(candidates):
                 more = getattr(self, table).ranked(labels, k)
                 candidates = [one or other for one, other in zip(candidates, more, strict=True)]
-        return _unique([_unlike(some) for some in candidates])
+        return [_unlike(some) for some in candidates]
 
 
 def _count(texts: Sequence[str], analyser: Callable[[str], Iterable[str]]) -> _Table:

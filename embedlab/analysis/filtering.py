@@ -20,6 +20,8 @@ from embedlab.text import shorten
 
 #: What a legend and a filter call the texts without a category.
 NO_CATEGORY = "unlabelled"
+#: What conditions on a selection and on a text's letters ask about.
+SELECTION, LETTERS = "selection", "letters"
 #: Names that a condition's words list.
 _NAMED = 4
 #: Characters of a text to search for, in a condition's words.
@@ -179,26 +181,39 @@ def containing(corpus: Corpus, words: str) -> Condition:
     if not wanted:
         raise EmbedLabError("Write the letters or words that the texts have to contain.")
     rows = tuple(i for i, text in enumerate(corpus.texts) if wanted in text.casefold())
-    return Condition(what="text", words=f"“{shorten(words, _QUOTED)}” in the text", rows=rows)
+    return Condition(what=LETTERS, words=f"“{shorten(words, _QUOTED)}” in the text", rows=rows)
 
 
-def among(corpus: Corpus, rows: Iterable[int], words: str, *, without: bool = False) -> Condition:
-    """Some texts by their index, or all others.
+def selected(
+    corpus: Corpus,
+    before: TextFilter | None,
+    rows: Iterable[int],
+    words: str,
+    *,
+    hide: bool = False,
+) -> Condition:
+    """The texts that somebody selected, or all others.
+
+    What an earlier condition of this kind hides stays hidden.
 
     Args:
         corpus: the texts.
+        before: the filter so far.
         rows: indices; each counts once.
-        words: says which these are, such as ``in the lasso``.
-        without: take the others.
+        words: says which these are, such as ``marked on the map``.
+        hide: take the others.
 
     Raises:
         EmbedLabError: no index, or one outside the corpus.
     """
-    chosen = checked_rows(rows, len(corpus.texts))
-    if without:
-        words = f"not {words}"
-        chosen = tuple(sorted(set(range(len(corpus.texts))) - set(chosen)))
-    return Condition(what="selection", words=words, rows=chosen)
+    chosen = set(checked_rows(rows, len(corpus.texts)))
+    of_kind = (c for c in before.conditions if c.what == SELECTION) if before else iter(())
+    earlier = next(of_kind, None)
+    left = set(earlier.rows) if earlier else set(range(len(corpus.texts)))
+    if hide:
+        words = f"{earlier.words}, not {words}" if earlier else f"not {words}"
+    left = left - chosen if hide else left & chosen
+    return Condition(what=SELECTION, words=words, rows=tuple(sorted(left)))
 
 
 def checked_rows(rows: Iterable[int], n: int) -> tuple[int, ...]:

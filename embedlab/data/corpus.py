@@ -32,6 +32,7 @@ class Corpus:
     names of texts and queries in their source, if they have some, and ``rows`` the texts' numbers
     there, by default from 1.
     ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
+    ``part_of`` is the title of the corpus that these texts were picked from, if they were.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -55,6 +56,7 @@ class Corpus:
     ids: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     left_out: tuple[tuple[int, str], ...] = ()
+    part_of: str = ""
 
     def __post_init__(self) -> None:
         n = len(self.texts)
@@ -208,8 +210,15 @@ class Corpus:
         queries = [q for q, texts in enumerate(self.relevant) if not kept.isdisjoint(texts)]
         part = self._subset(chosen, queries, None)
         note = f"{len(chosen):,} of the {len(self.texts):,} texts of {self.title}."
-        notes = (note, *self.notes)
-        return replace(part, id="own", title=title, total=len(chosen), notes=notes, left_out=())
+        return replace(
+            part,
+            id="own",
+            title=title,
+            total=len(chosen),
+            notes=(note, *self.notes),
+            left_out=(),
+            part_of=self.title,
+        )
 
     def _subset(self, chosen: list[int], queries: list[int], seed: int | None) -> Corpus:
         new = {old: position for position, old in enumerate(chosen)}

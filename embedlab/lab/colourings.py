@@ -7,23 +7,25 @@ A colouring has a key, which the page's dropdowns hold: ``label sense``, ``colum
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from embedlab.analysis import colouring as colours
-from embedlab.analysis.clusters import Clusters
+from embedlab.analysis.clusters import FINE, Clustering
 from embedlab.analysis.colouring import Colouring, Float64Array, Int64Array
 from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
+from embedlab.lab.clusters import clusters
 from embedlab.lab.lab import Lab, computed
 from embedlab.progress import Progress, no_progress
 
 LABEL, COLUMN, NUMBERS = "label ", "column ", "numbers "
 TOKENS, CUT, OVERLAP = "tokens", "cut", "overlap"
+#: The clusters of a view that sets nothing.
+PROPOSED = Clustering()
 HUBS, NEAR, QUERY, CLUSTER = "hubs ", "near ", "query ", "cluster "
 
 
@@ -34,12 +36,13 @@ class Context:
     Args:
         selected: the index of the selected text, for the similarity to it.
         query: the words of the last query, for the similarity to it.
-        clusters: gives the clusters of a side, for the colouring by them.
+        clustering: how the texts are clustered, and at which level.
     """
 
     selected: int | None = None
     query: str = ""
-    clusters: Callable[[Embedded, Progress], Clusters] | None = None
+    clustering: Clustering = PROPOSED
+    level: str = FINE
 
 
 def offered(lab: Lab, a: Embedded, b: Embedded, progress: Progress = no_progress) -> dict[str, str]:
@@ -117,9 +120,7 @@ def colouring(
             assert column is not None  # or it would not be offered
             return colours.renamed(column, title)
     if key.startswith(CLUSTER):
-        if context.clusters is None:
-            return colours.by_numbers(title, _none(corpus), "There are no clusters yet.")
-        found = context.clusters(side, progress)
+        found = clusters(lab, side, context.clustering, progress).at(context.level)
         return colours.by_codes(title, found.labels, found.names, found.note)
     if key.startswith(QUERY) and not context.query.strip():
         note = "There is no query yet; search on the map or in the Retrieve tab."

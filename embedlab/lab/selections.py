@@ -7,13 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from embedlab.analysis import metrics, retrieval
+from embedlab.analysis.cluster_names import Names
 from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.analysis.labels import labelled, why_not
 from embedlab.analysis.metrics import Quality
 from embedlab.analysis.selections import Cohesion, cohesion
+from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab, computed
 from embedlab.progress import Progress, no_progress
 
+#: Words that tell a selection from another.
+WORDS = 12
 #: Indices of texts, or None for all of them.
 Rows = tuple[int, ...] | None
 
@@ -26,10 +30,18 @@ def nearest(
     The text itself is none of them.
     """
     if rows is None:
-        near = lab.neighbours(embedded, NEAREST, progress)
-        ids, cosines = near.ids[index].tolist(), near.similarities[index].tolist()
-        return list(zip(ids, cosines, strict=True))[:NEAREST]
+        return neighbour_lists(lab, embedded, (index,), progress)[0]
     return _nearest_among(lab, embedded, index, rows, progress)
+
+
+def neighbour_lists(
+    lab: Lab, embedded: Embedded, rows: Sequence[int], progress: Progress = no_progress
+) -> list[list[tuple[int, float]]]:
+    """The ten nearest texts, among all, of some texts of a corpus, with their cosines."""
+    near = lab.neighbours(embedded, NEAREST, progress)
+    ids = near.ids[list(rows), :NEAREST].tolist()
+    cosines = near.similarities[list(rows), :NEAREST].tolist()
+    return [list(zip(*both, strict=True)) for both in zip(ids, cosines, strict=True)]
 
 
 @computed
@@ -84,6 +96,24 @@ def compared(
 ) -> Cohesion:
     """Mean cosines within and between two selections of a corpus's texts."""
     return cohesion(embedded.vectors, first, second)
+
+
+@computed
+def telling_words(
+    lab: Lab,
+    corpus: Corpus,
+    first: tuple[int, ...],
+    second: tuple[int, ...],
+    progress: Progress = no_progress,
+) -> tuple[list[str], list[str]]:
+    """The words that tell two selections apart by c-TF-IDF over their texts, the first ones first.
+
+    A text in both counts in both.
+    """
+    texts = [corpus.texts[i] for i in (*first, *second)]
+    labels = np.repeat(np.arange(2), (len(first), len(second)))
+    one, two = Names(texts).words(labels, 2)
+    return one[:WORDS], two[:WORDS]
 
 
 def evenly(rows: Rows, n: int, most: int) -> tuple[int, ...]:

@@ -55,6 +55,12 @@ def text_table(
     return header, table
 
 
+def names_of(corpus: Corpus, rows: Sequence[int]) -> list[Any]:
+    """What names some texts: their ids, else their rows in the source, else their numbers."""
+    names = _names(corpus)[1]
+    return [names[i] for i in rows]
+
+
 def _names(corpus: Corpus) -> tuple[str, Sequence[Any]]:
     if corpus.ids:
         return "ids", corpus.ids

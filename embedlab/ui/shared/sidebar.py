@@ -410,7 +410,8 @@ class Sidebar:
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
         corpus = self._whole(values, progress)
         most = min(len(corpus.texts), self.lab.config.limits.max_texts)
-        first = min(self.lab.first_sample(corpus), most)
+        # Texts that somebody picked are all shown.
+        first = most if corpus.part_of else min(self.lab.first_sample(corpus), most)
         info = f"{first:,} of {corpus.total:,} to start with"
         return {self.sample: gr.update(maximum=most, value=first, info=info)}
 
