@@ -16,7 +16,14 @@ import numpy.typing as npt
 
 from embedlab.analysis.colouring import Colouring
 from embedlab.errors import EmbedLabError, check_known
-from embedlab.render.style import OTHER_COLOUR, OTHER_STYLE, SEQUENTIAL, category_style, scale_stops
+from embedlab.render.style import (
+    OTHER_COLOUR,
+    OTHER_STYLE,
+    PALETTE,
+    SEQUENTIAL,
+    category_style,
+    scale_stops,
+)
 from embedlab.text import one_line, shorten
 
 METHODS = ("UMAP", "PCA")
@@ -29,10 +36,18 @@ SCALE_ENDS = (0.02, 0.98)
 
 @dataclass(frozen=True, kw_only=True)
 class MapSide:
-    """One of the two maps: its title, its points (n, 2), and whether its design has layers."""
+    """One of the two maps.
+
+    Attributes:
+        title: the design's name.
+        xy: its points, (n, 2).
+        key: names the vectors; what is drawn of others, such as their clusters' names, goes.
+        layers: whether the design reads a layer, so that the map at each can be shown.
+    """
 
     title: str
     xy: npt.ArrayLike
+    key: str = ""
     layers: bool = False
 
 
@@ -82,7 +97,14 @@ def coordinates(points: npt.ArrayLike, n: int, letter: str = "") -> npt.NDArray[
 
 
 def map_points(
-    *, a: MapSide, b: MapSide, n: int, method: str = "UMAP", note: str = "", caption: str = ""
+    *,
+    a: MapSide,
+    b: MapSide,
+    n: int,
+    corpus: str = "",
+    method: str = "UMAP",
+    note: str = "",
+    caption: str = "",
 ) -> dict[str, Any]:
     """The places of n texts on both maps.
 
@@ -90,6 +112,7 @@ def map_points(
         a: design A's map; each map is moved and scaled to fill −1 … 1.
         b: design B's, rows in the same order.
         n: how many texts.
+        corpus: names the texts; points move to their new places if it is the same as before.
         method: how the coordinates were computed, "UMAP" or "PCA".
         note: one short line beside the maps.
         caption: what was mapped; it is part of the picture and the data that a visitor saves.
@@ -102,12 +125,14 @@ def map_points(
         letter: {
             "title": shorten(side.title, 80),
             "xy": packed(coordinates(side.xy, n, letter.upper()), "<f4"),
+            "key": side.key,
             "layers": side.layers,
         }
         for letter, side in (("a", a), ("b", b))
     }
     return {
         "n": n,
+        "corpus": corpus,
         **sides,
         "method": method,
         "note": shorten(note, 200),
@@ -142,6 +167,8 @@ def map_colouring(colouring: Colouring, hidden: Collection[int] = ()) -> dict[st
         "hidden": sorted(hidden),
         "other": OTHER_COLOUR,
     }
+    if colouring.kind == "categories" and not colouring.names:
+        shown["other"] = PALETTE[0]  # nothing is missing where nothing could be there
     if colouring.kind == "categories":
         counts = np.bincount(colouring.codes + 1, minlength=len(colouring.names) + 1)
         return shown | {
@@ -215,26 +242,36 @@ def map_kept(kept: npt.ArrayLike | None) -> dict[str, Any]:
 
 
 def map_found(query: str, a: Sequence[int], b: Sequence[int]) -> dict[str, Any]:
-    """The texts nearest to a query under A and under B, the nearest first: drawn with their ranks."""
+    """The texts nearest to a query under A and under B, the nearest first; they get their ranks."""
     return {"query": one_line(query), "a": [int(i) for i in a], "b": [int(i) for i in b]}
 
 
 def map_frames(
-    side: str, xy: npt.NDArray[np.float32], notes: Sequence[str], *, layer: int
+    side: str, key: str, xy: npt.NDArray[np.float32], notes: Sequence[str], *, layer: int
 ) -> dict[str, Any]:
     """A design's map at each layer, which the page plays.
 
     Args:
         side: the map that shows them, "a" or "b".
+        key: its ``MapSide.key``.
         xy: (L + 1, n, 2), aligned from layer to layer, within −1 … 1.
         notes: one short line for each layer.
         layer: the design's own, shown first.
     """
     return {
         "side": side,
+        "key": key,
         "count": len(xy),
         # Sixteen bits are a 65,000th of the map, in half the size.
         "xy": packed(np.round(np.clip(xy, -1, 1) * 32767), "<i2"),
         "notes": [one_line(note) for note in notes],
         "layer": layer,
     }
+
+
+def map_settled(
+    side: str, key: str, layer: int, xy: npt.NDArray[np.float32], method: str
+) -> dict[str, Any]:
+    """A layout (n, 2) of its own for the layer that the slider was left at."""
+    place = packed(coordinates(xy, len(xy), side.upper()), "<f4")
+    return {"side": side, "key": key, "layer": layer, "xy": place, "method": method}

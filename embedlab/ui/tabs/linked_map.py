@@ -3,20 +3,18 @@
 ``ui/static/linked_map.js`` and the files after it draw it; this module has the component, the
 updates that it takes, and the checks on what it sends back.
 
-What is drawn comes in parts, so that a change of one sends nothing else again:
+What is drawn comes in parts, so that a change of one sends nothing else again. A part is made by the
+function of ``embedlab.render.map_data`` behind its name here; it changes with …
 
-==============  =======================================  ==========================================
-part            made by                                  changes with
-==============  =======================================  ==========================================
-``points``      :func:`~embedlab.render.map_data.map_points`     a design, a setting of the layout
-``texts``       :func:`~embedlab.render.map_data.map_texts`      the corpus
-``colouring``   :func:`~embedlab.render.map_data.map_colouring`  "Colour by"
-``names``       :func:`~embedlab.render.map_data.map_names`      the clusters
-``kept``        :func:`~embedlab.render.map_data.map_kept`       the filters
-``found``       :func:`~embedlab.render.map_data.map_found`      a query that was sent with Enter
-``frames``      :func:`~embedlab.render.map_data.map_frames`     the design whose layers are shown
-``selection``   :func:`selection`                        a click, a lasso
-==============  =======================================  ==========================================
+* ``points``, ``map_points``: a design, a setting of the layout;
+* ``texts``, ``map_texts``: the corpus;
+* ``colouring``, ``map_colouring``: "Colour by";
+* ``names``, ``map_names``: the clusters;
+* ``kept``, ``map_kept``: the filters;
+* ``found``, ``map_found``: a query that was sent with Enter;
+* ``frames``, ``map_frames``: the design whose layers are shown;
+* ``settled``, ``map_settled``: the layer that the slider of layers is left at;
+* ``selection``, from :func:`selection` here: a click, a lasso.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.parse import event_data
 
 #: The parts that come beside the points, which are the component's value.
-PARTS = ("texts", "colouring", "names", "kept", "found", "frames", "selection")
+PARTS = ("texts", "colouring", "names", "kept", "found", "frames", "settled", "selection")
 
 # Counts what is sent, so that the browser shows it again even if it equals what was sent before:
 # what is on the screen may have moved on since, by a click.
@@ -58,8 +56,10 @@ def linked_map() -> gr.HTML:
 def map_update(*, points: dict[str, Any] | None = None, **parts: dict[str, Any]) -> Any:
     """An update of the linked map with these parts; the others stay as they are.
 
-    With other texts than before, give ``points``, ``texts`` and ``colouring`` together: the names,
-    filters, search results and frames of the texts before are forgotten then.
+    With other texts than before, give ``points``, ``texts`` and ``colouring`` together: the
+    filters, search results and frames of the texts before are forgotten then. With another design
+    (another ``MapSide.key``) its names and ranks are forgotten: give ``names`` together with
+    ``points`` or after them.
     """
     unknown = set(parts) - set(PARTS)
     if unknown:
