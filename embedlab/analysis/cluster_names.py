@@ -56,22 +56,24 @@ class _Table:
     def ranked(self, labels: Int64Array, k: int) -> list[list[str]]:
         """The terms of each of k clusters by c-TF-IDF, the highest first.
 
-        A term of one text alone comes behind those that several have.
+        Behind the others come terms of one text alone, and those that are no more frequent in the
+        cluster than in all texts.
         """
         inside = np.flatnonzero(labels >= 0)
-        ones = (np.ones(len(inside)), (labels[inside], inside))
+        ones = (np.ones(len(inside), np.int64), (labels[inside], inside))
         members = sparse.csr_array(ones, shape=(k, len(labels)))
-        scores = c_tf_idf(members @ self.counts, self.counts.sum(axis=0))
-        scores = scores.multiply(self.weights[None, :]).tocsr()
-        texts = (members @ (self.counts > 0).astype(np.int64)).tocsr()
-        return [self._best(scores[[c]], texts[[c]]) for c in range(k)]
-
-    def _best(self, scores: sparse.csr_array, texts: sparse.csr_array) -> list[str]:
-        """The terms of one cluster, (1, V)."""
-        columns = scores.indices
-        alone = texts.toarray()[0, columns] < 2
-        order = np.lexsort((columns, -scores.data, alone))[:_CANDIDATES]
-        return [str(self.terms[i]) for i in columns[order]]
+        counts, texts = members @ self.counts, members @ (self.counts > 0).astype(np.int64)
+        overall = self.counts.sum(axis=0)
+        scores = c_tf_idf(counts, overall).multiply(self.weights[None, :]).tocsr()
+        found = []
+        for c in range(k):
+            row = counts[[c]].toarray()[0]
+            frequent = row * overall.sum() > overall * row.sum()
+            late = ~frequent | (texts[[c]].toarray()[0] < 2)
+            columns = scores[[c]].indices
+            order = np.lexsort((columns, -scores[[c]].data, late[columns]))
+            found.append([str(term) for term in self.terms[columns[order[:_CANDIDATES]]]])
+        return found
 
 
 class Names:

@@ -23,6 +23,7 @@ from embedlab.render.map_data import (
     coordinates,
     map_colouring,
     map_found,
+    map_names,
     map_points,
     map_texts,
 )
@@ -39,6 +40,7 @@ from embedlab.ui.tabs.linked_map import (
     map_update,
     selection,
 )
+from embedlab.ui.tabs.map_clusters import ClusterPanel
 from embedlab.ui.tabs.map_layers import MapLayers
 
 #: What the UMAP settings offer.
@@ -91,6 +93,8 @@ class MapTab(View):
                 gr.Accordion("Neighbourhoods that changed most", open=True),
             ):
                 self.changed = html.picking_block("changed")
+        with gr.Accordion("Clusters, and what becomes of A's under B", open=True):
+            self.clusters = ClusterPanel(bench)
         self.file = html.saver()
         self.code = code_block("map-code")
         self.shown = Remembered()  # the choice that is drawn
@@ -100,18 +104,24 @@ class MapTab(View):
         self.sent = Remembered()
         # An index, or the indices within a lasso, and the corpus they are of.
         self.selected, self.lasso = Remembered(), Remembered()
-        self.inputs = [self.field, self.n_neighbors, self.min_dist]
+        self.inputs = [self.field, self.n_neighbors, self.min_dist, *self.clusters.inputs]
         lists = [self.neighbours, self.quality, self.changed]
-        self.outputs = [self.map, *lists, self.field, self.file, self.code]
+        drawings = [self.map, *lists, *self.clusters.outputs]
+        self.outputs = [*drawings, self.field, self.file, self.code]
         self.triggers = changes(self.inputs)
-        for trigger in (self.map.point_click, self.neighbours.pick, self.changed.pick):
+        lists = [self.neighbours, self.changed, self.clusters.moved]
+        for trigger in (self.map.point_click, *(each.pick for each in lists)):
             self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
+        self.on(bench, self.clusters.flow.pick, self._select_cluster, shown=self.shown)
+        self.on(bench, self.map.name_click, self._select_name, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
         self.on(bench, self.map.find, self._find, shown=self.shown)
         MapLayers(self, bench)
         self.on(bench, self.map.save, self._save_map, shown=self.shown, inputs={self.field})
         self.on(bench, self.neighbours.save, self._save_list, shown=self.shown, inputs={self.field})
+        save_clusters = self.clusters.flow.save
+        self.on(bench, save_clusters, self._save_clusters, shown=self.shown, inputs={self.field})
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both maps, the scores, and the texts with the neighbourhoods that changed most."""
@@ -134,6 +144,8 @@ class MapTab(View):
         score_a, score_b = (views.quality(self.lab, side, field, report) for side in (a, b))
         scores = html.quality_table(score_a, score_b, field, pair.seed, pair.caption("Quality"))
         limits = html.caveats(a, b)
+        clusters = self.clusters.show(pair, values, report)
+        names = self.clusters.names(pair, report, clusters[self.clusters.drawn])
         return {
             self.map: map_update(
                 points=map_points(
@@ -146,6 +158,7 @@ class MapTab(View):
                     caption=caption,
                 ),
                 colouring=map_colouring(self._colouring(corpus, field)),
+                names=map_names(*names, n=len(corpus.texts)),
                 selection=selection(selected, *near, lasso, n=len(corpus.texts)),
                 # The page keeps the texts until another corpus comes.
                 **({"texts": map_texts(corpus.texts)} if new_texts else {}),
@@ -158,6 +171,7 @@ class MapTab(View):
                 choices=list(corpus.fields), value=field or None, visible=bool(corpus.fields)
             ),
             self.changed: self._changed(pair, report),
+            **clusters,
             self.code: code.view_code(pair, "map", n_neighbors=n_neighbors, min_dist=min_dist),
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.lasso: (corpus.fingerprint, lasso) if lasso else None,
@@ -219,7 +233,35 @@ class MapTab(View):
             + html.RESULTS.lasso_summary(pair.corpus.texts, chosen),
         }
 
+    def _select_cluster(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> Updates:
+        """The texts of a cluster, or those that two clusters share, as if a lasso held them."""
+        return self._lasso_of(pair, *self.clusters.picked(pair, values, event, report))
+
+    def _select_name(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> Updates:
+        """The texts of a cluster whose name was pressed on a map."""
+        return self._lasso_of(pair, *self.clusters.named(pair, values, event, report))
+
+    def _lasso_of(self, pair: Pair, chosen: list[int], words: str) -> Updates:
+        n = len(pair.corpus.texts)
+        if not chosen:
+            return {self.map: map_update(selection=selection(n=n)), **self._cleared()}
+        return {
+            self.map: map_update(selection=selection(lasso=chosen, n=n)),
+            self.lasso: (pair.corpus.fingerprint, chosen),
+            self.selected: None,
+            self.neighbours: html.muted(words)
+            + self._words(pair, tuple(chosen), together=True)
+            + html.RESULTS.lasso_summary(pair.corpus.texts, chosen),
+        }
+
     def _clear(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
+        return self._cleared()
+
+    def _cleared(self) -> Updates:
         return {
             self.neighbours: html.empty(NO_SELECTION),
             self.selected: None,
@@ -270,6 +312,13 @@ class MapTab(View):
         table = corpus_rows(corpus, chosen, field=field, more=more, values=ranks)
         caption = pair.caption("A text and its neighbours")
         return {self.file: self._csv("neighbours", table, caption)}
+
+    def _save_clusters(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> Updates:
+        """The texts with their clusters under both designs."""
+        table = self.clusters.table(pair, values, report, values[self.field] or "")
+        return {self.file: html.saved("clusters.csv", table)}
 
     def _csv(self, name: str, table: tuple[list[str], list[list[Any]]], caption: str) -> Any:
         return html.saved(f"{name}.csv", csv_table(*table, caption=caption, verbatim=True))
