@@ -23,13 +23,13 @@ _ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
 def words(text: str) -> Iterator[str]:
     """The words of a text in small letters, from two letters on.
 
-    Where a script has no spaces, the n-grams of 2 to 4 characters of each stretch. A word ends at
+    Where a script has no spaces, the n-grams of 2 to 6 characters of each stretch. A word ends at
     an apostrophe; addresses of the web and numbers are none.
     """
     plain = unicodedata.normalize("NFC", _ADDRESS.sub(" ", text[:_CHARACTERS])).lower()
     for found in _RUN.finditer(plain):
         if found["unspaced"]:
-            yield from _n_grams(found[0], 2, 4)
+            yield from _n_grams(found[0], 2, 6)
         elif len(found[0]) > 1:
             yield found[0]
 
