@@ -1,6 +1,6 @@
 """What chooses texts on the map: colours, legend, names, lasso and the control beside it.
 
-A choice either filters, which holds in every tab, or selects, for what the panel below the map does.
+A choice either filters, which holds in every tab, or selects, for the panel below the map.
 """
 
 from __future__ import annotations
@@ -10,28 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
+from markupsafe import Markup
 
-from embedlab.analysis.clusters import COARSE, FINE
 from embedlab.analysis.colouring import Colouring
 from embedlab.analysis.filtering import narrowed
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import colourings
-from embedlab.lab.clusters import clusters
-from embedlab.lab.colourings import LABEL, NEAR, QUERY, Context
+from embedlab.lab.colourings import LABEL, NEAR, Context
 from embedlab.progress import Progress
 from embedlab.render.map_data import coordinates, map_colouring, map_kept
-from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, Workbench
+from embedlab.ui.tabs import map_lists
 from embedlab.ui.tabs.linked_map import (
     event_hidden,
     event_indices,
-    event_side,
     map_update,
     selection,
 )
-from embedlab.ui.tabs.selection import Selected, rows_of, shown_rows
+from embedlab.ui.tabs.selection import shown_rows
 from embedlab.ui.tabs.text_chooser import hidden_categories, without_categories
 
 if TYPE_CHECKING:
@@ -54,6 +52,7 @@ class MapTexts:
         for trigger, handler in (
             (tab.map.lasso, self._lasso),
             (tab.map.name_click, self._name),
+            (tab.clusters.flow.pick, self._stream),
             (self.chooser.by.input, self._asked),
             (self.chooser.select.click, self._select),
             (block.compare, self._compare),
@@ -73,11 +72,13 @@ class MapTexts:
     def context(self, pair: Pair, values: Values) -> Context:
         """What the colourings of a view need besides its designs."""
         index = self.tab.selected_index(pair, values)
-        return Context(selected=index, query=values[self.bench.query])
+        query = values[self.bench.query]
+        drawn = values[self.tab.clusters.drawn]
+        if drawn is None:
+            return Context(selected=index, query=query)
+        return Context(selected=index, query=query, clustering=drawn[0], level=drawn[1])
 
-    def colouring(
-        self, pair: Pair, key: str, values: Values, report: Progress
-    ) -> Colouring:
+    def colouring(self, pair: Pair, key: str, values: Values, report: Progress) -> Colouring:
         """One of the colourings of what is shown."""
         context = self.context(pair, values)
         return colourings.colouring(self.lab, key, pair.a, pair.b, context, report)
@@ -96,7 +97,7 @@ class MapTexts:
         updates = {
             field: gr.update(choices=[(title, k) for k, title in offered.items()], value=key),
             self.coloured: key,
-            self.panel.block: self.panel.html(pair, values, report),
+            self.panel.block: self.tools(pair, values, report),
             **self.chooser.offer(offered, values),
         }
         return updates, {"colouring": map_colouring(by, hidden), "kept": map_kept(mask)}
@@ -139,41 +140,51 @@ class MapTexts:
 
     # Selections
 
+    def tools(self, pair: Pair, values: Values, report: Progress) -> Markup:
+        """The panel of the selection."""
+        return self.panel.html(pair, values, self.context(pair, values), report)
+
     def selected(
-        self, pair: Pair, values: Values, rows: Sequence[int], words: str, report: Progress
+        self,
+        pair: Pair,
+        values: Values,
+        rows: Sequence[int],
+        words: str,
+        report: Progress,
+        *,
+        drawn: bool = False,
     ) -> Updates:
-        """The updates that select texts, of which the filter may hide some; none selects nothing."""
+        """The updates that select texts, of which the filter may hide some; none selects nothing.
+
+        Where the map has ``drawn`` the selection already it is not sent again: the visitor may have
+        selected something else since.
+        """
         updates = self.panel.select(pair, rows, words)
         values = Values(values | updates | {self.tab.selected: None})
         shown = shown_rows(values[self.panel.selected], pair.corpus, pair.kept)
+        parts = self.recoloured(pair, values, NEAR, report)
+        if not drawn:
+            parts["selection"] = selection(lasso=shown, n=len(pair.corpus.texts))
         return updates | {
             self.tab.selected: None,
-            self.panel.block: self.panel.html(pair, values, report),
-            self.tab.neighbours: self.tab.list_of(pair, shown),
-            self.tab.map: map_update(
-                selection=selection(lasso=shown, n=len(pair.corpus.texts)),
-                **self.recoloured(pair, values, NEAR, report),
-            ),
+            self.panel.block: self.tools(pair, values, report),
+            self.tab.neighbours: map_lists.several(self.lab, pair, shown),
+            **({self.tab.map: map_update(**parts)} if parts else {}),
         }
 
     def _lasso(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         rows = event_indices(event, len(pair.corpus.texts))
-        return self.selected(pair, values, rows, MARKED, report)
+        return self.selected(pair, values, rows, MARKED, report, drawn=True)
 
     def _name(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
-        data, side = event_data(event), event_side(event)
-        if side is None:
-            return {}
-        context = self.context(pair, values)
-        embedded = pair.sides["ab".index(side)].embedded
-        level = FINE if data.get("level") else COARSE
-        found = clusters(self.lab, embedded, context.clustering, report).at(level)
-        number = data.get("key")
-        if type(number) is not int or not 0 <= number < len(found):
-            raise EmbedLabError("This cluster is not there any more; the names come anew.")
-        words = f"cluster of {side.upper()}: {found.names[number]}"
-        rows = np.flatnonzero(found.labels == number).tolist()
-        return self.selected(pair, values, rows, words, report)
+        """The texts of a cluster whose name was pressed on a map."""
+        rows, words = self.tab.clusters.named(pair, values, event, report)
+        return self.selected(pair, values, rows, f"cluster of {words}", report)
+
+    def _stream(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
+        """The texts of a cluster, or those that two clusters share."""
+        rows, words = self.tab.clusters.picked(pair, values, event, report)
+        return self.selected(pair, values, rows, f"cluster of {words}", report)
 
     def _select(self, pair: Pair, values: Values, _: gr.EventData, report: Progress) -> Updates:
         condition = self.chooser.condition(pair, values, self.context(pair, values), report)
@@ -183,18 +194,16 @@ class MapTexts:
             raise EmbedLabError(f"There is no text{among} with {condition.words}.")
         return self.selected(pair, values, rows, condition.words, report)
 
-    def _deselect(
-        self, pair: Pair, values: Values, _: gr.EventData, report: Progress
-    ) -> Updates:
+    def _deselect(self, pair: Pair, values: Values, _: gr.EventData, report: Progress) -> Updates:
         return self.selected(pair, values, (), "", report)
 
     def _compare(self, pair: Pair, values: Values, _: gr.EventData, report: Progress) -> Updates:
         updates = self.panel.compare(pair, values)
-        return updates | {self.panel.block: self.panel.html(pair, Values(values | updates), report)}
+        return updates | {self.panel.block: self.tools(pair, Values(values | updates), report)}
 
     def _forget(self, pair: Pair, values: Values, _: gr.EventData, report: Progress) -> Updates:
         updates: Updates = {self.panel.first: None}
-        return updates | {self.panel.block: self.panel.html(pair, Values(values | updates), report)}
+        return updates | {self.panel.block: self.tools(pair, Values(values | updates), report)}
 
     def _download(
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress
@@ -209,5 +218,3 @@ def label_field(corpus: Corpus, key: str | None) -> str:
     """The labels of a view: those that it is coloured by, else the corpus's first; "" for none."""
     name = (key or "").removeprefix(LABEL)
     return name if name in corpus.fields else next(iter(corpus.fields), "")
-
-
