@@ -32,7 +32,8 @@ def c_tf_idf(counts: npt.ArrayLike, overall: npt.ArrayLike) -> sparse.csr_array:
         counts: how often each cluster has each word, (k, V), dense or sparse.
         overall: how often all texts have each, (V,), which is more where a text is in no cluster.
     """
-    frequency = sparse.csr_array(counts, dtype=np.float64)
+    # A copy: scipy would sort indices in place that both share, and the counts would be wrong.
+    frequency = sparse.csr_array(counts, dtype=np.float64, copy=True)
     average = frequency.sum() / max(1, frequency.shape[0])
     return frequency.multiply(np.log1p(average / np.maximum(1, overall))[None, :]).tocsr()
 
@@ -65,15 +66,23 @@ class _Table:
         counts, texts = members @ self.counts, members @ (self.counts > 0).astype(np.int64)
         overall = self.counts.sum(axis=0)
         scores = c_tf_idf(counts, overall).multiply(self.weights[None, :]).tocsr()
-        found = []
-        for c in range(k):
-            row = counts[[c]].toarray()[0]
-            frequent = row * overall.sum() > overall * row.sum()
-            late = ~frequent | (texts[[c]].toarray()[0] < 2)
-            columns = scores[[c]].indices
-            order = np.lexsort((columns, -scores[[c]].data, late[columns]))
-            found.append([str(term) for term in self.terms[columns[order[:_CANDIDATES]]]])
-        return found
+        return [
+            self._best(*(table[[c]].toarray()[0] for table in (counts, texts, scores)), overall)
+            for c in range(k)
+        ]
+
+    def _best(
+        self,
+        counts: Int64Array,
+        texts: Int64Array,
+        scores: npt.NDArray[np.float64],
+        overall: Int64Array,
+    ) -> list[str]:
+        """The best terms of a cluster: how often and in how many texts it has each, (V,) all."""
+        common = counts * overall.sum() <= overall * counts.sum()
+        columns = np.flatnonzero(counts)
+        order = np.lexsort((-scores[columns], (common | (texts < 2))[columns]))
+        return [str(self.terms[i]) for i in columns[order[:_CANDIDATES]]]
 
 
 class Names:

@@ -6,14 +6,16 @@ for values. It belongs to texts in their order and knows nothing of pixels.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from embedlab.data.tables import NO_LABEL
 from embedlab.errors import EmbedLabError
 from embedlab.text import one_line, shorten
 
@@ -22,6 +24,13 @@ Float64Array = npt.NDArray[np.float64]
 
 #: Characters of a category's name in a legend and in a filter's choices.
 NAME_CHARACTERS = 40
+#: The share of a column's filled cells that have to be numbers for a column of numbers.
+MAJORITY = 0.8
+#: The most categories that a column of words may have to be coloured by.
+MOST_CATEGORIES = 1000
+#: What stands for a missing number, besides a blank cell.
+_MISSING = NO_LABEL | {"none", "None", "-", "–"}
+_DECIMAL_COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +121,7 @@ def by_numbers(title: str, values: npt.ArrayLike, note: str = "") -> Colouring:
     n, none = len(numbers), int(np.isnan(numbers).sum())
     sentences = [note] if note else []
     if none == n:
-        sentences.append("No text has a number here.")
+        sentences = sentences or ["No text has a number here."]
     elif none:
         sentences.append(f"{none:,} of {n:,} texts have no number and no colour.")
     if infinite.any():
@@ -130,7 +139,45 @@ def by_numbers(title: str, values: npt.ArrayLike, note: str = "") -> Colouring:
     )
 
 
+def renamed(colouring: Colouring, title: str) -> Colouring:
+    """The same colours under another title."""
+    return replace(colouring, title=title)
+
+
 def counts(colouring: Colouring) -> list[tuple[str, int]]:
     """How many texts each category has, in the order of its names."""
     found = Counter(colouring.codes.tolist())
     return [(name, found[code]) for code, name in enumerate(colouring.names)]
+
+
+def by_column(title: str, cells: Sequence[str]) -> Colouring | None:
+    """Colours by a column of a file: numbers where most cells are some, else categories.
+
+    None where the column has neither: nothing in it, a text or a name that hardly repeats.
+    """
+    filled = [cell.strip() for cell in cells if cell.strip() and cell.strip() not in _MISSING]
+    if not filled:
+        return None
+    numbers = [_number(cell) for cell in cells]
+    read = sum(number is not None for number in numbers)
+    if read >= MAJORITY * len(filled):
+        words = next((c for c in filled if _number(c) is None), None)
+        unread = len(filled) - read
+        note = f"{unread:,} cells are no numbers, such as {words[:40]!r}." if words else ""
+        return by_numbers(title, [np.nan if x is None else x for x in numbers], note)
+    distinct = len(set(filled))
+    # What is different in nearly every text groups nothing.
+    if distinct > MOST_CATEGORIES or (distinct > 2 and 2 * distinct > len(filled)):
+        return None
+    return by_categories(title, ["" if cell.strip() in _MISSING else cell for cell in cells])
+
+
+def _number(cell: str) -> float | None:
+    """A cell's number, written with a point or a decimal comma; None where it is something else."""
+    cell = cell.strip()
+    if cell in _MISSING:
+        return None
+    try:
+        return float(_DECIMAL_COMMA.sub(r"\1.\2", cell))
+    except ValueError:
+        return None

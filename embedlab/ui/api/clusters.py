@@ -55,7 +55,9 @@ def clusters_endpoint(lab: Lab) -> Callable[..., dict[str, Any]]:
 
 def _plain(clusters: Clusters, spoken: tuple[str, ...]) -> list[dict[str, Any]]:
     parents = [None] * len(clusters) if clusters.parents is None else clusters.parents.tolist()
-    rows = zip(clusters.names, clusters.sizes.tolist(), clusters.medoids.tolist(), parents)
+    rows = zip(
+        clusters.names, clusters.sizes.tolist(), clusters.medoids.tolist(), parents, strict=True
+    )
     return [
         {"name": name, "says": spoken[i] if spoken else None, "size": size, "medoid": medoid}
         | {"parent": parent}

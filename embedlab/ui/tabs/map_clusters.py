@@ -156,13 +156,15 @@ class ClusterPanel:
         notes = [f"{letter}: {each.note}" for letter, each in (("A", a), ("B", b)) if each.note]
         if level == COARSE and not (a.method.endswith("grouped") and b.method.endswith("grouped")):
             notes.append("Fewer than five clusters are not grouped; they are shown as they are.")
+        astray = flow.moved
+        if pair.rows is not None:
+            astray = astray[np.isin(astray, pair.rows)]
         moved = [
-            (i, a.names[a.labels[i]], b.names[b.labels[i]])
-            for i in flow.moved[:_MOST_MOVED].tolist()
+            (i, a.names[a.labels[i]], b.names[b.labels[i]]) for i in astray[:_MOST_MOVED].tolist()
         ]
         return {
             self.flow: _TEMPLATES.flow(sides, _summary(a, b, flow), notes),
-            self.moved: _TEMPLATES.moved(pair.corpus.texts, moved, len(flow.moved)),
+            self.moved: _TEMPLATES.moved(pair.corpus.texts, moved, len(astray)),
             self.drawn: drawn,
         }
 
