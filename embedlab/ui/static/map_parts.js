@@ -23,6 +23,7 @@ function plain(part) {
 }
 
 // Named together because Gradio takes every single quoted name in this file for an event.
+const PLACES = { a: "place_a", b: "place_b" };
 const PARTS = "texts colouring kept names found frames settled selection".split(" ");
 const [VALUE] = "value".split(" ");
 const seen = {};
@@ -91,10 +92,19 @@ async function take() {
   }
   drawSelection();
   if (!value) return;
-  await Promise.all(SIDES.filter((side) => !layers[side].open).map((side) => moveTo(side, state.points[side].xy, same ? TWEEN : 0)));
+  const elsewhere = SIDES.filter((side) => !layers[side].open && state.move[side].place !== value[side].xy);
+  await Promise.all(elsewhere.map((side) => moveTo(side, value[side].xy, same ? TWEEN : 0)));
   await drawn();
   performance.mark("map:drawn");
   Object.assign(element.dataset, { ready: "true", points: value.n, method: value.method, drawn: canvases.a.points.kind });
+}
+
+// The places that points name: those that came with them, or those that are here.
+function placesFor(side, id) {
+  const sent = props[PLACES[side]];
+  if (state.points?.[side].place === id) return state.points[side].xy;
+  if (sent?.id !== id) throw new Error(`The places of map ${side} did not come.`);
+  return floats(sent.xy);
 }
 
 // New places; with other texts, what belonged to those before is forgotten. False without texts.
@@ -106,7 +116,7 @@ function takePoints(value, same) {
     Object.assign(element.dataset, { points: 0, selected: "", method: "", nearA: "", nearB: "" });
     return false;
   }
-  for (const side of SIDES) value[side].xy = floats(value[side].xy);
+  for (const side of SIDES) value[side].xy = placesFor(side, value[side].place);
   const other = SIDES.filter((side) => state.points?.[side].key !== value[side].key);
   state.points = value;
   // Names and ranks are those of a design; they come anew for another.
@@ -154,5 +164,5 @@ function recolour() {
 
 new MutationObserver(recolour).observe(document.body, { attributeFilter: ["class"] });
 readLooks();
-for (const name of [VALUE, ...PARTS]) watch(name, () => later(take));
+for (const name of [VALUE, ...Object.values(PLACES), ...PARTS]) watch(name, () => later(take));
 later(take);

@@ -22,6 +22,7 @@ from embedlab.render.map_data import (
     map_frames,
     map_kept,
     map_names,
+    map_place,
     map_points,
     map_settled,
     map_texts,
@@ -43,52 +44,44 @@ def numbers(packed: str, kind: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(packed), kind)
 
 
-def a_map(**changes):
-    xy_a = changes.pop("xy_a", [[0.0, 0.0], [4.0, 1.0], [2.0, 2.0]])
-    xy_b = changes.pop("xy_b", [[1e-3, 0.0], [-1e-3, 0.0], [0.0, 5e-4]])
-    given = {
-        "a": MapSide(title="causal/eos", xy=xy_a, key="1", layers=True),
-        "b": MapSide(title="bidirectional/mean", xy=xy_b, key="2"),
-        "n": 3,
-    }
-    return map_points(**(given | changes))
+def places(part) -> list[list[float]]:
+    return numbers(part["xy"], "<f4").reshape(-1, 2).tolist()
 
 
-def places(side) -> list[list[float]]:
-    return numbers(side["xy"], "<f4").reshape(-1, 2).tolist()
+def test_places_fill_the_square_and_keep_their_shape():
+    a = map_place([[0.0, 0.0], [4.0, 1.0], [2.0, 2.0]], 3, "A")
+    b = map_place([[1e-3, 0.0], [-1e-3, 0.0], [0.0, 5e-4]], 3, "B")
+    assert places(a) == [[-1.0, -0.5], [1.0, 0.0], [0.0, 0.5]]
+    assert places(b) == [[1.0, -0.25], [-1.0, -0.25], [0.0, 0.25]]
+    again = map_place([[5.0, 5.0], [9.0, 6.0], [7.0, 7.0]], 3, "A")
+    assert again == a and a["id"] != b["id"]  # the same places, moved
+    assert places(map_place([[3.0, 3.0]], 1, "A")) == [[0.0, 0.0]]
+    assert places(map_place(np.empty((0, 2)), 0, "A")) == []
 
 
-def test_points_fill_the_square_and_keep_their_shape():
-    value = a_map()
-    assert places(value["a"]) == [[-1.0, -0.5], [1.0, 0.0], [0.0, 0.5]]
-    assert places(value["b"]) == [[1.0, -0.25], [-1.0, -0.25], [0.0, 0.25]]
-    assert (value["a"]["layers"], value["b"]["layers"]) == (True, False)
-    json.dumps(value)
-    assert places(a_map(xy_a=[[3.0, 3.0]], xy_b=[[0.0, 0.0]], n=1)["a"]) == [[0.0, 0.0]]
-    assert places(a_map(xy_a=np.empty((0, 2)), xy_b=np.empty((0, 2)), n=0)["a"]) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"n": 1}, "shape"),
-        ({"xy_b": np.full((3, 2), np.nan)}, "Map B"),
-        ({"method": "t-SNE"}, "t-SNE"),
-    ],
-)
-def test_points_that_do_not_fit_are_refused(changes, message):
+@pytest.mark.parametrize(("xy", "message"), [([[1, 2]], "shape"), ([[np.nan, 1]] * 3, "Map B")])
+def test_places_that_do_not_fit_are_refused(xy, message):
     with pytest.raises(EmbedLabError, match=message):
-        a_map(**changes)
+        map_place(xy, 3, "B")
 
 
-def test_a_redraw_of_20_000_points_is_small():
+def test_points_name_their_places():
+    a = MapSide(title="causal/eos", place="p", key="1", layers=True)
+    b = MapSide(title="bidirectional/mean", place="q", key="2")
+    value = map_points(a=a, b=b, n=3, corpus="c", note="x\ny")
+    assert (value["a"]["place"], value["b"]["place"], value["note"]) == ("p", "q", "x y")
+    assert (value["a"]["layers"], value["b"]["layers"]) == (True, False)
+    with pytest.raises(EmbedLabError, match="t-SNE"):
+        map_points(a=a, b=b, n=3, method="t-SNE")
+
+
+def test_what_travels_for_20_000_points_is_small():
     rng = np.random.default_rng(0)
-    xy = rng.normal(size=(20_000, 2))
-    value = a_map(xy_a=xy, xy_b=xy, n=20_000)
+    place = map_place(rng.normal(size=(20_000, 2)), 20_000, "A")
     colours = map_colouring(by_codes("k", rng.integers(0, 9, 20_000), [f"{i}" for i in range(9)]))
     marks = selection(7, range(10), range(10), n=20_000)
-    sizes = [len(json.dumps(part)) for part in (value, colours, marks)]
-    assert sizes[0] < 450_000 and sizes[1] < 120_000 and sizes[2] < 300
+    sizes = [len(json.dumps(part)) for part in (place, colours, marks)]
+    assert sizes[0] < 220_000 and sizes[1] < 120_000 and sizes[2] < 300
 
 
 def test_texts_are_whole_until_they_are_many_characters():
