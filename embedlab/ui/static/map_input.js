@@ -56,6 +56,7 @@ function hover(i) {
 
 function select(i) {
   const again = i === state.selected && !state.lasso.length;
+  leaveSearch();
   if (!again) Object.assign(state, { selected: i, near: { a: [], b: [] }, lasso: [] });
   drawSelection();
   tell("point_click", { index: i });
@@ -71,6 +72,7 @@ function clear() {
 
 function takeLasso(indices) {
   if (!indices.length) return clear();
+  leaveSearch();
   Object.assign(state, { selected: null, near: { a: [], b: [] }, lasso: indices });
   drawSelection();
   return tell("lasso", { indices });

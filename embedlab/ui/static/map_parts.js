@@ -66,6 +66,8 @@ const TAKEN = {
   frames: takeFrames,
   settled: (part) => takeSettled({ ...part, xy: floats(part.xy) }),
   selection(part) {
+    const other = part.selected !== state.selected || `${part.lasso}` !== `${state.lasso}`;
+    if (other && (part.selected !== null || part.lasso.length)) leaveSearch();
     state.selected = part.selected;
     state.near = { a: part.highlight_a, b: part.highlight_b };
     state.lasso = part.lasso;

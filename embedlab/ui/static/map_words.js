@@ -88,6 +88,7 @@ function legendEntry({ name, count, fill, shape, codes }) {
 function hideOthersOrThis(codes, alone) {
   const { hidden } = state;
   const every = entries().flatMap((entry) => entry.codes);
+  const before = [...hidden];
   if (alone) {
     const only = every.every((code) => hidden.has(code) !== codes.includes(code));
     hidden.clear();
@@ -95,6 +96,12 @@ function hideOthersOrThis(codes, alone) {
   } else {
     const hide = !hidden.has(codes[0]);
     codes.forEach((code) => (hide ? hidden.add(code) : hidden.delete(code)));
+  }
+  if (firstShown() === null) {
+    hidden.clear();
+    before.forEach((code) => hidden.add(code));
+    find(".lm-live").textContent = "The last texts on the map stay.";
+    return;
   }
   visibilityChanged();
   tell("legend", { hidden: [...hidden].toSorted((x, y) => x - y) });
