@@ -45,8 +45,10 @@ def names(visitor: Visitor, side: str) -> list[dict[str, Any]]:
 
 def _names_thin_out(visitor: Visitor) -> None:
     far = {side: names(visitor, side) for side in "ab"}
-    for _ in range(3):
-        visitor.page.get_by_role("button", name="Zoom in").click()
+    for side in "ab":
+        visitor.page.mouse.move(*_spot(visitor, side, far[side][0]))
+        for _ in range(2):
+            visitor.page.mouse.wheel(0, -300)
     near = {side: names(visitor, side) for side in "ab"}
     for shown in (*far.values(), *near.values()):
         assert shown
@@ -54,8 +56,16 @@ def _names_thin_out(visitor: Visitor) -> None:
     texts = {side: {name["text"] for name in far[side]} for side in "ab"}
     finer = {name["text"] for side in "ab" for name in near[side]} - texts["a"] - texts["b"]
     assert finer, "zooming in shows finer names"
+    visitor.page.get_by_role("button", name="Zoom in").click()
     visitor.page.get_by_role("button", name="Reset view").click()
     assert {name["text"] for name in names(visitor, "a")} == texts["a"]
+
+
+def _spot(visitor: Visitor, side: str, name: dict[str, Any]) -> tuple[float, float]:
+    """The middle of a name in the window."""
+    plot = visitor.page.locator(f".lm-plot[data-side={side}]").bounding_box()
+    assert plot
+    return plot["x"] + name["x"] + name["width"] / 2, plot["y"] + name["y"] + name["height"] / 2
 
 
 def _lie_apart_and_inside(shown: list[dict[str, Any]], width: float, height: float) -> None:
@@ -69,21 +79,16 @@ def _lie_apart_and_inside(shown: list[dict[str, Any]], width: float, height: flo
 
 
 def _a_name_selects_its_cluster(visitor: Visitor) -> None:
-    plot = visitor.page.locator(".lm-plot[data-side=b]").bounding_box()
-    assert plot
     places = [visitor.point("b", i) for i in range(len(TEXTS))]
 
-    def spot(name: dict[str, Any]) -> tuple[float, float]:
-        return plot["x"] + name["x"] + name["width"] / 2, plot["y"] + name["y"] + 3
-
     def room(name: dict[str, Any]) -> float:  # a point that is nearer is selected instead
-        x, y = spot(name)
+        x, y = _spot(visitor, "b", name)
         return min(abs(px - x) + abs(py - y) for px, py in places)
 
     name = max(names(visitor, "b"), key=room)
-    visitor.page.mouse.click(*spot(name))
+    visitor.page.mouse.click(*_spot(visitor, "b", name))
     visitor.shows(lasso=re.compile("^[1-9]"))
-    expect(visitor.page.locator("#neighbours")).to_contain_text(f"B: {name['text']}")
+    expect(visitor.page.locator("#selection")).to_contain_text(f"B: {name['text']}")
     visitor.page.locator(".lm-plot[data-side=b]").press("Escape")
     visitor.shows(lasso="0")
 
