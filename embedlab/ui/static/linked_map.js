@@ -56,6 +56,19 @@ function pixelOf(side, [x, y], size = sizeOf(side)) {
   return [size[0] / 2 + (x - cx) * unit, size[1] / 2 - (y - cy) * unit];
 }
 
+// Calls visit(i, x, y) with the pixel of every point; no array is made for any of them.
+function eachPixel(side, visit) {
+  const [width, height] = sizeOf(side);
+  const unit = unitOf(side, [width, height]);
+  const { x: cx, y: cy } = state.view[side];
+  const { start, place, mixed } = state.move[side];
+  for (let i = 0; i < state.points.n; i += 1) {
+    const x = start[2 * i] + (place[2 * i] - start[2 * i]) * mixed;
+    const y = start[2 * i + 1] + (place[2 * i + 1] - start[2 * i + 1]) * mixed;
+    visit(i, width / 2 + (x - cx) * unit, height / 2 - (y - cy) * unit);
+  }
+}
+
 const pixel = (side, i) => pixelOf(side, placeOf(side, i));
 
 function resized(side) {

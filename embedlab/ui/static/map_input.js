@@ -12,14 +12,12 @@ const at = (side, event) => {
 
 function under(side, event) {
   const [px, py] = at(side, event);
-  const size = sizeOf(side);
   let best = null;
-  let reach = REACH[event.pointerType === "touch" ? "touch" : "mouse"];
-  for (let i = 0; i < state.points.n; i += 1) {
-    const [x, y] = pixelOf(side, placeOf(side, i), size);
-    const distance = Math.hypot(x - px, y - py);
+  let reach = REACH[event.pointerType === "touch" ? "touch" : "mouse"] ** 2;
+  eachPixel(side, (i, x, y) => {
+    const distance = (x - px) ** 2 + (y - py) ** 2;
     if (distance < reach && shown(i)) [best, reach] = [i, distance];
-  }
+  });
   return best;
 }
 
@@ -83,13 +81,11 @@ function within(side, kind, path) {
   const corners = kind === "lasso" ? path : [path[0], path.at(-1)];
   const [xs, ys] = [0, 1].map((k) => corners.map((point) => point[k]));
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const size = sizeOf(side);
   const found = [];
-  for (let i = 0; i < state.points.n; i += 1) {
-    const [x, y] = pixelOf(side, placeOf(side, i), size);
-    if (x < left || x > right || y < top || y > bottom || !shown(i)) continue;
+  eachPixel(side, (i, x, y) => {
+    if (x < left || x > right || y < top || y > bottom || !shown(i)) return;
     if (kind !== "lasso" || inside(path, x, y)) found.push(i);
-  }
+  });
   return found;
 }
 
@@ -139,15 +135,13 @@ function neighbourTowards(side, from, [dx, dy]) {
   const [fx, fy] = pixel(side, from);
   let best = null;
   let least = Infinity;
-  for (let i = 0; i < state.points.n; i += 1) {
-    if (i === from || !shown(i)) continue;
-    const [x, y] = pixel(side, i);
+  eachPixel(side, (i, x, y) => {
     const along = (x - fx) * dx + (y - fy) * dy;
     const across = Math.abs((x - fx) * dy) + Math.abs((y - fy) * dx);
-    if (along <= 0) continue;
+    if (i === from || along <= 0 || !shown(i)) return;
     const cost = Math.hypot(along, across) * (across > along ? 1000 : 1 + across / along);
     if (cost < least) [best, least] = [i, cost];
-  }
+  });
   return best;
 }
 

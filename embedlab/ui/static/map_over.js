@@ -117,7 +117,8 @@ function placedNames(pen, side, [width, height], at) {
     const [x, y] = at(name.at);
     if (x < 0 || y < 0 || x > width || y > height) continue;
     pen.font = nameFont(level);
-    const wide = pen.measureText(name.text).width;
+    name.width ??= pen.measureText(name.text).width;
+    const wide = name.width;
     const high = NAMES.fonts[level][1] + 3;
     const left = Math.max(3, Math.min(x - wide / 2, width - wide - 3));
     const tops = [y - NAMES.lift - high / 2, y + NAMES.lift - high / 2].map((top) => Math.max(2, Math.min(top, height - high - 2)));
