@@ -395,7 +395,7 @@ def test_every_tab_fits_the_window(
 def test_the_map_works_by_keyboard(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")
-        visitor.page.get_by_role("button", name="Reset view").focus()
+        visitor.page.locator(".lm-layers-toggle[data-side=a]").focus()
         visitor.page.keyboard.press("Tab")
         assert visitor.page.evaluate("document.activeElement.dataset.side") == "a"
         visitor.page.keyboard.press("ArrowRight")
