@@ -89,7 +89,7 @@ def show(tab: Any, pair: Pair, changes: dict[Any, Any] | None = None) -> dict[An
 
 def places(update: dict[str, Any], side: str) -> np.ndarray:
     """The points that the map is sent, (n, 2)."""
-    data = base64.b64decode(update["value"][side]["xy"])
+    data = base64.b64decode(update[f"place_{side}"]["xy"])
     return np.frombuffer(data, "<f4").reshape(-1, 2)
 
 
