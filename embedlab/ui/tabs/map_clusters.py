@@ -25,11 +25,13 @@ from embedlab.lab import clusters as lab_clusters
 from embedlab.progress import Progress
 from embedlab.render.csv_table import corpus_rows, csv_table
 from embedlab.render.html import Macros, points
+from embedlab.render.map_data import MapName
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, Workbench
+from embedlab.ui.tabs.linked_map import event_side
 
 #: What the sliders offer; 0 stands for a proposal.
 CLUSTERS, LEAST = (0, 60), (0, 100)
@@ -37,6 +39,8 @@ CLUSTERS, LEAST = (0, 60), (0, 100)
 _MOST_MOVED = 30
 _NO_CLUSTER = "in no cluster"
 _ANY = -2  # in a stream's code: whatever the cluster
+#: What stands on map A and on map B.
+Names = tuple[list[MapName], list[MapName]]
 _TEMPLATES = Macros("clusters.html")
 
 
@@ -152,15 +156,42 @@ class ClusterPanel:
         notes = [f"{letter}: {each.note}" for letter, each in (("A", a), ("B", b)) if each.note]
         if level == COARSE and not (a.method.endswith("grouped") and b.method.endswith("grouped")):
             notes.append("Fewer than five clusters are not grouped; they are shown as they are.")
+        astray = flow.moved
+        if pair.rows is not None:
+            astray = astray[np.isin(astray, pair.rows)]
         moved = [
-            (i, a.names[a.labels[i]], b.names[b.labels[i]])
-            for i in flow.moved[:_MOST_MOVED].tolist()
+            (i, a.names[a.labels[i]], b.names[b.labels[i]]) for i in astray[:_MOST_MOVED].tolist()
         ]
         return {
             self.flow: _TEMPLATES.flow(sides, _summary(a, b, flow), notes),
-            self.moved: _TEMPLATES.moved(pair.corpus.texts, moved, len(flow.moved)),
+            self.moved: _TEMPLATES.moved(pair.corpus.texts, moved, len(astray)),
             self.drawn: drawn,
         }
+
+    def names(self, pair: Pair, report: Progress, drawn: tuple[Clustering, str]) -> Names:
+        """What stands on map A and on map B: coarse names, and finer ones for a closer look."""
+        a, b = (
+            _map_names(lab_clusters.clusters(self.lab, side, drawn[0], report))
+            for side in (pair.a, pair.b)
+        )
+        return a, b
+
+    def named(
+        self, pair: Pair, values: Values, event: gr.EventData, report: Progress
+    ) -> tuple[list[int], str]:
+        """The texts of a name that was pressed on a map, and what they are; none without such."""
+        side, data = event_side(event), event_data(event)
+        if side is None or values[self.drawn] is None:
+            return [], ""
+        found = lab_clusters.clusters(
+            self.lab, pair.a if side == "a" else pair.b, values[self.drawn][0], report
+        )
+        levels = [found] if found.coarse is None else [found.coarse, found]
+        level, c = data.get("level"), data.get("key")
+        if not (_is_number(level, len(levels)) and _is_number(c, len(levels[level]))):
+            return [], ""
+        chosen = np.flatnonzero(levels[level].labels == c).tolist()
+        return chosen, f"{side.upper()}: {levels[level].names[c]}"
 
     def picked(
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress
@@ -205,6 +236,19 @@ class ClusterPanel:
             for side in (pair.a, pair.b)
         )
         return a, b, lab_clusters.flow(self.lab, pair.a, pair.b, how, level, report)
+
+
+def _map_names(found: Clusters) -> list[MapName]:
+    levels = [found] if found.coarse is None else [found.coarse, found]
+    return [
+        MapName(text=name, at=int(at), size=int(size), level=level, key=c)
+        for level, each in enumerate(levels)
+        for c, (name, at, size) in enumerate(zip(each.names, each.medoids, each.sizes, strict=True))
+    ]
+
+
+def _is_number(value: Any, n: int) -> bool:
+    return type(value) is int and 0 <= value < n
 
 
 def _name(clusters: Clusters, c: int) -> str:
