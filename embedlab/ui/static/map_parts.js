@@ -28,16 +28,12 @@ const PARTS = "texts colouring kept names found frames settled selection".split(
 const [VALUE] = "value".split(" ");
 const seen = {};
 
-// The parts that are new, by name.
+// The parts that are new, by name; before there are points, the others wait for them.
 function arrivals() {
-  const fresh = {};
-  for (const name of [VALUE, ...PARTS]) {
-    const part = props[name];
-    if (!part || part.revision === seen[name]) continue;
-    seen[name] = part.revision;
-    fresh[name] = plain(part);
-  }
-  return fresh;
+  const fresh = [VALUE, ...PARTS].filter((name) => props[name] && props[name].revision !== seen[name]);
+  if (!state.points && !fresh.includes(VALUE)) return {};
+  for (const name of fresh) seen[name] = props[name].revision;
+  return Object.fromEntries(fresh.map((name) => [name, plain(props[name])]));
 }
 
 const TAKEN = {
@@ -77,7 +73,7 @@ const TAKEN = {
 async function take() {
   const fresh = arrivals();
   const { [VALUE]: value, ...parts } = fresh;
-  if (!Object.keys(fresh).length || (!value && !state.points)) return;
+  if (!Object.keys(fresh).length) return;
   if (value) {
     element.dataset.ready = "false";
     performance.mark("map:data");
