@@ -284,6 +284,12 @@ def test_texts_are_selected_by_lasso_control_and_cluster(visit: Visit, told) -> 
         visit.send(chooser.select, "click")
     visit.send(visit.work.filter_lines["map"], "clear")
     assert "8 of 24 texts selected" in visit.screen[panel.block]  # and there again
+    visit.send(visit.map.map, "legend", hidden=[0])
+    visit.set(chooser.by, "shown")
+    visit.send(chooser.select, "click")  # what the legend left
+    marked = visit.remembered(visit.map.marked)
+    assert marked.rows == visit.kept.rows and marked.words == "kind = b or c"
+    visit.send(visit.work.filter_lines["map"], "clear")
     changed = visit.send(visit.map.map, "name_click", side="a", level=1, key=0)
     assert "cluster of A: " in changed[panel.block]
     changed = visit.send(panel.block, "deselect")
