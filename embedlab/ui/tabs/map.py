@@ -166,7 +166,9 @@ class MapTab(View):
             self.changed: map_lists.changed_most(self.lab, pair, report),
             **clusters,
             **controls,
-            self.code: code.view_code(pair, "map", n_neighbors=n_neighbors, min_dist=min_dist),
+            self.code: code.view_code(
+                pair, "map", n_neighbors=n_neighbors, min_dist=min_dist, clustering=drawn[0]
+            ),
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.shown: pair.choice,
             self.drawn: (maps, caption),

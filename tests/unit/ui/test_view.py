@@ -13,6 +13,7 @@ from support.models import tiny_backbone, words
 from support.tabs import tabs_of
 
 from embedlab import Backbone, embed
+from embedlab.analysis.clusters import Clustering
 from embedlab.data.corpus import Corpus
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -198,8 +199,9 @@ def test_a_corpus_with_nothing_to_score_leads_to_one_that_has(tabs):
 
 
 def test_the_code_loads_what_is_on_the_table(pair, tabs):
+    settings = {"n_neighbors": 15, "min_dist": 0.1, "clustering": Clustering(k=2)}
     for text in (
-        code.view_code(pair, "map", n_neighbors=15, min_dist=0.1),
+        code.view_code(pair, "map", **settings),
         code.view_code(pair, "similarity"),
         code.view_code(pair, "retrieve", query="w1"),
     ):
@@ -209,7 +211,7 @@ def test_the_code_loads_what_is_on_the_table(pair, tabs):
             "backbone_b = load_backbone('path/to/run')  # the folder of 'tiny + <my run>'" in text
         )
         assert "embed(corpus.texts, design_b, backbone_b)" in text
-    same = code.view_code(pair_on(tabs, "", ""), "map", n_neighbors=15, min_dist=0.1)
+    same = code.view_code(pair_on(tabs, "", ""), "map", **settings)
     assert same.count("load_backbone(") == 1 and "backbone = load_backbone('tiny')" in same
 
 
