@@ -132,7 +132,7 @@ class Names:
             if not all(candidates):
                 more = getattr(self, table).ranked(labels, k, near)
                 candidates = [one or other for one, other in zip(candidates, more, strict=True)]
-        return [_unlike(some) for some in candidates]
+        return [unlike(some) for some in candidates]
 
 
 def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) -> _Table:
@@ -154,7 +154,7 @@ def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) 
     return _Table(counts[:, kept], terms[kept], np.where(by_length, lengths, 1.0))
 
 
-def _unlike(candidates: Sequence[str]) -> list[str]:
+def unlike(candidates: Sequence[str]) -> list[str]:
     """The candidates, in their order, without those that say what an earlier one says."""
     chosen: list[str] = []
     for term in candidates:

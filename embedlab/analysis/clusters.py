@@ -221,9 +221,12 @@ def _by_density(rows: Float32Array, how: Clustering, progress: Progress) -> _Fou
         method += f", in the first {directions} principal directions"
         rows = PCA(directions, random_state=how.seed).fit_transform(rows)
     progress(0, 3, "Clustering the texts")
-    labels = Density(min_cluster_size=least, min_samples=min(_LEAST, least), copy=True).fit_predict(
-        rows
+    # The leaves of the tree, without smoothing over neighbours: on TREC and on short sentences its
+    # default (excess of mass) gives one giant cluster beside noise.
+    density = Density(
+        min_cluster_size=least, min_samples=1, cluster_selection_method="leaf", copy=True
     )
+    labels = density.fit_predict(rows)
     noise = int((labels < 0).sum())
     note = f"{noise:,} of {n:,} texts are in no cluster." if noise else ""
     if noise == n:

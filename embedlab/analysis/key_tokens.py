@@ -75,7 +75,7 @@ def words_of_groups(
     groups: int,
     design: Design,
     backbone: Backbone,
-    k: int = 3,
+    k: int = 8,
 ) -> list[list[KeyToken]]:
     """The same for each of several groups of n texts, which labels (n,) number from 0."""
     if not groups:
