@@ -48,7 +48,7 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
     lab = Lab(load_config(config or default_config()))
-    lab.load_for_lent_gpu()
+    lab.backbones.load_for_lent_gpu()
     app = build_app(lab)
     app.launch(
         prevent_thread_lock=True,
