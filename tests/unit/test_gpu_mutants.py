@@ -94,7 +94,7 @@ MUTANTS = {
     ),
     "a backbone is not moved": (
         "models/loading.py",
-        "made(loaded.model if lent else loaded.model.to(where))",
+        "made(loaded.model if lent else _moved(loaded.model, where, name))",
         "made(loaded.model)",
         "kept",
     ),
