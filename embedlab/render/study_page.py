@@ -12,6 +12,7 @@ from embedlab.files import disk_errors, write_text
 from embedlab.render.csv_table import csv_table
 from embedlab.render.html import Macros
 from embedlab.render.study_sections import Section, sections
+from embedlab.resources import STATIC
 from embedlab.study.comparisons import Difference
 from embedlab.study.report import Report
 
@@ -89,7 +90,8 @@ def page(report: Report) -> str:
 
     head, *others = sections(report)
     body = [(section, drawn(section)) for section in others]
-    return str(Macros("report.html").page(head, body, Markup(get_plotlyjs()))) + "\n"
+    scripts = (Markup(get_plotlyjs()), Markup((STATIC / "sortable.js").read_text("utf-8")))
+    return str(Macros("report.html").page(head, body, *scripts)) + "\n"
 
 
 #: A study's files by name, each with the function that makes its text.
