@@ -256,6 +256,8 @@ class Report:
     def to_json(self) -> str:
         """The content of a report.json; :func:`read_report` reads it."""
         values = _REPORT.dump_python(self)
+        if self.grid is None:  # as reports were before there were grids
+            del values["grid"]
         # A line for each number would be most of a report on hundreds of designs.
         indent = 1 if self.grid is None else None
         return json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
