@@ -206,3 +206,7 @@ def test_a_page_on_many_designs_says_what_each_choice_does_and_can_be_sorted() -
     gains = next(s for s in sections(report) if s.title == "STS").figures["gains"]
     assert "30 largest" not in str(gains.figure.layout.title)  # 23 fit
     assert all(one.label in words for one in report.grid.designs)
+    rows = list(csv.DictReader(io.StringIO(differences_csv(report))))
+    effect = next(row for row in rows if row["scope"] == "effect of template")
+    assert (effect["a"], effect["b"], effect["verdict"]) == ("none", "topic", "separable")
+    assert sum(row["scope"] == "over all sources" for row in rows) == 23 + 22

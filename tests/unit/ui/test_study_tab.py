@@ -124,7 +124,7 @@ def test_another_shipped_report_is_opened_with_what_suits_many_designs(
     assert (view[tab.many]["visible"], view[tab.few]["visible"]) == (False, True)
     view = tab._choose_shipped({tab.shipped: GRID}, no_progress)
     assert (view[tab.many]["visible"], view[tab.few]["visible"]) == (True, False)
-    assert view[tab.which] == GRID and view[tab.uploaded] is None
+    assert view[tab.which] == GRID == view[tab.shipped]["value"] and view[tab.uploaded] is None
     assert "template topic +15.0 on none" in view[tab.effects.text]
     lines = view[tab.effects.figures["effects"]]["csv"].splitlines()
     assert len(lines) == 2 + 5 and lines[2].startswith("attention,bidirectional,causal,-0.")
@@ -160,6 +160,7 @@ def test_an_uploaded_report_is_shown_until_it_is_cleared(
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
     view = opening(tab, str(path))
     assert view[tab.which] == UPLOADED and view[tab.uploaded].name == HOSTILE
+    assert view[tab.shipped]["value"] is None  # so that any of them can be chosen again
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
     assert "made up" in first(tab)[tab.head.text]  # nobody else sees it
     assert opening(tab, None)[tab.which] == SHIPPED

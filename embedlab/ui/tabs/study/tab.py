@@ -189,7 +189,8 @@ class StudyTab:
     def _wire(self, tab: gr.Tab) -> None:
         of_category = [*self.of_category.components, self.task, *self.of_task.components]
         page = [
-            *(self.which, self.uploaded, self.empty, self.body, self.code, self.many, self.few),
+            *(self.which, self.uploaded, self.shipped, self.empty, self.body, self.code),
+            *(self.many, self.few),
             *(self.category, self.reference, *of_category, self.two, *self.by_two.components),
             *(component for panel in self.fixed for component in panel.components),
         ]
@@ -262,6 +263,7 @@ class StudyTab:
         return {
             self.which: which,
             self.uploaded: uploaded,
+            self.shipped: gr.update(value=which if which in self._paths else None),
             self.empty: "",
             self.body: gr.update(visible=True),
             self.many: gr.update(visible=report.grid is not None),
