@@ -23,7 +23,7 @@ from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
 from embedlab.models.native import NativeDesign
 from embedlab.models.native_head import NativeHead
-from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
+from embedlab.models.pooling import POOLINGS, HeadSize
 from embedlab.models.scheduler.direct import Direct
 from embedlab.models.scheduler.local import Local
 from embedlab.models.scheduler.owner import Owner, TokenPass
@@ -92,7 +92,8 @@ class Backbone:
         #: Identifies the weights without an adapter.
         self.base_key = self.key
         self.cache = StateCache(10**9) if cache is None else cache
-        self.head_size = DEFAULT_HEAD
+        #: The size of new heads; None for what each pooling has by default.
+        self.head_size: HeadSize | None = None
         #: Alone calls the model; shared with every backbone that shares the weights.
         self.owner: Owner = Local()
         #: Reads the model without its adapter from its files again, on the CPU.
@@ -240,7 +241,8 @@ class Backbone:
         self, design: Design, size: HeadSize | None = None, seed: int = 0
     ) -> TrainableHead:
         """An untrained head for a design on this backbone, by default of :attr:`head_size`."""
-        pooling, size = POOLINGS[design.pooling], size or self.head_size
+        pooling = POOLINGS[design.pooling]
+        size = size or self.head_size or pooling.head_size
         return TrainableHead(pooling, self.hidden_size, self.num_layers, size=size, seed=seed)
 
     def install(self, design: Design, head: TrainableHead) -> None:

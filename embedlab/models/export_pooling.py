@@ -202,7 +202,9 @@ class TrainedHead(AttentionHead, ExportedPooling):
     bidirectional attention it is every token of the last layer, or the mean of each layer's tokens.
     """
 
-    config_keys = ["causal", "hidden_size", "layers", "latent_count", "heads", "head_dim"]  # noqa: RUF012
+    config_keys = [  # noqa: RUF012
+        *("causal", "hidden_size", "layers", "latent_count", "heads", "head_dim", "inputs_ask"),
+    ]
 
     def __init__(self, causal: bool, **sizes: Any) -> None:
         super().__init__(**sizes)

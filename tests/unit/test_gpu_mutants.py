@@ -88,8 +88,8 @@ MUTANTS = {
     ),
     "a head's vectors stay on the GPU": (
         "models/embedding.py",
-        "head(states.take(batch.tolist())).cpu()",
-        "head(states.take(batch.tolist()))",
+        "head(states.take(batch)).cpu()",
+        "head(states.take(batch))",
         "vectors",
     ),
     "a backbone is not moved": (

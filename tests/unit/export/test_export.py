@@ -81,6 +81,8 @@ def same_vectors(model, design: Design, backbone: Backbone) -> None:
         "M3",
         "M4",
         "M5",
+        "causal/latent_attention",
+        "bidirectional/latent_attention",
     ],
 )
 def test_sentence_transformers_gives_the_same_vectors(architecture, name, tmp_path):

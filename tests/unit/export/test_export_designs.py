@@ -84,11 +84,26 @@ def test_the_stored_folder_of_a_backbone_is_the_whole_path(tmp_path, monkeypatch
     assert untrained_info(backbone, design, "some/name").backbone.id == "some/name"
 
 
-@pytest.mark.parametrize("attention", ["rerouted", "bidirectional>2"])
-def test_modes_that_transformers_lacks_are_refused(attention, tmp_path):
-    design, backbone = Design(attention=attention, pooling="mean"), tied_backbone()
-    with pytest.raises(EmbedLabError, match="not part of transformers"):
-        exported(design, backbone, tmp_path / "out")
+@pytest.mark.parametrize("architecture", ["llama", "gemma3_text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rerouted/mean?band=2..3&bias=0.5",
+        "rerouted/mean_last+centre?template=kv",
+        "rerouted/eos?query=w9%20",
+        "bidirectional>2/mean",
+        "bidirectional>1/mean_last?template=echo",
+    ],
+)
+def test_attention_that_differs_from_layer_to_layer(architecture, text, tmp_path):
+    design, backbone = Design.parse(text), tiny_backbone(architecture, tied=True)
+    model, steps = exported(design, backbone, tmp_path / "out")
+    for query, encode in ((False, model.encode_document), (True, model.encode_query)):
+        expected = embed(TEXTS, design, backbone, query=query, fit=steps)
+        np.testing.assert_allclose(encode(list(TEXTS), batch_size=4), expected, atol=1e-4)
+    model.save(str(tmp_path / "again"))
+    again = SentenceTransformer(str(tmp_path / "again"), device="cpu", trust_remote_code=True)
+    np.testing.assert_array_equal(again.encode_query(["w7 w2"]), model.encode_query(["w7 w2"]))
 
 
 def test_templates_that_end_differently_are_refused(tmp_path):

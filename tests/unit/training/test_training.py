@@ -61,7 +61,10 @@ def assert_close(one, other, atol: float) -> None:
         torch.testing.assert_close(a, b, atol=atol, rtol=atol)
 
 
-DESIGNS = ["causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/weighted_mean@2"]
+DESIGNS = [
+    *("causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/weighted_mean@2"),
+    "bidirectional/latent_attention",
+]
 
 
 @pytest.mark.parametrize("design", DESIGNS)
