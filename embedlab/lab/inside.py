@@ -50,7 +50,7 @@ def layer_curves(
     attentions = tuple(mode for mode in attentions if mode not in backbone.refused)
 
     def work(report: Progress) -> layers.LayerQuality:
-        from embedlab.models.backbone import Wanted, compute_states
+        from embedlab.models.wanted import Wanted, compute_states
 
         def pooled(states: HiddenStates, template: Template) -> HiddenStates:
             return states.of_text_tokens() if design.pools_text(template) else states

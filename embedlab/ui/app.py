@@ -29,6 +29,7 @@ HEAD_START = 6
 
 def build_app(lab: Lab) -> gr.Blocks:
     """The application for a Lab, not yet launched."""
+    gpu.refused_by(gr.Error)
     # Uploaded and downloaded files stay on disk as long as trained models do.
     seconds = 60 * lab.config.limits.keep_runs_minutes
     with gr.Blocks(
@@ -48,7 +49,7 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
     lab = Lab(load_config(config or default_config()))
-    lab.load_for_lent_gpu()
+    lab.backbones.load_for_lent_gpu()
     app = build_app(lab)
     app.launch(
         prevent_thread_lock=True,
