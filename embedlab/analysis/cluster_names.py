@@ -166,7 +166,7 @@ def unlike(candidates: Sequence[str]) -> list[str]:
 def _alike(term: str, other: str) -> bool:
     """Whether two words begin alike, as *card* and *cards*; two n-grams, whether they overlap."""
     if term[:1].isalpha() and not is_unspaced(term):
-        short, long = sorted((term, other), key=len)
+        short, long = sorted((term.casefold(), other.casefold()), key=len)
         return long.startswith(short) or short[:_STEM] == long[:_STEM]
     shared = 1 if min(len(term), len(other)) < 4 else 2
     return any(term[i : i + shared] in other for i in range(len(term) - shared + 1))
