@@ -22,9 +22,10 @@ class RetrieveTab(View):
 
     id = "retrieve"
     title = "Retrieve"
+    filtered = "Only these texts are ranked; the scores over the corpus's queries count all texts."
 
     def __init__(self, bench: Workbench) -> None:
-        self.lab = bench.lab
+        self.lab, self.asked = bench.lab, bench.query
         self.most = bench.lab.config.limits.max_results
         with gr.Row(equal_height=True):
             self.query = gr.Textbox(
@@ -65,6 +66,7 @@ class RetrieveTab(View):
             query = queries[0]
         update: dict[Any, Any] = {
             self.query: query,
+            self.asked: query,
             self.suggested: suggested | {query for query in [query] if query in queries},
             self.own: gr.update(
                 choices=list(queries[:OFFERED]),
@@ -75,7 +77,7 @@ class RetrieveTab(View):
         }
         if query:
             k = int(within(values[self.k], "The number of results", 1, self.most))
-            both = self.lab.retrieve(query, pair.a, pair.b, k, report)
+            both = self.lab.retrieve(query, pair.a, pair.b, k, report, pair.rows)
             lists = map(html.RESULTS.hits, "AB", pair.names, both, "BA")
             update[self.lists] = html.side_by_side(*lists)
         else:

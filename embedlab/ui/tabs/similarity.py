@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
+from embedlab.lab.selections import evenly
 from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
 from embedlab.render import similarity
@@ -20,10 +20,10 @@ from embedlab.ui.shared.figure import clicked_cell, cosine_histogram, figure_blo
 from embedlab.ui.shared.parse import whole_number, within
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
-from embedlab.ui.tabs.map import in_corpus
+from embedlab.ui.tabs.selection import shown_rows
 
 WAITING = "The heatmap appears here."
-FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
+FIRST, MARKED, TYPED = "from the corpus", "selected on the map", "typed below"
 
 
 class SimilarityTab(View):
@@ -31,13 +31,14 @@ class SimilarityTab(View):
 
     id = "similarity"
     title = "Similarity"
+    filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
-    def __init__(self, bench: Workbench, lasso: Remembered) -> None:
-        self.lab, self.lasso = bench.lab, lasso
+    def __init__(self, bench: Workbench, marked: Remembered) -> None:
+        self.lab, self.marked = bench.lab, marked
         self.most = most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
             self.which = gr.Radio(
-                [FIRST, LASSO, TYPED],
+                [FIRST, MARKED, TYPED],
                 value=FIRST,
                 label="Texts",
                 scale=4,
@@ -122,10 +123,10 @@ class SimilarityTab(View):
         }
 
     def _histogram(self, pair: Pair, report: Progress) -> Any:
-        if len(pair.a) < 2:
+        if len(pair.rows or pair.corpus.texts) < 2:
             return None  # one text has no pairs
         all_a, all_b = (
-            views.cosine_distribution(self.lab, side, report).similarities
+            views.cosine_distribution(self.lab, side, pair.rows, report).similarities
             for side in (pair.a, pair.b)
         )
         caption = pair.caption("Cosines of all pairs of texts")
@@ -147,18 +148,16 @@ class SimilarityTab(View):
                 for side in pair.sides
             )
             return a, b, tuple(range(len(a)))
-        n = len(pair.corpus.texts)
-        rows: list[int]
-        if values[self.which] == LASSO:
-            rows = in_corpus(values[self.lasso], pair.corpus) or []
+        if values[self.which] == MARKED:
+            rows = shown_rows(values[self.marked], pair.corpus, pair.kept)
             if len(rows) < 2:
+                left = " of those that the filter leaves" if pair.kept else ""
                 raise EmbedLabError(
-                    "The lasso holds fewer than two texts; draw one around some points on the "
-                    "map, or take texts from the corpus."
+                    f"Fewer than two texts{left} are selected on the map; select some there, or "
+                    "take texts from the corpus."
                 )
-        else:
-            rows = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
-        return pair.a, pair.b, tuple(rows[:most])
+            return pair.a, pair.b, rows[:most]
+        return pair.a, pair.b, evenly(pair.rows, len(pair.corpus.texts), most)
 
 
 def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:
