@@ -132,8 +132,8 @@ def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> Non
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")
         visitor.tab("Similarity")
-        visitor.page.get_by_label("in the map's lasso").check()
-        assert "lasso holds fewer than two texts" in visitor.toast()
+        visitor.page.get_by_label("selected on the map").check()
+        assert "Fewer than two texts are selected on the map" in visitor.toast()
         visitor.tab("Map")
         _draw_a_box(visitor, "b")
         chosen = int(visitor.map("lasso") or 0)

@@ -19,15 +19,15 @@ def test_a_column_of_numbers_reads_what_programs_and_people_write() -> None:
     assert found.has_value.tolist() == [x == x for x in expected]
     assert found.range == (-4, 1000)
     assert found.note == (
-        "1 cells are no numbers, such as 'unknown'. 4 of 12 texts have no number and no colour."
+        "1 cell is no number, such as 'unknown'. Texts without a number have no colour: 4 of 12."
     )
 
 
 def test_infinite_numbers_have_no_colour_and_do_not_stretch_the_scale() -> None:
     found = by_numbers("x", [1, np.inf, 3, -np.inf, np.nan])
     assert found.range == (1, 3) and np.isnan(found.values).sum() == 3
-    assert "1 of 5 texts have no number" in found.note
-    assert "2 numbers are infinite" in found.note
+    assert "no colour: 1 of 5." in found.note
+    assert "Infinite numbers have no colour either: 2." in found.note
     column = by_column("x", ["inf", "1", "2", "-inf"])
     assert column is not None and column.range == (1, 2)
 
@@ -58,7 +58,7 @@ def test_categories_are_numbered_as_they_appear_and_blank_ones_are_none() -> Non
     assert found is not None and found.kind == "categories"
     assert found.names == ("red", "blue") and found.codes.tolist() == [0, 1, -1, 0, -1, 1]
     assert np.isnan(found.values).all() and found.range is None
-    assert found.note == "2 of 6 texts have none."
+    assert found.note == "Texts without any: 2 of 6."
     assert counts(found) == [("red", 2), ("blue", 2)]
 
 

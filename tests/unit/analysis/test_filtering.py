@@ -107,7 +107,7 @@ def test_a_filter_that_would_leave_nothing_is_refused_with_why() -> None:
     kept = narrowed(CORPUS, None, in_categories("label sense", SENSE, [1]))
     with pytest.raises(
         EmbedLabError,
-        match=r"“river” in the text is true of 1 texts, but of none of them also sense = money",
+        match=r"“river” in the text is true of 1 text, but of none of them also sense = money",
     ):
         narrowed(CORPUS, kept, containing(CORPUS, "river"))
     with pytest.raises(EmbedLabError, match="“zzz” in the text is true of no text"):

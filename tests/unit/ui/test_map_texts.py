@@ -142,7 +142,7 @@ def test_the_control_filters_by_words_values_and_numbers_together(visit: Visit, 
     chooser = visit.map.chooser
     changed = visit.set(chooser.by, "column price")
     assert changed[chooser.low]["visible"] and not changed[chooser.words]["visible"]
-    assert "0 to 23 here. 1 of 24 texts have no number" in changed[chooser.note]
+    assert "0 to 23 here. Texts without a number have no colour: 1 of 24" in changed[chooser.note]
     visit.screen |= {chooser.low: 4, chooser.high: 9}
     visit.send(chooser.only, "click")
     assert visit.kept.rows == (4, 6, 7, 8, 9) and visit.line().count("price 4 to 9")
@@ -284,6 +284,12 @@ def test_texts_are_selected_by_lasso_control_and_cluster(visit: Visit, told) -> 
         visit.send(chooser.select, "click")
     visit.send(visit.work.filter_lines["map"], "clear")
     assert "8 of 24 texts selected" in visit.screen[panel.block]  # and there again
+    visit.send(visit.map.map, "legend", hidden=[0])
+    visit.set(chooser.by, "shown")
+    visit.send(chooser.select, "click")  # what the legend left
+    marked = visit.remembered(visit.map.marked)
+    assert marked.rows == visit.kept.rows and marked.words == "kind = b or c"
+    visit.send(visit.work.filter_lines["map"], "clear")
     changed = visit.send(visit.map.map, "name_click", side="a", level=1, key=0)
     assert "cluster of A: " in changed[panel.block]
     changed = visit.send(panel.block, "deselect")
@@ -354,7 +360,11 @@ def test_two_selections_are_compared(visit: Visit, lab: Lab) -> None:
     assert cells["Between 1 and 2"] == f"{100 * np.mean(between):.1f}"
     within = [vectors[0] @ vectors[3], vectors[0] @ vectors[6], vectors[3] @ vectors[6]]
     assert cells["Within 1: 3 texts"] == f"{100 * np.mean(within):.1f}"
-    assert "1 texts are in both" in shown and "c-TF-IDF" in shown and "Cluster of A" in shown
+    assert (
+        "in no pair with themselves: 1 text" in shown
+        and "c-TF-IDF" in shown
+        and "Cluster of A" in shown
+    )
     changed = select(visit, 5)
     assert "there is nothing within 2" in changed[block]
     changed = visit.send(block, "forget")

@@ -29,6 +29,7 @@ from embedlab.ui.shared.view import Pair
 from embedlab.ui.tabs.inside.space import ShapePanel
 from embedlab.ui.tabs.inside.tab import PANELS
 from embedlab.ui.tabs.inside.tokens import MaskPanel
+from embedlab.ui.tabs.map_lists import near
 
 TEXTS = tuple(words(*range(3, 15)))
 
@@ -206,8 +207,8 @@ def test_a_saved_file_reads_back_as_the_corpus(
     assert [int(row[0]) for row in rows] == [texts.rows[i] for i in chosen]
     if expected is None:
         pair = pair_of(tabs, texts)
-        near = {i for ids in tabs["map"]._near(pair, 12) for i in ids}
-        assert chosen[0] == 12 and set(chosen) == {12, *near}
+        nearest = {i for ids in near(tabs["map"].lab, pair, 12) for i in ids}
+        assert chosen[0] == 12 and set(chosen) == {12, *nearest}
 
 
 def test_own_texts_of_another_process_have_to_be_loaded_again(lab: Lab, tabs) -> None:
