@@ -36,7 +36,8 @@ _QUALITY = {
     "mean_cosine": "Mean cosine (anisotropy)",
 }
 _saved = itertools.count(1)
-_RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
+#: The scores of retrieval by the names of their attributes.
+RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
 
 
 def block(elem_id: str, html: str = "", **kwargs: Any) -> gr.HTML:
@@ -229,4 +230,4 @@ def retrieval_table(
             "so do files of your own with queries and judgements."
         )
     caption = f"{a.n_queries:,} queries of the corpus, ×100"
-    return score_table(measures(a, b, _RETRIEVAL), caption, measured_on=measured_on)
+    return score_table(measures(a, b, RETRIEVAL), caption, measured_on=measured_on)

@@ -41,6 +41,16 @@ class Remembered:
         self.default = default
 
 
+class Change:
+    """A value for something :class:`Remembered` that is made of the one it has by then.
+
+    Of two handlers at a time, one would else undo what the other has added.
+    """
+
+    def __init__(self, of: Callable[[Any], Any]) -> None:
+        self.of = of
+
+
 class Values(dict[Any, Any]):
     """The inputs of an event by component, and what the session remembers."""
 
@@ -90,7 +100,9 @@ class Session:
             return updates
         memory = {key: value for key, value in updates.items() if isinstance(key, Remembered)}
         with self.lock:
-            self._memory |= memory
+            for key, value in memory.items():
+                old = self._memory.get(key, key.default)
+                self._memory[key] = value.of(old) if isinstance(value, Change) else value
         return {key: value for key, value in updates.items() if key not in memory}
 
     @contextmanager

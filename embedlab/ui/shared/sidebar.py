@@ -344,7 +344,7 @@ class Sidebar:
         seed = whole_number(values[self.seed], "The seed")
         # More than there are is no mistake: the corpus may have changed since.
         n = whole_number(values[self.sample], "The number of texts", 1)
-        corpus = self.lab.sample(self._whole(values, progress), n, seed)
+        corpus = self.lab.sample(self.whole(values, progress), n, seed)
         return Choice(self.resolved(values), corpus, a, b, seed)
 
     def resolved(self, values: Values) -> tuple[str, str]:
@@ -405,13 +405,18 @@ class Sidebar:
         return self.lab.backbone(backbone_id, progress).native
 
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
-        corpus = self._whole(values, progress)
+        corpus = self.whole(values, progress)
         most = min(len(corpus.texts), self.lab.config.limits.max_texts)
         first = min(self.lab.first_sample(corpus), most)
         info = f"{first:,} of {corpus.total:,} to start with"
         return {self.sample: gr.update(maximum=most, value=first, info=info)}
 
-    def _whole(self, values: Values, progress: Progress) -> Corpus:
+    def whole(self, values: Values, progress: Progress) -> Corpus:
+        """The chosen corpus with all its texts.
+
+        Raises:
+            EmbedLabError: there is none, or it cannot be loaded.
+        """
         own: Corpus | None = values[self.own]
         if values[self.corpus] != OWN:
             return self.lab.whole(values[self.corpus], progress)

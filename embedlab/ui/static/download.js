@@ -7,7 +7,9 @@ function save(name, url) {
 }
 
 function saveText(name, text) {
-  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
+  // The mark tells a spreadsheet that a csv is UTF-8; programs that read judgements stumble over it.
+  const mark = name.endsWith(".csv") ? ["\ufeff"] : [];
+  const url = URL.createObjectURL(new Blob([...mark, text], { type: "text/csv" }));
   save(name, url);
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
