@@ -17,6 +17,7 @@ from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from embedlab.analysis.key_tokens import KeyToken
+    from embedlab.analysis.retrieval import Int64Array
     from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
@@ -165,6 +166,24 @@ def key_tokens(
     if together:
         return [lens.group_words(vectors, chosen, design, backbone)]
     return lens.key_tokens(vectors[list(chosen)], design, backbone)
+
+
+def group_words(
+    lab: Lab, embedded: Embedded, labels: Int64Array, k: int, progress: Progress = no_progress
+) -> list[list[KeyToken]]:
+    """The words nearest to what tells each of k groups of a corpus's texts from the others.
+
+    Args:
+        labels: each text's group, (n,), -1 where it is in none.
+
+    Raises:
+        EmbedLabError: the design's vectors are no states of the backbone.
+    """
+    from embedlab.analysis import key_tokens as lens
+
+    lens.check(embedded.design)
+    vectors = _pooled(lab, embedded, progress=progress)
+    return lens.words_of_groups(vectors, labels, k, embedded.design, embedded.backbone)
 
 
 def key_words(

@@ -423,11 +423,18 @@ class Lab:
         return self.compute(key, work, progress)
 
     def retrieve(
-        self, query: str, a: Embedded, b: Embedded, k: int, progress: Progress = no_progress
+        self,
+        query: str,
+        a: Embedded,
+        b: Embedded,
+        k: int,
+        progress: Progress = no_progress,
+        rows: Sequence[int] | None = None,
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists of a corpus for one query, with rank moves between them.
 
-        Only the corpus's own queries have relevant texts.
+        Only the corpus's own queries have relevant texts. Where there are ``rows``, only these
+        texts are ranked.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -441,7 +448,7 @@ class Lab:
             sides = (_wanted_queries([query], side.design, side.backbone) for side in (a, b))
             self._together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
-        return ranked_lists(query, a, b, (vector_a, vector_b), k)
+        return ranked_lists(query, a, b, (vector_a, vector_b), k, rows)
 
     @computed
     def retrieval_scores(

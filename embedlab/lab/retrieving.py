@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,11 +85,14 @@ def answers(
     designs: Mapping[str, Design],
     backbone_id: str,
     k: int,
+    *,
+    rows: Sequence[int] | None = None,
     progress: Progress = no_progress,
 ) -> list[Answer]:
     """The k nearest texts to one query under many designs, each by its name.
 
-    A design that cannot be had says why, and does not stop the others.
+    A design that cannot be had says why, and does not stop the others. Where there are ``rows``,
+    only these texts are listed; nDCG counts all.
     """
     relevant = _relevant_to(query, corpus)
     lab.prepare([(corpus, each, backbone_id) for each in designs.values()], [query], progress)
@@ -104,6 +107,9 @@ def answers(
             continue
         ids, _ = retrieval.search(side.vectors, vector, max(k, metrics.TOP_RANKS))
         ndcg = metrics.retrieval_scores(ids, [relevant]).ndcg_10 if relevant else None
+        if rows is not None:
+            some = np.asarray(rows, np.int64)
+            ids = some[retrieval.search(side.vectors[some], vector, k)[0]]
         found.append(Answer(name, design, tuple(ids[0, :k].tolist()), ndcg))
     return found
 

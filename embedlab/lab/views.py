@@ -124,10 +124,14 @@ def _blocks(
 
 @computed
 def cosine_distribution(
-    lab: Lab, embedded: Embedded, progress: Progress = no_progress
+    lab: Lab,
+    embedded: Embedded,
+    rows: tuple[int, ...] | None = None,
+    progress: Progress = no_progress,
 ) -> metrics.SimilarityDistribution:
-    """The cosines of all pairs of texts; of a sample of 2,000 texts if there are more."""
-    return metrics.similarity_distribution(embedded.vectors)
+    """The cosines of all pairs of texts, or of some; of a sample of 2,000 if there are more."""
+    vectors = embedded.vectors if rows is None else embedded.vectors[list(rows)]
+    return metrics.similarity_distribution(vectors)
 
 
 @dataclass(frozen=True, eq=False)

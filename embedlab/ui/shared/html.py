@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ LISTS, RESULTS, READING = (Macros(f"{name}.html") for name in ("lists", "results
 empty, side_by_side = LISTS.empty, LISTS.side_by_side
 #: What is on the screen, and why a choice is not.
 status_line, not_shown = RESULTS.status_line, RESULTS.not_shown
+#: Which texts a filter leaves, for what it holds in a tab, and a way to end it.
+filter_line = RESULTS.filter_line
 _QUALITY = {
     "knn_accuracy": "kNN accuracy (k = 10)",
     "v_measure": "V-measure (k-means)",
@@ -50,6 +53,11 @@ def picking_block(elem_id: str, html: str = "") -> gr.HTML:
     return block(elem_id, html, js_on_load=script("pick"))
 
 
+def filter_block(elem_id: str) -> gr.HTML:
+    """A :func:`block` for a :func:`filter_line`, with the event ``clear``."""
+    return block(elem_id, js_on_load=script("pick"), elem_classes=["filter-block"])
+
+
 def table_block(elem_id: str) -> gr.HTML:
     """A :func:`block` whose tables can be saved as CSV."""
     return block(elem_id, js_on_load=script("table"), elem_classes=["table-block"])
@@ -65,6 +73,12 @@ def saver() -> gr.HTML:
 def saved(name: str, text: str) -> dict[str, Any]:
     """A value for :func:`saver`, other than any before it."""
     return {"name": name, "text": text, "number": next(_saved)}
+
+
+def saved_bytes(name: str, data: bytes, media: str) -> dict[str, Any]:
+    """The same for bytes of any kind."""
+    encoded = base64.b64encode(data).decode("ascii")
+    return {"name": name, "bytes": encoded, "media": media, "number": next(_saved)}
 
 
 def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from embedlab.analysis.filtering import TextFilter
 from embedlab.data.corpora import CORPORA
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
@@ -53,6 +54,7 @@ class Choice:
     """What the sidebar says: resolved, checked, ready for the Lab.
 
     ``backbone_ids`` are A's and B's: the backbone on top of the sidebar, or a trained model.
+    ``kept`` is the filter on the corpus's texts.
     """
 
     backbone_ids: tuple[str, str]
@@ -60,6 +62,7 @@ class Choice:
     a: Design
     b: Design
     seed: int
+    kept: TextFilter | None = None
 
 
 class DesignPanel:
@@ -407,7 +410,8 @@ class Sidebar:
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
         corpus = self.whole(values, progress)
         most = min(len(corpus.texts), self.lab.config.limits.max_texts)
-        first = min(self.lab.first_sample(corpus), most)
+        # Texts that somebody picked are all shown.
+        first = most if corpus.part_of else min(self.lab.first_sample(corpus), most)
         info = f"{first:,} of {corpus.total:,} to start with"
         return {self.sample: gr.update(maximum=most, value=first, info=info)}
 

@@ -1,5 +1,5 @@
 // A button with data-index sends the number of its text to Python, with data-grade a judgement of it;
-// one with data-get asks for a file.
+// one with data-get asks for a file, one with data-clear for the end of what it stands beside.
 
 const [VALUE] = "value".split(" ");
 let pressed = null;
@@ -13,6 +13,7 @@ element.addEventListener("click", (event) => {
     trigger('pick', { index: Number(index), ...judged });
   }
   if (event.target.closest("[data-get=csv]")) trigger('save', {});
+  if (event.target.closest("[data-clear]")) trigger('clear', {});
 });
 // The answer draws the list anew: whoever judges by keyboard goes on from the same button.
 watch(VALUE, () => {

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from embedlab.analysis import metrics
+from embedlab.analysis.colouring import Colouring, by_categories, by_codes
 from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.analysis.projection import UMAP_MINIMUM
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import inside, views
+from embedlab.lab.layer_maps import has_layers
 from embedlab.progress import Progress
 from embedlab.render.csv_table import corpus_rows, csv_table
+from embedlab.render.map_data import (
+    MapSide,
+    coordinates,
+    map_colouring,
+    map_found,
+    map_points,
+    map_texts,
+)
+from embedlab.text import clean_text
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider, changes, code_block
-from embedlab.ui.shared.parse import within
+from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.linked_map import (
     event_index,
     event_indices,
     linked_map,
-    map_coordinates,
-    map_value,
-    selection_update,
+    map_update,
+    selection,
 )
+from embedlab.ui.tabs.map_layers import MapLayers
 
 #: What the UMAP settings offer.
 NEIGHBOURS, DISTANCES = (2, 100), (0, 0.99)
+#: Texts nearest to a query that are lit on each map.
+FOUND = 10
 NO_SELECTION = (
     "Click a point on either map: its nearest texts under both designs appear here, with the "
     "overlap of the two lists."
@@ -82,6 +96,8 @@ class MapTab(View):
         self.shown = Remembered()  # the choice that is drawn
         # Its maps and their caption: what is saved is what was drawn, even if UMAP is ready by now.
         self.drawn = Remembered()
+        #: The fingerprint of the corpus whose texts the page has.
+        self.sent = Remembered()
         # An index, or the indices within a lasso, and the corpus they are of.
         self.selected, self.lasso = Remembered(), Remembered()
         self.inputs = [self.field, self.n_neighbors, self.min_dist]
@@ -92,6 +108,8 @@ class MapTab(View):
             self.on(bench, trigger, self._select, shown=self.shown, inputs={self.field})
         self.on(bench, self.map.lasso, self._lasso, shown=self.shown)
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
+        self.on(bench, self.map.find, self._find, shown=self.shown)
+        MapLayers(self, bench)
         self.on(bench, self.map.save, self._save_map, shown=self.shown, inputs={self.field})
         self.on(bench, self.neighbours.save, self._save_list, shown=self.shown, inputs={self.field})
 
@@ -100,8 +118,7 @@ class MapTab(View):
         corpus, a, b = pair.corpus, pair.a, pair.b
         field = values[self.field]
         field = field if field in corpus.fields else next(iter(corpus.fields), "")
-        n_neighbors = int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS))
-        min_dist = within(values[self.min_dist], "The least distance", *DISTANCES)
+        n_neighbors, min_dist = self.layout(values)
         maps = self.lab.maps(
             a, b, n_neighbors=n_neighbors, min_dist=min_dist, seed=pair.seed, progress=report
         )
@@ -110,6 +127,7 @@ class MapTab(View):
         selected = in_corpus(values[self.selected], corpus)
         lasso = in_corpus(values[self.lasso], corpus) or []
         near = self._near(pair, selected) if selected is not None else ((), ())
+        new_texts = values[self.sent] != corpus.fingerprint
         note = f"{maps.method} of {corpus.size_note} texts"
         if maps.method == "PCA" and len(corpus.firsts) >= UMAP_MINIMUM:
             note += ", until UMAP is compiled"
@@ -117,20 +135,20 @@ class MapTab(View):
         scores = html.quality_table(score_a, score_b, field, pair.seed, pair.caption("Quality"))
         limits = html.caveats(a, b)
         return {
-            self.map: map_value(
-                title_a=pair.names[0],
-                xy_a=maps.a,
-                title_b=pair.names[1],
-                xy_b=maps.b,
-                texts=corpus.texts,
-                labels=corpus.fields.get(field),
-                selected=selected,
-                highlight_a=near[0],
-                highlight_b=near[1],
-                lasso=lasso,
-                method=maps.method,
-                note=note,
-                caption=caption,
+            self.map: map_update(
+                points=map_points(
+                    a=self._side(pair, 0, maps.a),
+                    b=self._side(pair, 1, maps.b),
+                    n=len(corpus.texts),
+                    corpus=corpus.fingerprint,
+                    method=maps.method,
+                    note=note,
+                    caption=caption,
+                ),
+                colouring=map_colouring(self._colouring(corpus, field)),
+                selection=selection(selected, *near, lasso, n=len(corpus.texts)),
+                # The page keeps the texts until another corpus comes.
+                **({"texts": map_texts(corpus.texts)} if new_texts else {}),
             ),
             self.neighbours: html.RESULTS.lasso_summary(corpus.texts, lasso)
             if lasso
@@ -145,14 +163,46 @@ class MapTab(View):
             self.lasso: (corpus.fingerprint, lasso) if lasso else None,
             self.shown: pair.choice,
             self.drawn: (maps, caption),
+            self.sent: corpus.fingerprint,
         }
+
+    def layout(self, values: Values) -> tuple[int, float]:
+        """UMAP's settings: the number of neighbours and the least distance."""
+        return (
+            int(within(values[self.n_neighbors], "Neighbours", *NEIGHBOURS)),
+            within(values[self.min_dist], "The least distance", *DISTANCES),
+        )
+
+    @staticmethod
+    def key(embedded: Embedded) -> str:
+        """Names a design's vectors in the page, in a few characters."""
+        return hashlib.sha256(repr(embedded.key).encode("utf-8", "replace")).hexdigest()[:16]
+
+    def _side(self, pair: Pair, number: int, xy: Any) -> MapSide:
+        embedded = (pair.a, pair.b)[number]
+        return MapSide(
+            title=pair.names[number],
+            xy=xy,
+            key=self.key(embedded),
+            layers=has_layers(embedded),
+        )
+
+    @staticmethod
+    def _colouring(corpus: Corpus, field: str) -> Colouring:
+        values = corpus.fields.get(field)
+        if values is None:
+            nothing = np.full(len(corpus.texts), -1)
+            return by_codes("", nothing, ())
+        return by_categories(field, values)
 
     def _select(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         index = event_index(event, len(pair.corpus.texts))
         if index is None:
             return self._clear(pair, values, event, report)
         return {
-            self.map: selection_update(index, *self._near(pair, index)),
+            self.map: map_update(
+                selection=selection(index, *self._near(pair, index), n=len(pair.corpus.texts))
+            ),
             self.neighbours: self._lists(pair, index, values[self.field]),
             self.selected: (pair.corpus.fingerprint, index),
             self.lasso: None,
@@ -176,12 +226,23 @@ class MapTab(View):
             self.lasso: None,
         }
 
+    def _find(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
+        """The texts nearest to what was typed into the map's search, under both designs."""
+        query = clean_text(str(event_data(event).get("query", "")))
+        hits = self.lab.retrieve(query, pair.a, pair.b, FOUND, report)
+        lists = map(html.RESULTS.hits, "AB", pair.names, hits, "BA")
+        near_a, near_b = ([hit.id for hit in side] for side in hits)
+        return {
+            self.map: map_update(found=map_found(query, near_a, near_b)),
+            self.neighbours: html.side_by_side(*lists),
+        }
+
     def _save_map(
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress
     ) -> Updates:
         """The texts with their places, as they are drawn."""
         maps, caption = values[self.drawn]
-        places = np.hstack([map_coordinates(xy, len(pair.corpus.texts)) for xy in (maps.a, maps.b)])
+        places = np.hstack([coordinates(xy, len(pair.corpus.texts)) for xy in (maps.a, maps.b)])
         axes = ("x under A", "y under A", "x under B", "y under B")
         table = corpus_rows(
             pair.corpus, field=values[self.field] or "", more=axes, values=places.tolist()

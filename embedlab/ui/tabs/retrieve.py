@@ -41,9 +41,10 @@ class RetrieveTab(View):
 
     id = "retrieve"
     title = "Retrieve"
+    filtered = "Only these texts are ranked; the scores over the corpus's queries count all texts."
 
     def __init__(self, bench: Workbench) -> None:
-        self.lab, self.sidebar = bench.lab, bench.sidebar
+        self.lab, self.sidebar, self.asked = bench.lab, bench.sidebar, bench.query
         self.limits = bench.lab.config.limits
         with gr.Row(equal_height=True):
             self.query = gr.Textbox(
@@ -80,7 +81,7 @@ class RetrieveTab(View):
         self.shown = Remembered()  # the choice that is drawn
         # The query that is drawn with its texts by number, and the queries of the wins in order:
         # what is judged or chosen there is what was on the screen.
-        self.asked, self.order = Remembered(("", {})), Remembered(())
+        self.listed, self.order = Remembered(("", {})), Remembered(())
         self.marks = Remembered({})
         self.remembered = [self.marks]
         self.inputs = [self.query, self.k, self.everywhere]
@@ -118,6 +119,7 @@ class RetrieveTab(View):
         update: dict[Any, Any] = {
             self.query: query,
             self.shown: choice,
+            self.asked: query,
             self.suggested: suggested | {query for query in [query] if query in own},
             self.own: gr.update(
                 choices=list(queries[:OFFERED]),
@@ -135,7 +137,7 @@ class RetrieveTab(View):
                     "This corpus has no queries of its own; write one and press Enter."
                 ),
                 **dict.fromkeys((self.differs, self.this_query), ""),
-                self.asked: ("", {}),
+                self.listed: ("", {}),
             }
         return (
             update
@@ -147,7 +149,7 @@ class RetrieveTab(View):
     # What is shown
 
     def _lists(self, pair: Pair, query: str, k: int, marks: Marks, report: Progress) -> Updates:
-        both = self.lab.retrieve(query, pair.a, pair.b, k, report)
+        both = self.lab.retrieve(query, pair.a, pair.b, k, report, pair.rows)
         of_query = marks.get(query, {})
         lists = [
             RETRIEVE.hits(letter, name, hits, other, of_query.get)
@@ -163,7 +165,7 @@ class RetrieveTab(View):
         return {
             self.lists: html.side_by_side(*lists),
             self.differs: RETRIEVE.differs(len(ids[0] & ids[1]), len(both[0]), *panels),
-            self.asked: (query, shown),
+            self.listed: (query, shown),
         }
 
     def _scores(self, pair: Pair, query: str, marks: Marks, report: Progress) -> Updates:
@@ -242,7 +244,9 @@ class RetrieveTab(View):
         designs = {name: each for name, each in mine.items() if str(each) not in known} | presets
         side = pair.sides[0]
         found = retrieving.answers(
-            self.lab, query, pair.corpus, designs, side.backbone_id, ASKED_K, report
+            *(self.lab, query, pair.corpus, designs, side.backbone_id, ASKED_K),
+            rows=pair.rows,
+            progress=report,
         )
         refused = [f"{answer.name}: {answer.reason}" for answer in found if answer.reason]
         there = [answer for answer in found if not answer.reason]
@@ -269,7 +273,7 @@ class RetrieveTab(View):
 
     def _judge(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
         """A press on ✓ or ✗: a judgement of the query that is shown."""
-        sent, (query, texts) = event_data(event), values[self.asked]
+        sent, (query, texts) = event_data(event), values[self.listed]
         index, grade = sent.get("index"), sent.get("grade")
         if type(index) is not int or index not in texts or grade not in (0, 1):
             return {}
@@ -304,7 +308,9 @@ class RetrieveTab(View):
             raise EmbedLabError(
                 "There is no judgement to save; mark texts in the lists as relevant or not."
             )
-        return {self.file: html.saved("qrels.tsv", text)}
+        return {
+            self.file: html.saved_bytes("qrels.tsv", text.encode(), "text/tab-separated-values")
+        }
 
 
 def _by_finders(

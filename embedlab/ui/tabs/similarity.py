@@ -12,6 +12,7 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
+from embedlab.lab.selections import evenly
 from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
 from embedlab.render import similarity
@@ -43,6 +44,7 @@ class SimilarityTab(View):
 
     id = "similarity"
     title = "Similarity"
+    filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
     def __init__(self, bench: Workbench, lasso: Remembered) -> None:
         self.lab, self.lasso = bench.lab, lasso
@@ -159,10 +161,10 @@ class SimilarityTab(View):
         }
 
     def _histogram(self, pair: Pair, report: Progress) -> Any:
-        if len(pair.a) < 2:
+        if len(pair.rows or pair.corpus.texts) < 2:
             return None  # one text has no pairs
         all_a, all_b = (
-            views.cosine_distribution(self.lab, side, report).similarities
+            views.cosine_distribution(self.lab, side, pair.rows, report).similarities
             for side in (pair.a, pair.b)
         )
         caption = pair.caption("Cosines of all pairs of texts")
@@ -184,18 +186,19 @@ class SimilarityTab(View):
                 for side in pair.sides
             )
             return a, b, tuple(range(len(a)))
-        n = len(pair.corpus.texts)
         rows: list[int]
         if values[self.which] == LASSO:
             rows = in_corpus(values[self.lasso], pair.corpus) or []
+            if pair.rows is not None:
+                rows = sorted({*rows} & {*pair.rows})
             if len(rows) < 2:
                 raise EmbedLabError(
-                    "The lasso holds fewer than two texts; draw one around some points on the "
-                    "map, or take texts from the corpus."
+                    "Fewer than two texts are selected"
+                    + (" that the filter leaves" if pair.rows else "")
+                    + "; draw a lasso around some points on the map, or take texts from the corpus."
                 )
-        else:
-            rows = np.unique(np.linspace(0, n - 1, min(most, n)).astype(int)).tolist()
-        return pair.a, pair.b, tuple(rows[:most])
+            return pair.a, pair.b, tuple(rows[:most])
+        return pair.a, pair.b, evenly(pair.rows, len(pair.corpus.texts), most)
 
 
 def _said(scale: str, corpus: int) -> str:

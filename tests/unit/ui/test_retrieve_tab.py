@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import types
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_a_judgement_by_hand_changes_the_scores_of_its_query(tabs: dict[str, Any
     tab = tabs["retrieve"]
     view = shown(tabs, query="w1 w2 w3")
     assert "mark some with ✓" in view[tab.this_query] and "3 queries" in view[tab.scores]
-    index = next(iter(view[tab.asked][1]))
+    index = next(iter(view[tab.listed][1]))
     update = press(tabs, view, index=index, grade=1)
     session = Session()
     session.remember(update)
@@ -110,7 +111,7 @@ def test_judgements_are_saved_and_loaded(tabs: dict[str, Any], tmp_path: Path) -
     pair = types.SimpleNamespace(corpus=CORPUS)
     saved = tab._save(pair, Values({tab.marks: marks}), None, no_progress)[tab.file]
     path = tmp_path / saved["name"]
-    path.write_text(saved["text"], encoding="utf-8")
+    path.write_bytes(base64.b64decode(saved["bytes"]))
     values = Values({tab.load: str(path), sidebar.corpus: OWN, sidebar.own: CORPUS})
     session = Session()
     session.remember(tab._load(values, no_progress, None))

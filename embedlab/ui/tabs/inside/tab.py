@@ -26,6 +26,7 @@ class InsideTab(View):
 
     id = "inside"
     title = "Inside"
+    filtered = "The hubs that are listed are of these texts; all figures count all texts."
 
     def __init__(self, bench: Workbench) -> None:
         self.panel = Remembered(PANELS[0].id)
