@@ -8,11 +8,12 @@ import numpy as np
 
 from embedlab.analysis import blocks, comparison, metrics, retrieval, space
 from embedlab.analysis.blocks import Blocks
+from embedlab.analysis.clusters import Clustering
 from embedlab.analysis.comparison import NEAREST, Embedded, Maps
 from embedlab.analysis.evaluation import ChangedQuery, most_changed_queries
 from embedlab.analysis.retrieval import Float32Array, Int64Array
-from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError, check_known
+from embedlab.lab.clusters import clusters
 from embedlab.lab.lab import Lab, computed
 from embedlab.progress import Progress, no_progress
 
@@ -86,8 +87,8 @@ def similarities(
     """The cosines of some texts of a corpus under A and under B; meant for some hundred.
 
     Args:
-        order: ``given``; in the clusters of ``a``, of ``b`` or of ``both``, as they are drawn; or
-            by the corpus's ``labels``.
+        order: ``given``; by the corpus's clusters under ``a`` or under ``b``, the map's; by those of
+            these texts under ``both``, of average linkage over what is drawn; or by ``labels``.
         scale: ``cosine``; the ``rank`` of a pair among the others; or ``centred``, the cosines
             about the mean of all texts of the corpus.
 
@@ -104,22 +105,34 @@ def similarities(
     elif scale == "centred":
         centred = [space.fit(side.vectors, "centre")(side.vectors[chosen]) for side in (a, b)]
         drawn = [metrics.similarity_matrix(vectors) for vectors in centred]
-    found = _blocks(a.corpus, rows, order, *drawn)
+    found = _blocks(lab, (a, b), rows, order, (drawn[0] + drawn[1]) / 2, progress)
     both = np.ix_(found.order, found.order)
     ordered = [matrix[both] for matrix in (*plain, *drawn)]
     return Similarities(chosen[found.order], *ordered, found)
 
 
 def _blocks(
-    corpus: Corpus, rows: tuple[int, ...], order: str, a: Float32Array, b: Float32Array
+    lab: Lab,
+    sides: tuple[Embedded, Embedded],
+    rows: tuple[int, ...],
+    order: str,
+    drawn: Float32Array,
+    progress: Progress,
 ) -> Blocks:
     if order == "given":
         return blocks.unordered(len(rows))
-    if order != "labels":
-        return blocks.tree_blocks({"a": a, "b": b}.get(order, (a + b) / 2))
-    if corpus.labels is None:
-        raise EmbedLabError("These texts have no labels to order them by; choose another order.")
-    return blocks.label_blocks([corpus.labels[i] for i in rows], (a + b) / 2)
+    if order == "both":
+        return blocks.tree_blocks(drawn)
+    corpus = sides[0].corpus
+    if order == "labels":
+        if corpus.labels is None:
+            raise EmbedLabError(
+                "These texts have no labels to order them by; choose another order."
+            )
+        return blocks.label_blocks([corpus.labels[i] for i in rows], drawn)
+    found = clusters(lab, sides["ab".index(order)], Clustering(), progress)
+    names = (*found.names, "in no cluster")  # of number -1
+    return blocks.label_blocks([names[found.labels[i]] for i in rows], drawn)
 
 
 @computed

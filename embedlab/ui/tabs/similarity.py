@@ -29,9 +29,9 @@ from embedlab.ui.tabs.map import in_corpus
 WAITING = "The heatmap appears here."
 #: What orders the texts, and what the colours say, as the controls call them.
 ORDERS = {
-    "both": "by cluster, of A and B together",
-    "a": "by cluster of A",
-    "b": "by cluster of B",
+    "both": "by cluster of these texts, A and B together",
+    "a": "by cluster of the corpus under A",
+    "b": "by cluster of the corpus under B",
     "labels": "by label",
     "given": "as in the corpus",
 }
