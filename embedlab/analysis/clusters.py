@@ -207,7 +207,7 @@ def _by_density(rows: Float32Array, how: Clustering, progress: Progress) -> _Fou
     method = f"HDBSCAN, clusters of {least:,} texts or more"
     none = np.full(n, NOISE, np.int64)
     if n < least:
-        return none, method, f"There are {n:,} texts, fewer than a cluster of {least:,} needs."
+        return none, method, f"A cluster of {least:,} texts or more cannot be among {n:,}."
     if (rows == rows[0]).all():
         note = f"All {n:,} vectors are the same, so that they are one cluster."
         return np.zeros(n, np.int64), method, note
@@ -216,7 +216,9 @@ def _by_density(rows: Float32Array, how: Clustering, progress: Progress) -> _Fou
         method += f", in the first {directions} principal directions"
         rows = PCA(directions, random_state=how.seed).fit_transform(rows)
     progress(0, 3, "Clustering the texts")
-    labels = Density(min_cluster_size=least, min_samples=min(_LEAST, least), copy=True).fit_predict(rows)
+    labels = Density(min_cluster_size=least, min_samples=min(_LEAST, least), copy=True).fit_predict(
+        rows
+    )
     noise = int((labels < 0).sum())
     note = f"{noise:,} of {n:,} texts are in no cluster." if noise else ""
     if noise == n:
@@ -236,7 +238,7 @@ def _largest_first(labels: Int64Array) -> Int64Array:
 
 
 def _group(rows: Float32Array, labels: Int64Array) -> Int64Array | None:
-    """Each cluster's group, (k,), by Ward's tree over the clusters' means; None for few clusters."""
+    """Each cluster's group, (k,), by Ward's tree over their means; None for few clusters."""
     from sklearn.cluster import AgglomerativeClustering
 
     k = int(labels.max()) + 1

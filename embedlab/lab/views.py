@@ -87,7 +87,7 @@ def similarities(
     """The cosines of some texts of a corpus under A and under B; meant for some hundred.
 
     Args:
-        order: ``given``; by the corpus's clusters under ``a`` or under ``b``, the map's; by those of
+        order: ``given``; by the corpus's clusters under ``a`` or ``b``, the map's; by those of
             these texts under ``both``, of average linkage over what is drawn; or by ``labels``.
         scale: ``cosine``; the ``rank`` of a pair among the others; or ``centred``, the cosines
             about the mean of all texts of the corpus.

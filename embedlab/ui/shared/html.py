@@ -96,6 +96,8 @@ def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
 
 def design_name(design: Design, *, untrained: bool) -> str:
     """``M3 · causal/multi_layer_trainable · untrained (random)``, with its template."""
+    if design.file:
+        return design.name
     alias = f"{design.alias} · " if design.alias else ""
     prompts = (design.query_prompt, design.document_prompt)
     templates = [one_line(prompt)[:40] for prompt in dict.fromkeys(prompts) if is_template(prompt)]
@@ -153,6 +155,9 @@ def caveats(a: Embedded, b: Embedded) -> list[str]:
         )
     for letter, embedded in (("A", a), ("B", b)):
         design, backbone = embedded.design, embedded.backbone
+        if design.file:
+            lines += [f"{letter}: {each}" for each in corpus.prepared[design.file].notes]
+            continue
         if embedded.truncated:
             lines.append(
                 f"{letter}: {embedded.truncated:,} of {len(embedded):,} texts were cut to "

@@ -60,6 +60,17 @@ class Values(dict[Any, Any]):
         raise KeyError(key)
 
 
+def set_values(updates: Updates) -> Updates:
+    """The values that updates set, without those that only change a control's choices."""
+    values: Updates = {}
+    for control, update in updates.items():
+        if isinstance(update, dict) and "__type__" in update:
+            values |= {control: update["value"]} if "value" in update else {}
+        elif not isinstance(update, Change):
+            values[control] = update
+    return values
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Action:
     """An event that sets controls before the open tab is shown again.

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from markupsafe import Markup
 
+from embedlab.analysis.comparison import Hit
 from embedlab.child_process import in_child_process
 from embedlab.data.corpus import grades_of
 from embedlab.data.marks import Marks, ReadMarks, judged, marked, qrels, read_marks, with_read
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError
 from embedlab.lab import retrieving
 from embedlab.lab.retrieving import Answer
-from embedlab.models.design import PRESET_GROUPS
+from embedlab.models.design import PRESET_GROUPS, Design
 from embedlab.progress import Progress
 from embedlab.render.html import Macros, points
 from embedlab.render.retrieval import outcome_bars
@@ -108,7 +111,7 @@ class RetrieveTab(View):
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both ranked lists, what differs, and the scores, with the judgements made by hand."""
-        choice, marks = pair.choice, values[self.marks]
+        choice, marks = pair.choice, _askable(values[self.marks], pair)
         own, corpus = pair.corpus.queries, judged(pair.corpus, marks)
         pair = replace(
             pair, corpus=corpus, a=replace(pair.a, corpus=corpus), b=replace(pair.b, corpus=corpus)
@@ -149,10 +152,17 @@ class RetrieveTab(View):
     # What is shown
 
     def _lists(self, pair: Pair, query: str, k: int, marks: Marks, report: Progress) -> Updates:
-        both = self.lab.retrieve(query, pair.a, pair.b, k, report, pair.rows)
         of_query = marks.get(query, {})
+
+        def judge(hit: Hit) -> Markup:
+            return RETRIEVE.judge(hit.id, hit.relevant, of_query.get(hit.text))
+
+        try:
+            both = self.lab.retrieve(query, pair.a, pair.b, k, report, pair.rows)
+        except NoQueryVectors:
+            return self._one_list(pair, query, k, judge, report)
         lists = [
-            RETRIEVE.hits(letter, name, hits, other, of_query.get)
+            html.RESULTS.hits(letter, name, hits, other, judge)
             for letter, name, hits, other in zip("AB", pair.names, both, "BA", strict=True)
         ]
         ids = [{hit.id for hit in hits} for hits in both]
@@ -165,6 +175,26 @@ class RetrieveTab(View):
         return {
             self.lists: html.side_by_side(*lists),
             self.differs: RETRIEVE.differs(len(ids[0] & ids[1]), len(both[0]), *panels),
+            self.listed: (query, shown),
+        }
+
+    def _one_list(
+        self, pair: Pair, query: str, k: int, judge: Callable[[Hit], Markup], report: Progress
+    ) -> Updates:
+        """Where vectors from a file have none of the query: why, and the other design's list."""
+        panels, shown = [], {}
+        for side in pair.sides:
+            embedded = side.embedded
+            try:
+                hits, _ = self.lab.retrieve(query, embedded, embedded, k, report, pair.rows)
+            except NoQueryVectors as error:
+                panels.append(RETRIEVE.unasked(side.letter, side.name, str(error)))
+                continue
+            panels.append(html.RESULTS.hits(side.letter, side.name, hits, "", judge))
+            shown |= {hit.id: hit.text for hit in hits}
+        return {
+            self.lists: html.side_by_side(*panels),
+            self.differs: "",
             self.listed: (query, shown),
         }
 
@@ -192,6 +222,8 @@ class RetrieveTab(View):
                 caption,
                 measured_on=pair.caption("One query"),
             )
+        elif lines := _unscored(pair):
+            update |= {self.scores: html.note(lines), self.this_query: ""}
         elif query:
             update[self.this_query] = html.muted(
                 "No text is known to be relevant to this query; mark some with ✓ in the lists, and "
@@ -238,13 +270,16 @@ class RetrieveTab(View):
         if not values[self.everywhere] or not query:
             return ""
         presets = {key: each for group in PRESET_GROUPS.values() for key, each in group.items()}
+        files = (Design(file=name) for name in pair.corpus.prepared)
+        presets |= {str(each): each for each in files}
         letters = {str(side.design): side.letter for side in pair.sides}
         mine = {f"{side.letter}: {side.design.name}": side.design for side in pair.sides}
         known = {str(each) for each in presets.values()}
         designs = {name: each for name, each in mine.items() if str(each) not in known} | presets
-        side = pair.sides[0]
+        side = next((each for each in pair.sides if not each.design.file), pair.sides[0])
+        backbone_id = "" if side.design.file else side.backbone_id
         found = retrieving.answers(
-            *(self.lab, query, pair.corpus, designs, side.backbone_id, ASKED_K),
+            *(self.lab, query, pair.corpus, designs, backbone_id, ASKED_K),
             rows=pair.rows,
             progress=report,
         )
@@ -266,7 +301,7 @@ class RetrieveTab(View):
         relevant = pair.corpus.relevant[queries.index(query)] if query in queries else ()
         rows, more = _by_finders(there, texts, relevant)
         table = RETRIEVE.everywhere(columns, rows, ASKED_K, more)
-        model = "" if pair.one_backbone else f"All on A's model, {side.backbone.name}."
+        model = "" if pair.one_backbone else f"All on {side.letter}'s model, {side.backbone.name}."
         return table + html.note([*refused, *([model] if model else [])])
 
     # What is done
@@ -311,6 +346,31 @@ class RetrieveTab(View):
         return {
             self.file: html.saved_bytes("qrels.tsv", text.encode(), "text/tab-separated-values")
         }
+
+
+def _askable(marks: Marks, pair: Pair) -> Marks:
+    """The marks, less those of queries that vectors from a file could not be asked."""
+    files = [pair.corpus.prepared[each.file] for each in pair.designs if each.file]
+    own = {*pair.corpus.queries}
+    return {
+        query: texts
+        for query, texts in marks.items()
+        if query in own or all(file.knows([query]) for file in files)
+    }
+
+
+def _unscored(pair: Pair) -> list[str]:
+    """Why a design cannot be scored by the corpus's queries: vectors from a file have none."""
+    if not any(pair.corpus.relevant):
+        return []
+    lines = []
+    for side in pair.sides:
+        if side.design.file:
+            try:
+                pair.corpus.prepared[side.design.file].of_queries(pair.corpus.queries)
+            except NoQueryVectors as error:
+                lines.append(f"{side.letter}: {error}")
+    return lines
 
 
 def _by_finders(
