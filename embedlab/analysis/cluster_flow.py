@@ -24,8 +24,8 @@ class Flow:
             0.
         rand: their adjusted Rand index.
         moved: the texts that went astray, the clearest first, (m,): in a stream from i to j that is
-            neither most of what left i nor most of what came to j. Not moved are texts whose cluster
-            split or was merged.
+            neither most of what left i nor most of what came to j. Texts whose cluster split or was
+            merged did not move.
     """
 
     table: Int64Array

@@ -32,7 +32,8 @@ def c_tf_idf(counts: npt.ArrayLike, overall: npt.ArrayLike) -> sparse.csr_array:
         counts: how often each cluster has each word, (k, V), dense or sparse.
         overall: how often all texts have each, (V,), which is more where a text is in no cluster.
     """
-    frequency = sparse.csr_array(counts, dtype=np.float64)
+    # A copy: scipy would sort indices in place that both share, and the counts would be wrong.
+    frequency = sparse.csr_array(counts, dtype=np.float64, copy=True)
     average = frequency.sum() / max(1, frequency.shape[0])
     return frequency.multiply(np.log1p(average / np.maximum(1, overall))[None, :]).tocsr()
 
@@ -56,22 +57,32 @@ class _Table:
     def ranked(self, labels: Int64Array, k: int) -> list[list[str]]:
         """The terms of each of k clusters by c-TF-IDF, the highest first.
 
-        A term of one text alone comes behind those that several have.
+        Behind the others come terms of one text alone, and those that are no more frequent in the
+        cluster than in all texts.
         """
         inside = np.flatnonzero(labels >= 0)
-        ones = (np.ones(len(inside)), (labels[inside], inside))
+        ones = (np.ones(len(inside), np.int64), (labels[inside], inside))
         members = sparse.csr_array(ones, shape=(k, len(labels)))
-        scores = c_tf_idf(members @ self.counts, self.counts.sum(axis=0))
-        scores = scores.multiply(self.weights[None, :]).tocsr()
-        texts = (members @ (self.counts > 0).astype(np.int64)).tocsr()
-        return [self._best(scores[[c]], texts[[c]]) for c in range(k)]
+        counts, texts = members @ self.counts, members @ (self.counts > 0).astype(np.int64)
+        overall = self.counts.sum(axis=0)
+        scores = c_tf_idf(counts, overall).multiply(self.weights[None, :]).tocsr()
+        return [
+            self._best(*(table[[c]].toarray()[0] for table in (counts, texts, scores)), overall)
+            for c in range(k)
+        ]
 
-    def _best(self, scores: sparse.csr_array, texts: sparse.csr_array) -> list[str]:
-        """The terms of one cluster, (1, V)."""
-        columns = scores.indices
-        alone = texts.toarray()[0, columns] < 2
-        order = np.lexsort((columns, -scores.data, alone))[:_CANDIDATES]
-        return [str(self.terms[i]) for i in columns[order]]
+    def _best(
+        self,
+        counts: Int64Array,
+        texts: Int64Array,
+        scores: npt.NDArray[np.float64],
+        overall: Int64Array,
+    ) -> list[str]:
+        """The best terms of a cluster: how often and in how many texts it has each, (V,) all."""
+        common = counts * overall.sum() <= overall * counts.sum()
+        columns = np.flatnonzero(counts)
+        order = np.lexsort((-scores[columns], (common | (texts < 2))[columns]))
+        return [str(self.terms[i]) for i in columns[order[:_CANDIDATES]]]
 
 
 class Names:

@@ -1,4 +1,4 @@
-"""Words too common in their language to name anything, of the languages that texts are written in."""
+"""Words too common to name anything, in the languages that texts are written in."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from embedlab.analysis.terms import is_unspaced, words
 _SHARE = 0.1
 _MOST_LANGUAGES = 4
 #: On scikit-learn's English list, but names of subjects: of a match, a river or an account.
-_SUBJECTS = frozenset(
-    "amount bill bottom call cry detail fire interest mill mine name system".split()
-)
+_SUBJECTS = {
+    *("amount", "bill", "bottom", "call", "cry", "detail", "fire", "interest", "mill", "mine"),
+    *("name", "system"),
+}
 
 
 def stop_words(counts: Mapping[str, int]) -> set[str]:

@@ -16,20 +16,20 @@ _UNSPACED = (
 _LETTER = rf"[^\W\d_{_UNSPACED}]"
 #: Accents, points, and the signs of Indian scripts, which stand behind letters and are none.
 _SIGNS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0900-\u0dff\u200c\u200d"
-_RUN = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{_LETTER}(?:{_LETTER}|[{_SIGNS}])*")
+_RUN = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|\d*{_LETTER}(?:{_LETTER}|[\d{_SIGNS}])*")
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
 
 
 def words(text: str) -> Iterator[str]:
-    """The words of a text in small letters, from two letters on.
+    """The words of a text in small letters, of two characters or more.
 
-    Where a script has no spaces, the n-grams of 2 to 4 characters of each stretch. A word ends at
-    an apostrophe; addresses of the web and numbers are none.
+    Where a script has no spaces, the n-grams of 2 to 6 characters of each stretch. A word ends at
+    an apostrophe; addresses of the web and bare numbers are none.
     """
     plain = unicodedata.normalize("NFC", _ADDRESS.sub(" ", text[:_CHARACTERS])).lower()
     for found in _RUN.finditer(plain):
         if found["unspaced"]:
-            yield from _n_grams(found[0], 2, 4)
+            yield from _n_grams(found[0], 2, 6)
         elif len(found[0]) > 1:
             yield found[0]
 

@@ -100,7 +100,7 @@ class Workspace:
         with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
-            self._add(SimilarityTab, map_tab.lasso)
+            self._add(SimilarityTab, map_tab.marked)
             self._add(InsideTab)
             self._add(FinetuneTab, trainings)
             with gr.Tab(StudyTab.title, id=StudyTab.id) as study:

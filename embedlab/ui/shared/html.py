@@ -38,6 +38,10 @@ _QUALITY = {
     "spearman": "Spearman, scored pairs",
     "mean_cosine": "Mean cosine (anisotropy)",
 }
+_FILTERED = {
+    "knn_accuracy": "kNN accuracy, filtered texts",
+    "mean_cosine": "Mean cosine, filtered texts",
+}
 _saved = itertools.count(1)
 #: The scores of retrieval by the names of their attributes.
 RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
@@ -229,13 +233,31 @@ def score_table(
     return table((headers, *columns), cells, caption, measured_on=measured_on)
 
 
-def quality_table(a: Quality, b: Quality, field: str, seed: int, measured_on: str) -> Markup:
-    """The map tab's scores, and why one is missing."""
+def quality_table(
+    a: Quality,
+    b: Quality,
+    field: str,
+    seed: int,
+    measured_on: str,
+    filtered: tuple[Quality, Quality, str] | None = None,
+) -> Markup:
+    """The map tab's scores, and why one is missing.
+
+    ``filtered`` are the figures over the texts that a filter leaves, and the filter's words.
+    """
     labels = f", labels: {field}" if field else ""
     if field and a.labelled < a.n:
         labels += f" (of {a.labelled:,} texts; unlabelled ones are no class)"
     caption = f"n = {a.n:,} texts{labels}, seed {seed}; ×100, in the original space"
-    scores = score_table(measures(a, b, _QUALITY), caption, measured_on=measured_on)
+    rows = measures(a, b, _QUALITY)
+    if filtered:
+        some_a, some_b, words = filtered
+        rows += measures(some_a, some_b, _FILTERED)
+        caption += (
+            f". The rows of filtered texts are over {some_a.n:,} texts ({words}), with neighbours "
+            "among all texts; the others count all texts"
+        )
+    scores = score_table(rows, caption, measured_on=measured_on)
     return scores + note(reasons(a, b))
 
 

@@ -21,6 +21,7 @@ SCRIPTS = {
     "own_lost": ("own_lost.js",),
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),
+    "selection": ("selection.js",),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

@@ -10,9 +10,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from embedlab.analysis.filtering import TextFilter, checked_rows, narrowed, selected
+from embedlab.analysis.selections import counts_by_group
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import selections
+from embedlab.lab.clusters import clusters
+from embedlab.lab.colourings import Context
 from embedlab.progress import Progress
 from embedlab.render.html import Macros, joined
 from embedlab.render.text_files import MEDIA, DesignColumns, names_of, text_file, text_table
@@ -22,9 +25,11 @@ from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.sidebar import OWN, Choice
 from embedlab.ui.shared.theme import script
-from embedlab.ui.shared.view import Pair, Workbench
+from embedlab.ui.shared.view import Pair, Side, Workbench
 
 SELECTION = Macros("selection.html")
+#: Clusters whose texts are counted for two selections.
+CLUSTERS_LISTED = 10
 #: Characters of the name of a new corpus.
 NAME_CHARACTERS = 80
 
@@ -91,8 +96,11 @@ class SelectionPanel:
 
     # What there is to see
 
-    def html(self, pair: Pair, values: Values, report: Progress) -> Markup:
-        """The selection with its tools, and how it compares with the remembered one."""
+    def html(self, pair: Pair, values: Values, context: Context, report: Progress) -> Markup:
+        """The selection with its tools, and how it compares with the remembered one.
+
+        ``context`` says how the texts are clustered.
+        """
         corpus, chosen = pair.corpus, values[self.selected]
         rows = shown_rows(chosen, corpus, pair.kept)
         parts = []
@@ -110,7 +118,7 @@ class SelectionPanel:
         if first := rows_of(values[self.first], corpus):
             parts.append(SELECTION.first(len(first), values[self.first].words))
             if rows and rows != first:
-                parts.append(self._comparison(pair, values, first, rows, report))
+                parts.append(self._comparison(pair, values, first, rows, context, report))
         return joined(parts)
 
     def _comparison(
@@ -119,6 +127,7 @@ class SelectionPanel:
         values: Values,
         first: tuple[int, ...],
         second: tuple[int, ...],
+        context: Context,
         report: Progress,
     ) -> Markup:
         """Mean cosines within and between two selections, their words and their clusters."""
@@ -145,7 +154,29 @@ class SelectionPanel:
             html.score_table(rows, caption, headers="Mean cosine", measured_on=what)
             + html.note(notes)
             + SELECTION.words_of([("1", words[0]), ("2", words[1])])
+            + html.side_by_side(
+                *(self._clusters(side, first, second, context, report) for side in pair.sides)
+            )
         )
+
+    def _clusters(
+        self,
+        side: Side,
+        first: tuple[int, ...],
+        second: tuple[int, ...],
+        context: Context,
+        report: Progress,
+    ) -> Markup:
+        """How many texts of each selection the clusters of a design have."""
+        found = clusters(self.lab, side.embedded, context.clustering, report).at(context.level)
+        counted = counts_by_group(found.labels, first, second)
+        rows = [
+            ("in no cluster" if group < 0 else found.names[group], f"{one:,}", f"{two:,}")
+            for group, one, two in counted[:CLUSTERS_LISTED]
+        ]
+        more = len(counted) - len(rows)
+        caption = found.method + (f"; {more:,} smaller ones are not listed" if more > 0 else "")
+        return SELECTION.clusters(side.letter, rows, caption)
 
     # What changes the filter or the corpus
 

@@ -24,7 +24,7 @@ from embedlab.ui.shared.figure import clicked_cell, cosine_histogram, figure_blo
 from embedlab.ui.shared.parse import whole_number, within
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
-from embedlab.ui.tabs.map import in_corpus
+from embedlab.ui.tabs.selection import shown_rows
 
 WAITING = "The heatmap appears here."
 #: What orders the texts, and what the colours say, as the controls call them.
@@ -36,7 +36,7 @@ ORDERS = {
     "given": "as in the corpus",
 }
 SCALES = {"cosine": "cosine", "rank": "rank of the pair", "centred": "centred"}
-FIRST, LASSO, TYPED = "from the corpus", "in the map's lasso", "typed below"
+FIRST, MARKED, TYPED = "from the corpus", "selected on the map", "typed below"
 
 
 class SimilarityTab(View):
@@ -46,12 +46,12 @@ class SimilarityTab(View):
     title = "Similarity"
     filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
-    def __init__(self, bench: Workbench, lasso: Remembered) -> None:
-        self.lab, self.lasso = bench.lab, lasso
+    def __init__(self, bench: Workbench, marked: Remembered) -> None:
+        self.lab, self.marked = bench.lab, marked
         self.most = most = bench.lab.config.limits.max_heatmap_texts
         with gr.Row(equal_height=True):
             self.which = gr.Radio(
-                [FIRST, LASSO, TYPED],
+                [FIRST, MARKED, TYPED],
                 value=FIRST,
                 label="Texts",
                 scale=4,
@@ -186,18 +186,15 @@ class SimilarityTab(View):
                 for side in pair.sides
             )
             return a, b, tuple(range(len(a)))
-        rows: list[int]
-        if values[self.which] == LASSO:
-            rows = in_corpus(values[self.lasso], pair.corpus) or []
-            if pair.rows is not None:
-                rows = sorted({*rows} & {*pair.rows})
+        if values[self.which] == MARKED:
+            rows = shown_rows(values[self.marked], pair.corpus, pair.kept)
             if len(rows) < 2:
+                left = " of those that the filter leaves" if pair.kept else ""
                 raise EmbedLabError(
-                    "Fewer than two texts are selected"
-                    + (" that the filter leaves" if pair.rows else "")
-                    + "; draw a lasso around some points on the map, or take texts from the corpus."
+                    f"Fewer than two texts{left} are selected on the map; select some there, or "
+                    "take texts from the corpus."
                 )
-            return pair.a, pair.b, tuple(rows[:most])
+            return pair.a, pair.b, rows[:most]
         return pair.a, pair.b, evenly(pair.rows, len(pair.corpus.texts), most)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import gradio as gr
+import numpy as np
 
 from embedlab.analysis import filtering
 from embedlab.analysis.colouring import Colouring, counts
@@ -44,20 +45,21 @@ class TextChooser:
             )
         self.note = html.block("choose-note")
         with gr.Row():
-            self.only = gr.Button(
-                "Show only these", size="sm", min_width=110, elem_id="choose-only"
+            self.only, self.select = (
+                gr.Button(words, size="sm", min_width=110, elem_id=f"choose-{name}")
+                for name, words in (("only", "Show only these"), ("select", "Select these"))
             )
-            self.select = gr.Button("Select these", size="sm", min_width=110, elem_id="choose-mark")
         self.inputs = [self.by, self.words, self.values, self.low, self.high]
         self.outputs = [*self.inputs, self.note]
 
-    def offer(self, pair: Pair, values: Values, context: Context, report: Progress) -> Updates:
-        """Updates for a corpus under two designs; what was chosen stays where it is there still."""
-        offered = colourings.offered(self.lab, pair.a, pair.b, report)
+    def offer(self, offered: Mapping[str, str], values: Values) -> Updates:
+        """Updates for the colourings that there are; what was chosen stays if it is among them."""
         choices = [WORDS, *((title, key) for key, title in offered.items())]
-        by = values[self.by] if values[self.by] in offered else LETTERS
-        update = {self.by: gr.update(choices=choices, value=by)}
-        return update | ({} if by == values[self.by] else self._asking(None))
+        by = values.get(self.by)
+        update: Updates = {self.by: gr.update(choices=choices)}
+        if by in (None, LETTERS, *offered):
+            return update
+        return {self.by: gr.update(choices=choices, value=LETTERS), **self._asking(None)}
 
     def asked(self, pair: Pair, values: Values, context: Context, report: Progress) -> Updates:
         """Updates after another choice of what to go by."""
@@ -109,13 +111,11 @@ class TextChooser:
 
 def hidden_categories(kept: filtering.TextFilter | None, key: str, by: Colouring) -> list[int]:
     """The categories of which a filter by this colouring leaves no text; -1 for those with none."""
-    if kept is None or by.kind != "categories":
-        return []
-    condition = next((c for c in kept.conditions if c.what == key), None)
+    condition = next((c for c in kept.conditions if c.what == key), None) if kept else None
     if condition is None:
         return []
-    shown = {int(by.codes[i]) for i in condition.rows}
-    return sorted({int(code) for code in by.codes} - shown)
+    codes = _codes(by)
+    return sorted(set(codes) - {codes[i] for i in condition.rows})
 
 
 def without_categories(key: str, by: Colouring, hidden: list[int], title: str) -> Condition | None:
@@ -124,8 +124,20 @@ def without_categories(key: str, by: Colouring, hidden: list[int], title: str) -
     Raises:
         EmbedLabError: it would hide all of them.
     """
-    there: Any = {int(code) for code in by.codes}
+    there = set(_codes(by))
     left = sorted(there - {*hidden})
     if not left:
         raise EmbedLabError("No text would be left; press an entry of the legend to show it again.")
-    return filtering.in_categories(key, by, left, title) if len(left) < len(there) else None
+    if len(left) == len(there):
+        return None
+    if by.kind == "numbers":
+        rows = tuple(np.flatnonzero(by.has_value).tolist())
+        return Condition(what=key, words=f"{title} is known", rows=rows)
+    return filtering.in_categories(key, by, left, title)
+
+
+def _codes(by: Colouring) -> list[int]:
+    """The category of each text; of numbers 0, and -1 where there is none."""
+    codes = by.codes if by.kind == "categories" else by.has_value.astype(np.int64) - 1
+    found: list[int] = codes.tolist()
+    return found
