@@ -453,8 +453,8 @@ def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served)
         assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
         assert [row[2] for row in rows[2:]] == [row["sense"] for row in SENSES]
         places = np.array([row[-4:] for row in rows[2:]], float)
-        np.testing.assert_allclose(places[:, :2].T, visitor.places("a"))
-        np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"))
+        np.testing.assert_allclose(places[:, :2].T, visitor.places("a"), atol=1e-6)
+        np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"), atol=1e-6)
         with visitor.page.expect_download() as picture:
             visitor.page.locator(".linked-map-block [data-get=png]").click()
         assert picture.value.path().read_bytes().startswith(b"\x89PNG")

@@ -82,6 +82,9 @@ function readLooks() {
   look.family = style.fontFamily;
 }
 
+// A scale whose dark end a dark page would hide starts where it can be seen.
+const visible = (stops) => (document.body.classList.contains("dark") ? stops.slice(Math.floor(stops.length / 3)) : stops);
+
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 function pointLook(ratio) {
@@ -102,7 +105,7 @@ function paint() {
   const shape = new Uint8Array(n);
   const none = rgb(other);
   const fills = codes ? styles.map(([hex]) => rgb(hex)) : null;
-  const ramp = numbers ? scaled(stops) : null;
+  const ramp = numbers ? scaled(visible(stops)) : null;
   for (let i = 0; i < n; i += 1) {
     let fill = none;
     if (codes && codes[i] >= 0) {
@@ -157,6 +160,7 @@ function markPoints() {
 
 const due = new Set();
 let asked = 0;
+const whenDrawn = [];
 
 // Draws in the next frame, once however often it was asked for.
 function redraw(...sides) {
@@ -169,6 +173,17 @@ function drawDue() {
   const now = [...due];
   due.clear();
   if (state.points) now.forEach(drawSide);
+  whenDrawn.splice(0).forEach((done) => done());
+}
+
+// Resolves once what is due is drawn; a page in the back draws nothing, so it is not waited for.
+function drawn() {
+  redraw();
+  if (document.hidden) return Promise.resolve();
+  return new Promise((done) => {
+    whenDrawn.push(done);
+    setTimeout(done, 500);
+  });
 }
 
 function drawSide(side) {

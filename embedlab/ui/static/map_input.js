@@ -56,6 +56,7 @@ function hover(i) {
 
 function select(i) {
   const again = i === state.selected && !state.lasso.length;
+  leaveSearch();
   if (!again) Object.assign(state, { selected: i, near: { a: [], b: [] }, lasso: [] });
   drawSelection();
   tell("point_click", { index: i });
@@ -71,6 +72,7 @@ function clear() {
 
 function takeLasso(indices) {
   if (!indices.length) return clear();
+  leaveSearch();
   Object.assign(state, { selected: null, near: { a: [], b: [] }, lasso: indices });
   drawSelection();
   return tell("lasso", { indices });
@@ -239,19 +241,23 @@ function pointed(side, event) {
 function wirePointer(side) {
   const plot = plots[side];
   const fingers = new Map();
-  let [down, pinched] = [null, false];
+  // Whether it is a click: a lasso that ends where it began is none.
+  let [down, still, pinched] = [null, true, false];
   plot.addEventListener("pointerdown", (event) => {
     pressed(side, event, fingers);
     pinched = fingers.size > 1;
-    if (!pinched) down = at(side, event);
+    if (!pinched) [down, still] = [at(side, event), true];
   });
-  plot.addEventListener("pointermove", (event) =>
-    fingers.has(event.pointerId) ? dragged(side, event, fingers) : pointed(side, event));
+  plot.addEventListener("pointermove", (event) => {
+    if (!fingers.has(event.pointerId)) return pointed(side, event);
+    const [x, y] = at(side, event);
+    still &&= Math.hypot(x - down[0], y - down[1]) < 5;
+    return dragged(side, event, fingers);
+  });
   for (const name of ["pointerup", "pointercancel"]) {
     plot.addEventListener(name, (event) => {
       if (!fingers.delete(event.pointerId) || fingers.size || pinched) return;
-      const [x, y] = at(side, event);
-      released(side, event, Math.hypot(x - down[0], y - down[1]) < 5);
+      released(side, event, still);
     });
   }
   plot.addEventListener("pointerleave", () => {

@@ -3,7 +3,7 @@
 
 const NAMES = {
   gap: 5, lift: 13,
-  fonts: [[600, 15], [500, 12.5]], // weight and pixels of each level
+  fonts: [[650, 14.5], [500, 12.5]], // weight and pixels of each level
   from: [0, 1.6], // the zoom from which a level is there
   dense: 12, // so many at zoom 1, and as many more as the map gets larger
 };
@@ -76,9 +76,15 @@ function drawFound(pen, side, at) {
     pen.fillStyle = look[side];
     pen.fill();
     stroke(pen, 1.5, look.page);
-    pen.fillStyle = side === "a" ? "#fff" : "#000";
+    pen.fillStyle = legible(look[side]);
     pen.fillText(rank, x, y + 0.5);
   });
+}
+
+// Black or white, whichever can be read on a colour.
+function legible(hex) {
+  const [red, green, blue] = rgb(hex);
+  return 0.3 * red + 0.59 * green + 0.11 * blue > 125 ? "#000" : "#fff";
 }
 
 function drawLasso(pen) {
