@@ -1,4 +1,4 @@
-"""Vectors from files on the command line, without any model: searched, scored, written for Atlas."""
+"""Vectors from files on the command line, without any model: searched, scored, written."""
 
 from __future__ import annotations
 
