@@ -61,7 +61,10 @@ def test_a_query_with_a_vector_is_ranked(folder, files) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (("search", "MINE", "w1", "--design", "file: V"), "has no vector of queries"),
+        (
+            ("search", "MINE", "w1", "--design", "file: V"),
+            "has no vector of the query 'w1', and no model",
+        ),
         (("search", "MINE", "w1", "--design", "file: V", "--query-vectors", "A"), "the query 'w1'"),
         (("search", "MINE", "--design", "file: V"), "has no vector of 4 of 4 queries"),
         (("search", "MINE", "--design", "file: gone.npy"), "'gone.npy' cannot be opened"),
@@ -85,13 +88,16 @@ def test_what_a_user_can_solve_is_one_sentence(folder, files, arguments, hint) -
     assert len(said) == 1 and hint in said[0] and "Traceback" not in err
 
 
-def test_atlas_writes_what_it_says(folder, files, tmp_path, monkeypatch) -> None:
+def test_atlas_writes_what_it_says(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code, out, err = run("atlas", folder, "--design", f"file: {files[0]}", "--out", "map.parquet")
+    texts = ["one text", "another", "a third one", "the last"]  # too few for UMAP to be compiled
+    Path("texts.txt").write_text("\n".join(texts))
+    np.save("v.npy", ROWS[:4])
+    code, out, err = run("atlas", "texts.txt", "--design", "file: v.npy", "--out", "map.parquet")
     assert code == 0, err
     command = out.splitlines()[-1]
     assert command.startswith("embedding-atlas map.parquet --text text --x x_a --y y_a")
     table = pq.read_table("map.parquet")
-    assert table.column("text").to_pylist() == list(DOCUMENTS.values())
+    assert table.column("text").to_pylist() == texts
     named = [word for word in command.split()[2:] if not word.startswith("--")]
     assert set(named) <= set(table.schema.names)
