@@ -94,8 +94,10 @@ def check(design: Design) -> None:
     """Refuse designs whose vectors the unembedding cannot read.
 
     Raises:
-        EmbedLabError: a trainable head, or values of attention.
+        EmbedLabError: a trainable head, values of attention, or vectors from a file.
     """
+    if design.file:
+        raise EmbedLabError(f"{design} is vectors from a file: no tokens are near to them.")
     if design.trainable or POOLINGS[design.pooling].between_layers:
         raise EmbedLabError(
             f"{design.pooling} gives no states of the backbone, so no tokens are near to them."

@@ -90,7 +90,7 @@ class Pair:
     def names(self) -> tuple[str, str]:
         """How A and B are called in titles; an untrained head says so, and so do two models."""
         name_a, name_b = (
-            ("" if self.one_backbone else f"{backbone.name} · ")
+            ("" if self.one_backbone or design.file else f"{backbone.name} · ")
             + design_name(design, untrained=is_untrained(design, backbone))
             for design, backbone in zip(self.designs, self.backbones, strict=True)
         )
@@ -131,14 +131,16 @@ class Workbench:
 
     def embedded(self, choice: Choice, report: Progress) -> Pair:
         """A choice's corpus under its two designs."""
-        first, second = (self.lab.backbone(each, report) for each in choice.backbone_ids)
-        designs = zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+        designs = list(zip((choice.a, choice.b), choice.backbone_ids, strict=True))
+        for design, backbone_id in designs:
+            if not design.file:
+                self.lab.backbone(backbone_id, report)
         self.lab.prepare([(choice.corpus, *each) for each in designs], progress=report)
         a, b = (
             self._embedded(choice.corpus, design, backbone_id, report)
-            for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+            for design, backbone_id in designs
         )
-        backbones = (first, second)
+        backbones = (a.backbone, b.backbone)
         return Pair(choice.backbone_ids, backbones, choice.corpus, a, b, choice.seed, choice.kept)
 
     def _embedded(
