@@ -108,7 +108,7 @@ def _typing_lights_matches(visitor: Visitor) -> None:
     matches = int(visitor.map("matches") or 0)
     visitor.page.get_by_role("button", name="Select them").click()
     visitor.shows(lasso=str(matches), matches="")
-    expect(visitor.page.locator("#neighbours")).to_contain_text(f"{matches} of 160 texts")
+    expect(visitor.page.locator("#selection")).to_contain_text(f"{matches} of 160 texts selected")
     expect(field).to_have_value("")
 
 
