@@ -159,25 +159,23 @@ def _bidirectional(backbone: Backbone) -> ModeVerdict:
 
 
 def _rerouted(backbone: Backbone, causal: tuple[Tensor, ...]) -> ModeVerdict:
-    """In the band the first token reads the last one too, and nothing else differs from causal.
+    """In a band over all layers the first token reads the last one too, and no other ahead.
 
     Args:
         causal: the states of the padded texts under causal attention.
     """
     layers = backbone.num_layers
-    first, last = Attention(mode="rerouted").band_of(layers)
-    inside = {0, LENGTH - 1}
-    expected = [inside if first <= layer <= last else {0} for layer in range(1, layers + 1)]
     try:
-        seen = _seen_by_first(backbone, "rerouted")
+        seen = _seen_by_first(backbone, str(Attention(mode="rerouted", band=(1, layers))))
         # Causal in all layers, by way of our function.
         ours = padded_states(backbone, f"bidirectional>{layers}")
     except Exception:  # whatever an attention raises that was not written for another function
         return _no(_NOT_BY_LAYER)
-    if seen != expected:
+    if any(each != {0, LENGTH - 1} for each in seen):
         return _no(_NOT_BY_LAYER)
     if not equal_states(ours, causal):
         return _no("its attention has parts, such as sinks or caps of scores, that would be lost")
+    first, last = Attention(mode="rerouted").band_of(layers)
     where = f"layers {first} to {last}" if first < last else f"layer {first}"
     return _yes(f"all layers look back, and in {where} every token reads the last one too")
 
