@@ -12,7 +12,6 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
 from embedlab.models import attention_head
-from embedlab.models.adapter import merged
 from embedlab.models.attention import Attention
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
@@ -38,10 +37,10 @@ def export_sentence_transformers(
 ) -> Path:
     """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
-    The end token, the attention mode, the longest length, the prompts and the steps are baked in.
-    What sentence-transformers does not know, poolings, templates and attention that differs from
-    layer to layer, comes as module files, which the user has to trust. ``steps`` are the design's,
-    where it has some.
+    It is merged and saved in float32, whatever the backbone runs in. The end token, the attention
+    mode, the longest length, the prompts and the steps are baked in. What sentence-transformers
+    does not know, poolings, templates and attention that differs from layer to layer, comes as
+    module files, which the user has to trust. ``steps`` are the design's, where it has some.
 
     Raises:
         EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
@@ -51,15 +50,16 @@ def export_sentence_transformers(
         raise EmbedLabError(obstacle)
     with disk_errors(out.name), atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
-        pooling = POOLINGS[design.pooling].export(design, backbone)
-        _save_model(backbone, design, pooling, folder)
+        whole = backbone.merged()
+        pooling = POOLINGS[design.pooling].export(design, whole)
+        _save_model(whole, design, pooling, folder)
+        del whole  # as large as the backbone, or twice
         progress(1, 3, "writing the tokenizer")
         _save_tokenizer(backbone, design, folder)
         progress(2, 3, "writing the modules")
         native_head = backbone.native_head(design)
         width = backbone.vector_size(design)
-        exact = str(backbone.dtype) == "torch.float32"
-        behind = [] if steps is None else steps.modules(width, exact=exact)
+        behind = [] if steps is None else steps.modules(width)
         read = [pooling, *(() if native_head is None else native_head.exported())]
         own_code = _save_modules(read, behind, backbone, design, folder)
         public = without_local_paths(run_info)
@@ -70,8 +70,7 @@ def export_sentence_transformers(
 
 
 def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, folder: Path) -> None:
-    model = merged(backbone)
-    model.save_pretrained(folder)
+    backbone.model.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name in ("_name_or_path", "_model_name_or_path"):
         config.pop(name, None)

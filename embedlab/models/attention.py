@@ -12,6 +12,8 @@ from embedlab.errors import EmbedLabError
 ATTENTIONS = ("causal", "bidirectional")
 #: All modes by the word that a design starts with; ``bidirectional>k`` is a form of the second.
 ATTENTION_MODES = (*ATTENTIONS, "rerouted")
+#: What an architecture is probed for.
+PROBED = (*ATTENTION_MODES, "bidirectional>k")
 
 _MODE = re.compile(
     r"(?P<mode>causal|bidirectional|rerouted)(?:>(?P<above>[1-9]\d{0,3}))?"
@@ -61,6 +63,13 @@ class Attention:
             band=band,
             bias=float(match["bias"] or 0),
         )
+
+    @property
+    def probed(self) -> tuple[str, ...]:
+        """The words of :data:`PROBED` that an architecture has to obey for this mode."""
+        if self.above:
+            return "bidirectional", "bidirectional>k"
+        return ("causal", "rerouted") if self.mode == "rerouted" else (self.mode,)
 
     @property
     def plain(self) -> bool:

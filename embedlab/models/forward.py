@@ -56,6 +56,8 @@ def layer_states(
     mask: Tensor,
     positions: Tensor,
     apart: Apart | None = None,
+    *,
+    plain: str = "",
     **inputs: Tensor,
 ) -> tuple[Tensor, ...]:
     """The states of every layer, (R, N, d) each, embeddings first; for the model's owner alone.
@@ -69,12 +71,13 @@ def layer_states(
         mask: (R, N), 0 for padding; under ``apart`` an additive one, (n, 1, T, T).
         positions: (R, N), for a model that takes them.
         apart: the texts of a single row that must not see each other.
+        plain: transformers' attention function for its own two modes; by default the model's.
         inputs: ``input_ids`` (R, N), or ``inputs_embeds`` (R, N, d).
     """
     more: dict[str, Any] = dict(inputs)
     if "position_ids" in inspect.signature(model.forward).parameters:
         more["position_ids"] = positions
-    mode, implementation = Attention.parse(attention), ""
+    mode, implementation = Attention.parse(attention), plain
     if apart is not None:
         more["apart"], implementation = apart, APART
     elif not mode.plain:

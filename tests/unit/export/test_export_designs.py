@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
 from support.runs import run_info
@@ -21,9 +20,9 @@ TEXTS = (*words(1, 3, 7, 20, 62, 90, 200), "w1 {text} {0} 東京 w3", " w1  w2 "
 DOCUMENTS = words(*range(2, 22), seed=3)
 
 
-def tied_backbone(dtype: torch.dtype = torch.float32) -> Backbone:
+def tied_backbone() -> Backbone:
     backbone = tiny_backbone(tied=True)
-    return Backbone(backbone.model.to(dtype), backbone.tokenizer, name="tiny", max_length=64)
+    return Backbone(backbone.model, backbone.tokenizer, name="tiny", max_length=64)
 
 
 def exported(design: Design, backbone: Backbone, folder) -> tuple[SentenceTransformer, FittedSteps]:
@@ -77,12 +76,12 @@ def test_int8_may_differ_by_one_level_and_no_more(tmp_path):
     assert difference.max() <= steps.rounding and (difference > 1e-4).mean() < 0.01
 
 
-def test_bfloat16_models_take_steps_too(tmp_path):
-    design = Design.parse("causal/mean+centre")
-    backbone = tied_backbone(torch.bfloat16)
-    model, steps = exported(design, backbone, tmp_path / "out")
-    ours = embed(TEXTS, design, backbone, fit=steps)
-    assert np.abs(model.encode_document(list(TEXTS)) - ours).max() < 0.1
+def test_the_stored_folder_of_a_backbone_is_the_whole_path(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    backbone, design = tied_backbone(), Design.parse("causal/mean")
+    assert untrained_info(backbone, design, "model").backbone.id == str(tmp_path / "model")
+    assert untrained_info(backbone, design, "some/name").backbone.id == "some/name"
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gemma3_text"])
