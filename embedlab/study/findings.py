@@ -40,6 +40,7 @@ from embedlab.study.report import (
     TaskDifference,
     TaskFacts,
     design_title,
+    rounded,
 )
 
 #: Random swaps of a test within a task.
@@ -53,7 +54,9 @@ def report_of(folder: Path) -> Report:
         EmbedLabError: the folder holds no study, or one whose files are damaged.
     """
     try:
-        return _report(_Measurements(*read_results(folder)))
+        measured = _Measurements(*read_results(folder))
+        report = _report(measured)
+        return rounded(report) if measured.many else report
     except (OSError, ValueError, LookupError) as error:
         if isinstance(error, EmbedLabError):
             raise

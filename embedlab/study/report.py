@@ -266,6 +266,19 @@ class Report:
 _REPORT = TypeAdapter(Report)
 
 
+def rounded(report: Report, digits: int = 6) -> Report:
+    """A report whose numbers have so many decimals: the others are most of a long file."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, float):
+            return round(value, digits)
+        if isinstance(value, dict):
+            return {key: short(one) for key, one in value.items()}
+        return [short(one) for one in value] if isinstance(value, list | tuple) else value
+
+    return _REPORT.validate_python(short(_REPORT.dump_python(report)))
+
+
 def read_report(path: Path) -> Report:
     """A report as :meth:`Report.to_json` wrote it.
 

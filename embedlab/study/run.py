@@ -90,7 +90,8 @@ def run(
         study: what to run.
         folder: for the results; those of the same study in it are kept.
         command: the command line that runs it, for the record.
-        device, dtype: as for :func:`embedlab.load_backbone`.
+        device, dtype: as for :func:`embedlab.load_backbone`; a study that goes on keeps the
+            precision that ``auto`` chose when it began.
         say: called with a line for the user before and after every cell.
 
     Returns:
@@ -109,6 +110,8 @@ def run(
         say(f"training data: {pairs.title}, {describe(pairs)}")
         if not pairs.removed:
             say("no training pair stands in an evaluation corpus")
+    if dtype == "auto":  # takes what is faster now: cells of two precisions are not comparable
+        dtype = results.precision or dtype
     backbone = load_backbone(
         study.backbone, device, dtype, cache=StateCache(CACHE_BYTES), progress=progress
     )

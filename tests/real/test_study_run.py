@@ -147,6 +147,21 @@ def test_other_pairs_than_when_it_began_are_refused(undisturbed, small, tmp_path
         run_study(small, folder)
 
 
+def test_a_study_goes_on_in_the_precision_it_began_in(undisturbed, small, tmp_path, monkeypatch):
+    asked = []
+
+    def loading(backbone, device, dtype, **_):
+        asked.append(dtype)
+        raise Cancelled
+
+    monkeypatch.setattr(run, "load_backbone", loading)
+    shutil.copytree(undisturbed[0], tmp_path / "begun")
+    for folder, dtype in (("begun", "auto"), ("begun", "bfloat16"), ("new", "auto")):
+        with pytest.raises(Cancelled):
+            run.run(small, tmp_path / folder, dtype=dtype)
+    assert asked == ["float32", "bfloat16", "auto"]
+
+
 def test_a_damaged_checkpoint_is_started_over(undisturbed, small, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(undisturbed[0], folder)
