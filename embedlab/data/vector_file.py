@@ -144,8 +144,9 @@ def _parquet(path: Path, name: str, column: str, max_bytes: int) -> VectorFile:
         raise
     except Exception as error:  # whatever pyarrow raises for damaged bytes
         raise Unreadable("cannot be read as parquet; save it again") from error
-    read = {"column": chosen, "columns": tuple(columns), "words": words}
-    return VectorFile(name=name, rows=rows, kind=kind, **read)
+    return VectorFile(
+        name=name, rows=rows, kind=kind, column=chosen, columns=tuple(columns), words=words
+    )
 
 
 def _is_large(kind: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -15,6 +16,8 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Remembered, Sessions, Updates, Values
 
+#: What a file's or a column's event calls.
+Reader = Callable[[Values, Progress], Updates]
 WHAT = (
     "Vectors of the texts chosen above, by any model: one for each, in their order, or parquet "
     "with the texts beside the vectors. They become a design, “file: name”."
@@ -82,7 +85,7 @@ class VectorsUpload:
             bounds=self.limits.reading,
         )
 
-    def _reader(self, file: gr.File, column: gr.Dropdown, place: Remembered) -> object:
+    def _reader(self, file: gr.File, column: gr.Dropdown, place: Remembered) -> Reader:
         def read(values: Values, _: Progress) -> Updates:
             path = values[file]
             if not path:
