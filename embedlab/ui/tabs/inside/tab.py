@@ -46,7 +46,6 @@ class InsideTab(View):
                 self.actions += panel.actions
         self.inputs = [c for panel in self.panels for c in panel.inputs]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
-        self.triggers = []
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The open panel."""
