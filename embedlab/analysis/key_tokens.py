@@ -94,10 +94,10 @@ def _words(
     backbone: Backbone, ids: Sequence[int], values: Sequence[float], k: int
 ) -> list[KeyToken]:
     special = set(backbone.tokenizer.all_special_ids)
-    found: dict[str, KeyToken] = {}
+    words: dict[str, KeyToken] = {}
     for i, value in zip(ids, values, strict=True):
         word = "" if i in special else str(backbone.tokenizer.decode([i])).strip()
         key = word.casefold()
-        if key not in found and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
-            found[key] = KeyToken(word, value)
-    return list(found.values())[:k]
+        if key not in words and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
+            words[key] = KeyToken(word, value)
+    return list(words.values())[:k]
