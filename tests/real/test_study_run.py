@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from support.studies import SMALL, findings
+from support.studies import CLUSTERED, SMALL, findings
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.study import run
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
 from embedlab.study.folder import StudyFolder
 from embedlab.training import checkpoints
 
-#: In the same precision on every machine, whichever of the two its CPU multiplies faster.
-run_study = partial(run.run, dtype="float32")
+
+def run_study(*args, **options):
+    """In the same precision on every machine, whichever of the two its CPU multiplies faster.
+
+    With it comes mteb, which takes seconds to import.
+    """
+    from embedlab.study.run import run
+
+    return run(*args, dtype="float32", **options)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,15 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
     assert all(task["sha256"] for task in record["tasks"])
     assert not list((folder / "work").glob("*"))
     assert any("6 left out because they stand in an evaluation corpus" in line for line in lines)
+
+
+def test_tasks_of_every_category_are_measured(tiny_folder, tmp_path):
+    study = study_from(CLUSTERED | {"backbone": str(tiny_folder)}, "clustered")
+    study = replace(study, recipe=None, designs=study.designs[-1:])
+    [cell] = run_study(study, tmp_path / "clustered")
+    assert cell.status == "done", cell.error
+    assert [task.id for task in cell.tasks] == CLUSTERED["tasks"]
+    assert {task.category for task in study.tasks} == set(CLUSTERED["sizes"])
 
 
 @pytest.mark.slow
@@ -166,6 +180,8 @@ def test_a_folder_with_other_things_is_refused(small, tmp_path):
 
 def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, monkeypatch):
     """Memory cannot be made to run out for one design alone, so its error is raised by hand."""
+    from embedlab.study import run
+
     plain = run.embed
 
     def scarce(texts, design, *arguments, **more):
@@ -208,6 +224,6 @@ def test_a_task_that_cannot_be_had_is_said_before_anything_is_trained(small, tmp
 def test_training_data_that_is_not_there_is_said_before_a_backbone_is_loaded(
     small, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(run, "load_backbone", lambda *a, **k: pytest.fail("loaded"))
+    monkeypatch.setattr("embedlab.study.run.load_backbone", lambda *a, **k: pytest.fail("loaded"))
     with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
         run_study(replace(small, data="nowhere.csv"), tmp_path / "none")

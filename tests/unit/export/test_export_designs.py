@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
 from support.runs import run_info
 
@@ -26,13 +26,18 @@ def tied_backbone(dtype: torch.dtype = torch.float32) -> Backbone:
     return Backbone(backbone.model.to(dtype), backbone.tokenizer, name="tiny", max_length=64)
 
 
-def exported(design: Design, backbone: Backbone, folder) -> tuple[SentenceTransformer, FittedSteps]:
+def loaded(folder, own_code: bool):
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device="cpu", trust_remote_code=own_code)
+
+
+def exported(design: Design, backbone: Backbone, folder) -> tuple[Any, FittedSteps]:
     steps = fit(DOCUMENTS, design, backbone)
     info = untrained_info(backbone, design, "tiny")
     export_sentence_transformers(backbone, design, info, folder, steps=steps)
     own_code = any(folder.glob("export_*.py"))
-    model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=own_code)
-    return model, steps
+    return loaded(folder, own_code), steps
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_the_export_gives_the_same_vectors(text, own_code, tmp_path):
         np.testing.assert_allclose(encode(list(TEXTS), batch_size=4), expected, atol=1e-4)
     assert any((tmp_path / "out").glob("export_*.py")) is own_code
     model.save(str(tmp_path / "again"))
-    again = SentenceTransformer(str(tmp_path / "again"), device="cpu", trust_remote_code=own_code)
+    again = loaded(tmp_path / "again", own_code)
     np.testing.assert_array_equal(again.encode_query(["w7 w2"]), model.encode_query(["w7 w2"]))
 
 
