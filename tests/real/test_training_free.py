@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
+from support.labs import real_lab
 
 from embedlab import Backbone, Design, embed, load_corpus
-from embedlab.lab.config import Config, Limits
-from embedlab.lab.lab import Lab
 from embedlab.lab.views import quality
 
 #: Spearman × 100 on the first 600 pairs of STS-B test, and how far it may be off.
@@ -52,8 +51,8 @@ def test_prompteol_equals_transformers(smollm2):
         np.testing.assert_allclose(embed(texts, design, smollm2), rows, atol=1e-4)
 
 
-def test_the_first_view_shows_a_space_sorted_by_sense():
-    lab = Lab(Config(limits=Limits(state_disk_mb=0)))
+def test_the_first_view_shows_a_space_sorted_by_sense(smollm2):
+    lab = real_lab(smollm2)
     defaults = lab.config.defaults
     corpus = lab.corpus(defaults.corpus)
     a, b = (

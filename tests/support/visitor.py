@@ -19,6 +19,8 @@ PLACE = """([side, i]) => {
   const { x, y } = plot.data[0];
   return [left + xaxis._offset + xaxis.l2p(x[i]), top + yaxis._offset + yaxis.l2p(y[i])];
 }"""
+#: Pixels by which the page is wider than its window.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 #: Gradio's own: at the end of an upload, and where a column has the name of one of its phrases.
 HARMLESS = ("Method not implemented.", "[svelte-i18n]")
 #: What Gradio's client says of its open stream, which it ends itself, as the page goes away.
@@ -90,11 +92,11 @@ class Visitor:
         expect(text).to_have_count(0)
         return words
 
-    def overflow(self) -> int:
-        """Pixels by which the page is wider than its window."""
-        return self.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+    def fits(self) -> None:
+        """The page is no wider than its window, in either theme."""
+        for _ in range(2):  # ends with the theme it began with
+            self.page.evaluate("document.body.classList.toggle('dark')")
+            assert self.page.evaluate(OVERFLOW) <= 0
 
     # What there is to do
 
