@@ -25,6 +25,7 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 import pytest
 from support.distribution import scheduler
 from support.lent_space import space  # noqa: F401 - a fixture
+from support.on_pretended_gpu import OnPretendedGpu
 from support.serving import browser, served  # noqa: F401 - fixtures
 
 if TYPE_CHECKING:
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
 # torch and transformers are imported where they are needed: the process that only hands tests to
 # the workers needs neither.
 TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pretended-gpu", action="store_true", help="run where there seems to be one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--pretended-gpu"):
+        config.pluginmanager.register(OnPretendedGpu())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

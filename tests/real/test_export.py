@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from support.runs import random_head, run_info, saved_run, trained
 
-from embedlab import Design, embed
+from embedlab import Design, embed, fit, load_corpus
 from embedlab.export.archive import open_archive
-from embedlab.export.check import CHECK_TEXTS, Check
+from embedlab.export.check import CHECK_TEXTS, Check, verify
 from embedlab.export.export_model import export_model
+from embedlab.export.sentence_transformers import export_sentence_transformers
+from embedlab.models.run_folder import untrained_info
 
 
 @contextmanager
@@ -62,6 +64,35 @@ def _hide_models_own_code(folder, monkeypatch):
     (folder / "others" / "transformers_modules").mkdir(parents=True)
     (folder / "others" / "transformers_modules" / "__init__.py").touch()
     monkeypatch.syspath_prepend(folder / "others")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "causal/last?template=prompteol",
+        "causal/last+filter1.5?template=topic",
+        "causal/last+filter1.5+centre?template=topic",
+        "causal/mean+centre",
+        "causal/mean+int8",
+        "causal/last?template=metaeol",
+        "causal/value_mean@16..30+centre",
+        "rerouted/mean_last?template=kv",
+        "bidirectional>8/mean",
+        "bidirectional/latent_attention",
+    ],
+)
+def test_the_parity_of_designs_after_the_paper(smollm2, text):
+    """The figures of docs/method.md: the largest difference of a coordinate of unit vectors."""
+    design = Design.parse(text)
+    steps = fit(load_corpus("senses").texts, design, smollm2)
+    expected = embed(CHECK_TEXTS, design, smollm2, fit=steps)
+    with room() as folder:
+        info = untrained_info(smollm2, design, "smollm2-135m")
+        out = export_sentence_transformers(smollm2, design, info, folder / "m", steps=steps)
+        check = verify(out, expected, CHECK_TEXTS, rounding=steps.rounding)
+    print(f"{text}: {check.largest_difference:.2g}, at most {check.tolerance:.2g}")
+    assert check.ok
 
 
 def test_an_adapter_of_the_real_backbone_is_exported_and_opened_again(smollm2, tmp_path):

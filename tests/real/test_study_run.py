@@ -13,6 +13,7 @@ from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
 from embedlab.study.folder import StudyFolder
+from embedlab.study.pooled_texts import PooledTexts
 from embedlab.training import checkpoints
 
 
@@ -180,25 +181,23 @@ def test_a_folder_with_other_things_is_refused(small, tmp_path):
 
 def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, monkeypatch):
     """Memory cannot be made to run out for one design alone, so its error is raised by hand."""
-    from embedlab.study import run
+    plain = PooledTexts.__call__
 
-    plain = run.embed
-
-    def scarce(texts, design, *arguments, **more):
+    def scarce(pooled, texts, design, **more):
         if design.pooling == "mean":
             raise MemoryError
-        return plain(texts, design, *arguments, **more)
+        return plain(pooled, texts, design, **more)
 
     folder = tmp_path / "scarce"
     untrained = replace(small, recipe=None, designs=small.designs[::2])
-    monkeypatch.setattr(run, "embed", scarce)
+    monkeypatch.setattr(PooledTexts, "__call__", scarce)
     cells = run_study(untrained, folder)
     assert [c.status for c in cells] == ["done", "failed"]
     assert "memory did not suffice" in cells[1].error
     report = report_of(folder)
     assert [r.status for r in report.ran].count("failed") == 1
     assert any("1 of 2 cells are not done" in note for note in report.notes)
-    monkeypatch.setattr(run, "embed", plain)
+    monkeypatch.setattr(PooledTexts, "__call__", plain)
     assert [c.status for c in run_study(untrained, folder)] == ["done", "done"]
 
 

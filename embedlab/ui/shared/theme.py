@@ -15,12 +15,14 @@ HEAD = '<meta name="color-scheme" content="light dark"><meta name="referrer" con
 SCRIPTS = {
     "figure": ("load_plotly.js", "download.js", "figure.js"),
     "linked_map": (
-        *("load_plotly.js", "download.js"),
-        *("linked_map.js", "linked_map_input.js", "linked_map_download.js"),
+        *("download.js", "map_points.js", "linked_map.js", "map_over.js", "map_words.js"),
+        *("map_search.js", "map_layers.js", "map_input.js", "map_parts.js", "map_download.js"),
     ),
     "own_lost": ("own_lost.js",),
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),
+    "selection": ("selection.js",),
+    "sortable": ("sortable.js",),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

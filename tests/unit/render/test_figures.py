@@ -1,10 +1,9 @@
-"""Figures, categories and escaping; the value and the events of the linked map."""
+"""Figures, categories and escaping."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from embedlab.errors import EmbedLabError
 from embedlab.render import similarity, style
 from embedlab.render.inside import token_bars
-from embedlab.ui.tabs.linked_map import event_index, event_indices, map_value, selection_update
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script>", "<b>&amp;", "a\x00b\ud800", "${1} {{x}}"]
 
@@ -104,9 +102,13 @@ def test_wrapped_lines_are_short_and_lose_nothing():
     assert style.wrapped("") == ""
 
 
+def cells(texts, **more):
+    return similarity.Cells(texts=texts, **more)
+
+
 def test_similarity_heatmap_keeps_values_limits_and_equal_texts_apart():
     matrix = np.array([[1.0, 0.25], [0.25, 1.0]])
-    figure = similarity.similarity_heatmap(matrix, ["same", "same"], "A", -0.2, 1.0)
+    figure = similarity.similarity_heatmap(matrix, cells(["same", "same"]), "A", -0.2, 1.0)
     heatmap = figure.data[0]
     np.testing.assert_allclose(heatmap.z, [[100, 25], [25, 100]])
     assert (heatmap.zmin, heatmap.zmax) == (-20, 100)
@@ -114,17 +116,48 @@ def test_similarity_heatmap_keeps_values_limits_and_equal_texts_apart():
     assert "n = 2 texts" in figure.layout.title.subtitle.text
 
 
+@pytest.mark.parametrize("n", [2, 30, 60])
+def test_the_rows_of_a_heatmap_are_as_high_as_their_labels(n):
+    figure = similarity.similarity_heatmap(
+        np.eye(n), cells([f"text {i}" for i in range(n)]), "", 0, 1
+    )
+    layout = figure.layout
+    row = (layout.height - layout.margin.t - layout.margin.b) / n
+    sizes = {note.font.size for note in layout.annotations}
+    assert min(sizes) >= 11 and row >= max(sizes)
+    assert sum(note.text.startswith("text") for note in layout.annotations) == n
+
+
+def test_a_heatmap_has_borders_and_both_cosines_in_every_cell():
+    both = np.arange(32).reshape(4, 4, 2) / 100
+    drawn = cells(list("abcd"), cosines=both, starts=(0, 1, 3), scale=similarity.SCALES["rank"])
+    figure = similarity.similarity_heatmap(np.eye(4), drawn, "A", 0, 1)
+    assert sorted({shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1}) == [
+        0.5,
+        2.5,
+    ]
+    assert sorted({shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1}) == [
+        0.5,
+        2.5,
+    ]
+    assert figure.data[0].customdata[1][2] == [12.0, 13.0]
+    assert "Less similar pairs" in figure.data[0].hovertemplate
+    assert "%{y}" in figure.data[0].hovertemplate and "%{x}" in figure.data[0].hovertemplate
+
+
 def test_difference_heatmap_is_centred_on_zero():
-    figure = similarity.difference_heatmap(np.array([[0.0, -0.5], [0.1, 0.0]]), ["x", "y"], "B − A")
+    figure = similarity.difference_heatmap(
+        np.array([[0.0, -0.5], [0.1, 0.0]]), cells(["x", "y"]), "B − A"
+    )
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmid, heatmap.zmax) == (-50, 0, 50)
     assert dict(heatmap.colorscale)[0.5] == "#F4F4F4"
-    assert similarity.difference_heatmap(np.zeros((1, 1)), ["x"], "").data[0].zmax > 0
+    assert similarity.difference_heatmap(np.zeros((1, 1)), cells(["x"]), "").data[0].zmax > 0
 
 
 def test_figures_escape_every_text():
     n = len(HOSTILE)
-    heatmap = similarity.similarity_heatmap(np.eye(n), HOSTILE, HOSTILE[0], 0, 1)
+    heatmap = similarity.similarity_heatmap(np.eye(n), cells(HOSTILE), HOSTILE[0], 0, 1)
     histogram = similarity.similarity_histogram(np.ones(3), np.zeros(3), *HOSTILE[:2])
     for figure in (heatmap, histogram):
         written = json.dumps(figure.to_plotly_json(), default=list)
@@ -134,7 +167,7 @@ def test_figures_escape_every_text():
 
 def test_a_matrix_of_the_wrong_shape_is_named():
     with pytest.raises(EmbedLabError, match=r"\(2, 3\).*3 texts"):
-        similarity.similarity_heatmap(np.zeros((2, 3)), ["a", "b", "c"], "A", 0, 1)
+        similarity.similarity_heatmap(np.zeros((2, 3)), cells(["a", "b", "c"]), "A", 0, 1)
 
 
 def test_histogram_shares_sum_to_one_and_name_the_means():
@@ -147,74 +180,6 @@ def test_histogram_shares_sum_to_one_and_name_the_means():
     assert figure.data[0].line.dash != figure.data[1].line.dash
     with pytest.raises(EmbedLabError, match="two texts"):
         similarity.similarity_histogram(np.array([]), np.array([]), "a", "b")
-
-
-def a_map(**changes):
-    given = {
-        "title_a": "causal/eos",
-        "xy_a": np.array([[0.0, 0.0], [4.0, 1.0], [2.0, 2.0]]),
-        "title_b": "bidirectional/mean",
-        "xy_b": np.array([[1e-3, 0.0], [-1e-3, 0.0], [0.0, 5e-4]]),
-        "texts": ["one", "two", "x" * 500],
-    }
-    return map_value(**(given | changes))
-
-
-def test_map_value_fills_the_square_and_keeps_the_shape():
-    value = a_map(labels=["u", "v", "u"])
-    assert value["a"]["xy"] == [[-1.0, -0.5], [1.0, 0.0], [0.0, 0.5]]
-    assert value["b"]["xy"] == [[1.0, -0.25], [-1.0, -0.25], [0.0, 0.25]]
-    assert value["categories"] == [0, 1, 0]
-    assert len(value["texts"][2]) == 160
-    json.dumps(value)
-
-
-def test_map_value_takes_one_text_none_and_hostile_ones():
-    assert a_map(xy_a=[[3.0, 3.0]], xy_b=[[0.0, 0.0]], texts=["only"])["a"]["xy"] == [[0.0, 0.0]]
-    assert a_map(xy_a=np.empty((0, 2)), xy_b=np.empty((0, 2)), texts=[])["texts"] == []
-    n = len(HOSTILE)
-    value = a_map(xy_a=np.eye(n, 2), xy_b=np.eye(n, 2), texts=HOSTILE, labels=HOSTILE)
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"texts": ["one"]}, "shape"),
-        ({"labels": ["u"]}, "1 labels"),
-        ({"xy_b": np.full((3, 2), np.nan)}, "Map B"),
-        ({"selected": 3}, "3 is not one of the 3 texts"),
-        ({"highlight_a": [-1]}, "-1 is not one"),
-        ({"method": "t-SNE"}, "t-SNE"),
-    ],
-)
-def test_map_value_refuses_what_does_not_fit(changes, message):
-    with pytest.raises(EmbedLabError, match=message):
-        a_map(**changes)
-
-
-def test_equal_selections_are_sent_as_different_updates():
-    first, second = (selection_update(1, [2], [0])["selection"] for _ in range(2))
-    assert first.pop("revision") != second.pop("revision")
-    assert first == second
-
-
-@pytest.mark.parametrize("data", [None, [], "0", {}, {"index": None}, {"index": "1"}])
-def test_events_without_an_index_are_empty(data):
-    event = SimpleNamespace(_data=data)
-    assert event_index(event, 3) is None
-    assert event_indices(event, 3) == []
-
-
-def test_events_are_checked():
-    indices = {
-        index: event_index(SimpleNamespace(_data={"index": index}), 3)
-        for index in (0, 2, 3, -1, 1.5, 10**30)
-    }
-    assert indices == {0: 0, 2: 2, 3: None, -1: None, 1.5: None, 10**30: None}
-    assert event_index(SimpleNamespace(_data={"index": True}), 3) is None
-    indices = [2, 0, 2, 9, -1, "1", None, True, [1], 1.0]
-    assert event_indices(SimpleNamespace(_data={"indices": indices}), 3) == [0, 2]
 
 
 @pytest.mark.parametrize(("norms", "kind"), [([38.0, 52.0], "linear"), ([38.0, 22_500.0], "log")])
