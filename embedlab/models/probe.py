@@ -326,15 +326,15 @@ def _causal_mixers(backbone: Backbone) -> dict[int, str]:
     """
     lists = (part for part in backbone.model.modules() if isinstance(part, nn.ModuleList))
     layers = next((one for one in lists if len(one) == backbone.num_layers), nn.ModuleList())
-    found = {}
+    mixers = {}
     for number, layer in enumerate(layers):
         for part in layer.modules():
             parameters = {name for name, _ in part.named_parameters(recurse=False)}
             convolves = any(isinstance(child, nn.Conv1d) for child in part.children())
             if convolves or parameters & _RECURRENT:
-                found[number] = type(part).__name__
+                mixers[number] = type(part).__name__
                 break
-    return found
+    return mixers
 
 
 # How far a layer reads
