@@ -146,7 +146,7 @@ def interval(
         return ends(scores)
     shift = np.mean(scores[np.isfinite(scores)]) - float(statistic(*items))
     low, high = ends(scores)
-    return low - shift, high - shift
+    return float(low - shift), float(high - shift)
 
 
 def paired_interval(
