@@ -6,12 +6,13 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from embedlab import __version__
 from embedlab.cli.check import check
+from embedlab.cli.compare import compare
 from embedlab.cli.fit import fit
 from embedlab.cli.options import (
     NO_LIMIT,
@@ -26,7 +27,7 @@ from embedlab.cli.options import (
     design_of,
     model_and_base,
 )
-from embedlab.cli.read import read, read_texts
+from embedlab.cli.read import corpus_by_name, read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from embedlab.analysis.comparison import Embedded, Hit
     from embedlab.analysis.metrics import RetrievalScores
     from embedlab.assets import AssetStatus
-    from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
 DESIGN_HELP = (
@@ -57,7 +57,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check):
+for command in (read, train, fit, export, study, check, compare):
     app.command()(command)
 
 
@@ -288,7 +288,7 @@ def search(
     how = {"text_column": text_column, "encoding": encoding, "split": split}
     lab = Lab(Config(backbones=(BackboneEntry(id=model, base=base or ""),), limits=limits))
     with progress_bar() as progress:
-        texts = _corpus_to_search(lab, corpus, how, sample, seed, progress)
+        texts = corpus_by_name(lab, corpus, how, sample, seed, progress)
         if query is None and not any(texts.relevant):
             raise EmbedLabError(
                 f"{texts.title[:60]!r} has no queries with known answers; write a query behind it."
@@ -306,29 +306,6 @@ def search(
     for letter, side, hits in zip("AB", sides, lists, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")
         typer.echo(_ranking(hits, moves=len(sides) > 1))
-
-
-def _corpus_to_search(
-    lab: Lab,
-    name: str,
-    how: dict[str, Any],
-    sample: int | None,
-    seed: int,
-    progress: Progress,
-) -> Corpus:
-    from embedlab.data.corpora import CORPORA
-
-    if name in CORPORA:
-        return lab.corpus(name, sample, seed, progress)
-    path = Path(name)
-    if not path.exists():
-        raise EmbedLabError(
-            f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
-            f"{', '.join(CORPORA)}."
-        )
-    most = lab.config.limits.max_upload_mb
-    whole = read_texts(path, max_mb=most, **how)
-    return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 
 def _heading(lab: Lab, letter: str, side: Embedded) -> str:

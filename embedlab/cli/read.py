@@ -26,6 +26,8 @@ from embedlab.text import shorten
 if TYPE_CHECKING:
     from embedlab.data.corpus import Corpus
     from embedlab.data.tables import Table
+    from embedlab.lab.lab import Lab
+    from embedlab.progress import Progress
 
 #: Texts and pairs that are shown to people; ``--json`` has all of them.
 SHOWN = 10
@@ -83,6 +85,30 @@ def read_texts(
     for line in (*corpus.notes, *left_out_lines(corpus.left_out, corpus.notes)):
         say(line)
     return corpus
+
+
+def corpus_by_name(
+    lab: Lab,
+    name: str,
+    how: dict[str, Any],
+    sample: int | None,
+    seed: int,
+    progress: Progress,
+) -> Corpus:
+    """A built-in corpus, or that of a file, a folder or a zip; ``how`` are options of the file."""
+    from embedlab.data.corpora import CORPORA
+
+    if name in CORPORA:
+        return lab.corpus(name, sample, seed, progress)
+    path = Path(name)
+    if not path.exists():
+        raise EmbedLabError(
+            f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
+            f"{', '.join(CORPORA)}."
+        )
+    most = lab.config.limits.max_upload_mb
+    whole = read_texts(path, max_mb=most, **how)
+    return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 
 def _opened(path: Path, max_mb: int, encoding: str, split: str) -> Corpus | Table:

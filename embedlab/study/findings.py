@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
+from embedlab.analysis import item_comparisons
 from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.item_comparisons import Items, defined
 from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
-from embedlab.study.comparisons import DatasetComparison, Items
+from embedlab.study.comparisons import DatasetComparison
 from embedlab.study.definition import Cell
 from embedlab.study.folder import CellResult, StudyRecord, TaskResult, read_results
 from embedlab.study.report import (
@@ -169,11 +171,11 @@ def _report(measured: _Measurements) -> Report:
 def _score(measured: _Measurements, number: int, task: TaskFacts) -> Score:
     model = measured.models[number]
     seed_scores, items = measured.seed_scores(model, [task]), measured.items(model, task)
-    low, high = (items and comparisons.score_interval(items)) or (None, None)
+    low, high = (items and item_comparisons.score_interval(items)) or (None, None)
     return Score(
         model=number,
         task=task.id,
-        score=comparisons.defined(seed_scores.mean()),
+        score=defined(seed_scores.mean()),
         low=low,
         high=high,
         seed_sd=comparisons.seed_sd(seed_scores),
@@ -189,7 +191,7 @@ def _summary(measured: _Measurements, model: Model) -> Summary:
     return Summary(
         title=model.title,
         kind=model.kind,
-        means=tuple(comparisons.defined(scores.mean()) for scores in seed_scores),
+        means=tuple(defined(scores.mean()) for scores in seed_scores),
         seed_sds=tuple(comparisons.seed_sd(scores) for scores in seed_scores),
         wins=tuple(measured.wins(model, rivals, tasks) for tasks in by_category if in_contest),
     )
@@ -218,9 +220,9 @@ def _within_tasks(measured: _Measurements) -> Iterator[TaskDifference]:
         names = list(items)
         numbers = comparisons.compared_pairs(names, measured.record.study.against)
         pairs = [(names[a], names[b]) for a, b in numbers]
-        compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
+        compared = [item_comparisons.compare_items(items[a], items[b]) for a, b in pairs]
         # Over all pairs of one task: each task is a question of its own.
-        corrected = comparisons.holm([one.p for one in compared])
+        corrected = item_comparisons.holm([one.p for one in compared])
         for (a, b), one, p in zip(pairs, compared, corrected, strict=True):
             separable = p is not None and p <= measured.record.study.alpha
             yield TaskDifference(

@@ -17,14 +17,15 @@ from embedlab.lab.health import health as health_of
 from embedlab.lab.lab import Lab
 from embedlab.ui.api.finetune import finetune_endpoint
 from embedlab.ui.api.inside import built_in, described, inside_endpoints
+from embedlab.ui.api.leaderboard import leaderboard_endpoint
 from embedlab.ui.shared import parse
 from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE
 
 
 def add_endpoints(lab: Lab) -> None:
-    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, the inside tab's three,
-    ``/health``, and ``/finetune``, which streams."""
+    """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, the inside tab's four,
+    ``/leaderboard``, ``/health``, and ``/finetune``, which streams."""
 
     def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
         """Embed texts under a design.
@@ -121,7 +122,7 @@ def add_endpoints(lab: Lab) -> None:
         return health_of(lab)
 
     functions: list[Callable[..., Any]] = [embed, retrieve, similarity, project]
-    for function in [*functions, *inside_endpoints(lab)]:
+    for function in [*functions, *inside_endpoints(lab), leaderboard_endpoint(lab)]:
         _add(function, **LANE)
     # Not in the backbone's lane: it has to answer while that is busy.
     _add(health, concurrency_limit=None)

@@ -14,6 +14,7 @@ HEAD = '<meta name="color-scheme" content="light dark"><meta name="referrer" con
 #: their names.
 SCRIPTS = {
     "figure": ("load_plotly.js", "download.js", "figure.js"),
+    "leaderboard": ("leaderboard.js",),
     "linked_map": (
         *("load_plotly.js", "download.js"),
         *("linked_map.js", "linked_map_input.js", "linked_map_download.js"),
@@ -21,6 +22,7 @@ SCRIPTS = {
     "own_lost": ("own_lost.js",),
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),
+    "small_maps": ("small_maps.js",),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

@@ -15,15 +15,8 @@ from scipy.stats import (
 )
 from statsmodels.stats.multitest import multipletests
 
-from embedlab.study.comparisons import (
-    Items,
-    compare_items,
-    compare_over_datasets,
-    holm,
-    score_interval,
-    seed_sd,
-)
-from embedlab.study.paired_tests import (
+from embedlab.analysis.item_comparisons import Items, compare_items, holm, score_interval
+from embedlab.analysis.paired_tests import (
     _null,
     _signed_ranks,
     detectable_effect,
@@ -33,6 +26,7 @@ from embedlab.study.paired_tests import (
     why_not,
     wilcoxon_p,
 )
+from embedlab.study.comparisons import compare_over_datasets, seed_sd
 
 
 @pytest.fixture

@@ -1,0 +1,449 @@
+"""Every design on a corpus, row by row, as they are computed: one pass serves all its heads.
+
+:func:`entries_for` says which designs there are, :func:`leaderboard` computes them. The designs
+are taken pass by pass. The vectors of each stay in the Lab's cache, so that the row can become
+design A or B at once; what a table needs of a row besides, its scores, is cached as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from embedlab import gpu
+from embedlab.analysis import leaderboard as analysis
+from embedlab.analysis import projection, retrieval
+from embedlab.analysis.agreement import Agreement
+from embedlab.analysis.comparison import Embedded
+from embedlab.analysis.contestants import designs_of
+from embedlab.analysis.leaderboard import LABEL_FREE, MEASURES, Cost, Row, Score
+from embedlab.analysis.metrics import TOP_RANKS
+from embedlab.analysis.retrieval import Float32Array
+from embedlab.data.corpus import Corpus
+from embedlab.errors import EmbedLabError
+from embedlab.lab.lab import Lab, computed, wanted_queries
+from embedlab.models import yardstick
+from embedlab.models.design import Design
+from embedlab.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    from embedlab.models.backbone import Backbone
+    from embedlab.models.embedding import Vectors
+    from embedlab.models.states import HiddenStates
+    from embedlab.models.wanted import Wanted
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Entry:
+    """A design on a model; ``name`` is unique in a table."""
+
+    name: str
+    design: Design
+    model: str
+    backbone: Backbone
+
+    @property
+    def passes(self) -> tuple[tuple[str, str, str], ...]:
+        """What names the passes over the texts that it reads."""
+        templates = self.design.templates(query=False)
+        return tuple((self.backbone.key, self.design.mode, each.key) for each in templates)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Request:
+    """What is to be compared on what: the entries, and whether the yardstick stands beside them.
+
+    ``model`` is the id of the backbone of all that name no other.
+    """
+
+    corpus: Corpus
+    model: str
+    entries: tuple[Entry, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+    yardstick: bool = False
+    field: str = ""
+    seed: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many rows the table has, unless a design turns out not to be possible."""
+        return len(self.entries) + self.yardstick
+
+    @property
+    def passes(self) -> int:
+        """Passes over the texts, each counted once."""
+        return len({one for entry in self.entries for one in entry.passes})
+
+    @property
+    def groups(self) -> list[list[Entry]]:
+        """The entries that read the same passes, in the order in which they first appear."""
+        groups: dict[tuple[tuple[str, str, str], ...], list[Entry]] = {}
+        for entry in self.entries:
+            groups.setdefault(entry.passes, []).append(entry)
+        return list(groups.values())
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Names what is compared on what."""
+        versions = tuple((e.backbone.version(e.design), e.name) for e in self.entries)
+        return (*self.corpus.key, versions, self.yardstick, self.field, self.seed)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """A leaderboard so far: ``rows`` in the order in which they came.
+
+    ``left_out`` are the designs that cannot be compared here, each with the reason; ``done`` counts
+    passes over the texts. The ``agreement`` of all pairs of rows comes with the finished table.
+    """
+
+    request: Request
+    measures: tuple[str, ...]
+    rows: tuple[Row, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    done: int = 0
+    seconds: float = 0.0
+    agreement: Agreement | None = None
+    finished: bool = False
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Names the rows and what they were measured on."""
+        return (*self.request.key, tuple(row.name for row in self.rows))
+
+    @property
+    def first_measure(self) -> str:
+        """The measure to rank by where none is chosen."""
+        return self.measures[0] if self.measures else next(iter(LABEL_FREE))
+
+
+def ranking(
+    lab: Lab, table: Table, measure: str, progress: Progress = no_progress
+) -> analysis.Ranking:
+    """A table's rows by a measure, the best first; once all are there, each is compared with it."""
+    if not table.finished:
+        return analysis.ranking(table.rows, measure, tested=False)
+    return _tested(lab, table, measure, progress=progress)
+
+
+@computed
+def _tested(
+    lab: Lab, table: Table, measure: str, progress: Progress = no_progress
+) -> analysis.Ranking:
+    return analysis.ranking(table.rows, measure, progress)
+
+
+def entries_for(
+    lab: Lab,
+    corpus: Corpus,
+    backbone_id: str = "",
+    *,
+    kinds: Iterable[str] = (),
+    designs: Sequence[Design] = (),
+    also: Sequence[tuple[Design, str]] = (),
+    field: str = "",
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Request:
+    """What a leaderboard compares: kinds of designs on a backbone, and others on any.
+
+    Args:
+        kinds: some of :data:`~embedlab.analysis.contestants.KINDS`.
+        designs: more designs on the same backbone.
+        also: more designs, each with the id of its backbone: trained models, A and B.
+        field: holds the labels; by default the corpus's first.
+        seed: of k-means.
+
+    Raises:
+        EmbedLabError: more designs than the deployment compares, none at all, or a corpus beyond
+            its limits.
+    """
+    kinds = set(kinds)
+    base_id = backbone_id or lab.default_backbone
+    backbone = lab.backbone(base_id, progress)
+    lab.check(corpus.texts, Design())
+    named = [
+        (each, base_id) for each in (*designs, *designs_of(kinds, corpus, backbone.num_layers))
+    ]
+    chosen: dict[tuple[str, str], Entry] = {}
+    left_out: dict[str, str] = {}
+    for design, model in dict.fromkeys((*named, *also)):
+        try:
+            on = lab.backbone(model, progress)
+            name = str(design) if model == base_id else f"{on.name} · {design}"
+            on.check(design)
+            lab.check(corpus.queries, design)
+            chosen[name, model] = Entry(name=name, design=design, model=model, backbone=on)
+        except EmbedLabError as error:
+            left_out[f"{design}"] = str(error)
+    most = lab.config.limits.max_designs
+    if len(chosen) > most:
+        raise EmbedLabError(
+            f"{len(chosen)} designs were asked for; this deployment compares up to {most} at once "
+            "(limits.max_designs in spaces_config.yaml)."
+        )
+    if not chosen:
+        reasons = " ".join(left_out.values())
+        raise EmbedLabError(f"There is no design to compare. {reasons}".strip())
+    measured = yardstick.missing() if "yardstick" in kinds else ""
+    if measured:
+        left_out[yardstick.NAME] = measured
+    return Request(
+        corpus=corpus,
+        model=base_id,
+        entries=tuple(chosen.values()),
+        left_out=tuple(left_out.items()),
+        yardstick="yardstick" in kinds and not measured,
+        field=field or next(iter(corpus.fields), ""),
+        seed=seed,
+    )
+
+
+def leaderboard(lab: Lab, request: Request, progress: Progress = no_progress) -> Iterator[Table]:
+    """The table of a request, again after every row; the last one is ``finished``.
+
+    What a design gives here is what it gives alone. A design that turns out not to be possible,
+    such as a step that cannot be fitted on these texts, is left out with its reason.
+
+    Raises:
+        EmbedLabError: it took longer than one piece of work may; the rows so far have been given.
+        Cancelled: ``progress`` raised it.
+    """
+    return _Run(lab, request, lab.in_time(progress)).tables()
+
+
+class _Passes(NamedTuple):
+    """What passes cost: the tokens they read, and their seconds, None where the cache had some."""
+
+    tokens: int
+    seconds: float | None
+
+
+class _Run:
+    """One computation of a leaderboard."""
+
+    def __init__(self, lab: Lab, request: Request, progress: Progress) -> None:
+        self.lab, self.request, self._progress = lab, request, progress
+        corpus = request.corpus
+        self.began = time.perf_counter()
+        self.agreement = Agreement(len(corpus.texts))
+        self.rows: list[Row] = []
+        self.left_out = dict(request.left_out)
+        self.done: set[tuple[str, str, str]] = set()
+        self.measures = analysis.measures_for(corpus, request.field)
+        #: Tokens and seconds of the passes that were made just now.
+        self.read, self.took = 0, 0.0
+
+    def tables(self) -> Iterator[Table]:
+        if gpu.LENT:  # one action is one call
+            entries = [each for each in self.request.entries if not self._pooled([each])]
+            self.lab.together([w for each in entries for w in self._wanted(each)], self.report)
+        for group in self.request.groups:
+            yield from self._group(group)
+        if self.request.yardstick:
+            self.report(0, 0, yardstick.NAME)
+            self._add_yardstick()
+            yield self._table()
+        yield self._table(finished=True)
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Progress in passes, with what is done within the one under way."""
+        within = f"{what} {done:,} of {total:,}" if total else what
+        count = f"{len(self.rows)} of {self.request.size} rows"
+        self._progress(len(self.done), self.request.passes, f"{count} · {within}")
+
+    def _group(self, group: Sequence[Entry]) -> Iterator[Table]:
+        """The designs that read the same passes."""
+        key = ("passes", group[0].passes, self.request.corpus.fingerprint)
+        known: _Passes | None = self.lab.results.get(key)
+        held: Mapping[str, HiddenStates] = {}
+        if known is None or not self._pooled(group):
+            held, made = self._states(group)
+            # A pass is timed once, when it is made.
+            known = self.lab.results.put(key, known if known and known.seconds else made)
+        self.done |= set(group[0].passes)
+        for entry in group:
+            self.report(0, 0, entry.name)
+            try:
+                self._add(entry, held, known)
+            except EmbedLabError as error:
+                self.report(0, 0, entry.name)  # raises again where the time is up
+                self.left_out[entry.name] = str(error)
+            yield self._table()
+
+    def _pooled(self, group: Sequence[Entry]) -> bool:
+        """Whether the vectors of all of these are there already."""
+        corpus = self.request.corpus
+        return all(self.lab.has_vectors(corpus, each.design, each.backbone) for each in group)
+
+    def _states(self, group: Sequence[Entry]) -> tuple[Mapping[str, HiddenStates], _Passes]:
+        """The states that a group reads, by template, and what its passes cost.
+
+        Of an ensemble nothing is held, which would be several passes at once; the cache has them.
+        """
+        corpus = self.request.corpus
+        single = len(set(group[0].passes)) == 1
+        wanted = list({tuple(w.keys): w for e in group for w in self._wanted(e)}.values())
+        # Looked up before the clock starts: states may have to be read from the disk.
+        whole = [w.backbone.cache.get(key) is None for w in wanted for key in set(w.keys)]
+        began, held, tokens = time.perf_counter(), {}, 0
+        for each in wanted:
+            [states] = self.lab.together([each], self.report)
+            if each.texts is corpus.texts:
+                tokens += int(states.token_counts.sum())
+                if single:
+                    held[each.template.key] = states
+        seconds = time.perf_counter() - began
+        if all(whole):
+            self.read, self.took = self.read + tokens, self.took + seconds
+        return held, _Passes(tokens, seconds if all(whole) else None)
+
+    def _add(self, entry: Entry, held: Mapping[str, HiddenStates], passes: _Passes) -> None:
+        request, tokens, seconds = self.request, passes.tokens, passes.seconds
+        began = time.perf_counter()
+        embedded = self.lab.embedded_on(
+            request.corpus,
+            entry.design,
+            entry.backbone,
+            self.report,
+            (lambda template: held[template.key]) if held else None,
+        )
+        pooling = time.perf_counter() - began
+        estimated = seconds is None and self.read > 0
+        if estimated:
+            seconds = tokens * self.took / self.read
+        measures = tuple(self.measures)
+        scores, note = _scores(
+            self.lab, embedded, measures, request.field, request.seed, self.report
+        )
+        untrained = entry.design.trainable and not entry.backbone.head(entry.design).trained
+        row = Row(
+            name=entry.name,
+            design=str(entry.design),
+            model=entry.model,
+            scores=scores,
+            cost=Cost(
+                passes=len(set(entry.passes)),
+                tokens=tokens,
+                dimension=embedded.vectors.shape[1],
+                seconds=None if seconds is None else seconds + pooling,
+                estimated=estimated,
+            ),
+            untrained=untrained,
+            note=note,
+        )
+        self._keep(row, embedded.vectors, self.lab.neighbours(embedded, progress=self.report))
+
+    def _add_yardstick(self) -> None:
+        request = self.request
+        key = ("yardstick", *request.corpus.key, tuple(self.measures))
+        vectors, queries, cost = self.lab.compute(
+            key, lambda report: _measured(request.corpus, self.measures), self.report
+        )
+        near = retrieval.neighbours(vectors, TOP_RANKS)
+        scores, note = _scored(
+            request.corpus, self.measures, vectors, queries, near, request.field, request.seed
+        )
+        row = Row(name=yardstick.NAME, scores=scores, cost=cost, note=note)
+        self._keep(row, vectors, near)
+
+    def _keep(self, row: Row, vectors: Vectors, near: retrieval.Neighbours) -> None:
+        self.rows.append(row)
+        self.agreement.add(row.name, vectors, near.ids[:, :TOP_RANKS])
+
+    def _wanted(self, entry: Entry) -> list[Wanted]:
+        """The passes of an entry, over the texts and over the queries."""
+        request, design, backbone = self.request, entry.design, entry.backbone
+        wanted = [
+            self.lab.wanted(request.corpus, backbone, design.mode, template)
+            for template in design.templates(query=False)
+        ]
+        if "ndcg_10" in self.measures:
+            wanted += wanted_queries(request.corpus.queries, design, backbone)
+        return wanted
+
+    def _table(self, *, finished: bool = False) -> Table:
+        return Table(
+            request=self.request,
+            measures=tuple(self.measures),
+            rows=tuple(self.rows),
+            left_out=tuple(self.left_out.items()),
+            done=len(self.done),
+            seconds=time.perf_counter() - self.began,
+            agreement=self.agreement if finished else None,
+            finished=finished,
+        )
+
+
+def aligned_maps(
+    lab: Lab,
+    sides: Sequence[Embedded],
+    method: str = "PCA",
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> list[Float32Array]:
+    """Maps of one corpus under several designs, (n, 2) each, aligned to the first.
+
+    Equal texts share a place. ``method`` is ``PCA`` or ``UMAP``, with the deployment's settings;
+    where UMAP is not possible the maps are PCA's.
+    """
+    corpus, defaults = sides[0].corpus, lab.config.defaults
+    once = [side.without_repetitions() for side in sides] if corpus.repeated else list(sides)
+
+    def work(report: Progress) -> list[Float32Array]:
+        vectors = [side.vectors for side in once]
+        if method != "UMAP":
+            return projection.pca_maps(vectors, seed)
+        near = [lab.neighbours(side, defaults.n_neighbors, report) for side in once]
+        settings = defaults.n_neighbors, defaults.min_dist, seed
+        return projection.umap_maps(vectors, near, *settings, report)
+
+    key = ("aligned maps", *(side.key for side in once), method, seed)
+    maps = lab.compute(key, work, progress)
+    return [xy[corpus.numbers] for xy in maps] if corpus.repeated else maps
+
+
+@computed
+def _scores(
+    lab: Lab,
+    embedded: Embedded,
+    measures: tuple[str, ...],
+    field: str,
+    seed: int,
+    progress: Progress = no_progress,
+) -> tuple[dict[str, Score], str]:
+    """A design's scores by each measure, and why some are missing."""
+    queries = lab.query_vectors(embedded, progress) if "ndcg_10" in measures else None
+    near = lab.neighbours(embedded, progress=progress)
+    return _scored(embedded.corpus, measures, embedded.vectors, queries, near, field, seed)
+
+
+def _scored(
+    corpus: Corpus,
+    measures: Sequence[str],
+    vectors: Vectors,
+    queries: Vectors | None,
+    near: retrieval.Neighbours,
+    field: str,
+    seed: int,
+) -> tuple[dict[str, Score], str]:
+    scores, notes = {}, []
+    for measure in measures:
+        try:
+            scores[measure] = analysis.score(measure, corpus, vectors, queries, field, near, seed)
+        except EmbedLabError as error:
+            notes.append(f"no {MEASURES[measure]}, because {str(error).rstrip('.')}")
+    return scores, "; ".join(notes)
+
+
+def _measured(corpus: Corpus, measures: Sequence[str]) -> tuple[Vectors, Vectors | None, Cost]:
+    """The yardstick's vectors of the texts and of the queries, and what they cost."""
+    dimension = yardstick.dimension()  # loads the model, which is no part of the cost
+    began = time.perf_counter()
+    vectors = yardstick.vectors(corpus.texts)
+    seconds = time.perf_counter() - began
+    queries = yardstick.vectors(corpus.queries) if "ndcg_10" in measures else None
+    tokens = yardstick.token_count(corpus.texts)
+    return vectors, queries, Cost(passes=1, tokens=tokens, dimension=dimension, seconds=seconds)
