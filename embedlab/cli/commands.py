@@ -363,7 +363,10 @@ def bench(
     texts: Annotated[int, typer.Option(min=8, help="short texts to embed")] = 2000,
     words: Annotated[int, typer.Option(min=2, help="words in a short text, on average")] = 12,
     what: Annotated[
-        str, typer.Option(help="products, presets, switch, sentence-transformers, training or all")
+        str,
+        typer.Option(
+            help="products, presets, switch, designs, sentence-transformers, training or all"
+        ),
     ] = "all",
     backbone: BackboneOption = "smollm2-135m",
 ) -> None:

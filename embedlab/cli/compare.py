@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from embedlab.analysis.leaderboard import Ranking
+    from embedlab.lab.entries import Request
     from embedlab.lab.lab import Lab
-    from embedlab.lab.leaderboard import Request, Table
+    from embedlab.lab.leaderboard import Table
     from embedlab.models.design import Design
     from embedlab.progress import Progress
     from embedlab.render.leaderboard import Line
@@ -181,7 +182,7 @@ def _request(
     seed: int,
     progress: Progress,
 ) -> Request:
-    from embedlab.lab.leaderboard import entries_for
+    from embedlab.lab.entries import entries_for
     from embedlab.models.run_folder import read_run_info
 
     also: list[tuple[Design, str]] = [

@@ -1,94 +1,35 @@
 """Every design on a corpus, row by row, as they are computed: one pass serves all its heads.
 
-:func:`entries_for` says which designs there are, :func:`leaderboard` computes them. The designs
-are taken pass by pass. The vectors of each stay in the Lab's cache, so that the row can become
-design A or B at once; what a table needs of a row besides, its scores, is cached as well.
+:func:`~embedlab.lab.entries.entries_for` says which designs there are. They are taken
+pass by pass. The vectors of each stay in the Lab's cache, so that the row can become design A or B
+at once; what a table needs of a row besides, its scores, is cached as well.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from embedlab import gpu
 from embedlab.analysis import leaderboard as analysis
-from embedlab.analysis import projection, retrieval
+from embedlab.analysis import retrieval
 from embedlab.analysis.agreement import Agreement
 from embedlab.analysis.comparison import Embedded
-from embedlab.analysis.contestants import designs_of
 from embedlab.analysis.leaderboard import LABEL_FREE, MEASURES, Cost, Row, Score
 from embedlab.analysis.metrics import TOP_RANKS
-from embedlab.analysis.retrieval import Float32Array
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.lab.lab import Lab, computed, wanted_queries
+from embedlab.lab.entries import Entry, Request, passes_of, queries_of
+from embedlab.lab.lab import Lab, computed
 from embedlab.models import yardstick
-from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
-    from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
     from embedlab.models.wanted import Wanted
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Entry:
-    """A design on a model; ``name`` is unique in a table."""
-
-    name: str
-    design: Design
-    model: str
-    backbone: Backbone
-
-    @property
-    def passes(self) -> tuple[tuple[str, str, str], ...]:
-        """What names the passes over the texts that it reads."""
-        templates = self.design.templates(query=False)
-        return tuple((self.backbone.key, self.design.mode, each.key) for each in templates)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Request:
-    """What is to be compared on what: the entries, and whether the yardstick stands beside them.
-
-    ``model`` is the id of the backbone of all that name no other.
-    """
-
-    corpus: Corpus
-    model: str
-    entries: tuple[Entry, ...]
-    left_out: tuple[tuple[str, str], ...] = ()
-    yardstick: bool = False
-    field: str = ""
-    seed: int = 0
-
-    @property
-    def size(self) -> int:
-        """How many rows the table has, unless a design turns out not to be possible."""
-        return len(self.entries) + self.yardstick
-
-    @property
-    def passes(self) -> int:
-        """Passes over the texts, each counted once."""
-        return len({one for entry in self.entries for one in entry.passes})
-
-    @property
-    def groups(self) -> list[list[Entry]]:
-        """The entries that read the same passes, in the order in which they first appear."""
-        groups: dict[tuple[tuple[str, str, str], ...], list[Entry]] = {}
-        for entry in self.entries:
-            groups.setdefault(entry.passes, []).append(entry)
-        return list(groups.values())
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Names what is compared on what."""
-        versions = tuple((e.backbone.version(e.design), e.name) for e in self.entries)
-        return (*self.corpus.key, versions, self.yardstick, self.field, self.seed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,72 +74,6 @@ def _tested(
     lab: Lab, table: Table, measure: str, progress: Progress = no_progress
 ) -> analysis.Ranking:
     return analysis.ranking(table.rows, measure, progress)
-
-
-def entries_for(
-    lab: Lab,
-    corpus: Corpus,
-    backbone_id: str = "",
-    *,
-    kinds: Iterable[str] = (),
-    designs: Sequence[Design] = (),
-    also: Sequence[tuple[Design, str]] = (),
-    field: str = "",
-    seed: int = 0,
-    progress: Progress = no_progress,
-) -> Request:
-    """What a leaderboard compares: kinds of designs on a backbone, and others on any.
-
-    Args:
-        kinds: some of :data:`~embedlab.analysis.contestants.KINDS`.
-        designs: more designs on the same backbone.
-        also: more designs, each with the id of its backbone: trained models, A and B.
-        field: holds the labels; by default the corpus's first.
-        seed: of k-means.
-
-    Raises:
-        EmbedLabError: more designs than the deployment compares, none at all, or a corpus beyond
-            its limits.
-    """
-    kinds = set(kinds)
-    base_id = backbone_id or lab.default_backbone
-    backbone = lab.backbone(base_id, progress)
-    lab.check(corpus.texts, Design())
-    named = [
-        (each, base_id) for each in (*designs, *designs_of(kinds, corpus, backbone.num_layers))
-    ]
-    chosen: dict[tuple[str, str], Entry] = {}
-    left_out: dict[str, str] = {}
-    for design, model in dict.fromkeys((*named, *also)):
-        try:
-            on = lab.backbone(model, progress)
-            name = str(design) if model == base_id else f"{on.name} · {design}"
-            on.check(design)
-            lab.check(corpus.queries, design)
-            chosen[name, model] = Entry(name=name, design=design, model=model, backbone=on)
-        except EmbedLabError as error:
-            left_out[f"{design}"] = str(error)
-    most = lab.config.limits.max_designs
-    if len(chosen) > most:
-        raise EmbedLabError(
-            f"{len(chosen)} designs were asked for; this deployment compares up to {most} at once "
-            "(limits.max_designs in spaces_config.yaml)."
-        )
-    if not chosen:
-        reasons = " ".join(left_out.values())
-        raise EmbedLabError(f"There is no design to compare. {reasons}".strip())
-    measured = yardstick.missing() if "yardstick" in kinds else ""
-    if measured:
-        left_out[yardstick.NAME] = measured
-    return Request(
-        corpus=corpus,
-        model=base_id,
-        entries=tuple(chosen.values()),
-        left_out=tuple(left_out.items()),
-        yardstick="yardstick" in kinds and not measured,
-        field=field or next(iter(corpus.fields), ""),
-        seed=seed,
-    )
 
 
 def leaderboard(lab: Lab, request: Request, progress: Progress = no_progress) -> Iterator[Table]:
@@ -354,15 +229,8 @@ class _Run:
         self.agreement.add(row.name, vectors, near.ids[:, :TOP_RANKS])
 
     def _wanted(self, entry: Entry) -> list[Wanted]:
-        """The passes of an entry, over the texts and over the queries."""
-        request, design, backbone = self.request, entry.design, entry.backbone
-        wanted = [
-            self.lab.wanted(request.corpus, backbone, design.mode, template)
-            for template in design.templates(query=False)
-        ]
-        if "ndcg_10" in self.measures:
-            wanted += wanted_queries(request.corpus.queries, design, backbone)
-        return wanted
+        corpus = self.request.corpus
+        return [*passes_of(self.lab, corpus, entry), *queries_of(corpus, entry)]
 
     def _table(self, *, finished: bool = False) -> Table:
         return Table(
@@ -375,34 +243,6 @@ class _Run:
             agreement=self.agreement if finished else None,
             finished=finished,
         )
-
-
-def aligned_maps(
-    lab: Lab,
-    sides: Sequence[Embedded],
-    method: str = "PCA",
-    seed: int = 0,
-    progress: Progress = no_progress,
-) -> list[Float32Array]:
-    """Maps of one corpus under several designs, (n, 2) each, aligned to the first.
-
-    Equal texts share a place. ``method`` is ``PCA`` or ``UMAP``, with the deployment's settings;
-    where UMAP is not possible the maps are PCA's.
-    """
-    corpus, defaults = sides[0].corpus, lab.config.defaults
-    once = [side.without_repetitions() for side in sides] if corpus.repeated else list(sides)
-
-    def work(report: Progress) -> list[Float32Array]:
-        vectors = [side.vectors for side in once]
-        if method != "UMAP":
-            return projection.pca_maps(vectors, seed)
-        near = [lab.neighbours(side, defaults.n_neighbors, report) for side in once]
-        settings = defaults.n_neighbors, defaults.min_dist, seed
-        return projection.umap_maps(vectors, near, *settings, report)
-
-    key = ("aligned maps", *(side.key for side in once), method, seed)
-    maps = lab.compute(key, work, progress)
-    return [xy[corpus.numbers] for xy in maps] if corpus.repeated else maps
 
 
 @computed

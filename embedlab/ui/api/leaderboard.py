@@ -11,6 +11,7 @@ from embedlab.analysis.leaderboard import answer
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import leaderboard as board
+from embedlab.lab.entries import entries_for
 from embedlab.lab.lab import Lab
 from embedlab.render.leaderboard import as_json
 from embedlab.ui.api.inside import built_in, described
@@ -44,7 +45,7 @@ def leaderboard_endpoint(lab: Lab) -> Callable[..., dict[str, Any]]:
         """
         chosen = [parse.design(each, "a design") for each in parse.strings(designs or [])]
         kinds = () if chosen else [kind for kind in KINDS if kind != "trained"]
-        request = board.entries_for(
+        request = entries_for(
             lab,
             _corpus(lab, corpus, texts or [], labels or []),
             parse.word(backbone, "backbone"),

@@ -14,7 +14,9 @@ from embedlab.analysis import metrics
 from embedlab.analysis.contestants import KINDS
 from embedlab.data.corpus import Corpus
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.lab.leaderboard import aligned_maps, entries_for, leaderboard, ranking
+from embedlab.lab.entries import entries_for
+from embedlab.lab.leaderboard import leaderboard, ranking
+from embedlab.lab.views import aligned_maps
 from embedlab.models import yardstick
 
 TEXTS = tuple(words(*range(3, 27), seed=4))

@@ -13,15 +13,10 @@ from embedlab.analysis.contestants import KINDS
 from embedlab.analysis.leaderboard import DEFAULT, LABEL_FREE, MEASURES, Ranking, answer
 from embedlab.analysis.projection import is_warm
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.lab.leaderboard import (
-    Request,
-    Table,
-    aligned_maps,
-    entries_for,
-    leaderboard,
-    ranking,
-)
+from embedlab.lab.entries import Request, entries_for
+from embedlab.lab.leaderboard import Table, leaderboard, ranking
 from embedlab.lab.run import PREFIX
+from embedlab.lab.views import aligned_maps
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.render import leaderboard as render
