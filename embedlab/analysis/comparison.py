@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -28,7 +29,8 @@ COMPARED_RANKS = 1000
 class Embedded:
     """A corpus under a design: ``vectors`` (n, d), unit rows, and which texts are ``cut``, (n,).
 
-    ``steps`` are the design's, fitted on this corpus, for its queries.
+    ``steps`` are the design's, fitted on this corpus, for its queries. Under vectors from a file
+    ``backbone`` is a :class:`~embedlab.models.no_backbone.NoBackbone`, which has a name and no model.
     """
 
     corpus: Corpus
@@ -98,12 +100,17 @@ def quality(
 
 
 def ranked_lists(
-    query: str, a: Embedded, b: Embedded, queries: tuple[Vectors, Vectors], k: int
+    query: str,
+    a: Embedded,
+    b: Embedded,
+    queries: tuple[Vectors, Vectors],
+    k: int,
+    rows: Sequence[int] | None = None,
 ) -> tuple[list[Hit], list[Hit]]:
     """The k texts of a corpus nearest to a query under A and under B, with their rank moves.
 
     ``queries`` holds the query's vector under A and under B, (1, d) each. Relevance is known for
-    the corpus's own queries.
+    the corpus's own queries. Where there are ``rows``, only these texts are ranked.
     """
     corpus = a.corpus
     both = zip(corpus.queries, corpus.relevant, strict=True)
@@ -111,10 +118,12 @@ def ranked_lists(
     judged = [frozenset(texts) for own, texts in both if own == query]
     relevant = frozenset().union(*judged) if judged else None
     deep = max(k, min(COMPARED_RANKS, len(a)))
-    (ids_a, scores_a), (ids_b, scores_b) = (
-        retrieval.search(side.vectors, vector, deep)
+    ranked = np.arange(len(a)) if rows is None else np.asarray(rows, np.int64)
+    (near_a, scores_a), (near_b, scores_b) = (
+        retrieval.search(side.vectors if rows is None else side.vectors[ranked], vector, deep)
         for side, vector in zip((a, b), queries, strict=True)
     )
+    ids_a, ids_b = ranked[near_a], ranked[near_b]
     return (
         _hits(corpus, ids_a[0], scores_a[0], ids_b[0], relevant, k),
         _hits(corpus, ids_b[0], scores_b[0], ids_a[0], relevant, k),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from embedlab.errors import EmbedLabError
@@ -63,17 +64,36 @@ def group_words(
     vectors: Vectors, members: Sequence[int], design: Design, backbone: Backbone, k: int = 8
 ) -> list[KeyToken]:
     """Words that name some of n texts: of their mean vector less the mean of all (n, d)."""
-    chosen = np.asarray(vectors)[list(members)].mean(axis=0)
-    difference = chosen - np.asarray(vectors).mean(axis=0)
-    return key_tokens(difference[None].astype(np.float32), design, backbone, k)[0]
+    labels = np.full(len(vectors), -1, np.int64)
+    labels[list(members)] = 0
+    return words_of_groups(vectors, labels, 1, design, backbone, k)[0]
+
+
+def words_of_groups(
+    vectors: Vectors,
+    labels: npt.NDArray[np.int64],
+    groups: int,
+    design: Design,
+    backbone: Backbone,
+    k: int = 3,
+) -> list[list[KeyToken]]:
+    """The same for each of several groups of n texts, which labels (n,) number from 0."""
+    if not groups:
+        return []
+    rows = np.asarray(vectors)
+    means = np.stack([rows[labels == group].mean(axis=0) for group in range(groups)])
+    differences = (means - rows.mean(axis=0)).astype(np.float32)
+    return key_tokens(differences, design, backbone, k)
 
 
 def check(design: Design) -> None:
     """Refuse designs whose vectors the unembedding cannot read.
 
     Raises:
-        EmbedLabError: a trainable head, or values of attention.
+        EmbedLabError: a trainable head, values of attention, or vectors from a file.
     """
+    if design.file:
+        raise EmbedLabError(f"{design} is vectors from a file: no tokens are near to them.")
     if design.trainable or POOLINGS[design.pooling].between_layers:
         raise EmbedLabError(
             f"{design.pooling} gives no states of the backbone, so no tokens are near to them."

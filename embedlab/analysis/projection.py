@@ -160,6 +160,31 @@ def umap_maps(
     return [maps[0], *(align(xy, maps[0]) for xy in maps[1:])]
 
 
+def umap_from(
+    vectors: npt.ArrayLike,
+    near: Neighbours,
+    start: npt.ArrayLike,
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> Float32Array:
+    """One UMAP layout (n, 2) that grows out of ``start`` (n, 2) and is aligned to it.
+
+    The arguments are those of :func:`umap_pair`, for vectors that it could lay out.
+    """
+    rows, first = check_vectors(vectors), np.asarray(start, np.float32)
+    k = min(n_neighbors, len(rows) - 1)
+    graph = _graph(near, len(rows), k)
+    while not _LOCK.acquire(timeout=0.2):
+        progress(0, 1, "Waiting for another map")
+    try:
+        xy = _layout(rows, graph, _squared(_jittered(first, seed)), 1.0, min_dist, seed)
+    finally:
+        _LOCK.release()
+    return align(xy, first)
+
+
 def warm_up() -> None:
     """Compile what :func:`umap_pair` runs (some 20 s) by mapping a few random points."""
     vectors = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedlab import __version__
+from embedlab.cli.atlas import atlas
 from embedlab.cli.check import check
 from embedlab.cli.compare import compare
+from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.fit import fit
 from embedlab.cli.options import (
     NO_LIMIT,
@@ -25,6 +27,7 @@ from embedlab.cli.options import (
     SplitOption,
     TextColumnOption,
     design_of,
+    lab_design,
     model_and_base,
 )
 from embedlab.cli.read import corpus_by_name, read, read_texts
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from embedlab.analysis.comparison import Embedded, Hit
     from embedlab.analysis.metrics import RetrievalScores
     from embedlab.assets import AssetStatus
+    from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
 DESIGN_HELP = (
@@ -48,6 +52,7 @@ DESIGN_HELP = (
     "causal/last+centre?template=topic, or M1 … M5, or native: the design of an embedding "
     "model's own files"
 )
+FILE_HELP = "; or 'file: vectors.npy', vectors of any model, a row a text"
 
 app = typer.Typer(
     help="See what attention and pooling do to the text embeddings of a decoder-only LLM.",
@@ -57,7 +62,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check, compare):
+for command in (read, train, fit, export, study, check, compare, atlas):
     app.command()(command)
 
 
@@ -250,7 +255,7 @@ def search(
         typer.Argument(metavar="CORPUS", help="a built-in corpus, a file, a folder or a zip"),
     ],
     design: Annotated[
-        list[str], typer.Option("--design", help=f"{DESIGN_HELP}; give two to compare them")
+        list[str], typer.Option("--design", help=f"{DESIGN_HELP}{FILE_HELP}; give two")
     ],
     query: Annotated[
         str | None,
@@ -266,6 +271,7 @@ def search(
     text_column: TextColumnOption = None,
     encoding: EncodingOption = "",
     split: SplitOption = "",
+    query_vectors: QueryVectorsOption = None,
 ) -> None:
     """Rank a corpus for a query under one design or two, or score designs by its own queries."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -288,14 +294,23 @@ def search(
     how = {"text_column": text_column, "encoding": encoding, "split": split}
     lab = Lab(Config(backbones=(BackboneEntry(id=model, base=base or ""),), limits=limits))
     with progress_bar() as progress:
-        texts = corpus_by_name(lab, corpus, how, sample, seed, progress)
+        written = list(design)
+
+        def with_files(whole: Corpus) -> Corpus:
+            with_them, written[:] = with_vectors(whole, design, query_vectors)
+            return with_them
+
+        texts = corpus_by_name(lab, corpus, how, sample, seed, progress, with_files)
         if query is None and not any(texts.relevant):
             raise EmbedLabError(
                 f"{texts.title[:60]!r} has no queries with known answers; write a query behind it."
             )
-        designs = [design_of(text, lab.backbone(progress=progress)) for text in design]
+        designs = [lab_design(text, lab, progress) for text in written]
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         if query is None:
+            for side in sides:
+                if side.design.file:  # says which queries have no vector
+                    lab.query_vectors(side, progress)
             scores = [lab.retrieval_scores(side, progress=progress) for side in sides]
         else:
             lists = lab.retrieve(query, sides[0], sides[-1], k, progress)

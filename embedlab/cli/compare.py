@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.options import (
     NO_LIMIT,
     EncodingOption,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from embedlab.analysis.leaderboard import Ranking
-    from embedlab.lab.entries import Request
+    from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
     from embedlab.lab.leaderboard import Table
     from embedlab.models.design import Design
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from embedlab.render.leaderboard import Line
 
 #: A comma between two designs, not one inside of a template.
-_BETWEEN = re.compile(r",\s*(?=M[1-5](?:\b)|native\b|[a-z_]+(?:>\d+)?/)")
+_BETWEEN = re.compile(r",\s*(?=M[1-5]\b|native\b|file:|[a-z_]+(?:>\d+)?/)")
 
 
 @guarded
@@ -63,6 +64,7 @@ def compare(
         list[str] | None,
         typer.Option(help="the folder of a run, compared under its own design; may be repeated"),
     ] = None,
+    query_vectors: QueryVectorsOption = None,
     by: Annotated[
         str,
         typer.Option(help="the measure to rank by, such as ndcg_10 or knn_accuracy"),
@@ -85,6 +87,7 @@ def compare(
     """Compare every design on your texts: scores with intervals, and which one to take."""
     from embedlab.analysis.leaderboard import MEASURES, answer
     from embedlab.lab.config import BackboneEntry, Config, Limits
+    from embedlab.lab.entries import entries_for
     from embedlab.lab.lab import Lab
     from embedlab.render.leaderboard import as_json as plain
     from embedlab.render.leaderboard import lines_of
@@ -95,7 +98,8 @@ def compare(
     model, base = model_and_base(backbone)
     # There are no other users to protect on the user's own machine.
     limits = Limits(max_texts=NO_LIMIT, max_designs=NO_LIMIT, max_work_minutes=NO_LIMIT)
-    models = (BackboneEntry(id=model, base=base or ""), *map(_entry, trained or ()))
+    runs = (BackboneEntry(id=run) for run in trained or ())
+    models = (BackboneEntry(id=model, base=base or ""), *runs)
     lab = Lab(Config(backbones=models, limits=limits))
     how = {
         "text_column": text_column,
@@ -103,8 +107,24 @@ def compare(
         "encoding": encoding,
         "split": split,
     }
+    written = list(designs)
+
+    def with_files(whole: Corpus) -> Corpus:
+        with_them, written[:] = with_vectors(whole, designs, query_vectors)
+        return with_them
+
     with progress_bar() as progress:
-        request = _request(lab, corpus, how, designs, kinds, trained or (), sample, seed, progress)
+        texts = corpus_by_name(lab, corpus, how, sample, seed, progress, with_files)
+        on = lab.backbone(progress=progress)
+        request = entries_for(
+            lab,
+            texts,
+            kinds=kinds,
+            designs=[design_of(text, on) for text in written],
+            also=_trained(lab, trained or (), progress),
+            seed=seed,
+            progress=progress,
+        )
         table = _computed(lab, request, progress)
         measure = by or table.first_measure
         if by:
@@ -114,7 +134,7 @@ def compare(
     found = {
         "corpus": request.corpus.title,
         "texts": len(request.corpus.texts),
-        "backbone": request.entries[0].backbone.name,
+        "backbone": request.backbone.name,
         "seconds": round(table.seconds, 1),
         "passes": request.passes,
         **plain(ranked, table.measures, table.agreement, words),
@@ -129,9 +149,8 @@ def compare(
     lines = lines_of(ranked, table.measures)
     best = next((line.number for line in lines if line.best), None)
     print_table(*_cells(ranked, table.measures, lines), best)
-    first = request.entries[0].backbone.name
     typer.echo(
-        f"{request.corpus.title} · {request.corpus.size_note} texts · {first} · "
+        f"{request.corpus.title} · {request.corpus.size_note} texts · {request.backbone.name} · "
         f"{len(table.rows)} rows from {request.passes} passes in {table.seconds:.0f} s · "
         f"ranked by {MEASURES[measure]}, 95 % bootstrap intervals"
     )
@@ -165,36 +184,12 @@ def _check_early(designs: Sequence[str], by: str, out: Path | None) -> None:
         raise EmbedLabError(f"{out.name!r} is neither .csv nor .json; name the file one of them.")
 
 
-def _entry(run: str) -> Any:
-    from embedlab.lab.config import BackboneEntry
-
-    return BackboneEntry(id=run)
-
-
-def _request(
-    lab: Lab,
-    name: str,
-    how: dict[str, Any],
-    designs: Sequence[str],
-    kinds: Sequence[str],
-    trained: Sequence[str],
-    sample: int | None,
-    seed: int,
-    progress: Progress,
-) -> Request:
-    from embedlab.lab.entries import entries_for
+def _trained(lab: Lab, runs: Sequence[str], progress: Progress) -> list[tuple[Design, str]]:
+    """Each run's own design with the id of its model."""
     from embedlab.models.run_folder import read_run_info
 
-    also: list[tuple[Design, str]] = [
-        (design_of(read_run_info(Path(run)).design, lab.backbone(run, progress)), run)
-        for run in trained
-    ]
-    texts = corpus_by_name(lab, name, how, sample, seed, progress)
-    on = lab.backbone(progress=progress)
-    named = [design_of(text, on) for text in designs]
-    return entries_for(
-        lab, texts, kinds=kinds, designs=named, also=also, seed=seed, progress=progress
-    )
+    designs = [(run, read_run_info(Path(run)).design) for run in runs]
+    return [(design_of(text, lab.backbone(run, progress)), run) for run, text in designs]
 
 
 def _computed(lab: Lab, request: Request, progress: Progress) -> Table:

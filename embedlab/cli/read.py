@@ -24,6 +24,8 @@ from embedlab.terminal import guarded, say, table
 from embedlab.text import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from embedlab.data.corpus import Corpus
     from embedlab.data.tables import Table
     from embedlab.lab.lab import Lab
@@ -94,21 +96,26 @@ def corpus_by_name(
     sample: int | None,
     seed: int,
     progress: Progress,
+    prepare: Callable[[Corpus], Corpus] | None = None,
 ) -> Corpus:
-    """A built-in corpus, or that of a file, a folder or a zip; ``how`` are options of the file."""
+    """A built-in corpus, or that of a file, a folder or a zip; ``how`` are options of the file.
+
+    ``prepare`` gets the whole corpus before a sample is drawn.
+    """
     from embedlab.data.corpora import CORPORA
 
     if name in CORPORA:
-        return lab.corpus(name, sample, seed, progress)
-    path = Path(name)
-    if not path.exists():
-        raise EmbedLabError(
-            f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
-            f"{', '.join(CORPORA)}."
-        )
-    most = lab.config.limits.max_upload_mb
-    whole = read_texts(path, max_mb=most, **how)
-    return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
+        whole = lab.whole(name, progress)
+    else:
+        path = Path(name)
+        if not path.exists():
+            raise EmbedLabError(
+                f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
+                f"{', '.join(CORPORA)}."
+            )
+        whole = read_texts(path, max_mb=lab.config.limits.max_upload_mb, **how)
+        sample = len(whole.texts) if sample is None else sample
+    return lab.sample(prepare(whole) if prepare else whole, sample, seed)
 
 
 def _opened(path: Path, max_mb: int, encoding: str, split: str) -> Corpus | Table:

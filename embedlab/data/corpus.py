@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from embedlab.data.prepared import Prepared
 from embedlab.errors import EmbedLabError
 
 #: The texts that answer a query, by index: a set, or each one's grade where judgements are graded.
@@ -27,10 +28,13 @@ class Corpus:
     answer it, with their grades above 0 where it is a mapping. ``total`` counts the texts before
     sampling, and ``seed`` is the sample's.
 
-    A blank value in a field means that the text is not labelled. ``ids`` and ``query_ids`` are the
+    A blank value in a field means that the text is not labelled. ``columns`` are what else the
+    source has of each text, cells as they are written there. ``ids`` and ``query_ids`` are the
     names of texts and queries in their source, if they have some, and ``rows`` the texts' numbers
     there, by default from 1.
     ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
+    ``part_of`` is the title of the corpus that these texts were picked from, if they were.
+    ``prepared`` are vectors of the texts that were made elsewhere, by their names.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -40,6 +44,7 @@ class Corpus:
     title: str
     texts: tuple[str, ...]
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pairs: tuple[tuple[int, int, float], ...] = ()
     pair_groups: tuple[str, ...] = ()
     queries: tuple[str, ...] = ()
@@ -53,6 +58,8 @@ class Corpus:
     ids: tuple[str, ...] = ()
     rows: tuple[int, ...] = ()
     left_out: tuple[tuple[int, str], ...] = ()
+    part_of: str = ""
+    prepared: Mapping[str, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.texts)
@@ -66,11 +73,17 @@ class Corpus:
                     f"{self.title!r} has {len(numbers):,} {name} for {n:,} texts; give one per "
                     "text."
                 )
-        for name, values in self.fields.items():
+        for name, values in (*self.fields.items(), *self.columns.items()):
             if len(values) != n:
                 raise EmbedLabError(
                     f"Field {name!r} of {self.title!r} has {len(values):,} values for {n:,} texts; "
                     "give one per text."
+                )
+        for name, given in self.prepared.items():
+            if len(given.vectors) != n:
+                raise EmbedLabError(
+                    f"'file: {name}' has {len(given.vectors):,} vectors for {n:,} texts; give one "
+                    "per text."
                 )
         if self.pair_groups and len(self.pair_groups) != len(self.pairs):
             raise EmbedLabError(
@@ -142,12 +155,14 @@ class Corpus:
 
     @cached_property
     def annotations_hash(self) -> str:
-        """A hash of what the corpus says about its texts: fields, scored pairs, queries."""
+        """A hash of what the corpus says about its texts: fields, columns, pairs, queries."""
         relevant = [
             sorted(texts.items() if isinstance(texts, Mapping) else texts)
             for texts in self.relevant
         ]
-        annotations = repr((dict(self.fields), self.pairs, self.queries, relevant))
+        annotations = repr(
+            (dict(self.fields), dict(self.columns), self.pairs, self.queries, relevant)
+        )
         return hashlib.sha256(annotations.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property
@@ -180,6 +195,40 @@ class Corpus:
         ]
         return self._subset(sorted(chosen), sorted(queries), seed)
 
+    def only(self, indices: Iterable[int], title: str) -> Corpus:
+        """Some of the texts as a corpus of its own, with their labels, columns, ids and numbers.
+
+        Pairs stay where both texts do, queries where a relevant text does.
+
+        Args:
+            indices: of the texts, in any order; they keep that of this corpus.
+            title: of the new corpus.
+
+        Raises:
+            EmbedLabError: no texts, or an index outside them.
+        """
+        chosen = sorted(set(indices))
+        if not chosen:
+            raise EmbedLabError("No text would be left; choose at least one.")
+        if chosen[0] < 0 or chosen[-1] >= len(self.texts):
+            wrong = chosen[0] if chosen[0] < 0 else chosen[-1]
+            raise EmbedLabError(
+                f"{wrong} is not one of the {len(self.texts):,} texts; indices start at 0."
+            )
+        kept = frozenset(chosen)
+        queries = [q for q, texts in enumerate(self.relevant) if not kept.isdisjoint(texts)]
+        part = self._subset(chosen, queries, None)
+        note = f"{len(chosen):,} of the {len(self.texts):,} texts of {self.title}."
+        return replace(
+            part,
+            id="own",
+            title=title,
+            total=len(chosen),
+            notes=(note, *self.notes),
+            left_out=(),
+            part_of=self.title,
+        )
+
     def _subset(self, chosen: list[int], queries: list[int], seed: int | None) -> Corpus:
         new = {old: position for position, old in enumerate(chosen)}
         whole = [p for p, (i, j, _) in enumerate(self.pairs) if i in new and j in new]
@@ -187,6 +236,7 @@ class Corpus:
             self,
             texts=tuple(self.texts[i] for i in chosen),
             fields={name: tuple(v[i] for i in chosen) for name, v in self.fields.items()},
+            columns={name: tuple(v[i] for i in chosen) for name, v in self.columns.items()},
             ids=tuple(self.ids[i] for i in chosen) if self.ids else (),
             rows=tuple(self.rows[i] for i in chosen),
             pairs=tuple((new[i], new[j], s) for i, j, s in (self.pairs[p] for p in whole)),
@@ -194,6 +244,7 @@ class Corpus:
             queries=tuple(self.queries[q] for q in queries),
             relevant=tuple(renumbered(self.relevant[q], new) for q in queries),
             query_ids=tuple(self.query_ids[q] for q in queries) if self.query_ids else (),
+            prepared={name: given.some(chosen) for name, given in self.prepared.items()},
             seed=seed,
         )
 

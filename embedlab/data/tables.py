@@ -33,7 +33,7 @@ NO_TEXT = "no text"
 #: Rows that a note on rows left out names.
 ROWS_IN_A_NOTE = 5
 #: What stands for a missing label in files that programs write; case counts.
-_NO_LABEL = frozenset(("nan", "NaN", "null", "NULL", "NA", "<NA>", "N/A", "n/a", "#N/A"))
+NO_LABEL = frozenset(("nan", "NaN", "null", "NULL", "NA", "<NA>", "N/A", "n/a", "#N/A"))
 #: Signs that begin a formula, and a cell that is kept from being one.
 _FORMULA = ("=", "+", "-", "@")
 _GUARDED = re.compile(r"'+[=+\-@]")
@@ -141,8 +141,9 @@ def table_to_corpus(
     """The table's texts with their labels, ids and row numbers; the first note names the columns.
 
     Columns left None are guessed. ``title + text`` joins two columns, and ``""`` is no label. The
-    first field is the chosen label; other columns that may be labels follow it. Rows without text
-    are left out, and a label such as ``NaN`` is none.
+    first field is the chosen label; other columns that may be labels follow it, and all others but
+    those of lists and objects are kept as columns. Rows without text are left out, and a label such
+    as ``NaN`` is none.
 
     Raises:
         EmbedLabError: no such column, or one without any text.
@@ -162,6 +163,13 @@ def table_to_corpus(
     label = table.label_beside(chosen) if label_column is None else label_column
     fields, unlabelled = _label_fields(table, parts, label or "", title)
     ids = table.id_column
+    used = {*parts, *fields, ids}
+    others = {
+        name: cells
+        for name, cells in table.columns.items()
+        # Lists and objects, vectors among them, are neither a category nor a number.
+        if name not in used and kind_of(cells) != "json"
+    }
     kept = [i for i, text in enumerate(texts) if text]
     blank = [LeftOut(table.row_numbers[i], NO_TEXT) for i, text in enumerate(texts) if not text]
     return Corpus(
@@ -169,6 +177,7 @@ def table_to_corpus(
         title=title,
         texts=tuple(texts[i] for i in kept),
         fields={name: tuple(values[i] for i in kept) for name, values in fields.items()},
+        columns={name: tuple(clean_text(cells[i]) for i in kept) for name, cells in others.items()},
         ids=tuple(table.columns[ids][i] for i in kept) if ids and ids not in parts else (),
         rows=tuple(table.row_numbers[i] for i in kept),
         left_out=tuple(sorted((*table.left_out, *blank))),
@@ -211,7 +220,7 @@ def _label_fields(
     _column(table, label, title)
     names = dict.fromkeys((label, *label_choices(table.columns, parts)))
     cells = {name: [clean_text(cell).strip() for cell in table.columns[name]] for name in names}
-    missing = [value for value in dict.fromkeys(cells[label]) if value in _NO_LABEL]
+    missing = [value for value in dict.fromkeys(cells[label]) if value in NO_LABEL]
     counts = [(value, cells[label].count(value)) for value in missing]
     notes = tuple(
         f"{n:,} {'text' if n == 1 else 'texts'} with the label {value!r} "
@@ -219,7 +228,7 @@ def _label_fields(
         for value, n in counts
     )
     fields = {
-        name: ["" if value in _NO_LABEL else value for value in values]
+        name: ["" if value in NO_LABEL else value for value in values]
         for name, values in cells.items()
     }
     return fields, notes

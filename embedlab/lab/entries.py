@@ -12,11 +12,13 @@ from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab, wanted_queries
 from embedlab.models import yardstick
-from embedlab.models.design import Design
+from embedlab.models.design import FILE, Design
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
+    from embedlab.analysis.comparison import Embedded
     from embedlab.models.backbone import Backbone
+    from embedlab.models.embedding import StatesOf
     from embedlab.models.wanted import Wanted
 
 #: Texts of all passes that one call of a lent GPU returns, as a multiple of ``limits.max_texts``.
@@ -25,7 +27,10 @@ LENT_SHARE = 5
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Entry:
-    """A design on a model; ``name`` is unique in a table."""
+    """A design on a model; ``name`` is unique in a table.
+
+    Of vectors from a file ``model`` is the design itself, and ``backbone`` what stands for one.
+    """
 
     name: str
     design: Design
@@ -34,20 +39,35 @@ class Entry:
 
     @property
     def passes(self) -> tuple[tuple[str, str, str], ...]:
-        """What names the passes over the texts that it reads."""
+        """What names the passes over the texts that it reads; none for vectors from a file."""
+        if self.design.file:
+            return ()
         templates = self.design.templates(query=False)
         return tuple((self.backbone.key, self.design.mode, each.key) for each in templates)
+
+    def embedded(
+        self,
+        lab: Lab,
+        corpus: Corpus,
+        progress: Progress = no_progress,
+        states_of: StatesOf | None = None,
+    ) -> Embedded:
+        """A corpus under the design; see :meth:`Lab.embedded_on`."""
+        if self.design.file:
+            return lab.prepared(corpus, self.design)
+        return lab.embedded_on(corpus, self.design, self.backbone, progress, states_of)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
     """What is to be compared on what: the entries, and whether the yardstick stands beside them.
 
-    ``model`` is the id of the backbone of all that name no other.
+    ``model`` is the id of the ``backbone`` of all that name no other.
     """
 
     corpus: Corpus
     model: str
+    backbone: Backbone
     entries: tuple[Entry, ...]
     left_out: tuple[tuple[str, str], ...] = ()
     yardstick: bool = False
@@ -94,7 +114,8 @@ def entries_for(
     """What a leaderboard compares: kinds of designs on a backbone, and others on any.
 
     Args:
-        kinds: some of :data:`~embedlab.analysis.contestants.KINDS`.
+        kinds: some of :data:`~embedlab.analysis.contestants.KINDS`; with any of them, the
+            corpus's vectors from files are compared too.
         designs: more designs on the same backbone.
         also: more designs, each with the id of its backbone: trained models, A and B.
         field: holds the labels; by default the corpus's first.
@@ -108,18 +129,14 @@ def entries_for(
     base_id = backbone_id or lab.default_backbone
     backbone = lab.backbone(base_id, progress)
     lab.check(corpus.texts, Design())
-    named = [
-        (each, base_id) for each in (*designs, *designs_of(kinds, corpus, backbone.num_layers))
-    ]
+    files = [Design.parse(f"{FILE} {name}") for name in corpus.prepared] if kinds else []
+    named = (*designs, *designs_of(kinds, corpus, backbone.num_layers), *files)
     chosen: dict[tuple[str, str], Entry] = {}
     left_out: dict[str, str] = {}
-    for design, model in dict.fromkeys((*named, *also)):
+    for design, model in dict.fromkeys((*((each, base_id) for each in named), *also)):
         try:
-            on = lab.backbone(model, progress)
-            name = str(design) if model == base_id else f"{on.name} · {design}"
-            on.check(design)
-            lab.check(corpus.queries, design)
-            chosen[name, model] = Entry(name=name, design=design, model=model, backbone=on)
+            entry = _entry(lab, corpus, design, model, base_id, progress)
+            chosen[entry.name, entry.model] = entry
         except EmbedLabError as error:
             left_out[f"{design}"] = str(error)
     most = lab.config.limits.max_designs
@@ -138,12 +155,28 @@ def entries_for(
     return Request(
         corpus=corpus,
         model=base_id,
+        backbone=backbone,
         entries=tuple(chosen.values()),
         left_out=tuple(left_out.items()),
         yardstick="yardstick" in kinds and not measured,
         field=field or next(iter(corpus.fields), ""),
         seed=seed,
     )
+
+
+def _entry(
+    lab: Lab, corpus: Corpus, design: Design, model: str, base_id: str, progress: Progress
+) -> Entry:
+    name = str(design)
+    if design.file:
+        return Entry(
+            name=name, design=design, model=name, backbone=lab.prepared(corpus, design).backbone
+        )
+    backbone = lab.backbone(model, progress)
+    backbone.check(design)
+    lab.check(corpus.queries, design)
+    shown = name if model == base_id else f"{backbone.name} · {name}"
+    return Entry(name=shown, design=design, model=model, backbone=backbone)
 
 
 def _check_one_call(lab: Lab, texts: int, entries: Iterable[Entry]) -> None:
@@ -160,11 +193,11 @@ def _check_one_call(lab: Lab, texts: int, entries: Iterable[Entry]) -> None:
 def passes_of(lab: Lab, corpus: Corpus, entry: Entry) -> list[Wanted]:
     """The passes over the texts that an entry reads."""
     design, backbone = entry.design, entry.backbone
-    templates = design.templates(query=False)
+    templates = design.templates(query=False) if entry.passes else ()
     return [lab.wanted(corpus, backbone, design.mode, template) for template in templates]
 
 
 def queries_of(corpus: Corpus, entry: Entry) -> list[Wanted]:
     """The passes over the queries, where any of them is judged."""
-    judged = any(corpus.relevant)
+    judged = any(corpus.relevant) and bool(entry.passes)
     return wanted_queries(corpus.queries, entry.design, entry.backbone) if judged else []

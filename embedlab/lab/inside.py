@@ -10,6 +10,7 @@ from embedlab import gpu
 from embedlab.analysis import label_free, layers, metrics, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.lab.lab import Lab, computed
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.pooling import POOLINGS
@@ -17,6 +18,7 @@ from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from embedlab.analysis.key_tokens import KeyToken
+    from embedlab.analysis.retrieval import Int64Array
     from embedlab.analysis.tokens import HeadAttention, MaskProof, TokenView
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
@@ -167,6 +169,24 @@ def key_tokens(
     return lens.key_tokens(vectors[list(chosen)], design, backbone)
 
 
+def group_words(
+    lab: Lab, embedded: Embedded, labels: Int64Array, k: int, progress: Progress = no_progress
+) -> list[list[KeyToken]]:
+    """The words nearest to what tells each of k groups of a corpus's texts from the others.
+
+    Args:
+        labels: each text's group, (n,), -1 where it is in none.
+
+    Raises:
+        EmbedLabError: the design's vectors are no states of the backbone.
+    """
+    from embedlab.analysis import key_tokens as lens
+
+    lens.check(embedded.design)
+    vectors = _pooled(lab, embedded, progress=progress)
+    return lens.words_of_groups(vectors, labels, k, embedded.design, embedded.backbone)
+
+
 def key_words(
     lab: Lab, texts: Sequence[str], design: Design, progress: Progress = no_progress
 ) -> list[list[KeyToken]]:
@@ -206,7 +226,10 @@ def space_scores(
     lab: Lab, embedded: Embedded, how: str = "none", progress: Progress = no_progress
 ) -> metrics.Quality:
     """A corpus's scores of a design's space as it is, centred or whitened."""
-    queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
+    try:
+        queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
+    except NoQueryVectors:
+        queries = None
     return space.scores(embedded.corpus, embedded.vectors, queries, how=how)
 
 

@@ -21,6 +21,7 @@ from embedlab.analysis import metrics, projection, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab.backbones import Backbones
 from embedlab.lab.cache import LruCache, size_in_bytes
@@ -28,7 +29,7 @@ from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
-from embedlab.models.design import Design
+from embedlab.models.design import FILE, Design
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress, with_time_limit
 
@@ -146,6 +147,8 @@ class Lab:
             return
         wanted: list[Wanted] = []
         for corpus, design, backbone_id in sides:
+            if design.file:
+                continue
             self.check(corpus.texts, design)
             self.check(queries, design)
             backbone = self.backbone(backbone_id, progress)
@@ -196,7 +199,7 @@ class Lab:
             EmbedLabError: n is out of range.
         """
         size = self.first_sample(corpus) if n is None else int(n)
-        most = self.config.limits.max_texts
+        most = self.most_texts(corpus)
         if size < 1:
             raise EmbedLabError(f"A sample of {size} shows nothing; ask for at least 1 text.")
         if min(size, len(corpus.texts)) > most:
@@ -205,6 +208,15 @@ class Lab:
                 "(limits.max_texts in spaces_config.yaml)."
             )
         return corpus if size >= len(corpus.texts) else corpus.sample(size, seed)
+
+    def most_texts(self, corpus: Corpus) -> int:
+        """How many texts of a corpus can be shown at once: all where vectors are at hand.
+
+        What a model embeds at once is bounded by its speed, what a file brings by the memory it
+        takes, which was checked as it was read.
+        """
+        n = len(corpus.texts)
+        return n if corpus.prepared else min(n, self.config.limits.max_texts)
 
     def first_sample(self, corpus: Corpus) -> int:
         """How many texts of a corpus to start with: few where they are long."""
@@ -277,9 +289,32 @@ class Lab:
 
         Raises:
             EmbedLabError: too many texts, a text that is too long or empty, or a design that does
-                not fit this backbone.
+                not fit this backbone, or names vectors that this corpus does not have.
         """
+        if design.file:
+            return self.prepared(corpus, design)
         return self.embedded_on(corpus, design, self.backbone(backbone_id, progress), progress)
+
+    def prepared(self, corpus: Corpus, design: Design) -> Embedded:
+        """A corpus under vectors from a file, which nothing is computed for.
+
+        Raises:
+            EmbedLabError: this corpus has none of that name.
+        """
+        from embedlab.models.no_backbone import NoBackbone
+
+        vectors = corpus.prepared.get(design.file)
+        if vectors is None:
+            there = ", ".join(f"{FILE} {name}" for name in corpus.prepared)
+            raise EmbedLabError(
+                f"{corpus.title!r} has no vectors of the name '{design}'"
+                f"{f'; it has {there}' if there else ''}. Vectors belong to the texts that they "
+                "were made of: give their file again, or choose another design."
+            )
+        # It says of itself what views ask a backbone for, and refuses all else in a sentence.
+        source = cast("Backbone", NoBackbone(vectors))
+        cut = np.zeros(len(corpus.texts), bool)
+        return Embedded(corpus, design, source, vectors.vectors, cut)
 
     def embedded_on(
         self,
@@ -322,10 +357,13 @@ class Lab:
 
         Raises:
             EmbedLabError: as :meth:`embedded`.
+            NoQueryVectors: the corpus's vectors are from a file that has none of these queries.
         """
+        design, backbone = embedded.design, embedded.backbone
+        if design.file:
+            return embedded.corpus.prepared[design.file].of_queries(queries)
         from embedlab.models.embedding import embed
 
-        design, backbone = embedded.design, embedded.backbone
         self.check(queries, design)
         report = self.in_time(progress)
         return embed(queries, design, backbone, query=True, fit=embedded.steps, progress=report)
@@ -399,11 +437,18 @@ class Lab:
         return self.compute(key, work, progress)
 
     def retrieve(
-        self, query: str, a: Embedded, b: Embedded, k: int, progress: Progress = no_progress
+        self,
+        query: str,
+        a: Embedded,
+        b: Embedded,
+        k: int,
+        progress: Progress = no_progress,
+        rows: Sequence[int] | None = None,
     ) -> tuple[list[Hit], list[Hit]]:
         """Two ranked lists of a corpus for one query, with rank moves between them.
 
-        Only the corpus's own queries have relevant texts.
+        Only the corpus's own queries have relevant texts. Where there are ``rows``, only these
+        texts are ranked.
 
         Raises:
             EmbedLabError: an empty query, or k out of range.
@@ -414,21 +459,25 @@ class Lab:
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
         if gpu.LENT:
-            sides = (wanted_queries([query], side.design, side.backbone) for side in (a, b))
+            models = [side for side in (a, b) if not side.design.file]
+            sides = (wanted_queries([query], side.design, side.backbone) for side in models)
             self.together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
-        return ranked_lists(query, a, b, (vector_a, vector_b), k)
+        return ranked_lists(query, a, b, (vector_a, vector_b), k, rows)
 
     @computed
     def retrieval_scores(
         self, embedded: Embedded, progress: Progress = no_progress
     ) -> metrics.RetrievalScores | None:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where none has
-        a relevant text.
+        a relevant text, or where they have no vectors.
         """
         if not any(embedded.corpus.relevant):
             return None
-        queries = self.query_vectors(embedded, progress)
+        try:
+            queries = self.query_vectors(embedded, progress)
+        except NoQueryVectors:
+            return None
         ranked, _ = retrieval.search(embedded.vectors, queries, metrics.TOP_RANKS)
         return metrics.retrieval_scores(ranked, embedded.corpus.relevant)
 

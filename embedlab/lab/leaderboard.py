@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +21,7 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.leaderboard import LABEL_FREE, MEASURES, Cost, Row, Score
 from embedlab.analysis.metrics import TOP_RANKS
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError
 from embedlab.lab.entries import Entry, Request, passes_of, queries_of
 from embedlab.lab.lab import Lab, computed
@@ -134,7 +136,9 @@ class _Run:
         key = ("passes", group[0].passes, self.request.corpus.fingerprint)
         known: _Passes | None = self.lab.results.get(key)
         held: Mapping[str, HiddenStates] = {}
-        if known is None or not self._pooled(group):
+        if not group[0].passes:
+            known = _Passes(0, None)  # vectors from files
+        elif known is None or not self._pooled(group):
             held, made = self._states(group)
             # A pass is timed once, when it is made.
             known = self.lab.results.put(key, known if known and known.seconds else made)
@@ -178,15 +182,10 @@ class _Run:
     def _add(self, entry: Entry, held: Mapping[str, HiddenStates], passes: _Passes) -> None:
         request, tokens, seconds = self.request, passes.tokens, passes.seconds
         began = time.perf_counter()
-        embedded = self.lab.embedded_on(
-            request.corpus,
-            entry.design,
-            entry.backbone,
-            self.report,
-            (lambda template: held[template.key]) if held else None,
-        )
+        states_of = (lambda template: held[template.key]) if held else None
+        embedded = entry.embedded(self.lab, request.corpus, self.report, states_of)
         pooling = time.perf_counter() - began
-        estimated = seconds is None and self.read > 0
+        estimated = seconds is None and self.read > 0 and tokens > 0
         if estimated:
             seconds = tokens * self.took / self.read
         measures = tuple(self.measures)
@@ -255,7 +254,10 @@ def _scores(
     progress: Progress = no_progress,
 ) -> tuple[dict[str, Score], str]:
     """A design's scores by each measure, and why some are missing."""
-    queries = lab.query_vectors(embedded, progress) if "ndcg_10" in measures else None
+    queries = None
+    if "ndcg_10" in measures:
+        with suppress(NoQueryVectors):
+            queries = lab.query_vectors(embedded, progress)
     near = lab.neighbours(embedded, progress=progress)
     return _scored(embedded.corpus, measures, embedded.vectors, queries, near, field, seed)
 
@@ -271,6 +273,9 @@ def _scored(
 ) -> tuple[dict[str, Score], str]:
     scores, notes = {}, []
     for measure in measures:
+        if measure == "ndcg_10" and queries is None:
+            notes.append(f"no {MEASURES[measure]}, because its file has no vectors of the queries")
+            continue
         try:
             scores[measure] = analysis.score(measure, corpus, vectors, queries, field, near, seed)
         except EmbedLabError as error:

@@ -159,10 +159,15 @@ class Backbone:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist, the attention mode is not one of this
-                backbone's or its band is not within the layers, a step keeps more dimensions than
-                there are, or the design is the native one of another.
+            EmbedLabError: it is vectors from a file, the layer does not exist, the attention mode
+                is not one of this backbone's or its band is not within the layers, a step keeps
+                more dimensions than there are, or the design is the native one of another.
         """
+        if design.file:
+            raise EmbedLabError(
+                f"{design} is vectors from a file, of one corpus: {self.name} has no part in them. "
+                "Choose a design of the backbone."
+            )
         self.check_attention(design.mode)
         if design.native:
             self.native_design()

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 
 from embedlab.text import one_line, shorten
 
@@ -40,6 +41,8 @@ SYMBOLS = ("circle", "diamond", "square", "cross")
 OTHER_COLOUR = "#8C8C8C"
 OTHER_STYLE = (OTHER_COLOUR, "circle")
 UNLABELLED = "unlabelled"
+#: Plotly's name of the scale for numbers that have no middle; safe for the colour-blind.
+SEQUENTIAL = "Cividis"
 #: Transparent, without zoom (a finger on a figure scrolls the page), title and caption at the top
 #: left, legend and colour bar below the plot, where they take no width on a phone.
 _TEMPLATE = json.loads(Path(__file__).with_name("figure.json").read_text(encoding="utf-8"))
@@ -72,6 +75,11 @@ def category_style(code: int) -> tuple[str, str]:
     """``(colour, symbol)`` of a category; from the 33rd on all look alike, as "other"."""
     turn, colour = divmod(code, len(PALETTE))
     return (PALETTE[colour], SYMBOLS[turn]) if turn < len(SYMBOLS) else OTHER_STYLE
+
+
+def scale_stops(name: str) -> list[str]:
+    """The colours of a scale of plotly's, evenly spaced, as ``#rrggbb``."""
+    return [colour for _, colour in get_colorscale(name)]
 
 
 def _label(value: Hashable) -> str:

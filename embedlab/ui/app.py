@@ -50,11 +50,12 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
     lab = Lab(load_config(config or default_config()))
     lab.backbones.load_for_lent_gpu()
     app = build_app(lab)
+    limits = lab.config.limits
     app.launch(
         prevent_thread_lock=True,
         server_name=host,
         server_port=port,
-        max_file_size=lab.config.limits.max_upload_mb * 10**6,
+        max_file_size=max(limits.max_upload_mb, limits.max_prepared_mb) * 10**6,
         theme=Theme(),
         css_paths=STYLES,
         head=HEAD,

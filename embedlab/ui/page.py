@@ -15,6 +15,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.render.html import muted
+from embedlab.text import escape
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import (
     Action,
@@ -24,9 +25,10 @@ from embedlab.ui.shared.session import (
     Updates,
     Values,
     sentence,
+    set_values,
 )
 from embedlab.ui.shared.sidebar import Sidebar
-from embedlab.ui.shared.view import LANE, PRIVATE, View, Workbench
+from embedlab.ui.shared.view import LANE, PRIVATE, Pair, View, Workbench
 from embedlab.ui.tabs.compare.tab import CompareTab
 from embedlab.ui.tabs.finetune.live import Trainings
 from embedlab.ui.tabs.finetune.tab import FinetuneTab
@@ -90,6 +92,8 @@ class Workspace:
         #: The last of the server's answers that the browser has shown; see ``Choices``.
         self.revision = gr.Number(0, visible="hidden", elem_id="revision")
         self.active = Remembered(MapTab.id)
+        #: What says in a tab that a filter holds there.
+        self.filter_lines: dict[str, gr.HTML] = {}
         self.shown = Remembered("")  # the status of what is on the screen
         trainings = Trainings(blocks)
         self.views: list[View] = []
@@ -97,7 +101,7 @@ class Workspace:
         with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
-            self._add(SimilarityTab, map_tab.lasso)
+            self._add(SimilarityTab, map_tab.marked)
             self._add(InsideTab)
             self._add(CompareTab, trainings)
             self._add(FinetuneTab, trainings)
@@ -107,6 +111,10 @@ class Workspace:
 
     def _add(self, kind: type[Any], *args: Any) -> Any:
         with gr.Tab(kind.title, id=kind.id) as tab:
+            if kind.filtered:
+                line = self.filter_lines[kind.id] = html.filter_block(f"filter-{kind.id}")
+                clear = Action(trigger=line.clear, run=lambda *_: {self.bench.kept: None})
+                self.actions.append(clear)
             view = kind(self.bench, *args)
         self.views.append(view)
         self.actions += [
@@ -145,7 +153,8 @@ class Workspace:
     @property
     def _outputs(self) -> list[Any]:
         own = {component for view in self.views for component in view.outputs}
-        return list(self._inputs | own | {self.status, self.source, self.given})
+        lines = set(self.filter_lines.values())
+        return list(self._inputs | own | lines | {self.status, self.source, self.given})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -219,8 +228,9 @@ class Workspace:
             with session.work(f"choice {number}", progress) as report:
                 now = session.values(choices.current())
                 updates = action.run(now, report, event) if action else {}
-                now |= updates
-                updates |= self.sidebar.follow(changed | updates.keys(), now, report)
+                new = set_values(updates)
+                now |= new
+                updates |= self.sidebar.follow(changed | new.keys(), now, report)
             choices.settle(number, session.remember(updates))
         except EmbedLabError:
             sources = {self.sidebar.corpus, *self.sidebar.models} & changed & before.keys()
@@ -239,7 +249,7 @@ class Workspace:
                 report = stack.enter_context(session.work("show", progress))
             try:
                 pair = self.bench.pair(values, report)
-                updates = view.show(pair, values, report)
+                updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
                 status = html.status_line(pair.corpus, pair.names)
                 with session.lock:
                     report(0, 0, "drawing")  # the last moment at which it can be stopped
@@ -255,13 +265,27 @@ class Workspace:
                 session.failed_to_show(key)
                 raise
 
+    def _filter_line(self, view: View, pair: Pair, values: Values) -> Updates:
+        """Says in the tab which filter holds, and in a word that another corpus has ended one."""
+        before = values[self.bench.kept]
+        ended: Updates = {}
+        if before is not None and pair.kept is None:
+            gr.Info(f"The filter on the texts before ended with them: {escape(before.words)}.")
+            ended = {self.bench.kept: None}
+        if view.id not in self.filter_lines:
+            return ended
+        line = html.filter_line(pair.kept, view.filtered) if pair.kept else ""
+        return {self.filter_lines[view.id]: line, **ended}
+
     def _key(self, view: View, values: Values) -> list[Any]:
         """Equal for equal views: Gradio's dropdowns report a pick twice, and visits without one."""
         controls = [*self.sidebar.inputs, *view.inputs]
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
+            values[self.sidebar.vectors],
             *(values[each] for each in view.remembered),
+            view.filtered and values[self.bench.kept],
             # Weak references, as this must not keep a visitor's texts in memory.
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]

@@ -98,6 +98,7 @@ ARGUMENTS: dict[str, tuple[Any, Any]] = {
     "text": (SOME_TEXT, ODD_VALUES),
     "text_a": (WORDS.map(lambda t: f"{t} w1"), ODD_VALUES),
     "text_b": (WORDS.map(lambda t: f"{t} w2"), ODD_VALUES),
+    "method": (st.sampled_from(["k-means", "HDBSCAN"]), ODD_NAMES),
     "data": (st.just("stsb-train"), ODD_NAMES),
     "steps": (st.sampled_from([1, 2]), ODD_VALUES | ODD_NUMBERS | st.sampled_from([0, 4, 10**5])),
     "batch": (st.sampled_from([2, 3]), ODD_VALUES | ODD_NUMBERS),
@@ -112,6 +113,7 @@ PARAMETERS = {
     "retrieve": ("query", "corpus", "design_a", "design_b", "k"),
     "similarity": ("texts", "design_a", "design_b"),
     "project": ("corpus", "design_a", "design_b"),
+    "clusters": ("corpus", "design", "k", "method"),
     "layers": ("corpus", "attention"),
     "mask_proof": ("text_a", "text_b"),
     "tokens": ("text", "design"),
@@ -222,6 +224,12 @@ def _is_sound(corpus: Any, *designs: Any) -> bool:
         return corpus == "senses" and all(Design.parse(design).name for design in designs)
     except (AttributeError, ValueError):
         return False
+
+
+@fuzz(100)
+@given(requests("clusters"))
+def test_clusters(endpoints: dict[str, Call], arguments: list[Any]) -> None:
+    _ask(endpoints, "clusters", arguments)
 
 
 @fuzz(60)

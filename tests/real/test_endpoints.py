@@ -22,6 +22,7 @@ ENDPOINTS = {
     "/retrieve": ["query", "corpus", "design_a", "design_b", "k"],
     "/similarity": ["texts", "design_a", "design_b"],
     "/project": ["corpus", "design_a", "design_b"],
+    "/clusters": ["corpus", "design", "k", "method"],
     "/layers": ["corpus", "attention"],
     "/mask_proof": ["text_a", "text_b"],
     "/tokens": ["text", "design"],
@@ -216,6 +217,10 @@ SENSES = ["senses", "M1", "M2"]
         ("/project", ["nope", "M1", "M2"], "'nope' is not a corpus offered here"),
         ("/project", [None, "M1", "M2"], "corpus is 'None'; it must be a string"),
         ("/project", ["senses", "M1", "causal/mean@31"], "31"),
+        ("/clusters", ["senses", "M1", -1, "k-means"], "-1 clusters were asked for"),
+        ("/clusters", ["senses", "M1", 101, "k-means"], "choose 1 to 100"),
+        ("/clusters", ["senses", "M1", 1, "HDBSCAN"], "A cluster of 1 texts"),
+        ("/clusters", ["senses", "M1", 5, "ward"], "'ward' is not a way to cluster"),
     ],
 )
 def test_bad_input_gives_one_sentence(

@@ -27,7 +27,7 @@ def tabs_of(lab: Lab) -> dict[str, Any]:
             "bench": bench,
             "map": chart,
             "retrieve": RetrieveTab(bench),
-            "similarity": SimilarityTab(bench, chart.lasso),
+            "similarity": SimilarityTab(bench, chart.marked),
             "inside": InsideTab(bench),
             "compare": CompareTab(bench, Trainings(blocks)),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,14 +30,21 @@ LISTS, RESULTS, READING = (Macros(f"{name}.html") for name in ("lists", "results
 empty, side_by_side = LISTS.empty, LISTS.side_by_side
 #: What is on the screen, and why a choice is not.
 status_line, not_shown = RESULTS.status_line, RESULTS.not_shown
+#: Which texts a filter leaves, for what it holds in a tab, and a way to end it.
+filter_line = RESULTS.filter_line
 _QUALITY = {
     "knn_accuracy": "kNN accuracy (k = 10)",
     "v_measure": "V-measure (k-means)",
     "spearman": "Spearman, scored pairs",
     "mean_cosine": "Mean cosine (anisotropy)",
 }
+_FILTERED = {
+    "knn_accuracy": "kNN accuracy, filtered texts",
+    "mean_cosine": "Mean cosine, filtered texts",
+}
 _saved = itertools.count(1)
-_RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
+#: The scores of retrieval by the names of their attributes.
+RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
 
 
 def block(elem_id: str, html: str = "", **kwargs: Any) -> gr.HTML:
@@ -47,6 +55,11 @@ def block(elem_id: str, html: str = "", **kwargs: Any) -> gr.HTML:
 def picking_block(elem_id: str, html: str = "") -> gr.HTML:
     """A :func:`block` whose ``data-index`` buttons send the event ``pick`` with that index."""
     return block(elem_id, html, js_on_load=script("pick"))
+
+
+def filter_block(elem_id: str) -> gr.HTML:
+    """A :func:`block` for a :func:`filter_line`, with the event ``clear``."""
+    return block(elem_id, js_on_load=script("pick"), elem_classes=["filter-block"])
 
 
 def table_block(elem_id: str) -> gr.HTML:
@@ -66,6 +79,12 @@ def saved(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "text": text, "number": next(_saved)}
 
 
+def saved_bytes(name: str, data: bytes, media: str) -> dict[str, Any]:
+    """The same for bytes of any kind."""
+    encoded = base64.b64encode(data).decode("ascii")
+    return {"name": name, "bytes": encoded, "media": media, "number": next(_saved)}
+
+
 def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
     """A component that a script of ours draws in the frame of the same name, given ``args``."""
     return gr.HTML(
@@ -81,6 +100,8 @@ def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
 
 def design_name(design: Design, *, untrained: bool) -> str:
     """``M3 · causal/multi_layer_trainable · untrained (random)``, with its template."""
+    if design.file:
+        return design.name
     alias = f"{design.alias} · " if design.alias else ""
     prompts = (design.query_prompt, design.document_prompt)
     templates = [one_line(prompt)[:40] for prompt in dict.fromkeys(prompts) if is_template(prompt)]
@@ -138,6 +159,9 @@ def caveats(a: Embedded, b: Embedded) -> list[str]:
         )
     for letter, embedded in (("A", a), ("B", b)):
         design, backbone = embedded.design, embedded.backbone
+        if design.file:
+            lines += [f"{letter}: {each}" for each in corpus.prepared[design.file].notes]
+            continue
         if embedded.truncated:
             lines.append(
                 f"{letter}: {embedded.truncated:,} of {len(embedded):,} texts were cut to "
@@ -209,13 +233,31 @@ def score_table(
     return table((headers, *columns), cells, caption, measured_on=measured_on)
 
 
-def quality_table(a: Quality, b: Quality, field: str, seed: int, measured_on: str) -> Markup:
-    """The map tab's scores, and why one is missing."""
+def quality_table(
+    a: Quality,
+    b: Quality,
+    field: str,
+    seed: int,
+    measured_on: str,
+    filtered: tuple[Quality, Quality, str] | None = None,
+) -> Markup:
+    """The map tab's scores, and why one is missing.
+
+    ``filtered`` are the figures over the texts that a filter leaves, and the filter's words.
+    """
     labels = f", labels: {field}" if field else ""
     if field and a.labelled < a.n:
         labels += f" (of {a.labelled:,} texts; unlabelled ones are no class)"
     caption = f"n = {a.n:,} texts{labels}, seed {seed}; ×100, in the original space"
-    scores = score_table(measures(a, b, _QUALITY), caption, measured_on=measured_on)
+    rows = measures(a, b, _QUALITY)
+    if filtered:
+        some_a, some_b, words = filtered
+        rows += measures(some_a, some_b, _FILTERED)
+        caption += (
+            f". The rows of filtered texts are over {some_a.n:,} texts ({words}), with neighbours "
+            "among all texts; the others count all texts"
+        )
+    scores = score_table(rows, caption, measured_on=measured_on)
     return scores + note(reasons(a, b))
 
 
@@ -229,4 +271,4 @@ def retrieval_table(
             "so do files of your own with queries and judgements."
         )
     caption = f"{a.n_queries:,} queries of the corpus, ×100"
-    return score_table(measures(a, b, _RETRIEVAL), caption, measured_on=measured_on)
+    return score_table(measures(a, b, RETRIEVAL), caption, measured_on=measured_on)

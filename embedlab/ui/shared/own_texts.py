@@ -16,6 +16,7 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.files_upload import FilesUpload
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Values
+from embedlab.ui.shared.vectors_upload import VectorsUpload
 
 #: Rows read from a visitor's texts; what is embedded is a sample of them.
 MAX_ROWS = 50_000
@@ -85,6 +86,9 @@ class OwnTexts:
                     elem_id="hub-dataset",
                 )
                 self.use_hub = gr.Button("Load it", elem_id="use-hub")
+            with gr.Tab("Vectors"):
+                #: Vectors of the chosen corpus's texts, which the sidebar makes a design of.
+                self.vectors = VectorsUpload(self.limits, sessions)
         self.inputs = {self.pasted, self.dataset, *self.upload.inputs}
         self.sources = (
             (self.use_pasted.click, self.from_paste),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
 
 from embedlab.analysis.comparison import Embedded
+from embedlab.analysis.filtering import TextFilter
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
@@ -46,7 +47,10 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """One corpus under the two designs on the table, each on its own backbone or both on one."""
+    """One corpus under the two designs on the table, each on its own backbone or both on one.
+
+    ``kept`` is the filter on its texts, None where all are shown.
+    """
 
     backbone_ids: tuple[str, str]
     backbones: tuple[Backbone, Backbone]
@@ -54,6 +58,7 @@ class Pair:
     a: Embedded
     b: Embedded
     seed: int
+    kept: TextFilter | None = None
 
     @property
     def designs(self) -> tuple[Design, Design]:
@@ -63,7 +68,12 @@ class Pair:
     @property
     def choice(self) -> Choice:
         """What it was made from: small enough for a session to remember."""
-        return Choice(self.backbone_ids, self.corpus, *self.designs, self.seed)
+        return Choice(self.backbone_ids, self.corpus, *self.designs, self.seed, self.kept)
+
+    @property
+    def rows(self) -> tuple[int, ...] | None:
+        """The texts that the filter leaves, by index; None where there is no filter."""
+        return self.kept.rows if self.kept else None
 
     @property
     def one_backbone(self) -> bool:
@@ -80,7 +90,7 @@ class Pair:
     def names(self) -> tuple[str, str]:
         """How A and B are called in titles; an untrained head says so, and so do two models."""
         name_a, name_b = (
-            ("" if self.one_backbone else f"{backbone.name} · ")
+            ("" if self.one_backbone or design.file else f"{backbone.name} · ")
             + design_name(design, untrained=is_untrained(design, backbone))
             for design, backbone in zip(self.designs, self.backbones, strict=True)
         )
@@ -108,21 +118,30 @@ class Workbench:
 
     def __init__(self, lab: Lab, sidebar: Sidebar, sessions: Sessions) -> None:
         self.lab, self.sidebar, self.sessions = lab, sidebar, sessions
+        #: The filter on the texts, and the last query: tabs share them.
+        self.kept, self.query = Remembered(), Remembered("")
 
     def pair(self, values: Values, report: Progress) -> Pair:
-        """What the sidebar's values mean, embedded."""
-        return self.embedded(self.sidebar.read(values, report), report)
+        """What the sidebar's values mean, embedded; a filter of other texts does not hold."""
+        choice = self.sidebar.read(values, report)
+        kept: TextFilter | None = values[self.kept]
+        if kept is not None and kept.corpus_key == choice.corpus.key:
+            choice = replace(choice, kept=kept)
+        return self.embedded(choice, report)
 
     def embedded(self, choice: Choice, report: Progress) -> Pair:
         """A choice's corpus under its two designs."""
-        first, second = (self.lab.backbone(each, report) for each in choice.backbone_ids)
-        designs = zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+        designs = list(zip((choice.a, choice.b), choice.backbone_ids, strict=True))
+        for design, backbone_id in designs:
+            if not design.file:
+                self.lab.backbone(backbone_id, report)
         self.lab.prepare([(choice.corpus, *each) for each in designs], progress=report)
         a, b = (
             self._embedded(choice.corpus, design, backbone_id, report)
-            for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+            for design, backbone_id in designs
         )
-        return Pair(choice.backbone_ids, (first, second), choice.corpus, a, b, choice.seed)
+        backbones = (a.backbone, b.backbone)
+        return Pair(choice.backbone_ids, backbones, choice.corpus, a, b, choice.seed, choice.kept)
 
     def _embedded(
         self, corpus: Corpus, design: Design, backbone_id: str, report: Progress
@@ -154,6 +173,8 @@ class View:
     triggers: list[Any]
     actions: Sequence[Action] = ()
     remembered: Collection[Remembered] = ()
+    #: For what of the tab the filter on the texts holds, in a few words; "" where it does not.
+    filtered: str = ""
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """New values for some of ``outputs``; ``values`` holds all ``inputs`` by component."""

@@ -6,10 +6,17 @@ function save(name, url) {
   link.click();
 }
 
-function saveText(name, text) {
-  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
+function saveBlob(name, blob) {
+  const url = URL.createObjectURL(blob);
   save(name, url);
   setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+const saveText = (name, text) => saveBlob(name, new Blob(["\ufeff", text], { type: "text/csv" }));
+
+function saveBytes(name, base64, type) {
+  const bytes = Uint8Array.from(atob(base64), (sign) => sign.charCodeAt(0));
+  saveBlob(name, new Blob([bytes], { type }));
 }
 
 // A text that would run as a formula in a spreadsheet gets an apostrophe, as in ui/shared/figure.py.

@@ -1,248 +1,230 @@
-// The linked map: its state and its drawing. Together with linked_map_input.js and
-// linked_map_download.js it is the body of the function that Gradio runs once with element, trigger,
+// The linked map: its state, its two views and when they are drawn. Together with the other map_*.js
+// and linked_map_*.js it is the body of the function that Gradio runs once with element, trigger,
 // props and watch.
-// No user text reaches innerHTML or Plotly: titles, labels and tooltips are set as textContent.
+// No user text reaches innerHTML: titles, names and tooltips are set as textContent or drawn.
 
 const SIDES = ["a", "b"];
-const SVG_LIMIT = 3000;
-const MOVE_LIMIT = 1500;
 const REACH = { mouse: 12, touch: 24 };
-const HOME = [-1.12, 1.12];
-const TWEEN = { duration: 500, easing: "cubic-in-out" };
+const HOME = 1.12; // what the shorter side of a map shows of −1 … 1, with a margin
+const ZOOMS = [0.5, 80];
+const TWEEN = 500;
 
 const root = element.querySelector(".lm");
 const find = (selector) => root.querySelector(selector);
+const all = (selector) => [...root.querySelectorAll(selector)];
 const plots = Object.fromEntries(SIDES.map((s) => [s, find(`.lm-plot[data-side=${s}]`)]));
 const tip = find(".lm-tip");
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const coarse = window.matchMedia("(pointer: coarse)").matches;
+const home = () => ({ x: 0, y: 0, zoom: 1 });
 const state = {
-  value: null, selected: null, near: { a: [], b: [] }, lasso: [],
-  hidden: new Set(), cursor: null, tool: coarse ? "none" : "pan",
+  points: null, texts: { lines: [], lower: [], most: 0 }, colouring: null,
+  names: { a: [], b: [] }, placed: { a: [], b: [] }, unfolded: false, kept: null, hidden: new Set(),
+  selected: null, near: { a: [], b: [] }, lasso: [], cursor: null, hover: null,
+  query: "", hits: null, found: null, drawing: null,
+  tool: coarse ? "none" : "pan",
+  view: { a: home(), b: home() },
+  // Where the points of a map are on their way from, where to, and how far (0 to 1).
+  move: Object.fromEntries(SIDES.map((s) => [s, { start: null, place: null, mixed: 1 }])),
 };
-let Plotly = null;
-loadPlotly(root.dataset.plotly).catch(() => {}); // early; whoever draws sees the error
 let work = Promise.resolve();
 
-// --- what is drawn -----------------------------------------------------------------------------
+// --- the two canvases of a map -----------------------------------------------------------------
 
-const shown = (i) => !state.hidden.has(state.value.categories[i]);
-const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
-const webgl = () => Boolean(document.createElement("canvas").getContext("webgl"));
-const traceType = () => (state.value.texts.length > SVG_LIMIT && webgl() ? "scattergl" : "scatter");
+const canvases = Object.fromEntries(SIDES.map((side) => {
+  const [below, above] = plots[side].querySelectorAll("canvas");
+  return [side, { below, above, points: pointLayer(below), pen: above.getContext("2d") }];
+}));
 
-function pointPlaces(side) {
-  const { xy } = state.value[side];
-  return [0, 1].map((axis) => xy.map((place, i) => (shown(i) ? place[axis] : null)));
+function sizeOf(side) {
+  return [plots[side].clientWidth, plots[side].clientHeight];
 }
 
-// Rings and lines are shapes, not traces: drawing them leaves the points alone, however many.
-function ring(place, type, radius, width, line, dash = "solid") {
-  const box = { xsizemode: "pixel", ysizemode: "pixel", xanchor: place[0], yanchor: place[1] };
-  const size = { x0: -radius, x1: radius, y0: -radius, y1: radius };
-  return { type, ...box, ...size, line: { width, color: line, dash } };
+// Pixels of the page for one unit of a map.
+function unitOf(side, [width, height] = sizeOf(side)) {
+  return (Math.min(width, height) / 2 / HOME) * state.view[side].zoom;
 }
 
-function shapes(side) {
-  const { xy } = state.value[side];
-  const { selected, cursor, near } = state;
-  const ink = colour("--body-text-color");
-  const rings = (indices, ...look) => indices.filter(shown).map((i) => ring(xy[i], ...look));
-  const one = (index) => (index === null ? [] : [index]);
-  const line = { width: 1.2, color: colour(`--design-${side}`) };
-  const spokes = one(selected).filter(shown).flatMap((from) =>
-    near[side].filter(shown).map((to) => ({
-      type: "line", x0: xy[from][0], y0: xy[from][1], x1: xy[to][0], y1: xy[to][1], line, opacity: 0.7,
-    })),
-  );
-  return [
-    ...spokes,
-    ...rings(near.a, "circle", 8, 2.4, colour("--design-a")),
-    ...rings(near.b, "rect", 10, 2.4, colour("--design-b")),
-    ...rings(one(cursor), "circle", 12, 1.5, ink, "dot"),
-    ...rings(one(selected), "circle", 9.5, 3.4, ink),
-  ];
+function placeOf(side, i) {
+  const { start, place, mixed } = state.move[side];
+  return [2 * i, 2 * i + 1].map((k) => start[k] + (place[k] - start[k]) * mixed);
 }
 
-// The points that stay bright; null means all.
-function bright() {
-  if (state.lasso.length) return state.lasso;
-  const near = [...state.near.a, ...state.near.b];
-  return near.length && state.selected !== null ? [state.selected, ...near] : null;
+function pixelOf(side, [x, y], size = sizeOf(side)) {
+  const unit = unitOf(side, size);
+  const { x: cx, y: cy } = state.view[side];
+  return [size[0] / 2 + (x - cx) * unit, size[1] / 2 - (y - cy) * unit];
 }
 
-function opacities() {
-  const chosen = bright();
-  const { length } = state.value.texts;
-  if (!chosen) return Array.from({ length }, () => 0.9);
-  const values = Array.from({ length }, () => 0.18);
-  chosen.forEach((i) => (values[i] = 1));
-  return values;
+const pixel = (side, i) => pixelOf(side, placeOf(side, i));
+
+function resized(side) {
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = sizeOf(side).map((length) => Math.round(length * ratio));
+  for (const canvas of [canvases[side].below, canvases[side].above]) {
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+  }
 }
 
-function points(side) {
-  const { categories, category_styles: styles, texts } = state.value;
-  const many = texts.length > 2000;
-  const [x, y] = pointPlaces(side);
-  const marker = {
-    color: categories.map((code) => styles[code][0]),
-    symbol: categories.map((code) => styles[code][1]),
-    size: many ? 5 : texts.length > 500 ? 7 : 9,
-    opacity: opacities(),
-    line: { width: many ? 0 : 0.8, color: colour("--lm-outline") },
-  };
-  return [{ type: traceType(), mode: "markers", x, y, hoverinfo: "skip", marker }];
+// --- looks -------------------------------------------------------------------------------------
+
+const LOOKS = {
+  ink: "--body-text-color", page: "--background-fill-primary", accent: "--color-accent",
+  a: "--design-a", b: "--design-b", aText: "--design-a-text", bText: "--design-b-text",
+  outline: "--lm-outline", font: "--font",
+};
+let look = {};
+
+function readLooks() {
+  const style = getComputedStyle(root);
+  look = Object.fromEntries(Object.entries(LOOKS).map(([name, css]) => [name, style.getPropertyValue(css).trim()]));
+  look.family = style.fontFamily;
 }
 
-function mapLayout(side) {
-  const axis = { range: [...HOME], visible: false, zeroline: false, showgrid: false };
+const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
+
+function pointLook(ratio) {
+  const { n } = state.points;
+  const size = n > 8000 ? 5 : n > 2000 ? 6 : n > 500 ? 7.5 : 9.5;
+  const [red, green, blue, alpha = 1] = (look.outline.match(/[\d.]+/g) ?? [0, 0, 0, 0.5]).map(Number);
   return {
-    xaxis: { ...axis }, yaxis: { ...axis, scaleanchor: "x" },
-    margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, hovermode: false, autosize: true,
-    dragmode: state.tool === "none" ? false : state.tool,
-    shapes: shapes(side), paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    newselection: { line: { color: colour("--body-text-color"), width: 1, dash: "dot" } },
+    size: size * ratio, stroke: n > 2000 ? 0 : ratio,
+    outline: [red / 255, green / 255, blue / 255, alpha],
   };
 }
 
-const CONFIG = { displayModeBar: false, scrollZoom: !coarse, doubleClick: false, responsive: false };
+// The colour (RGBA) and the shape of every point.
+function paint() {
+  const { n } = state.points;
+  const { codes, numbers, styles, other, low, high, stops } = state.colouring;
+  const colour = new Uint8Array(4 * n).fill(255);
+  const shape = new Uint8Array(n);
+  const none = rgb(other);
+  const fills = codes ? styles.map(([hex]) => rgb(hex)) : null;
+  const ramp = numbers ? scaled(stops) : null;
+  for (let i = 0; i < n; i += 1) {
+    let fill = none;
+    if (codes && codes[i] >= 0) {
+      fill = fills[codes[i]];
+      shape[i] = SHAPES.indexOf(styles[codes[i]][1]);
+    } else if (numbers && !Number.isNaN(numbers[i])) {
+      const part = high > low ? (numbers[i] - low) / (high - low) : 0.5;
+      fill = ramp[Math.round(255 * Math.max(0, Math.min(1, part)))];
+    }
+    colour.set(fill, 4 * i);
+  }
+  SIDES.forEach((side) => canvases[side].points.set({ colour, shape }));
+}
 
-// Selection, neighbours and dimming only: the zoom and the axes are left alone. The rings come at
-// once; dimming restyles every point and so follows in the next frame.
+// 256 colours between evenly spaced ones.
+function scaled(stops) {
+  const colours = stops.map(rgb);
+  return Array.from({ length: 256 }, (_, k) => {
+    const at = (k / 255) * (colours.length - 1);
+    const from = Math.min(Math.floor(at), colours.length - 2);
+    return colours[from].map((part, c) => Math.round(part + (colours[from + 1][c] - part) * (at - from)));
+  });
+}
+
+// --- which points are bright -------------------------------------------------------------------
+
+const codeOf = (i) => {
+  const { codes, numbers } = state.colouring;
+  return codes ? codes[i] : Number.isNaN(numbers[i]) ? -1 : 0;
+};
+const shown = (i) => (!state.kept || state.kept[i] === 1) && !state.hidden.has(codeOf(i));
+
+// The points that stay bright; null means all. The latest thing that was looked for counts.
+function bright() {
+  const { found, hits, lasso, near, selected } = state;
+  if (found) return [...found.a, ...found.b];
+  if (hits) return hits;
+  if (lasso.length) return lasso;
+  return selected !== null && near.a.length + near.b.length ? [selected, ...near.a, ...near.b] : null;
+}
+
+function markPoints() {
+  const { n } = state.points;
+  const chosen = bright();
+  const mark = new Uint8Array(n).fill(chosen ? MARKS.dim : MARKS.plain);
+  chosen?.forEach((i) => (mark[i] = MARKS.bright));
+  for (let i = 0; i < n; i += 1) if (!shown(i)) mark[i] = MARKS.hidden;
+  SIDES.forEach((side) => canvases[side].points.set({ mark }));
+}
+
+// --- drawing -----------------------------------------------------------------------------------
+
+const due = new Set();
+let asked = 0;
+
+// Draws in the next frame, once however often it was asked for.
+function redraw(...sides) {
+  (sides.length ? sides : SIDES).forEach((side) => due.add(side));
+  asked ||= requestAnimationFrame(drawDue);
+}
+
+function drawDue() {
+  asked = 0;
+  const now = [...due];
+  due.clear();
+  if (state.points) now.forEach(drawSide);
+}
+
+function drawSide(side) {
+  if (!plots[side].clientWidth) return;
+  resized(side);
+  const ratio = window.devicePixelRatio || 1;
+  const { x, y } = state.view[side];
+  const { points, pen } = canvases[side];
+  points.draw({ x, y, unit: unitOf(side) * ratio, mixed: state.move[side].mixed, ...pointLook(ratio) });
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, ...sizeOf(side));
+  drawOver(pen, side, sizeOf(side));
+}
+
+// What is selected, found and near has changed: bright points, rings, and what the page says of them.
 function drawSelection() {
-  const drawn = SIDES.filter((side) => plots[side].data);
-  for (const side of drawn) Plotly.relayout(plots[side], { shapes: shapes(side) });
+  if (!state.points) return;
+  markPoints();
+  redraw();
   const { dataset } = element;
   dataset.selected = state.selected ?? "";
   dataset.lasso = state.lasso.length;
   dataset.nearA = state.near.a.join(" ");
   dataset.nearB = state.near.b.join(" ");
-  find(".lm-key").classList.toggle("lm-off", state.selected === null);
-  requestAnimationFrame(() => drawn.forEach(dim));
+  dataset.foundA = state.found?.a.join(" ") ?? "";
+  dataset.foundB = state.found?.b.join(" ") ?? "";
+  find(".lm-key").classList.toggle("lm-off", state.selected === null && !state.found);
+  all("[data-key]").forEach((key) => (key.hidden = (key.dataset.key === "found") !== Boolean(state.found)));
 }
 
-function dim(side) {
-  const plot = plots[side];
-  const [trace] = plot.data ?? [];
-  if (!state.value || !trace || trace.x.length !== state.value.texts.length) return;
-  const expected = opacities();
-  // Remove what the lasso leaves: its outline, and plotly's own dimming.
-  if (plot.layout.selections?.length) Plotly.relayout(plot, { selections: [] });
-  if (trace.selectedpoints) Plotly.restyle(plot, { selectedpoints: [null] }, [0]);
-  if (expected.some((value, i) => value !== trace.marker.opacity[i])) {
-    Plotly.restyle(plot, { "marker.opacity": [expected] }, [0]);
-  }
-}
-
-function drawPoints(side) {
-  const [x, y] = pointPlaces(side);
-  return Plotly.update(plots[side], { x: [x], y: [y] }, { shapes: shapes(side) }, [0]);
-}
-
-const sameTexts = (a, b) => JSON.stringify(a?.texts) === JSON.stringify(b?.texts);
-const LAYOUT_KEYS = ["a", "b", "categories", "category_styles", "category_names"];
-const sameDrawing = (a, b) =>
-  sameTexts(a, b) && LAYOUT_KEYS.every((k) => JSON.stringify(a?.[k]) === JSON.stringify(b[k]));
-
-function movePoints(side) {
-  const [x, y] = pointPlaces(side);
-  Plotly.relayout(plots[side], { shapes: [] });
-  const frame = { duration: TWEEN.duration, redraw: false };
-  const options = { transition: TWEEN, frame, mode: "immediate" };
-  return Plotly.animate(plots[side], { data: [{ x, y }], traces: [0] }, options).catch(() => {});
-}
-
-async function show(value) {
-  const before = state.value;
-  const texts = value ? value.texts.length : 0;
-  element.dataset.ready = "false";
-  find(".lm-empty").hidden = texts > 0;
-  find(".lm-body").hidden = texts === 0;
-  if (!texts) {
-    Object.assign(state, { value: null, selected: null, cursor: null, lasso: [] });
-    Object.assign(element.dataset, { points: 0, selected: "", method: "", nearA: "", nearB: "" });
-    return;
-  }
-  Plotly ??= await loadPlotly(root.dataset.plotly);
-  const same = sameTexts(before, value);
-  const redraw = !before || !sameDrawing(before, value) || !plots.a.data;
-  const mine = { selected: state.selected, lasso: state.lasso };
-  state.value = value;
-  if (!same) state.hidden.clear();
-  takeSelection(value);
-  const unchanged = mine.selected === state.selected && `${mine.lasso}` === `${state.lasso}`;
-  if (same && !unchanged) selectAgain(mine);
-  describe();
-  if (redraw) {
-    const moves = before && same && texts <= MOVE_LIMIT && !calm.matches && !document.hidden;
-    if (moves && plots.a.data && plots.a.offsetWidth) await Promise.all(SIDES.map(movePoints));
-    await Promise.all(
-      SIDES.map((side) => Plotly.react(plots[side], points(side), mapLayout(side), CONFIG)),
-    );
-  }
-  drawSelection();
-  Object.assign(element.dataset, { ready: "true", points: texts, method: value.method });
-}
-
-// A click that was made while this value was on its way wins: the server gets it once more.
-function selectAgain({ selected, lasso }) {
-  Object.assign(state, { selected, lasso, near: { a: [], b: [] } });
-  if (lasso.length) tell("lasso", { indices: lasso });
-  else if (selected === null) tell("cleared", {});
-  else tell("point_click", { index: selected });
-}
-
-function takeSelection(source) {
-  const valid = (list) => (list ?? []).filter((i) => i >= 0 && i < state.value.texts.length);
-  state.selected = valid([source.selected ?? -1])[0] ?? null;
-  state.near = { a: valid(source.highlight_a), b: valid(source.highlight_b) };
-  state.lasso = valid(source.lasso);
-}
-
-// --- words around the maps ---------------------------------------------------------------------
-
-function describe() {
-  const { value } = state;
-  find(".lm-note").textContent = value.note;
-  find(".fig-caption").textContent = value.caption;
-  for (const side of SIDES) {
-    const { title } = value[side];
-    plots[side].previousElementSibling.querySelector(".lm-title").textContent = title;
-    plots[side].setAttribute(
-      "aria-label",
-      `${value.method} map of ${value.texts.length} texts under ${title}. Arrow keys move from ` +
-        "point to point, Enter selects, Escape clears.",
-    );
-  }
-  legend();
-}
-
-function legend() {
-  const { value } = state;
-  const groups = new Map();
-  value.category_names.forEach((name, code) => {
-    const [fill, symbol] = value.category_styles[code];
-    const key = fill === value.other_colour ? "other" : String(code);
-    if (!groups.has(key)) groups.set(key, { name: key === "other" ? "other" : name, fill, symbol, codes: [] });
-    groups.get(key).codes.push(code);
+// Lets the points of a side go to new places; resolves when they are there.
+function moveTo(side, place, milliseconds) {
+  const { move } = state;
+  const { points } = canvases[side];
+  const still = !milliseconds || calm.matches || document.hidden || !plots[side].clientWidth;
+  const start = still || move[side].start === null ? place : current(side);
+  const moved = { start, place, mixed: still ? 1 : 0 };
+  move[side] = moved;
+  points.set({ start, place });
+  redraw(side);
+  if (still) return Promise.resolve();
+  return new Promise((done) => {
+    const begun = performance.now();
+    setTimeout(done, milliseconds + 300); // a page that goes to the back draws no more frames
+    const step = () => {
+      if (move[side] !== moved) return done(); // something later moves them now
+      const part = Math.min(1, (performance.now() - begun) / milliseconds);
+      moved.mixed = part * part * (3 - 2 * part);
+      redraw(side);
+      return part < 1 ? requestAnimationFrame(step) : done();
+    };
+    step();
   });
-  const buttons = [...groups.values()].map(({ name, fill, symbol, codes }) => {
-    const button = document.createElement("button");
-    const mark = document.createElement("i");
-    mark.className = `lm-mark lm-${symbol}`;
-    mark.style.background = fill;
-    const count = value.categories.filter((code) => codes.includes(code)).length;
-    button.type = "button";
-    button.append(mark, name, Object.assign(document.createElement("b"), { textContent: count }));
-    const press = () => button.setAttribute("aria-pressed", String(!state.hidden.has(codes[0])));
-    press();
-    button.addEventListener("click", () => {
-      const hide = !state.hidden.has(codes[0]);
-      codes.forEach((code) => (hide ? state.hidden.add(code) : state.hidden.delete(code)));
-      press();
-      SIDES.forEach(drawPoints);
-    });
-    return button;
-  });
-  find(".lm-legend").replaceChildren(...buttons);
+}
+
+function current(side) {
+  const { start, place, mixed } = state.move[side];
+  return mixed === 1 ? place : start.map((from, k) => from + (place[k] - from) * mixed);
 }

@@ -3,5 +3,6 @@
 const [VALUE] = "value".split(" ");
 watch(VALUE, () => {
   const file = JSON.parse(JSON.stringify(props[VALUE] || null));
-  if (file) saveText(file.name, file.text);
+  if (file?.bytes) saveBytes(file.name, file.bytes, file.media);
+  else if (file) saveText(file.name, file.text);
 });

@@ -64,7 +64,8 @@ class Page:
             **sidebar.b.set_to(Design.parse(b)),
         }
         pair = self.bench.pair(Values(values), no_progress)
-        self.take(self.tab.show(pair, self.session.values(self.values), no_progress))
+        now = self.session.values(self.values | values)
+        self.take(self.tab.show(pair, now, no_progress))
 
     def take(self, updates: dict[Any, Any]) -> None:
         self.screen |= self.session.remember(updates)

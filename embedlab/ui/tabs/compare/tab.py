@@ -15,7 +15,6 @@ from embedlab.analysis.projection import is_warm
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.entries import Request, entries_for
 from embedlab.lab.leaderboard import Table, leaderboard, ranking
-from embedlab.lab.run import PREFIX
 from embedlab.lab.views import aligned_maps
 from embedlab.models.design import Design
 from embedlab.progress import Progress
@@ -106,7 +105,8 @@ class CompareTab(View):
             self.matrix = figure_block("compare-matrix")
         self.file = html.saver()
         self.code = code_block("compare-code", "shell")
-        self.shown = Remembered()  # the choice that the tab was drawn for
+        # The choice that the tab was drawn for, and the backbone on top of the sidebar by then.
+        self.shown, self.base = Remembered(), Remembered("")
         self.result = Remembered()  # the last table, finished or not
         self.inputs = [self.by, self.field, self.mapped, self.method, self.which]
         self.outputs = [
@@ -136,8 +136,9 @@ class CompareTab(View):
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The last table, if it is of these texts; else what would be compared."""
-        now = Values(values | {self.shown: pair.choice})
-        return {self.shown: pair.choice, **self._screen(now, report)}
+        base = values[self.sidebar.backbone] or self.lab.default_backbone
+        now: Updates = {self.shown: pair.choice, self.base: base}
+        return now | self._screen(Values(values | now), report)
 
     def _screen(self, values: Values, report: Progress) -> Updates:
         """What the tab shows for a choice and a table, both remembered."""
@@ -149,7 +150,7 @@ class CompareTab(View):
             self.field: gr.update(choices=fields, value=field, visible=len(fields) > 1),
             self.code: _code(choice, field),
         }
-        same = table is not None and self._belongs(table.request, choice, field or "")
+        same = table is not None and self._belongs(table.request, values, field or "")
         if table is None or not same or not table.rows:
             return updates | {
                 self.answer: html.empty(EMPTY),
@@ -203,10 +204,7 @@ class CompareTab(View):
         chosen = [name for name in values[self.mapped] or [] if name in names]
         drawn = (chosen or _worth_a_map(ranked, names, sides))[:MOST_MAPS]
         corpus, seed = table.request.corpus, table.request.seed
-        embedded = [
-            self.lab.embedded_on(corpus, entries[n].design, entries[n].backbone, report)
-            for n in drawn
-        ]
+        embedded = [entries[name].embedded(self.lab, corpus, report) for name in drawn]
         method = values[self.method]
         if method == UMAP and not is_warm():
             method = PCA
@@ -231,16 +229,16 @@ class CompareTab(View):
 
     def _compare(self, session: Session, inputs: Updates, report: Progress) -> Iterator[Updates]:
         """Compute the table, and show it after every row."""
-        choice: Choice | None = session.values({})[self.shown]
-        if choice is None:
+        values = session.values(inputs)
+        if values[self.shown] is None:
             raise EmbedLabError(
                 "The tab was drawn too long ago; change a setting to draw it again."
             )
-        request = self._request(choice, inputs, report)
+        request = self._request(values, report)
         try:
             for table in leaderboard(self.lab, request, report):
                 now = session.values(inputs)
-                if not self._belongs(request, now[self.shown], request.field):
+                if not self._belongs(request, now, request.field):
                     # Other texts were chosen meanwhile; what is computed stays cached.
                     yield self._screen(now, report)
                     return
@@ -250,31 +248,28 @@ class CompareTab(View):
             stopped = "Stopped. Compare again to go on: what was computed is kept."
             yield {self.state: html.muted(stopped)}
 
-    def _request(self, choice: Choice, inputs: Updates, report: Progress) -> Request:
-        kinds = inputs[self.kinds] or []
+    def _request(self, values: Values, report: Progress) -> Request:
+        choice: Choice = values[self.shown]
+        kinds = values[self.kinds] or []
         also = [(choice.a, choice.backbone_ids[0]), (choice.b, choice.backbone_ids[1])]
         if "trained" in kinds:
-            also += self._trained(inputs[self.trainings.run_ids])
+            also += self._trained(values[self.trainings.run_ids])
         return entries_for(
             self.lab,
             choice.corpus,
-            self._base(choice),
+            values[self.base],
             kinds=kinds,
             also=also,
-            field=inputs[self.field] or "",
+            field=values[self.field] or "",
             seed=choice.seed,
             progress=report,
         )
 
-    def _belongs(self, request: Request, choice: Choice, field: str) -> bool:
+    def _belongs(self, request: Request, values: Values, field: str) -> bool:
         """Whether a table is of these texts, with these labels; A and B may be others by now."""
+        choice: Choice = values[self.shown]
         same_texts = request.corpus.key == choice.corpus.key and request.seed == choice.seed
-        return same_texts and request.field == field and request.model == self._base(choice)
-
-    def _base(self, choice: Choice) -> str:
-        """The untrained backbone that designs are compared on: A's, or that of A's training."""
-        first = choice.backbone_ids[0]
-        return self.lab.runs.get(first).request.backbone_id if first.startswith(PREFIX) else first
+        return same_texts and request.field == field and request.model == values[self.base]
 
     def _trained(self, run_ids: Any) -> list[tuple[Design, str]]:
         """This browser's trained models that the server still has, imported ones too."""
@@ -294,9 +289,11 @@ class CompareTab(View):
         row = rows.get(str(data.get("name")))
         if panel is None or row is None or row.yardstick:
             return {}
-        choice: Choice = values[self.shown]
-        model = "" if row.model == self._base(choice) else row.model
-        return {panel.model: model, **panel.set_to(Design.parse(row.design))}
+        design = Design.parse(row.design)
+        if design.file:
+            return {panel.preset: row.design}
+        model = "" if row.model == values[self.base] else row.model
+        return {panel.model: model, **panel.set_to(design)}
 
     def _save(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         table: Table | None = values[self.result]
@@ -351,7 +348,7 @@ def _caption(table: Table, ranked: Ranking) -> str:
     return (
         f"{MEASURES[ranked.measure]}{n}{labels}, 95 % bootstrap intervals; paired randomisation "
         f"test against the best, Holm · {request.corpus.title}, {request.corpus.size_note} texts, "
-        f"seed {request.seed} · {html.provenance(request.entries[0].backbone)}"
+        f"seed {request.seed} · {html.provenance(request.backbone)}"
     )
 
 

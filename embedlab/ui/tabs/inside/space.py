@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from embedlab.analysis import space
@@ -65,7 +67,7 @@ class ShapePanel(View):
         hubs, components, counts = [], [], []
         for letter, name, shape in zip("AB", pair.names, shapes, strict=True):
             hubness = shape.hubness
-            nearest = [(i, hubness.counts[i]) for i in hubness.hub_ids[:HUBS]]
+            nearest = [(i, hubness.counts[i]) for i in _most_frequent(hubness, pair.rows)]
             hubs.append(
                 inside_html.INSIDE.hubs(letter, f"{name}: hubs", pair.corpus.texts, nearest)
             )
@@ -117,3 +119,10 @@ class ShapePanel(View):
             measured_on=pair.caption("The corpus's score"),
         )
         return scores + html.note(dict.fromkeys(missing))
+
+
+def _most_frequent(hubness: space.Hubness, rows: Sequence[int] | None) -> list[int]:
+    """The texts that are neighbours most often: of all, or of some."""
+    if rows is None:
+        return hubness.hub_ids[:HUBS].tolist()
+    return sorted(rows, key=lambda i: -hubness.counts[i])[:HUBS]

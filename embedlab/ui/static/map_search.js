@@ -1,0 +1,65 @@
+// The linked map: the search in the page's own texts, and the texts nearest to a query. Follows
+// linked_map.js in the same function.
+
+const field = find(".lm-search input");
+const oneLine = (text) => text.replaceAll(/\s+/g, " ").trim();
+
+// Lights the texts that contain these words as they stand, whatever the case.
+function search(words) {
+  const query = oneLine(words).toLowerCase();
+  const { lower, most } = state.texts;
+  state.query = query;
+  state.hits = query ? lower.flatMap((text, i) => (text.includes(query) && shown(i) ? [i] : [])) : null;
+  element.dataset.matches = state.hits?.length ?? "";
+  const where = most ? ` in the first ${counted(most)} characters of each` : "";
+  say(state.hits ? `${counted(state.hits.length)} of ${counted(lower.length)} texts match${where}` : "");
+  find(".lm-take").hidden = !state.hits?.length;
+}
+
+function say(words) {
+  find(".lm-count").textContent = words;
+}
+
+function typed() {
+  state.found = null;
+  if (!state.points) return;
+  search(field.value);
+  drawSelection();
+}
+
+function endSearch() {
+  field.value = "";
+  typed();
+}
+
+// Both designs' nearest texts, unless something else was typed or asked since.
+function takeFound(found) {
+  if (oneLine(field.value) !== found.query) return;
+  state.found = found;
+  find(".lm-take").hidden = true;
+  say(`The ${counted(found.a.length)} nearest under A and under B`);
+  drawSelection();
+}
+
+function onSearchKey(event) {
+  if (event.key === "Escape") endSearch();
+  else if (event.key === "Enter" && state.query) {
+    say("Asking both designs …");
+    tell("find", { query: oneLine(field.value) });
+  } else return;
+  event.preventDefault();
+}
+
+field.addEventListener("input", typed);
+field.addEventListener("keydown", onSearchKey);
+find(".lm-take").addEventListener("click", () => {
+  const indices = state.hits ?? [];
+  endSearch();
+  if (indices.length) takeLasso(indices);
+});
+document.addEventListener("keydown", (event) => {
+  const writing = event.target.closest?.("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || writing || event.ctrlKey || event.metaKey || !root.offsetWidth) return;
+  event.preventDefault();
+  field.focus();
+});
