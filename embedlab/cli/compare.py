@@ -85,32 +85,18 @@ def compare(
     split: SplitOption = "",
 ) -> None:
     """Compare every design on your texts: scores with intervals, and which one to take."""
-    from embedlab.analysis.leaderboard import MEASURES, answer
-    from embedlab.lab.config import BackboneEntry, Config, Limits
     from embedlab.lab.entries import entries_for
-    from embedlab.lab.lab import Lab
-    from embedlab.render.leaderboard import as_json as plain
-    from embedlab.render.leaderboard import lines_of
+    from embedlab.lab.leaderboard import leaderboard, ranking
 
     kinds = _kinds(kind, design)
-    designs = [each for text in design or () for each in _BETWEEN.split(text.strip())]
-    _check_early(designs, by, out)
-    model, base = model_and_base(backbone)
-    # There are no other users to protect on the user's own machine.
-    limits = Limits(max_texts=NO_LIMIT, max_designs=NO_LIMIT, max_work_minutes=NO_LIMIT)
-    runs = (BackboneEntry(id=run) for run in trained or ())
-    models = (BackboneEntry(id=model, base=base or ""), *runs)
-    lab = Lab(Config(backbones=models, limits=limits))
-    how = {
-        "text_column": text_column,
-        "label_column": label_column,
-        "encoding": encoding,
-        "split": split,
-    }
-    written = list(designs)
+    written = [each for text in design or () for each in _BETWEEN.split(text.strip())]
+    _check_early(written, by, out)
+    lab = _lab(backbone, trained or ())
+    how = {"text_column": text_column, "label_column": label_column}
+    how |= {"encoding": encoding, "split": split}
 
     def with_files(whole: Corpus) -> Corpus:
-        with_them, written[:] = with_vectors(whole, designs, query_vectors)
+        with_them, written[:] = with_vectors(whole, list(written), query_vectors)
         return with_them
 
     with progress_bar() as progress:
@@ -125,39 +111,11 @@ def compare(
             seed=seed,
             progress=progress,
         )
-        table = _computed(lab, request, progress)
-        measure = by or table.first_measure
+        *_, table = leaderboard(lab, request, progress)
         if by:
             check_known(by, "a measure of these texts", table.measures)
-        ranked = _ranked(lab, table, measure, progress)
-    words = answer(ranked, len(request.corpus.texts))
-    found = {
-        "corpus": request.corpus.title,
-        "texts": len(request.corpus.texts),
-        "backbone": request.backbone.name,
-        "seconds": round(table.seconds, 1),
-        "passes": request.passes,
-        **plain(ranked, table.measures, table.agreement, words),
-        "left_out": [{"design": name, "reason": reason} for name, reason in table.left_out],
-    }
-    if out is not None:
-        _write(out, found, ranked, table)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    typer.echo("\n".join(words) + "\n")
-    lines = lines_of(ranked, table.measures)
-    best = next((line.number for line in lines if line.best), None)
-    print_table(*_cells(ranked, table.measures, lines), best)
-    typer.echo(
-        f"{request.corpus.title} · {request.corpus.size_note} texts · {request.backbone.name} · "
-        f"{len(table.rows)} rows from {request.passes} passes in {table.seconds:.0f} s · "
-        f"ranked by {MEASURES[measure]}, 95 % bootstrap intervals"
-    )
-    for name, reason in table.left_out:
-        say(f"not in the table: {name}: {reason}")
-    if out is not None:
-        say(f"{out} has the whole table.")
+        ranked = ranking(lab, table, by or table.first_measure, progress)
+    _give(table, ranked, out, as_json=as_json)
 
 
 def _kinds(kind: Sequence[str] | None, design: Sequence[str] | None) -> list[str]:
@@ -184,6 +142,17 @@ def _check_early(designs: Sequence[str], by: str, out: Path | None) -> None:
         raise EmbedLabError(f"{out.name!r} is neither .csv nor .json; name the file one of them.")
 
 
+def _lab(backbone: list[str] | None, runs: Sequence[str]) -> Lab:
+    """A Lab with the model and the runs; on one's own machine are no other users to protect."""
+    from embedlab.lab.config import BackboneEntry, Config, Limits
+    from embedlab.lab.lab import Lab
+
+    model, base = model_and_base(backbone)
+    limits = Limits(max_texts=NO_LIMIT, max_designs=NO_LIMIT, max_work_minutes=NO_LIMIT)
+    models = (BackboneEntry(id=model, base=base or ""), *(BackboneEntry(id=run) for run in runs))
+    return Lab(Config(backbones=models, default_backbone=model, limits=limits))
+
+
 def _trained(lab: Lab, runs: Sequence[str], progress: Progress) -> list[tuple[Design, str]]:
     """Each run's own design with the id of its model."""
     from embedlab.models.run_folder import read_run_info
@@ -192,17 +161,45 @@ def _trained(lab: Lab, runs: Sequence[str], progress: Progress) -> list[tuple[De
     return [(design_of(text, lab.backbone(run, progress)), run) for run, text in designs]
 
 
-def _computed(lab: Lab, request: Request, progress: Progress) -> Table:
-    from embedlab.lab.leaderboard import leaderboard
+def _give(table: Table, ranked: Ranking, out: Path | None, *, as_json: bool) -> None:
+    """Print the answer and the table, or all of it as JSON, and write the file."""
+    from embedlab.analysis.leaderboard import MEASURES, answer
+    from embedlab.render import leaderboard as render
 
-    *_, table = leaderboard(lab, request, progress)
-    return table
+    request, words = table.request, answer(ranked, len(table.request.corpus.texts))
+    if out is not None or as_json:
+        found = _found(table, ranked, words)
+    if out is not None:
+        _write(out, found, ranked, table)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    typer.echo("\n".join(words) + "\n")
+    lines = render.lines_of(ranked, table.measures)
+    best = next((line.number for line in lines if line.best), None)
+    print_table(*_cells(ranked, table.measures, lines), best)
+    typer.echo(
+        f"{request.corpus.title} · {request.corpus.size_note} texts · {request.backbone.name} · "
+        f"{len(table.rows)} rows from {request.passes} passes in {table.seconds:.0f} s · "
+        f"ranked by {MEASURES[ranked.measure]}, 95 % bootstrap intervals"
+    )
+    for name, reason in table.left_out:
+        say(f"not in the table: {name}: {reason}")
 
 
-def _ranked(lab: Lab, table: Table, measure: str, progress: Progress) -> Ranking:
-    from embedlab.lab.leaderboard import ranking
+def _found(table: Table, ranked: Ranking, words: Sequence[str]) -> dict[str, Any]:
+    """The whole result as plain values."""
+    from embedlab.render.leaderboard import as_json
 
-    return ranking(lab, table, measure, progress)
+    return {
+        "corpus": table.request.corpus.title,
+        "texts": len(table.request.corpus.texts),
+        "backbone": table.request.backbone.name,
+        "seconds": round(table.seconds, 1),
+        "passes": table.request.passes,
+        **as_json(ranked, table.measures, table.agreement, words),
+        "left_out": [{"design": name, "reason": reason} for name, reason in table.left_out],
+    }
 
 
 def _write(out: Path, found: dict[str, Any], ranked: Ranking, table: Table) -> None:
@@ -214,6 +211,7 @@ def _write(out: Path, found: dict[str, Any], ranked: Ranking, table: Table) -> N
     else:
         text = csv_table(*csv_rows(ranked, table.measures), verbatim=True)
     write_text(out, text)
+    say(f"{out} has the whole table.")
 
 
 def _cells(

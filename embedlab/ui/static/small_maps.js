@@ -107,9 +107,9 @@ function addMap(map) {
   canvas.addEventListener("blur", () => light(null));
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
     const n = value.texts.length;
+    if (!step || !n) return;
+    event.preventDefault();
     light(current === null ? 0 : (current + step + n) % n);
   });
   figure.append(title, canvas);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from embedlab import Design
 from embedlab.analysis import metrics
 from embedlab.analysis.contestants import KINDS
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import Prepared
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.entries import entries_for
 from embedlab.lab.leaderboard import leaderboard, ranking
@@ -175,6 +177,21 @@ def test_trained_models_stand_beside_the_untrained(monkeypatch):
     assert [entry.name for entry in request.entries] == ["causal/eos", "my-run · causal/eos"]
     assert request.passes == 2
     assert [row.model for row in last(leaderboard(lab, request)).rows] == ["tiny", "run:1"]
+
+
+def test_vectors_from_a_file_are_a_row_that_costs_no_pass():
+    rows = np.eye(24, dtype=np.float32)[[i % 3 for i in range(24)]]
+    corpus = replace(CORPUS, prepared={"mine": Prepared(name="mine", vectors=rows)})
+    lab = tiny_lab()
+    request = entries_for(lab, corpus, designs=DESIGNS[:1], kinds=["steps"])
+    table = last(leaderboard(lab, request))
+    row = next(row for row in table.rows if row.name == "file: mine")
+    assert (row.design, row.model) == ("file: mine", "file: mine")
+    assert (row.cost.passes, row.cost.tokens, row.cost.seconds) == (0, 0, None)
+    assert row.scores["knn_accuracy"].score == 1.0  # its vectors are the labels
+    assert "ndcg_10" not in row.scores and "no vectors of the queries" in row.note
+    assert ranking(lab, table, "knn_accuracy").best.name == "file: mine"
+    assert table.rows[-1] is row and "file: mine" in table.agreement.names
 
 
 def test_the_yardstick_is_optional(monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ from support.models import words
 from support.tabs import tabs_of
 
 from embedlab.analysis.contestants import KINDS
+from embedlab.analysis.filtering import Condition, TextFilter
 from embedlab.data.corpus import Corpus
 from embedlab.errors import Cancelled
 from embedlab.models.design import Design
@@ -200,6 +201,24 @@ def test_the_saved_table_has_every_number(tabs, tab):
         assert float(row["knn_accuracy"]) == pytest.approx(score.score)
         assert float(row["knn_accuracy low"]) == pytest.approx(score.low)
         assert int(row["passes"]) == by_name[row["design"]].cost.passes
+
+
+def test_a_filter_holds_for_the_small_maps(tabs, tab):
+    page = Page(tabs)
+    list(page.compare())
+    choice = page.session.values({})[tab.shown]
+    some = (1, 4, 9)
+    kept = TextFilter(
+        corpus_key=choice.corpus.key,
+        n=20,
+        conditions=(Condition(what="some", words="some", rows=some),),
+    )
+    now = page.session.values(page.values | {tab.shown: replace(choice, kept=kept)})
+    drawn = tab._screen(now, no_progress)[tab.maps]
+    assert drawn["texts"] == [TEXTS[i] for i in some]
+    assert drawn["categories"] == [1, 0, 1]
+    whole = page.screen[tab.maps]["maps"][0]["xy"]
+    assert drawn["maps"][0]["xy"] == [whole[i] for i in some]
 
 
 def test_all_kinds_are_offered(tab):

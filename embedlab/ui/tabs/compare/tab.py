@@ -43,6 +43,7 @@ class CompareTab(View):
 
     id = "compare"
     title = "Compare"
+    filtered = "The small maps show these texts; all figures count all texts."
 
     def __init__(self, bench: Workbench, trainings: Trainings) -> None:
         self.lab, self.sidebar, self.trainings = bench.lab, bench.sidebar, trainings
@@ -221,6 +222,7 @@ class CompareTab(View):
                 [(n, sides.get(n, ""), xy) for n, xy in zip(drawn, maps, strict=True)],
                 corpus.texts,
                 labels,
+                rows=kept.rows if (kept := values[self.shown].kept) else None,
                 caption=caption,
             ),
         }
