@@ -151,6 +151,20 @@ def test_other_texts_chosen_meanwhile_win(tabs, tab):
     assert page.html("table") == ""
 
 
+def test_a_measure_chosen_meanwhile_holds(tabs, tab):
+    page = Page(tabs)
+    tables = page.compare()
+    next(tables)
+    page.session.choices.arrive({**page.values, tab.by: "v_measure"}, 0)
+    list(tables)
+    assert page.screen[tab.by]["value"] == "v_measure"
+    page = Page(tabs)
+    tables = page.compare()
+    next(tables)
+    page.session.choices.arrive({**page.values, tab.field: "side"}, 0)
+    assert list(tables) == [""]  # with other labels it is another table
+
+
 def test_stop_leaves_the_rows_and_says_how_to_go_on(tabs):
     page, calls = Page(tabs, corpus_of(words(*range(4, 30), seed=9))), []
 

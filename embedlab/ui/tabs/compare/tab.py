@@ -145,14 +145,12 @@ class CompareTab(View):
         """What the tab shows for a choice and a table, both remembered."""
         choice: Choice = values[self.shown]
         table: Table | None = values[self.result]
-        fields = list(choice.corpus.fields)
-        field = values[self.field] if values[self.field] in fields else next(iter(fields), None)
+        fields, field = list(choice.corpus.fields), self._field(values)
         updates: Updates = {
-            self.field: gr.update(choices=fields, value=field, visible=len(fields) > 1),
+            self.field: gr.update(choices=fields, value=field or None, visible=len(fields) > 1),
             self.code: _code(choice, field),
         }
-        same = table is not None and self._belongs(table.request, values, field or "")
-        if table is None or not same or not table.rows:
+        if table is None or not table.rows or not self._belongs(table.request, values):
             return updates | {
                 self.answer: html.empty(EMPTY),
                 self.state: "",
@@ -231,7 +229,12 @@ class CompareTab(View):
 
     def _compare(self, session: Session, inputs: Updates, report: Progress) -> Iterator[Updates]:
         """Compute the table, and show it after every row."""
-        values = session.values(inputs)
+
+        def now() -> Values:
+            # What was chosen since the event that started this comes first.
+            return session.values(inputs | session.choices.current())
+
+        values = now()
         if values[self.shown] is None:
             raise EmbedLabError(
                 "The tab was drawn too long ago; change a setting to draw it again."
@@ -239,12 +242,11 @@ class CompareTab(View):
         request = self._request(values, report)
         try:
             for table in leaderboard(self.lab, request, report):
-                now = session.values(inputs)
-                if not self._belongs(request, now, request.field):
+                if not self._belongs(request, now()):
                     # Other texts were chosen meanwhile; what is computed stays cached.
-                    yield self._screen(now, report)
+                    yield self._screen(now(), report)
                     return
-                shown = self._screen(Values(now | {self.result: table}), report)
+                shown = self._screen(Values(now() | {self.result: table}), report)
                 yield {self.result: table, **shown}
         except Cancelled:
             stopped = "Stopped. Compare again to go on: what was computed is kept."
@@ -262,16 +264,22 @@ class CompareTab(View):
             values[self.base],
             kinds=kinds,
             also=also,
-            field=values[self.field] or "",
+            field=self._field(values),
             seed=choice.seed,
             progress=report,
         )
 
-    def _belongs(self, request: Request, values: Values, field: str) -> bool:
+    def _field(self, values: Values) -> str:
+        """The chosen labels, or the first that the texts have."""
+        fields = values[self.shown].corpus.fields
+        return values[self.field] if values[self.field] in fields else next(iter(fields), "")
+
+    def _belongs(self, request: Request, values: Values) -> bool:
         """Whether a table is of these texts, with these labels; A and B may be others by now."""
         choice: Choice = values[self.shown]
         same_texts = request.corpus.key == choice.corpus.key and request.seed == choice.seed
-        return same_texts and request.field == field and request.model == values[self.base]
+        on_same = request.field == self._field(values) and request.model == values[self.base]
+        return same_texts and on_same
 
     def _trained(self, run_ids: Any) -> list[tuple[Design, str]]:
         """This browser's trained models that the server still has, imported ones too."""
@@ -347,10 +355,13 @@ def _caption(table: Table, ranked: Ranking) -> str:
     units = {"ndcg_10": "queries", "spearman": "pairs"}
     n = f", n = {max(counts):,} {units.get(ranked.measure, 'texts')}" if counts else ""
     labels = f", labels: {request.field}" if request.field else ""
+    tested = ""
+    if any(there.p is not None for there in ranked.standings.values()):
+        tested = "; paired randomisation test against the best, Holm"
     return (
-        f"{MEASURES[ranked.measure]}{n}{labels}, 95 % bootstrap intervals; paired randomisation "
-        f"test against the best, Holm · {request.corpus.title}, {request.corpus.size_note} texts, "
-        f"seed {request.seed} · {html.provenance(request.backbone)}"
+        f"{MEASURES[ranked.measure]}{n}{labels}, 95 % bootstrap intervals{tested} · "
+        f"{request.corpus.title}, {request.corpus.size_note} texts, seed {request.seed} · "
+        f"{html.provenance(request.backbone)}"
     )
 
 
@@ -374,7 +385,7 @@ def _matrix(table: Table, ranked: Ranking, sides: dict[str, str], which: str) ->
     return figure_value(figure, header, rows, name="designs-agreement", caption=caption)
 
 
-def _code(choice: Choice, field: str | None) -> str:
+def _code(choice: Choice, field: str) -> str:
     corpus = choice.corpus
     designs = " ".join(f"--design {shlex.quote(str(each))}" for each in (choice.a, choice.b))
     label = f" --label-column {shlex.quote(field)}" if field else ""
