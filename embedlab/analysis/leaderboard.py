@@ -246,10 +246,10 @@ def answer(ranked: Ranking, n_texts: int) -> list[str]:
     if ranked.measure in LABEL_FREE:
         return _proposal(ranked, best, n_texts)
     first = f"For these {n_texts:,} texts take {best.name}"
-    if all(there.p is None for there in ranked.standings.values()) and len(ranked.standings):
-        return [f"{first}."]
     if ranked.measure == "v_measure":
         return [f"{first}; V-measure has intervals, but no paired test says what is separable."]
+    if ranked.standings and all(there.p is None for there in ranked.standings.values()):
+        return [f"{first}."]
     tied = ranked.tied
     lines = [f"{first}; {_as_good(tied)}.", *_beside(ranked, best)]
     return [*lines, *_small(best.scores[ranked.measure].n, ranked.measure)]

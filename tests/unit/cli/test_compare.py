@@ -7,25 +7,23 @@ import json
 
 import pytest
 from support.command_line import run
-from support.models import model_folder, tiny_model, words
+from support.messages import MESSAGES, TOPICS
+from support.models import model_folder, tiny_model
 
 DESIGNS = ("--design", "causal/eos,causal/mean", "--design", "bidirectional/mean")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from support.models import tiny_tokenizer
-
-    return model_folder(
-        tmp_path_factory.mktemp("model") / "tiny", tiny_model("llama"), tiny_tokenizer()
-    )
+    return model_folder(tmp_path_factory.mktemp("model") / "tiny", tiny_model("llama"))
 
 
 @pytest.fixture
 def labelled(tmp_path):
     path = tmp_path / "mine.csv"
-    lines = [f"{text},{i % 2}" for i, text in enumerate(words(*range(3, 23)))]
-    path.write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = zip(MESSAGES[:20], TOPICS[:20], strict=True)
+        csv.writer(file).writerows([("text", "topic"), *rows])
     return path
 
 
