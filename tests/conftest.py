@@ -18,11 +18,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from support.lent_space import space  # noqa: F401 - a fixture
 from support.models import tiny_backbone, tiny_model
+from support.on_pretended_gpu import OnPretendedGpu
 from support.serving import browser, served  # noqa: F401 - fixtures
 
 from embedlab import Backbone
 
 TESTS = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pretended-gpu", action="store_true", help="run where there seems to be one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--pretended-gpu"):
+        config.pluginmanager.register(OnPretendedGpu())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

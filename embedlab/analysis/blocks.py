@@ -75,7 +75,8 @@ def label_blocks(labels: Sequence[Hashable], matrix: npt.ArrayLike) -> Blocks:
     groups: dict[Hashable, list[int]] = {}
     for row, label in enumerate(labels):
         groups.setdefault(label, []).append(row)
-    order, starts = [], []
+    order: list[int] = []
+    starts = []
     for rows in groups.values():
         starts.append(len(order))
         inside = cluster_order(similarities[np.ix_(rows, rows)])

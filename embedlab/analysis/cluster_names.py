@@ -15,14 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from embedlab.analysis.retrieval import Int64Array
+from embedlab.analysis.retrieval import Float32Array, Int64Array
 from embedlab.analysis.stop_words import stop_words
-from embedlab.analysis.terms import is_unspaced, pieces, words
+from embedlab.analysis.terms import CHARACTERS, is_unspaced, pieces, words
 
 #: Words of a name, and those it is chosen from.
 WORDS, _CANDIDATES = 3, 40
 #: Words that begin with the same letters, as many as this, say the same.
 _STEM = 5
+#: Characters of all texts together that are read, but at least so many of each.
+_CHARACTERS, _LEAST_CHARACTERS = 4_000_000, 200
+#: Terms that are ranked: those that most texts have.
+_MOST_TERMS = 50_000
 
 
 def c_tf_idf(counts: npt.ArrayLike, overall: npt.ArrayLike) -> sparse.csr_array:
@@ -40,7 +44,7 @@ def c_tf_idf(counts: npt.ArrayLike, overall: npt.ArrayLike) -> sparse.csr_array:
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """How often n texts have each of V terms, ``counts`` (n, V), and the terms in their order.
+    """How often n texts have each of V terms, ``counts`` (n, V), in the order of appearance.
 
     A longer n-gram says more than the shorter ones that it holds, so ``weights`` (V,) are 1 for a
     word and go by the length of an n-gram.
@@ -54,35 +58,29 @@ class _Table:
         kept = np.array([term not in stops for term in self.terms], bool)
         return _Table(self.counts[:, kept], self.terms[kept], self.weights[kept])
 
-    def ranked(self, labels: Int64Array, k: int) -> list[list[str]]:
+    def ranked(self, labels: Int64Array, k: int, closeness: Float32Array) -> list[list[str]]:
         """The terms of each of k clusters by c-TF-IDF, the highest first.
 
-        Behind the others come terms of one text alone, and those that are no more frequent in the
-        cluster than in all texts.
+        Of equal ones that comes first whose text is the closest to the cluster's middle, and of
+        these that which appears first. Behind the others come terms of one text alone, and those
+        that are no more frequent in the cluster than in all texts.
         """
-        inside = np.flatnonzero(labels >= 0)
-        ones = (np.ones(len(inside), np.int64), (labels[inside], inside))
-        members = sparse.csr_array(ones, shape=(k, len(labels)))
-        counts, texts = members @ self.counts, members @ (self.counts > 0).astype(np.int64)
+        members = [np.flatnonzero(labels == c) for c in range(k)]
+        members = [each[np.argsort(-closeness[each], kind="stable")] for each in members]
+        counts = np.stack([self.counts[each].sum(axis=0) for each in members])
         overall = self.counts.sum(axis=0)
-        scores = c_tf_idf(counts, overall).multiply(self.weights[None, :]).tocsr()
-        return [
-            self._best(*(table[[c]].toarray()[0] for table in (counts, texts, scores)), overall)
-            for c in range(k)
-        ]
-
-    def _best(
-        self,
-        counts: Int64Array,
-        texts: Int64Array,
-        scores: npt.NDArray[np.float64],
-        overall: Int64Array,
-    ) -> list[str]:
-        """The best terms of a cluster: how often and in how many texts it has each, (V,) all."""
-        common = counts * overall.sum() <= overall * counts.sum()
-        columns = np.flatnonzero(counts)
-        order = np.lexsort((-scores[columns], (common | (texts < 2))[columns]))
-        return [str(self.terms[i]) for i in columns[order[:_CANDIDATES]]]
+        scores = c_tf_idf(counts, overall).toarray() * self.weights
+        common = counts * overall.sum() <= overall * counts.sum(axis=1, keepdims=True)
+        found = []
+        for c, each in enumerate(members):
+            texts = self.counts[each].tocoo()
+            late = common[c] | (np.bincount(texts.col, minlength=len(self.terms)) < 2)
+            nearest = np.full(len(self.terms), len(each))
+            np.minimum.at(nearest, texts.col, texts.row)
+            terms = np.flatnonzero(counts[c])
+            order = np.lexsort((nearest[terms], -scores[c, terms], late[terms]))
+            found.append([str(self.terms[i]) for i in terms[order[:_CANDIDATES]]])
+        return found
 
 
 class Names:
@@ -105,7 +103,9 @@ class Names:
     def _pieces(self) -> _Table:
         return _count(self._texts, pieces)
 
-    def of(self, labels: Int64Array, k: int) -> tuple[str, ...]:
+    def of(
+        self, labels: Int64Array, k: int, closeness: Float32Array | None = None
+    ) -> tuple[str, ...]:
         """The names of k clusters; no two are the same.
 
         A name has up to three words. A cluster without words but stop words is named by those, and
@@ -114,40 +114,47 @@ class Names:
         Args:
             labels: each text's cluster, (n,), -1 where it is in none.
             k: how many clusters there are, 0 … k - 1.
+            closeness: how close each text is to the middle of its cluster, (n,), which decides
+                between words that are as frequent; by default the first text does.
         """
-        return _unique(self.words(labels, k))
+        return _unique(self.words(labels, k, closeness))
 
-    def words(self, labels: Int64Array, k: int) -> list[list[str]]:
+    def words(
+        self, labels: Int64Array, k: int, closeness: Float32Array | None = None
+    ) -> list[list[str]]:
         """The words that tell each of k groups of texts from the others, the most telling first.
 
         As in :meth:`of`; words that say the same come once.
         """
-        candidates = self._telling.ranked(labels, k) if k else []
+        near = np.zeros(len(labels), np.float32) if closeness is None else closeness
+        candidates = self._telling.ranked(labels, k, near) if k else []
         for table in ("_all", "_pieces"):
             if not all(candidates):
-                more = getattr(self, table).ranked(labels, k)
+                more = getattr(self, table).ranked(labels, k, near)
                 candidates = [one or other for one, other in zip(candidates, more, strict=True)]
-        return [_unlike(some) for some in candidates]
+        return [unlike(some) for some in candidates]
 
 
-def _count(texts: Sequence[str], analyser: Callable[[str], Iterable[str]]) -> _Table:
+def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) -> _Table:
+    each = min(CHARACTERS, max(_LEAST_CHARACTERS, _CHARACTERS // max(1, len(texts))))
     rows, columns, values = [], [], []
     numbers: dict[str, int] = {}
     for row, text in enumerate(texts):
-        for term, count in Counter(analyser(text)).items():
+        for term, count in Counter(analyser(text, each)).items():
             rows.append(row)
             columns.append(numbers.setdefault(term, len(numbers)))
             values.append(count)
-    terms = np.array(list(numbers), object)
-    order = np.argsort(terms) if len(terms) else np.zeros(0, np.int64)
-    shape = (len(texts), len(terms))
+    shape = (len(texts), len(numbers))
     counts = sparse.csr_array((values, (rows, columns)), shape=shape, dtype=np.int64)
-    by_length = [analyser is pieces or is_unspaced(term) for term in terms[order]]
-    lengths = np.array([len(term) for term in terms[order]], np.float64) / 2
-    return _Table(counts[:, order], terms[order], np.where(by_length, lengths, 1.0))
+    of_texts = np.bincount(columns, minlength=len(numbers))
+    terms = np.array(list(numbers), object)
+    kept = np.sort(np.argsort(-of_texts, kind="stable")[:_MOST_TERMS])
+    by_length = [analyser is pieces or is_unspaced(term) for term in terms[kept]]
+    lengths = np.array([len(term) for term in terms[kept]], np.float64) / 2
+    return _Table(counts[:, kept], terms[kept], np.where(by_length, lengths, 1.0))
 
 
-def _unlike(candidates: Sequence[str]) -> list[str]:
+def unlike(candidates: Sequence[str]) -> list[str]:
     """The candidates, in their order, without those that say what an earlier one says."""
     chosen: list[str] = []
     for term in candidates:
@@ -159,7 +166,7 @@ def _unlike(candidates: Sequence[str]) -> list[str]:
 def _alike(term: str, other: str) -> bool:
     """Whether two words begin alike, as *card* and *cards*; two n-grams, whether they overlap."""
     if term[:1].isalpha() and not is_unspaced(term):
-        short, long = sorted((term, other), key=len)
+        short, long = sorted((term.casefold(), other.casefold()), key=len)
         return long.startswith(short) or short[:_STEM] == long[:_STEM]
     shared = 1 if min(len(term), len(other)) < 4 else 2
     return any(term[i : i + shared] in other for i in range(len(term) - shared + 1))

@@ -45,7 +45,7 @@ class Colouring:
         names: of the categories, as they are drawn; of numbers empty.
         values: the number of each text, (n,); NaN where there is none, never infinite. Of
             categories all are NaN.
-        note: one sentence on what the colours leave out, or ``""``.
+        note: sentences on what the colours mean and leave out, or ``""``.
     """
 
     title: str
@@ -102,7 +102,7 @@ def by_codes(title: str, codes: npt.ArrayLike, names: Sequence[str], note: str =
     missing = int((numbers < 0).sum())
     sentences = [note] if note else []
     if missing:
-        sentences.append(f"{missing:,} of {len(numbers):,} texts have none.")
+        sentences.append(f"Texts without any: {missing:,} of {len(numbers):,}.")
     return Colouring(
         title=title,
         kind="categories",
@@ -123,9 +123,9 @@ def by_numbers(title: str, values: npt.ArrayLike, note: str = "") -> Colouring:
     if none == n:
         sentences = sentences or ["No text has a number here."]
     elif none:
-        sentences.append(f"{none:,} of {n:,} texts have no number and no colour.")
+        sentences.append(f"Texts without a number have no colour: {none:,} of {n:,}.")
     if infinite.any():
-        sentences.append(f"{int(infinite.sum()):,} numbers are infinite and have no colour.")
+        sentences.append(f"Infinite numbers have no colour either: {int(infinite.sum()):,}.")
     finite = known[~np.isnan(known)]
     if len(finite) > 1 and np.ptp(finite) == 0:
         sentences.append(f"All are {finite[0]:g}, so there is one colour.")
@@ -163,7 +163,8 @@ def by_column(title: str, cells: Sequence[str]) -> Colouring | None:
     if read >= MAJORITY * len(filled):
         words = next((c for c in filled if _number(c) is None), None)
         unread = len(filled) - read
-        note = f"{unread:,} cells are no numbers, such as {words[:40]!r}." if words else ""
+        are = "cell is no number" if unread == 1 else "cells are no numbers"
+        note = f"{unread:,} {are}, such as {words[:40]!r}." if words else ""
         return by_numbers(title, [np.nan if x is None else x for x in numbers], note)
     distinct = len(set(filled))
     # What is different in nearly every text groups nothing.

@@ -91,7 +91,7 @@ def narrowed(corpus: Corpus, before: TextFilter | None, condition: Condition) ->
     made = TextFilter(corpus_key=corpus.key, n=len(corpus.texts), conditions=(*kept, condition))
     if not made.rows:
         also = f", but of none of them also {' and '.join(c.words for c in kept)}" if kept else ""
-        count = f"true of {len(condition.rows):,} texts" if condition.rows else "true of no text"
+        count = f"true of {texts_in_words(len(condition.rows))}"
         raise EmbedLabError(
             f"No text would be left: {condition.words} is {count}{also}. The filter stays as it "
             "was."
@@ -234,6 +234,11 @@ def checked_rows(rows: Iterable[int], n: int) -> tuple[int, ...]:
             f"{n:,} texts; select again."
         )
     return tuple(chosen)
+
+
+def texts_in_words(n: int) -> str:
+    """``no text``, ``1 text`` or ``3 texts``."""
+    return "no text" if n == 0 else "1 text" if n == 1 else f"{n:,} texts"
 
 
 def _rows(holds: np.ndarray) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import bootstrap, label_free, metrics, retrieval
-from embedlab.analysis.item_comparisons import Items, compare_items, holm
+from embedlab.analysis.item_comparisons import ItemComparison, Items, compare_pairs, holm
 from embedlab.analysis.retrieval import Float32Array
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
@@ -212,13 +212,12 @@ def ranking(
         return Ranking(measure=measure, rows=ordered, best=None)
     top = best.scores[measure]
     others = [row for row in scored if row is not best]
-    compared = []
-    for number, row in enumerate(others):
-        progress(number, len(others), "comparing with the best")
-        items = row.scores[measure].items
-        testable = tested and top.items is not None and items is not None
-        compared.append(compare_items(items, top.items) if testable else None)
-    corrected = holm([None if one is None else one.p for one in compared])
+    compared: Sequence[ItemComparison | None] = [None] * len(others)
+    if tested and top.items is not None:
+        progress(0, 0, f"comparing {len(others)} rows with the best")
+        items = {row.name: there for row in scored if (there := row.scores[measure].items)}
+        compared = compare_pairs(items, [(row.name, best.name) for row in others])
+    corrected = holm([one and one.p for one in compared])
     standings = {
         row.name: Standing(
             name=row.name,

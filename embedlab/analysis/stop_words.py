@@ -11,6 +11,8 @@ from embedlab.analysis.terms import is_unspaced, words
 #: A language counts if its stop words are this share of the words that no other has explained:
 #: of a text in it they are 30 to 50 %, of a text in another 2 to 6 %.
 _SHARE = 0.1
+#: And if so many different ones are there: one may be a name in another language.
+_FEWEST = 4
 _MOST_LANGUAGES = 4
 #: On scikit-learn's English list, but names of subjects: of a match, a river or an account.
 _SUBJECTS = {
@@ -31,7 +33,7 @@ def stop_words(counts: Mapping[str, int]) -> set[str]:
     for _ in range(_MOST_LANGUAGES):
         explained = {language: words & left.keys() for language, words in _lists().items()}
         best = max(explained.values(), key=lambda some: sum(left[word] for word in some))
-        if sum(left[word] for word in best) < _SHARE * max(1, left.total()):
+        if len(best) < _FEWEST or sum(left[word] for word in best) < _SHARE * left.total():
             break
         found |= best
         for word in best:

@@ -380,7 +380,7 @@ def bench(
     what: Annotated[
         str,
         typer.Option(
-            help="products, presets, switch, designs, sentence-transformers, training or all"
+            help="products, presets, heads, switch, designs, sentence-transformers, training or all"
         ),
     ] = "all",
     backbone: BackboneOption = "smollm2-135m",

@@ -75,7 +75,7 @@ def qrels(corpus: Corpus, marks: Marks) -> str:
     whole = judged(corpus, marks)
     ids = whole.query_ids or tuple(f"q{n}" for n in range(1, len(whole.queries) + 1))
     documents = whole.ids or tuple(map(str, whole.rows))
-    lines = [HEADER]
+    lines: list[tuple[str, ...]] = [HEADER]
     for query_id, query, relevant in zip(ids, whole.queries, whole.relevant, strict=True):
         refused = {text for text, grade in marks.get(query, {}).items() if grade <= 0}
         grades = {i: 0.0 for i, text in enumerate(whole.texts) if text in refused}

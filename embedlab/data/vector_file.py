@@ -23,6 +23,7 @@ from embedlab.text import clean_text, one_line
 MAX_BYTES = 200_000_000
 _IDS = ("id", "_id", "doc_id", "docid", "text_id", "query_id", "qid", "row")
 _LONGEST_NAME = 40
+_ARROW_KINDS = {"halffloat": "float16", "float": "float32", "double": "float64"}
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 
 
@@ -143,8 +144,9 @@ def _parquet(path: Path, name: str, column: str, max_bytes: int) -> VectorFile:
         raise
     except Exception as error:  # whatever pyarrow raises for damaged bytes
         raise Unreadable("cannot be read as parquet; save it again") from error
-    read = {"column": chosen, "columns": tuple(columns), "words": words}
-    return VectorFile(name=name, rows=rows, kind=kind, **read)
+    return VectorFile(
+        name=name, rows=rows, kind=kind, column=chosen, columns=tuple(columns), words=words
+    )
 
 
 def _is_large(kind: Any) -> bool:
@@ -195,8 +197,8 @@ def _lists(column: Any, m: int, max_bytes: int) -> tuple[Rows, str]:
     _check_shape((m, d), max_bytes)
     chunks = [chunk.flatten() for chunk in column.chunks]
     flat = pa.chunked_array(chunks).to_numpy(zero_copy_only=False) if chunks else np.empty(0)
-    kind = str(column.type.value_type).replace("halffloat", "float16")
-    return _float32(np.asarray(flat).reshape(m, d)), kind.replace("double", "float64")
+    kind = str(column.type.value_type)
+    return _float32(np.asarray(flat).reshape(m, d)), _ARROW_KINDS.get(kind, kind)
 
 
 def _check_shape(shape: tuple[int, ...], max_bytes: int) -> None:

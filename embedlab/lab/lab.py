@@ -312,7 +312,9 @@ class Lab:
                 "were made of: give their file again, or choose another design."
             )
         # It says of itself what views ask a backbone for, and refuses all else in a sentence.
-        source = cast("Backbone", NoBackbone(vectors))
+        source = cast(
+            "Backbone", NoBackbone(vectors.name, vectors.vectors.shape[1], vectors.version)
+        )
         cut = np.zeros(len(corpus.texts), bool)
         return Embedded(corpus, design, source, vectors.vectors, cut)
 

@@ -99,17 +99,26 @@ def similarities(
     check_known(order, "a known order", ORDERS)
     check_known(scale, "a known scale", SCALES)
     chosen = np.asarray(rows, np.int64)
-    plain = [metrics.similarity_matrix(side.vectors[chosen]) for side in (a, b)]
-    drawn = plain
+    plain_a, plain_b = (metrics.similarity_matrix(side.vectors[chosen]) for side in (a, b))
+    drawn_a, drawn_b = plain_a, plain_b
     if scale == "rank":
-        drawn = [blocks.ranked(matrix) for matrix in plain]
+        drawn_a, drawn_b = blocks.ranked(plain_a), blocks.ranked(plain_b)
     elif scale == "centred":
-        centred = [space.fit(side.vectors, "centre")(side.vectors[chosen]) for side in (a, b)]
-        drawn = [metrics.similarity_matrix(vectors) for vectors in centred]
-    found = _blocks(lab, (a, b), rows, order, (drawn[0] + drawn[1]) / 2, progress)
+        drawn_a, drawn_b = (
+            metrics.similarity_matrix(space.fit(side.vectors, "centre")(side.vectors[chosen]))
+            for side in (a, b)
+        )
+    mean = ((drawn_a + drawn_b) / 2).astype(np.float32)
+    found = _blocks(lab, (a, b), rows, order, mean, progress)
     both = np.ix_(found.order, found.order)
-    ordered = [matrix[both] for matrix in (*plain, *drawn)]
-    return Similarities(chosen[found.order], *ordered, found)
+    return Similarities(
+        chosen[found.order],
+        plain_a[both],
+        plain_b[both],
+        drawn_a[both],
+        drawn_b[both],
+        found,
+    )
 
 
 def _blocks(

@@ -14,16 +14,16 @@ from torch import Tensor
 
 from embedlab import gpu
 from embedlab.errors import EmbedLabError
-from embedlab.models.adapter import merged
 from embedlab.models.attention import ATTENTIONS, Attention
 from embedlab.models.design import Design
 from embedlab.models.encoding import encode
+from embedlab.models.float32 import float32_copy, merged_model
 from embedlab.models.forward import layer_states
 from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
 from embedlab.models.native import NativeDesign
 from embedlab.models.native_head import NativeHead
-from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
+from embedlab.models.pooling import POOLINGS, HeadSize
 from embedlab.models.scheduler.direct import Direct
 from embedlab.models.scheduler.local import Local
 from embedlab.models.scheduler.owner import Owner, TokenPass
@@ -92,7 +92,8 @@ class Backbone:
         #: Identifies the weights without an adapter.
         self.base_key = self.key
         self.cache = StateCache(10**9) if cache is None else cache
-        self.head_size = DEFAULT_HEAD
+        #: The size of new heads; None for what each pooling has by default.
+        self.head_size: HeadSize | None = None
         #: Alone calls the model; shared with every backbone that shares the weights.
         self.owner: Owner = Local()
         #: Reads the model without its adapter from its files again, on the CPU.
@@ -102,6 +103,10 @@ class Backbone:
         self.adapter: Any = None
         #: Attention modes that this architecture or its config rules out, with the reason.
         self.refused: dict[str, str] = {}
+        #: transformers' attention function for its own modes; empty for the one it was loaded with.
+        self.implementation = ""
+        #: What the attention probe saw under each mode, in a sentence without a full stop.
+        self.looks: dict[str, str] = {}
         #: The design of its own files, where it is an embedding model already.
         self.native: NativeDesign | None = None
         #: What of its files stands against a native design, where it is an embedding model.
@@ -146,13 +151,12 @@ class Backbone:
         """
         mode = Attention.parse(attention)
         mode.check(self.num_layers, self.name)
-        # The other modes are made out of these two.
-        needed = "bidirectional" if mode.mode == "bidirectional" else "causal"
-        if needed in self.refused:
+        reason = next((self.refused[each] for each in mode.probed if each in self.refused), "")
+        if reason:
             others = [mode for mode in ATTENTIONS if mode not in self.refused]
             raise EmbedLabError(
                 f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
-                f"attention: {self.refused[needed]}. Choose a {' or '.join(others)} design."
+                f"attention: {reason}. Choose a {' or '.join(others)} design."
             )
 
     def check(self, design: Design) -> None:
@@ -242,7 +246,8 @@ class Backbone:
         self, design: Design, size: HeadSize | None = None, seed: int = 0
     ) -> TrainableHead:
         """An untrained head for a design on this backbone, by default of :attr:`head_size`."""
-        pooling, size = POOLINGS[design.pooling], size or self.head_size
+        pooling = POOLINGS[design.pooling]
+        size = size or self.head_size or pooling.head_size
         return TrainableHead(pooling, self.hidden_size, self.num_layers, size=size, seed=seed)
 
     def install(self, design: Design, head: TrainableHead) -> None:
@@ -278,6 +283,28 @@ class Backbone:
         other.owner, other.cache, other._guard = Direct(), StateCache(10**9), threading.Lock()
         return other
 
+    def in_float32(self) -> Backbone:
+        """The same in float32, for this caller alone: a copy on the CPU, or itself where it is."""
+        return self if self.dtype == torch.float32 else self._of_float32(*float32_copy(self))
+
+    def merged(self) -> Backbone:
+        """The same in float32 with the adapter in its weights, for this caller alone."""
+        return self._of_float32(merged_model(self), None)
+
+    def _of_float32(self, model: Any, adapter: Any) -> Backbone:
+        other = self.in_own_process()
+        other.model, other.adapter, other.implementation = model, adapter, ""
+        other.device, other.dtype = next(model.parameters()).device, torch.float32
+        name, _, _, *weights = self.key.split("|")
+        other.key = "|".join([name, "in float32", str(other.device), *weights])
+        other._heads = {key: copy.deepcopy(head).cpu() for key, head in self._heads.items()}
+        return other
+
+    @property
+    def readable(self) -> bool:
+        """Whether this process has the weights: not where a GPU is lent by the call."""
+        return not gpu.LENT or self.device.type == "cpu"
+
     @property
     def here(self) -> torch.device:
         """Where this process computes with what a pass left: the CPU where the GPU is lent."""
@@ -286,12 +313,12 @@ class Backbone:
     def readable_model(self) -> Any:
         """The model, with its adapter, whose weights can be read in this process.
 
-        Where a GPU is lent by the call they are not here: it is read from its files, once.
+        Where they are not here, it is read from its files, once.
         """
-        if not gpu.LENT:
+        if self.readable:
             return self.model
         if self._readable is None:
-            self._readable = merged(self)
+            self._readable = merged_model(self)
         return self._readable
 
     def encode(
@@ -395,6 +422,7 @@ class Backbone:
         runner = self
         if precise and self.dtype != torch.float32:
             runner = self.sibling(self.name, copy.deepcopy(self.model).float())
+            runner.implementation = ""
         ids, real = (torch.tensor(rows, device=self.device) for rows in (input_ids, mask))
         return torch.stack(runner.hidden_states(ids, real, attention)).cpu()
 
@@ -406,7 +434,14 @@ class Backbone:
         Positions count unmasked tokens, so that padding on either side changes nothing.
         """
         positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-        return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
+        return layer_states(
+            self.model,
+            attention,
+            attention_mask,
+            positions,
+            plain=self.implementation,
+            input_ids=input_ids,
+        )
 
 
 def _template(prompt: str | Template, ended: bool) -> Template:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from embedlab.data.prepared import Prepared
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import FILE, Design
 
@@ -15,16 +14,16 @@ class NoBackbone:
 
     It stands for a :class:`~embedlab.models.backbone.Backbone` in an ``Embedded``: what views say
     of one is here, and every other of its attributes raises an EmbedLabError that says why it
-    cannot be had.
+    cannot be had. ``version`` identifies the vectors.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.name = f"{FILE} {prepared.name}"
+    def __init__(self, name: str, dimensions: int, version: str) -> None:
+        self.name = f"{FILE} {name}"
         self.source = "vectors from a file"
-        self.note = f"{prepared.vectors.shape[1]:,} dimensions"
+        self.note = f"{dimensions:,} dimensions"
         self.dtype = "float32"
         self.device = SimpleNamespace(type="")
-        self.key = f"{FILE}{prepared.version}"
+        self.key = f"{FILE}{version}"
         self.native = None
 
     def version(self, design: Design) -> str:

@@ -245,6 +245,10 @@ class HiddenStates:
         """What poolings read at a layer, or at a slice of layers."""
         return self._bank(self._gather(layers))
 
+    def rms_means(self, layers: slice) -> Tensor:
+        """(n, layers, d): the last row of the bank alone, at a slice of layers."""
+        return torch.stack([row.bank[-1, layers] for row in self.rows]).float()
+
     def layer_banks(self) -> Iterator[Bank]:
         """What poolings read at layer 0, 1, … L, one after the other.
 

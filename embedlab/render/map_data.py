@@ -7,6 +7,7 @@ corpus, colours, names and marks at any time. Each is one of the functions here.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis.colouring import Colouring
+from embedlab.analysis.filtering import NO_CATEGORY
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.render.style import (
     OTHER_COLOUR,
@@ -40,13 +42,13 @@ class MapSide:
 
     Attributes:
         title: the design's name.
-        xy: its points, (n, 2).
+        place: the id of its points, which :func:`map_place` gives.
         key: names the vectors; what is drawn of others, such as their clusters' names, goes.
         layers: whether the design reads a layer, so that the map at each can be shown.
     """
 
     title: str
-    xy: npt.ArrayLike
+    place: str
     key: str = ""
     layers: bool = False
 
@@ -106,11 +108,11 @@ def map_points(
     note: str = "",
     caption: str = "",
 ) -> dict[str, Any]:
-    """The places of n texts on both maps.
+    """What both maps show of n texts.
 
     Args:
-        a: design A's map; each map is moved and scaled to fill −1 … 1.
-        b: design B's, rows in the same order.
+        a: design A's map.
+        b: design B's, with the same texts.
         n: how many texts.
         corpus: names the texts; points move to their new places if it is the same as before.
         method: how the coordinates were computed, "UMAP" or "PCA".
@@ -118,13 +120,13 @@ def map_points(
         caption: what was mapped; it is part of the picture and the data that a visitor saves.
 
     Raises:
-        EmbedLabError: the lengths differ, or a coordinate is not a number.
+        EmbedLabError: an unknown method.
     """
     check_known(method, "a known method", METHODS)
     sides = {
         letter: {
             "title": shorten(side.title, 80),
-            "xy": packed(coordinates(side.xy, n, letter.upper()), "<f4"),
+            "place": side.place,
             "key": side.key,
             "layers": side.layers,
         }
@@ -138,6 +140,16 @@ def map_points(
         "note": shorten(note, 200),
         "caption": one_line(caption),
     }
+
+
+def map_place(points: npt.ArrayLike, n: int, letter: str) -> dict[str, Any]:
+    """Where n texts stand on one map, moved and scaled to fill −1 … 1; its id names the places.
+
+    Raises:
+        EmbedLabError: another number of points, or a coordinate that is not a number.
+    """
+    xy = packed(coordinates(points, n, letter), "<f4")
+    return {"id": hashlib.sha256(xy.encode("ascii")).hexdigest()[:16], "xy": xy}
 
 
 def map_texts(texts: Sequence[str]) -> dict[str, Any]:
@@ -166,6 +178,7 @@ def map_colouring(colouring: Colouring, hidden: Collection[int] = ()) -> dict[st
         "note": one_line(colouring.note),
         "hidden": sorted(hidden),
         "other": OTHER_COLOUR,
+        "none": NO_CATEGORY if colouring.kind == "categories" else "no number",
     }
     if colouring.kind == "categories" and not colouring.names:
         shown["other"] = PALETTE[0]  # nothing is missing where nothing could be there

@@ -75,7 +75,7 @@ def _distinct(corpus: Corpus, names: Sequence[str]) -> list[str]:
     found = []
     for name in names:
         while name in taken:
-            name += " (column)"
+            name += " (2)"
         taken.add(name)
         found.append(name)
     return found

@@ -106,20 +106,43 @@ def compare_over_datasets(
         raise ValueError(f"{len(clusters)} clusters for {table.shape[1]} datasets")
     table = np.where(np.isfinite(table), table, np.nan)
     pairs = compared_pairs(names, against)
+    return compare_gains(
+        [(names[a], names[b]) for a, b in pairs],
+        [table[b] - table[a] for a, b in pairs],
+        comparisons=comparisons,
+        alpha=alpha,
+        power=power,
+        clusters=clusters,
+    )
+
+
+def compare_gains(
+    pairs: Sequence[tuple[str, str]],
+    gains: Sequence[Float64Array],
+    *,
+    comparisons: int | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    clusters: Sequence[str] | None = None,
+) -> tuple[DatasetComparison, ...]:
+    """The same of gains (datasets,) of the second of each pair on the first, NaN where undefined.
+
+    The other arguments are those of :func:`compare_over_datasets`.
+    """
     comparisons = max(comparisons or 0, len(pairs))
-    gains = [rounded(_by_cluster(table[b] - table[a], clusters)) for a, b in pairs]
-    p_values = wilcoxon_p(gains)
+    over = [rounded(_by_cluster(gain, clusters)) for gain in gains]
+    p_values = wilcoxon_p(over)
     results = []
     for (a, b), gain, p, corrected in zip(
-        pairs, gains, p_values, holm(p_values, comparisons), strict=True
+        pairs, over, p_values, holm(p_values, comparisons), strict=True
     ):
         n, differing = len(gain), int(np.count_nonzero(gain))
         low, high = mean_interval(gain) if n >= FEWEST_DATASETS else (None, None)
         smallest = detectable_effect(differing, comparisons, alpha, power)
         results.append(
             DatasetComparison(
-                a=names[a],
-                b=names[b],
+                a=a,
+                b=b,
                 n=n,
                 difference=float(gain.mean()) if n else None,
                 low=low,

@@ -29,6 +29,7 @@ HEAD_START = 6
 
 def build_app(lab: Lab) -> gr.Blocks:
     """The application for a Lab, not yet launched."""
+    gpu.refused_by(gr.Error)
     # Uploaded and downloaded files stay on disk as long as trained models do.
     seconds = 60 * lab.config.limits.keep_runs_minutes
     with gr.Blocks(

@@ -132,8 +132,8 @@ def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> Non
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")
         visitor.tab("Similarity")
-        visitor.page.get_by_label("in the map's lasso").check()
-        assert "lasso holds fewer than two texts" in visitor.toast()
+        visitor.page.get_by_label("selected on the map").check()
+        assert "Fewer than two texts are selected on the map" in visitor.toast()
         visitor.tab("Map")
         _draw_a_box(visitor, "b")
         chosen = int(visitor.map("lasso") or 0)
@@ -170,6 +170,20 @@ def test_similarity(browser: Browser, served: Served) -> None:
         visitor.tab("Similarity")
         _heatmaps_of(visitor, 32)
         expect(visitor.page.locator("#pair")).to_contain_text("Cosine of the pair")
+        # A's cosines are all alike: the page says so, and other colours tell them apart.
+        notes, a = visitor.page.locator("#heat-notes"), visitor.page.locator("#heat-a")
+        expect(notes).to_contain_text(re.compile(r"A: the cosines of these texts lie from 9\d\.\d"))
+        expect(notes).to_contain_text("Blocks (by cluster of these texts")
+        visitor.page.get_by_label("rank of the pair").check()
+        expect(a.locator(".fig-caption")).to_contain_text("Ranks among the pairs of these texts")
+        expect(notes).not_to_contain_text("lie from")
+        visitor.choose("heat-order", "by label")
+        expect(notes).to_contain_text("Blocks (by label)")
+        limits = "id => { const t = document.querySelector(`#${id} .js-plotly-plot`).data[0];"
+        limits += " return [t.zmin, t.zmax, t.customdata.length]; }"
+        for heat in ("heat-a", "heat-b"):
+            assert visitor.page.evaluate(limits, heat) == [0, 100, 32]
+        visitor.page.get_by_label("cosine", exact=True).check()
         visitor.page.get_by_label("typed below").check()
         visitor.page.locator("#typed textarea").fill("a cat\na dog\na stock exchange")
         visitor.page.locator("#typed textarea").blur()
@@ -201,6 +215,36 @@ def test_retrieval(browser: Browser, served: Served) -> None:
         figures = visitor.figures("#retrieval-scores")
         assert list(figures) == ["nDCG@10", "MRR@10", "Recall@10"]
         assert all(0 < a <= 100 and 0 < b <= 100 for a, b, _ in figures.values())
+        expect(visitor.page.locator("#differs")).to_contain_text("in both lists")
+        _judge_by_hand(visitor)
+        visitor.page.get_by_label("Ask all presets too").check()
+        table = visitor.page.locator("#everywhere table")
+        expect(table.locator("thead tr").first.locator("th")).to_have_count(15)
+        expect(table.locator("tbody tr").first).to_contain_text(re.compile(r"^\d+"))
+
+
+def _judge_by_hand(visitor: Visitor) -> None:
+    """Mark a text for a query of one's own; its scores follow, and the file brings it back."""
+    visitor.page.locator("#query").get_by_role("textbox").fill("where to put your savings")
+    visitor.page.keyboard.press("Enter")
+    scores, lists = visitor.page.locator("#query-scores"), visitor.page.locator("#lists")
+    expect(scores).to_contain_text("No text is known to be relevant")
+    lists.locator(".design-b li").first.get_by_label("relevant", exact=True).click()
+    expect(scores).to_contain_text("1 judged by hand")
+    assert visitor.figures("#query-scores")["nDCG@10"][1] == 100
+    expect(visitor.page.locator("#retrieval-scores")).to_contain_text(f"{len(QUERIES) + 1} queries")
+    expect(visitor.page.locator("#won .design-b")).to_contain_text("A ")
+    with visitor.page.expect_download() as saved:
+        visitor.page.locator("#save-qrels").click()
+    lines = saved.value.path().read_text(encoding="utf-8").splitlines()
+    assert lines[0].split("\t") == ["query-id", "corpus-id", "score", "query"]
+    assert lines[-1].endswith("\twhere to put your savings")
+    lists.locator(".design-b li").first.get_by_label("relevant", exact=True).click()
+    expect(scores).to_contain_text("No text is known to be relevant")
+    visitor.page.locator("#load-qrels input[type=file]").set_input_files(
+        {"name": "qrels.tsv", "mimeType": "text/plain", "buffer": "\n".join(lines).encode()}
+    )
+    expect(scores).to_contain_text("1 judged by hand")
 
 
 def test_own_texts_and_files(browser: Browser, served: Served, tmp_path: Path) -> None:
@@ -221,6 +265,30 @@ def test_own_texts_and_files(browser: Browser, served: Served, tmp_path: Path) -
         visitor.use_file()
         visitor.shows(points="30")
         expect(visitor.page.locator(".lm-legend button")).to_have_text(["bad10", "good20"])
+        _vectors_and_atlas(visitor, tmp_path)
+
+
+def _vectors_and_atlas(visitor: Visitor, folder: Path) -> None:
+    """Vectors of another model for these 30 texts, as B; and all of it for Embedding Atlas."""
+    rows = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
+    np.save(folder / "other.npy", rows)
+    visitor.own_texts("Vectors")
+    visitor.page.locator("#vectors input[type=file]").set_input_files(folder / "other.npy")
+    expect(visitor.page.locator("#vectors-preview")).to_contain_text("30 × 12, float32")
+    visitor.page.locator("#use-vectors").click()
+    visitor.titled("b", "file: other")
+    expect(visitor.page.locator("#quality")).to_contain_text("in the order of the texts")
+    with visitor.page.expect_download() as saved:
+        visitor.page.locator("#atlas").click()
+    table = pq.read_table(saved.value.path())
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors = np.array(table.column("vector_b").to_pylist())
+    np.testing.assert_allclose(vectors, rows / lengths, atol=1e-6)
+    assert table.column("mood").to_pylist()[:2] == ["bad", "good"]
+    commands = visitor.page.locator("#atlas-commands")
+    expect(commands).to_contain_text("--x x_b --y y_b --neighbors neighbors_b --vector vector_b")
+    visitor.tab("Inside")
+    expect(visitor.page.locator("#layers-why")).to_contain_text("is vectors from a file")
 
 
 def test_bad_input_gives_a_sentence_and_loses_nothing(
@@ -395,7 +463,7 @@ def test_every_tab_fits_the_window(
 def test_the_map_works_by_keyboard(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")
-        visitor.page.get_by_role("button", name="Reset view").focus()
+        visitor.page.locator(".lm-layers-toggle[data-side=a]").focus()
         visitor.page.keyboard.press("Tab")
         assert visitor.page.evaluate("document.activeElement.dataset.side") == "a"
         visitor.page.keyboard.press("ArrowRight")
@@ -453,8 +521,8 @@ def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served)
         assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
         assert [row[2] for row in rows[2:]] == [row["sense"] for row in SENSES]
         places = np.array([row[-4:] for row in rows[2:]], float)
-        np.testing.assert_allclose(places[:, :2].T, visitor.places("a"))
-        np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"))
+        np.testing.assert_allclose(places[:, :2].T, visitor.places("a"), atol=1e-6)
+        np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"), atol=1e-6)
         with visitor.page.expect_download() as picture:
             visitor.page.locator(".linked-map-block [data-get=png]").click()
         assert picture.value.path().read_bytes().startswith(b"\x89PNG")

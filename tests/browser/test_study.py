@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 from support.serving import Served
-from support.study_reports import made_up
+from support.study_reports import made_up, made_up_grid
 from support.visitor import Visitor, visiting
 
 
@@ -61,4 +61,20 @@ def test_read_choose_upload_and_download(
         with page.expect_download() as download:
             page.locator("[data-file='report.json']").click()
         assert download.value.path().read_text(encoding="utf-8") == report.to_json()
+        assert visitor.overflow() <= 0
+
+        # Many designs: what each choice does, and a table to sort and to filter.
+        mine.write_text(made_up_grid().to_json())
+        upload(visitor, mine)
+        drawn(visitor, "study-effects-effects", "What each choice gains")
+        rows = page.locator("#study-designs tbody tr")
+        expect(rows).to_have_count(24)
+        expect(rows.first).to_contain_text("causal/mean+centre")
+        page.locator("#study-designs").get_by_role("button", name="Mean").click()
+        expect(rows.first).to_contain_text("causal/mean+centre")  # the highest first
+        page.locator("#study-designs").get_by_role("button", name="Mean").click()
+        expect(rows.first).to_contain_text("bidirectional/eos")
+        page.locator("#study-designs [data-filter]").fill("topic centre")
+        expect(page.locator("#study-designs [data-shown]")).to_have_text("4 of 24")
+        expect(page.locator("#study-designs tbody tr:visible")).to_have_count(4)
         assert visitor.overflow() <= 0

@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import save_file
 from support.runs import random_head, run_info, saved_run, trained
 
-from embedlab import Design, embed
+from embedlab import Design, embed, fit, load_corpus
 from embedlab.export.archive import open_archive
 from embedlab.export.check import CHECK_TEXTS, Check, verify
 from embedlab.export.export_model import export_model
 from embedlab.export.sentence_transformers import export_sentence_transformers
+from embedlab.models.run_folder import untrained_info
 
 
 @contextmanager
@@ -43,6 +44,35 @@ def test_the_real_backbone_in_a_fresh_process_without_this_project(smollm2, name
         check = verify(out, expected, texts)
     assert check == Check(check.largest_difference, 1e-4, 4)
     assert 0 < check.largest_difference <= 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        "causal/last?template=prompteol",
+        "causal/last+filter1.5?template=topic",
+        "causal/last+filter1.5+centre?template=topic",
+        "causal/mean+centre",
+        "causal/mean+int8",
+        "causal/last?template=metaeol",
+        "causal/value_mean@16..30+centre",
+        "rerouted/mean_last?template=kv",
+        "bidirectional>8/mean",
+        "bidirectional/latent_attention",
+    ],
+)
+def test_the_parity_of_designs_after_the_paper(smollm2, text):
+    """The figures of docs/method.md: the largest difference of a coordinate of unit vectors."""
+    design = Design.parse(text)
+    steps = fit(load_corpus("senses").texts, design, smollm2)
+    expected = embed(CHECK_TEXTS, design, smollm2, fit=steps)
+    with room() as folder:
+        info = untrained_info(smollm2, design, "smollm2-135m")
+        out = export_sentence_transformers(smollm2, design, info, folder / "m", steps=steps)
+        check = verify(out, expected, CHECK_TEXTS, rounding=steps.rounding)
+    print(f"{text}: {check.largest_difference:.2g}, at most {check.tolerance:.2g}")
+    assert check.ok
 
 
 def test_exporting_the_real_backbone(smollm2):

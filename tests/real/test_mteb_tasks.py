@@ -77,6 +77,25 @@ def test_a_task_made_anew_gives_the_same_score_again(smollm2):
         np.testing.assert_array_equal(first.items.values, second.items.values)
 
 
+def test_the_accuracy_is_that_of_mteb_s_own_classification():
+    """With all of its measures, where ours computes accuracy alone; vectors are made up."""
+    from mteb.abstasks import AbsTaskClassification
+
+    from embedlab.study.mteb_tasks import _Encoder
+
+    def encode(texts, query):
+        rng = [np.random.default_rng(list(text.encode())) for text in texts]
+        return np.array([one.normal(size=8) for one in rng], np.float32)
+
+    ours = evaluate(as_mteb(ONE_EACH["Classification"]), encode)
+    task = as_mteb(ONE_EACH["Classification"])
+    plain = type("Plain", (AbsTaskClassification,), {"metadata": task.metadata})()
+    plain.dataset, plain.data_loaded = task.dataset, True
+    direct = mteb.evaluate(_Encoder(encode), plain, cache=None, co2_tracker=False)
+    scores = direct.task_results[0].scores["test"][0]
+    assert "f1" in scores and ours.score == scores["accuracy"] == scores["main_score"]
+
+
 def test_queries_get_the_query_prompt(smollm2):
     asked = []
 

@@ -15,6 +15,7 @@ from embedlab.study import run
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
 from embedlab.study.folder import StudyFolder
+from embedlab.study.pooled_texts import PooledTexts
 from embedlab.training import checkpoints
 
 #: In the same precision on every machine, whichever of the two its CPU multiplies faster.
@@ -146,6 +147,21 @@ def test_other_pairs_than_when_it_began_are_refused(undisturbed, small, tmp_path
         run_study(small, folder)
 
 
+def test_a_study_goes_on_in_the_precision_it_began_in(undisturbed, small, tmp_path, monkeypatch):
+    asked = []
+
+    def loading(backbone, device, dtype, **_):
+        asked.append(dtype)
+        raise Cancelled
+
+    monkeypatch.setattr(run, "load_backbone", loading)
+    shutil.copytree(undisturbed[0], tmp_path / "begun")
+    for folder, dtype in (("begun", "auto"), ("begun", "bfloat16"), ("new", "auto")):
+        with pytest.raises(Cancelled):
+            run.run(small, tmp_path / folder, dtype=dtype)
+    assert asked == ["float32", "bfloat16", "auto"]
+
+
 def test_a_damaged_checkpoint_is_started_over(undisturbed, small, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(undisturbed[0], folder)
@@ -166,23 +182,23 @@ def test_a_folder_with_other_things_is_refused(small, tmp_path):
 
 def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, monkeypatch):
     """Memory cannot be made to run out for one design alone, so its error is raised by hand."""
-    plain = run.embed
+    plain = PooledTexts.__call__
 
-    def scarce(texts, design, *arguments, **more):
+    def scarce(pooled, texts, design, **more):
         if design.pooling == "mean":
             raise MemoryError
-        return plain(texts, design, *arguments, **more)
+        return plain(pooled, texts, design, **more)
 
     folder = tmp_path / "scarce"
     untrained = replace(small, recipe=None, designs=small.designs[::2])
-    monkeypatch.setattr(run, "embed", scarce)
+    monkeypatch.setattr(PooledTexts, "__call__", scarce)
     cells = run_study(untrained, folder)
     assert [c.status for c in cells] == ["done", "failed"]
     assert "memory did not suffice" in cells[1].error
     report = report_of(folder)
     assert [r.status for r in report.ran].count("failed") == 1
     assert any("1 of 2 cells are not done" in note for note in report.notes)
-    monkeypatch.setattr(run, "embed", plain)
+    monkeypatch.setattr(PooledTexts, "__call__", plain)
     assert [c.status for c in run_study(untrained, folder)] == ["done", "done"]
 
 

@@ -12,15 +12,10 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect
 #: Milliseconds that anything may take on a noisy machine.
 PATIENCE = 45_000
 MAP = ".linked-map-block[data-ready]"
-PLACE = """([side, i]) => {
-  const plot = document.querySelector(`.lm-plot[data-side=${side}]`);
-  const { left, top } = plot.getBoundingClientRect();
-  const { xaxis, yaxis } = plot._fullLayout;
-  const { x, y } = plot.data[0];
-  return [left + xaxis._offset + xaxis.l2p(x[i]), top + yaxis._offset + yaxis.l2p(y[i])];
-}"""
+PLACE = "([side, i]) => document.querySelector(`.lm-plot[data-side=${side}]`).inWindow(i)"
 #: Gradio's own: at the end of an upload, and where a column has the name of one of its phrases.
-HARMLESS = ("Method not implemented.", "[svelte-i18n]")
+#: And what drawing by WebGL without a graphics card costs.
+HARMLESS = ("Method not implemented.", "[svelte-i18n]", "[.WebGL-")
 #: What Gradio's client says of its open stream, which it ends itself, as the page goes away.
 GOING = ("AbortError: signal is aborted without reason", "Unexpected error Connection errored out.")
 expect.set_options(timeout=PATIENCE)
@@ -55,7 +50,7 @@ class Visitor:
         return self.page.locator(selector).first.inner_text()
 
     def map(self, name: str) -> str | None:
-        """What the map says of itself: ready, points, method, selected, near-a, near-b, lasso."""
+        """What the map says of itself: ready, points, method, selected, near-a, lasso, matches …"""
         return self.page.locator(MAP).get_attribute(f"data-{name}")
 
     def shows(self, **attributes: str | re.Pattern[str]) -> None:
@@ -72,8 +67,9 @@ class Visitor:
 
     def places(self, side: str) -> list[list[float]]:
         """Where the points of one side are."""
-        script = "side => { const { x, y } = document.querySelector(`.lm-plot[data-side=${side}]`)"
-        return self.page.evaluate(f"{script}.data[0]; return [[...x], [...y]]; }}", side)
+        script = "side => document.querySelector(`.lm-plot[data-side=${side}]`).onMap()"
+        flat = self.page.evaluate(script, side)
+        return [flat[::2], flat[1::2]]
 
     def figures(self, selector: str = "#quality") -> dict[str, list[float]]:
         """A score table: the row's name to its numbers."""

@@ -88,13 +88,13 @@ MUTANTS = {
     ),
     "a head's vectors stay on the GPU": (
         "models/embedding.py",
-        "head(states.take(batch.tolist())).cpu()",
-        "head(states.take(batch.tolist()))",
+        "head(states.take(batch)).cpu()",
+        "head(states.take(batch))",
         "vectors",
     ),
     "a backbone is not moved": (
         "models/loading.py",
-        "made(loaded.model if lent else loaded.model.to(where))",
+        "made(loaded.model if lent else _moved(loaded.model, where, name))",
         "made(loaded.model)",
         "kept",
     ),

@@ -20,8 +20,9 @@ _ENVIRONMENT.filters["repr"] = repr
 def view_code(pair: Pair, view: str, **values: object) -> str:
     """The vectors of both designs, and what a view makes of them.
 
-    ``map``: two maps, made with ``n_neighbors`` and ``min_dist``. ``retrieve``: two ranked lists
-    for one ``query``. ``similarity``: both similarity matrices and their difference.
+    ``map``: two maps, made with ``n_neighbors`` and ``min_dist``, and the clusters by
+    ``clustering``. ``retrieve``: two ranked lists for one ``query``. ``similarity``: both
+    similarity matrices and their difference.
     """
     # A run is loaded from the folder that its owner downloaded.
     runs = [run for run in pair.backbone_ids if run.startswith(PREFIX)]

@@ -24,6 +24,7 @@ SCRIPTS = {
     "saver": ("download.js", "saver.js"),
     "selection": ("selection.js",),
     "small_maps": ("small_maps.js",),
+    "sortable": ("sortable.js",),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

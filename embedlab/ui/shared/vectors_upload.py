@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -15,6 +16,8 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Remembered, Sessions, Updates, Values
 
+#: What a file's or a column's event calls.
+Reader = Callable[[Values, Progress], Updates]
 WHAT = (
     "Vectors of the texts chosen above, by any model: one for each, in their order, or parquet "
     "with the texts beside the vectors. They become a design, “file: name”."
@@ -31,6 +34,8 @@ class VectorsUpload:
         self.limits = limits
         html.block("vectors-what", html.muted(WHAT))
         most = f"to {limits.max_prepared_mb} MB"
+        # The files by their paths and columns, and not what they hold: only what becomes a design
+        # takes memory.
         self.of_texts, self.of_queries = Remembered(), Remembered()
         self.file = gr.File(label=f"Vectors of the texts: npy or parquet {most}", elem_id="vectors")
         self.column = gr.Dropdown(
@@ -66,31 +71,32 @@ class VectorsUpload:
         Raises:
             EmbedLabError: there is no file, or it does not fit the corpus.
         """
-        file: VectorFile | None = values[self.of_texts]
-        if file is None:
+        if values[self.of_texts] is None:
             raise EmbedLabError("There are no vectors yet; upload an .npy or .parquet file.")
-        name, queries = values[self.name] or "", values[self.of_queries]
-        return prepared(file, corpus, name=name, queries=queries)
+        file = self._opened(*values[self.of_texts])
+        queries = self._opened(*values[self.of_queries]) if values[self.of_queries] else None
+        return prepared(file, corpus, name=values[self.name] or "", queries=queries)
 
-    def _reader(self, file: gr.File, column: gr.Dropdown, place: Remembered) -> object:
+    def _opened(self, path: str, column: str) -> VectorFile:
+        return upload_vector_file(
+            Path(path),
+            column=column,
+            max_bytes=self.limits.max_prepared_mb * 10**6,
+            bounds=self.limits.reading,
+        )
+
+    def _reader(self, file: gr.File, column: gr.Dropdown, place: Remembered) -> Reader:
         def read(values: Values, _: Progress) -> Updates:
             path = values[file]
             if not path:
                 return {place: None, column: gr.update(visible=False, value=None), self.shown: ""}
-            before: VectorFile | None = values[place]
-            known = before is not None and before.name == Path(path).name[-60:]
-            chosen = values[column] if known and values[column] else ""
-            read = upload_vector_file(
-                Path(path),
-                column=chosen,
-                max_bytes=self.limits.max_prepared_mb * 10**6,
-                bounds=self.limits.reading,
-            )
+            known = values[place] is not None and values[place][0] == path
+            read = self._opened(path, values[column] or "" if known else "")
             m, d = read.rows.shape
             where = f" in column {read.column!r}" if read.column else ""
             several = len(read.columns) > 1
             updates: Updates = {
-                place: read,
+                place: (path, read.column),
                 column: gr.update(
                     choices=list(read.columns), value=read.column or None, visible=several
                 ),

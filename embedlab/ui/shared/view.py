@@ -124,7 +124,7 @@ class Workbench:
     def pair(self, values: Values, report: Progress) -> Pair:
         """What the sidebar's values mean, embedded; a filter of other texts does not hold."""
         choice = self.sidebar.read(values, report)
-        kept: TextFilter | None = values[self.kept]
+        kept: TextFilter | None = values.get(self.kept)
         if kept is not None and kept.corpus_key == choice.corpus.key:
             choice = replace(choice, kept=kept)
         return self.embedded(choice, report)

@@ -56,6 +56,19 @@ function pixelOf(side, [x, y], size = sizeOf(side)) {
   return [size[0] / 2 + (x - cx) * unit, size[1] / 2 - (y - cy) * unit];
 }
 
+// Calls visit(i, x, y) with the pixel of every point; no array is made for any of them.
+function eachPixel(side, visit) {
+  const [width, height] = sizeOf(side);
+  const unit = unitOf(side, [width, height]);
+  const { x: cx, y: cy } = state.view[side];
+  const { start, place, mixed } = state.move[side];
+  for (let i = 0; i < state.points.n; i += 1) {
+    const x = start[2 * i] + (place[2 * i] - start[2 * i]) * mixed;
+    const y = start[2 * i + 1] + (place[2 * i + 1] - start[2 * i + 1]) * mixed;
+    visit(i, width / 2 + (x - cx) * unit, height / 2 - (y - cy) * unit);
+  }
+}
+
 const pixel = (side, i) => pixelOf(side, placeOf(side, i));
 
 function resized(side) {
@@ -82,6 +95,9 @@ function readLooks() {
   look.family = style.fontFamily;
 }
 
+// A scale whose dark end a dark page would hide starts where it can be seen.
+const visible = (stops) => (document.body.classList.contains("dark") ? stops.slice(Math.floor(stops.length / 3)) : stops);
+
 const rgb = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
 
 function pointLook(ratio) {
@@ -102,7 +118,7 @@ function paint() {
   const shape = new Uint8Array(n);
   const none = rgb(other);
   const fills = codes ? styles.map(([hex]) => rgb(hex)) : null;
-  const ramp = numbers ? scaled(stops) : null;
+  const ramp = numbers ? scaled(visible(stops)) : null;
   for (let i = 0; i < n; i += 1) {
     let fill = none;
     if (codes && codes[i] >= 0) {
@@ -157,6 +173,7 @@ function markPoints() {
 
 const due = new Set();
 let asked = 0;
+const whenDrawn = [];
 
 // Draws in the next frame, once however often it was asked for.
 function redraw(...sides) {
@@ -169,6 +186,17 @@ function drawDue() {
   const now = [...due];
   due.clear();
   if (state.points) now.forEach(drawSide);
+  whenDrawn.splice(0).forEach((done) => done());
+}
+
+// Resolves once what is due is drawn; a page in the back draws nothing, so it is not waited for.
+function drawn() {
+  redraw();
+  if (document.hidden) return Promise.resolve();
+  return new Promise((done) => {
+    whenDrawn.push(done);
+    setTimeout(done, 500);
+  });
 }
 
 function drawSide(side) {

@@ -53,7 +53,7 @@ function drawLegend(pen, top) {
   if (listed.length || numbers) item(`${title}:`);
   if (numbers) {
     item(short(low));
-    stops.forEach((stop) => item("", stop, "square"));
+    visible(stops).forEach((stop) => item("", stop, "square"));
     item(short(high));
   }
   listed.slice(0, PICTURE.keys).forEach(({ name, fill, shape }) => item(name, fill, shape));

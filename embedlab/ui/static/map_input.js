@@ -12,14 +12,12 @@ const at = (side, event) => {
 
 function under(side, event) {
   const [px, py] = at(side, event);
-  const size = sizeOf(side);
   let best = null;
-  let reach = REACH[event.pointerType === "touch" ? "touch" : "mouse"];
-  for (let i = 0; i < state.points.n; i += 1) {
-    const [x, y] = pixelOf(side, placeOf(side, i), size);
-    const distance = Math.hypot(x - px, y - py);
+  let reach = REACH[event.pointerType === "touch" ? "touch" : "mouse"] ** 2;
+  eachPixel(side, (i, x, y) => {
+    const distance = (x - px) ** 2 + (y - py) ** 2;
     if (distance < reach && shown(i)) [best, reach] = [i, distance];
-  }
+  });
   return best;
 }
 
@@ -56,6 +54,7 @@ function hover(i) {
 
 function select(i) {
   const again = i === state.selected && !state.lasso.length;
+  leaveSearch();
   if (!again) Object.assign(state, { selected: i, near: { a: [], b: [] }, lasso: [] });
   drawSelection();
   tell("point_click", { index: i });
@@ -71,6 +70,7 @@ function clear() {
 
 function takeLasso(indices) {
   if (!indices.length) return clear();
+  leaveSearch();
   Object.assign(state, { selected: null, near: { a: [], b: [] }, lasso: indices });
   drawSelection();
   return tell("lasso", { indices });
@@ -81,13 +81,11 @@ function within(side, kind, path) {
   const corners = kind === "lasso" ? path : [path[0], path.at(-1)];
   const [xs, ys] = [0, 1].map((k) => corners.map((point) => point[k]));
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const size = sizeOf(side);
   const found = [];
-  for (let i = 0; i < state.points.n; i += 1) {
-    const [x, y] = pixelOf(side, placeOf(side, i), size);
-    if (x < left || x > right || y < top || y > bottom || !shown(i)) continue;
+  eachPixel(side, (i, x, y) => {
+    if (x < left || x > right || y < top || y > bottom || !shown(i)) return;
     if (kind !== "lasso" || inside(path, x, y)) found.push(i);
-  }
+  });
   return found;
 }
 
@@ -137,15 +135,13 @@ function neighbourTowards(side, from, [dx, dy]) {
   const [fx, fy] = pixel(side, from);
   let best = null;
   let least = Infinity;
-  for (let i = 0; i < state.points.n; i += 1) {
-    if (i === from || !shown(i)) continue;
-    const [x, y] = pixel(side, i);
+  eachPixel(side, (i, x, y) => {
     const along = (x - fx) * dx + (y - fy) * dy;
     const across = Math.abs((x - fx) * dy) + Math.abs((y - fy) * dx);
-    if (along <= 0) continue;
+    if (i === from || along <= 0 || !shown(i)) return;
     const cost = Math.hypot(along, across) * (across > along ? 1000 : 1 + across / along);
     if (cost < least) [best, least] = [i, cost];
-  }
+  });
   return best;
 }
 
@@ -239,19 +235,23 @@ function pointed(side, event) {
 function wirePointer(side) {
   const plot = plots[side];
   const fingers = new Map();
-  let [down, pinched] = [null, false];
+  // Whether it is a click: a lasso that ends where it began is none.
+  let [down, still, pinched] = [null, true, false];
   plot.addEventListener("pointerdown", (event) => {
     pressed(side, event, fingers);
     pinched = fingers.size > 1;
-    if (!pinched) down = at(side, event);
+    if (!pinched) [down, still] = [at(side, event), true];
   });
-  plot.addEventListener("pointermove", (event) =>
-    fingers.has(event.pointerId) ? dragged(side, event, fingers) : pointed(side, event));
+  plot.addEventListener("pointermove", (event) => {
+    if (!fingers.has(event.pointerId)) return pointed(side, event);
+    const [x, y] = at(side, event);
+    still &&= Math.hypot(x - down[0], y - down[1]) < 5;
+    return dragged(side, event, fingers);
+  });
   for (const name of ["pointerup", "pointercancel"]) {
     plot.addEventListener(name, (event) => {
       if (!fingers.delete(event.pointerId) || fingers.size || pinched) return;
-      const [x, y] = at(side, event);
-      released(side, event, Math.hypot(x - down[0], y - down[1]) < 5);
+      released(side, event, still);
     });
   }
   plot.addEventListener("pointerleave", () => {

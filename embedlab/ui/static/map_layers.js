@@ -18,10 +18,7 @@ function layersFollow() {
   for (const own of Object.values(layers)) {
     const points = state.points?.[own.side];
     own.toggle.hidden = !points?.layers;
-    if (own.frames && own.frames.key === points?.key) {
-      if (own.open) showLayer(own, Number(own.slider.value), 0);
-      continue;
-    }
+    if (own.frames && own.frames.key === points?.key) continue;
     own.frames = null;
     if (own.open && points?.layers) askForLayers(own);
     else closeLayers(own);

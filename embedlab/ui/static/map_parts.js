@@ -23,20 +23,17 @@ function plain(part) {
 }
 
 // Named together because Gradio takes every single quoted name in this file for an event.
+const PLACES = { a: "place_a", b: "place_b" };
 const PARTS = "texts colouring kept names found frames settled selection".split(" ");
 const [VALUE] = "value".split(" ");
 const seen = {};
 
-// The parts that are new, by name.
+// The parts that are new, by name; before there are points, the others wait for them.
 function arrivals() {
-  const fresh = {};
-  for (const name of [VALUE, ...PARTS]) {
-    const part = props[name];
-    if (!part || part.revision === seen[name]) continue;
-    seen[name] = part.revision;
-    fresh[name] = plain(part);
-  }
-  return fresh;
+  const fresh = [VALUE, ...PARTS].filter((name) => props[name] && props[name].revision !== seen[name]);
+  if (!state.points && !fresh.includes(VALUE)) return {};
+  for (const name of fresh) seen[name] = props[name].revision;
+  return Object.fromEntries(fresh.map((name) => [name, plain(props[name])]));
 }
 
 const TAKEN = {
@@ -65,6 +62,8 @@ const TAKEN = {
   frames: takeFrames,
   settled: (part) => takeSettled({ ...part, xy: floats(part.xy) }),
   selection(part) {
+    const other = part.selected !== state.selected || `${part.lasso}` !== `${state.lasso}`;
+    if (other && (part.selected !== null || part.lasso.length)) leaveSearch();
     state.selected = part.selected;
     state.near = { a: part.highlight_a, b: part.highlight_b };
     state.lasso = part.lasso;
@@ -74,8 +73,11 @@ const TAKEN = {
 async function take() {
   const fresh = arrivals();
   const { [VALUE]: value, ...parts } = fresh;
-  if (!Object.keys(fresh).length || (!value && !state.points)) return;
-  if (value) element.dataset.ready = "false";
+  if (!Object.keys(fresh).length) return;
+  if (value) {
+    element.dataset.ready = "false";
+    performance.mark("map:data");
+  }
   const mine = { selected: state.selected, lasso: state.lasso };
   const same = value && state.points?.corpus === value.corpus;
   if (value && !takePoints(value, same)) return;
@@ -88,8 +90,19 @@ async function take() {
   }
   drawSelection();
   if (!value) return;
-  await Promise.all(SIDES.filter((side) => !layers[side].open).map((side) => moveTo(side, state.points[side].xy, same ? TWEEN : 0)));
+  const elsewhere = SIDES.filter((side) => !layers[side].open && state.move[side].place !== value[side].xy);
+  await Promise.all(elsewhere.map((side) => moveTo(side, value[side].xy, same ? TWEEN : 0)));
+  await drawn();
+  performance.mark("map:drawn");
   Object.assign(element.dataset, { ready: "true", points: value.n, method: value.method, drawn: canvases.a.points.kind });
+}
+
+// The places that points name: those that came with them, or those that are here.
+function placesFor(side, id) {
+  const sent = props[PLACES[side]];
+  if (state.points?.[side].place === id) return state.points[side].xy;
+  if (sent?.id !== id) throw new Error(`The places of map ${side} did not come.`);
+  return floats(sent.xy);
 }
 
 // New places; with other texts, what belonged to those before is forgotten. False without texts.
@@ -101,7 +114,7 @@ function takePoints(value, same) {
     Object.assign(element.dataset, { points: 0, selected: "", method: "", nearA: "", nearB: "" });
     return false;
   }
-  for (const side of SIDES) value[side].xy = floats(value[side].xy);
+  for (const side of SIDES) value[side].xy = placesFor(side, value[side].place);
   const other = SIDES.filter((side) => state.points?.[side].key !== value[side].key);
   state.points = value;
   // Names and ranks are those of a design; they come anew for another.
@@ -141,10 +154,13 @@ function later(step) {
 
 function recolour() {
   readLooks();
-  if (state.points) redraw();
+  if (!state.points) return;
+  paint();
+  legend();
+  redraw();
 }
 
 new MutationObserver(recolour).observe(document.body, { attributeFilter: ["class"] });
 readLooks();
-for (const name of [VALUE, ...PARTS]) watch(name, () => later(take));
+for (const name of [VALUE, ...Object.values(PLACES), ...PARTS]) watch(name, () => later(take));
 later(take);

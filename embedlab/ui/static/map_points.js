@@ -3,7 +3,7 @@
 // so moving the view, or marking points, sends nothing of the rest again.
 
 const MARKS = { hidden: 0, dim: 1, plain: 2, bright: 3 };
-const OPACITY = [0, 0.16, 0.9, 1];
+const OPACITY = [0, 0.2, 0.9, 1];
 const SHAPES = ["circle", "diamond", "square", "cross"];
 
 const VERTEX_SHADER = `

@@ -27,6 +27,12 @@ function typed() {
   drawSelection();
 }
 
+// Something was selected since: that is bright now. The words stay in the field.
+function leaveSearch() {
+  if (state.query || state.found) search("");
+  state.found = null;
+}
+
 function endSearch() {
   field.value = "";
   typed();
@@ -42,6 +48,7 @@ function takeFound(found) {
 }
 
 function onSearchKey(event) {
+  if (event.isComposing) return;
   if (event.key === "Escape") endSearch();
   else if (event.key === "Enter" && state.query) {
     say("Asking both designs …");

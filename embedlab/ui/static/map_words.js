@@ -29,7 +29,7 @@ const counted = (n) => n.toLocaleString("en");
 
 // The entries of the legend: [{ name, count, fill, shape, codes }]; categories that look alike are one.
 function entries() {
-  const { names, styles, counts, other, codes, missing } = state.colouring;
+  const { names, styles, counts, other, codes, missing, none } = state.colouring;
   const groups = new Map();
   (names ?? []).forEach((name, code) => {
     const [fill, shape] = styles[code];
@@ -40,10 +40,10 @@ function entries() {
   });
   const without = codes ? counts[0] : missing;
   if (codes && !names.length) return [];
-  const none = { name: codes ? "none" : "no number", count: without, fill: other, shape: "circle", codes: [-1] };
+  const last = { name: none, count: without, fill: other, shape: "circle", codes: [-1] };
   const { other: alike, ...rest } = Object.fromEntries(groups);
   const found = Object.values(rest);
-  return [...found, ...(alike ? [alike] : []), ...(without ? [none] : [])];
+  return [...found, ...(alike ? [alike] : []), ...(without ? [last] : [])];
 }
 
 function legend() {
@@ -88,6 +88,7 @@ function legendEntry({ name, count, fill, shape, codes }) {
 function hideOthersOrThis(codes, alone) {
   const { hidden } = state;
   const every = entries().flatMap((entry) => entry.codes);
+  const before = [...hidden];
   if (alone) {
     const only = every.every((code) => hidden.has(code) !== codes.includes(code));
     hidden.clear();
@@ -95,6 +96,12 @@ function hideOthersOrThis(codes, alone) {
   } else {
     const hide = !hidden.has(codes[0]);
     codes.forEach((code) => (hide ? hidden.add(code) : hidden.delete(code)));
+  }
+  if (firstShown() === null) {
+    hidden.clear();
+    before.forEach((code) => hidden.add(code));
+    find(".lm-live").textContent = "The last texts on the map stay.";
+    return;
   }
   visibilityChanged();
   tell("legend", { hidden: [...hidden].toSorted((x, y) => x - y) });
@@ -111,7 +118,7 @@ function visibilityChanged() {
 function bar() {
   const { stops, low, high, beyond } = state.colouring;
   const ramp = made("i", "lm-ramp");
-  ramp.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+  ramp.style.background = `linear-gradient(to right, ${visible(stops).join(", ")})`;
   const ends = [beyond[0] ? `≤ ${short(low)}` : short(low), beyond[1] ? `≥ ${short(high)}` : short(high)];
   return made("span", "lm-bar-of-colours", made("b", "", ends[0]), ramp, made("b", "", ends[1]));
 }

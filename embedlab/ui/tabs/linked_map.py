@@ -3,10 +3,11 @@
 ``ui/static/linked_map.js`` and the files after it draw it; this module has the component, the
 updates that it takes, and the checks on what it sends back.
 
-What is drawn comes in parts, so that a change of one sends nothing else again. A part is made by the
+What is drawn comes in parts, so that a change of one sends nothing else again. Each is made by the
 function of ``embedlab.render.map_data`` behind its name here; it changes with …
 
-* ``points``, ``map_points``: a design, a setting of the layout;
+* ``points``, ``map_points``: anything of the view; it names the places;
+* ``place_a`` and ``place_b``, ``map_place``: a design, a setting of the layout;
 * ``texts``, ``map_texts``: the corpus;
 * ``colouring``, ``map_colouring``: "Colour by";
 * ``names``, ``map_names``: the clusters;
@@ -30,7 +31,10 @@ from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.parse import event_data
 
 #: The parts that come beside the points, which are the component's value.
-PARTS = ("texts", "colouring", "names", "kept", "found", "frames", "settled", "selection")
+PARTS = (
+    *("place_a", "place_b", "texts", "colouring", "names", "kept", "found"),
+    *("frames", "settled", "selection"),
+)
 
 # Counts what is sent, so that the browser shows it again even if it equals what was sent before:
 # what is on the screen may have moved on since, by a click.
@@ -56,10 +60,10 @@ def linked_map() -> gr.HTML:
 def map_update(*, points: dict[str, Any] | None = None, **parts: dict[str, Any]) -> Any:
     """An update of the linked map with these parts; the others stay as they are.
 
-    With other texts than before, give ``points``, ``texts`` and ``colouring`` together: the
-    filters, search results and frames of the texts before are forgotten then. With another design
-    (another ``MapSide.key``) its names and ranks are forgotten: give ``names`` together with
-    ``points`` or after them.
+    Give ``points`` together with ``colouring``, and with the places and the ``texts`` unless the
+    page has them from before. With other texts, the filters, search results and frames of those
+    before are forgotten; with another design (another ``MapSide.key``), its names and ranks: give
+    ``names`` together with ``points`` or after them.
     """
     unknown = set(parts) - set(PARTS)
     if unknown:

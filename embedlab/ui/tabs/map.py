@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from embedlab.analysis.comparison import Embedded
+from embedlab.analysis.comparison import Embedded, Maps
 from embedlab.analysis.projection import UMAP_MINIMUM
 from embedlab.errors import EmbedLabError
 from embedlab.lab import selections, views
@@ -21,6 +21,7 @@ from embedlab.render.map_data import (
     coordinates,
     map_found,
     map_names,
+    map_place,
     map_points,
     map_texts,
 )
@@ -93,7 +94,7 @@ class MapTab(View):
         self.code = code_block("map-code")
         # Its maps and their caption: what is saved is what was drawn, even if UMAP is ready by now.
         self.drawn = Remembered()
-        #: The fingerprint of the corpus whose texts the page has.
+        #: Which texts and places the page has, by the names of the map's parts.
         self.sent = Remembered()
         # The index of one selected text and the fingerprint of its corpus; or several texts.
         self.selected, self.marked = Remembered(), self.panel.selected
@@ -130,10 +131,10 @@ class MapTab(View):
         selected = self.selected_index(pair, values)
         marked = shown_rows(values[self.marked], corpus, pair.kept)
         near = map_lists.near(self.lab, pair, selected) if selected is not None else ((), ())
-        new_texts = values[self.sent] != corpus.fingerprint
         note = f"{maps.method} of {corpus.size_note} texts"
         if maps.method == "PCA" and len(corpus.firsts) >= UMAP_MINIMUM:
             note += ", until UMAP is compiled"
+        places, new = self._heavy(pair, maps, values[self.sent] or {})
         limits = html.caveats(a, b)
         clusters = self.clusters.show(pair, values, report)
         drawn = clusters[self.clusters.drawn]
@@ -143,8 +144,8 @@ class MapTab(View):
         return {
             self.map: map_update(
                 points=map_points(
-                    a=self._side(pair, 0, maps.a),
-                    b=self._side(pair, 1, maps.b),
+                    a=self._side(pair, 0, places["place_a"]["id"]),
+                    b=self._side(pair, 1, places["place_b"]["id"]),
                     n=len(corpus.texts),
                     corpus=corpus.fingerprint,
                     method=maps.method,
@@ -154,8 +155,7 @@ class MapTab(View):
                 **parts,
                 names=map_names(*names, n=len(corpus.texts)),
                 selection=selection(selected, *near, marked, n=len(corpus.texts)),
-                # The page keeps the texts until another corpus comes.
-                **({"texts": map_texts(corpus.texts)} if new_texts else {}),
+                **new,
             ),
             self.neighbours: map_lists.several(self.lab, pair, marked)
             if selected is None
@@ -170,12 +170,15 @@ class MapTab(View):
             self.changed: map_lists.changed_most(self.lab, pair, report),
             **clusters,
             **controls,
-            self.code: code.view_code(pair, "map", n_neighbors=n_neighbors, min_dist=min_dist),
+            self.code: code.view_code(
+                pair, "map", n_neighbors=n_neighbors, min_dist=min_dist, clustering=drawn[0]
+            ),
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.shown: pair.choice,
             self.drawn: (maps, caption),
             **self.atlas.outdated,
-            self.sent: corpus.fingerprint,
+            self.sent: {"texts": corpus.fingerprint}
+            | {name: part["id"] for name, part in places.items()},
         }
 
     def layout(self, values: Values) -> tuple[int, float]:
@@ -190,11 +193,25 @@ class MapTab(View):
         """Names a design's vectors in the page, in a few characters."""
         return hashlib.sha256(repr(embedded.key).encode("utf-8", "replace")).hexdigest()[:16]
 
-    def _side(self, pair: Pair, number: int, xy: Any) -> MapSide:
+    def _heavy(
+        self, pair: Pair, maps: Maps, sent: dict[str, str]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The places on both maps, and of these and the texts what the page has not got yet."""
+        texts = pair.corpus.texts
+        places = {
+            "place_a": map_place(maps.a, len(texts), "A"),
+            "place_b": map_place(maps.b, len(texts), "B"),
+        }
+        new = {name: part for name, part in places.items() if sent.get(name) != part["id"]}
+        if sent.get("texts") != pair.corpus.fingerprint:
+            new["texts"] = map_texts(texts)
+        return places, new
+
+    def _side(self, pair: Pair, number: int, place: str) -> MapSide:
         embedded = (pair.a, pair.b)[number]
         return MapSide(
             title=pair.names[number],
-            xy=xy,
+            place=place,
             key=self.key(embedded),
             layers=has_layers(embedded),
         )

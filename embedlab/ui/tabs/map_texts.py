@@ -217,4 +217,5 @@ class MapTexts:
 def label_field(corpus: Corpus, key: str | None) -> str:
     """The labels of a view: those that it is coloured by, else the corpus's first; "" for none."""
     name = (key or "").removeprefix(LABEL)
-    return name if name in corpus.fields else next(iter(corpus.fields), "")
+    chosen = key == LABEL + name and name in corpus.fields
+    return name if chosen else next(iter(corpus.fields), "")

@@ -182,7 +182,8 @@ class RetrieveTab(View):
         self, pair: Pair, query: str, k: int, judge: Callable[[Hit], Markup], report: Progress
     ) -> Updates:
         """Where vectors from a file have none of the query: why, and the other design's list."""
-        panels, shown = [], {}
+        panels: list[Markup] = []
+        shown: dict[int, str] = {}
         for side in pair.sides:
             embedded = side.embedded
             try:
@@ -216,7 +217,7 @@ class RetrieveTab(View):
             )
             update[self.this_query] = html.score_table(
                 [
-                    (title, *(float(of.per_query[name][number]) for of in (a, b)))
+                    (title, float(a.per_query[name][number]), float(b.per_query[name][number]))
                     for name, title in html.RETRIEVAL.items()
                 ],
                 caption,

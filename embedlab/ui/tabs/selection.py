@@ -9,7 +9,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from embedlab.analysis.filtering import TextFilter, checked_rows, narrowed, selected
+from embedlab.analysis.filtering import (
+    TextFilter,
+    checked_rows,
+    narrowed,
+    selected,
+    texts_in_words,
+)
 from embedlab.analysis.selections import counts_by_group
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
@@ -49,15 +55,10 @@ class Selected:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picked:
-    """A corpus made of some texts of another, and what the sidebar said before.
+    """What chose the corpus that texts were picked from: the sidebar's dropdown and own texts."""
 
-    ``corpus`` was made; ``dropdown`` and ``own`` are what chose the corpus named ``title`` before.
-    """
-
-    corpus: Corpus
     dropdown: str
     own: Corpus | None
-    title: str
 
 
 def rows_of(chosen: Selected | None, corpus: Corpus) -> tuple[int, ...]:
@@ -82,7 +83,7 @@ class SelectionPanel:
         self.lab, self.bench, self.shown = bench.lab, bench, shown
         self.block = html.block("selection", js_on_load=script("selection"))
         self.selected, self.first = Remembered(), Remembered()
-        #: The corpora that were picked from others, the last one last.
+        #: The ways back, the last one last.
         self.picked = Remembered(())
         sidebar = bench.sidebar
         sets = (sidebar.own, sidebar.corpus)
@@ -136,8 +137,8 @@ class SelectionPanel:
             for side in pair.sides
         )
         rows = [
-            (f"Within 1: {len(first):,} texts", a.first, b.first),
-            (f"Within 2: {len(second):,} texts", a.second, b.second),
+            (f"Within 1: {texts_in_words(len(first))}", a.first, b.first),
+            (f"Within 2: {texts_in_words(len(second))}", a.second, b.second),
             ("Between 1 and 2", a.between, b.between),
         ]
         both = len({*first} & {*second})
@@ -145,7 +146,7 @@ class SelectionPanel:
             f"1: {values[self.first].words}; 2: {values[self.selected].words}. Mean cosine ×100"
         )
         if both:
-            caption += f"; {both:,} texts are in both and make no pair with themselves"
+            caption += f"; in both, and in no pair with themselves: {texts_in_words(both)}"
         alone = [k for k, texts in ((1, first), (2, second)) if len(texts) == 1]
         notes = [f"One text has no pairs, so there is nothing within {k}." for k in alone]
         what = pair.caption("Two selections of texts")
@@ -222,12 +223,7 @@ class SelectionPanel:
         given = event_data(event).get("name")
         name = shorten(given, NAME_CHARACTERS) if isinstance(given, str) else ""
         made = corpus.only(rows, name or _title(corpus, rows))
-        picked = Picked(
-            corpus=made,
-            dropdown=values[sidebar.corpus],
-            own=values[sidebar.own],
-            title=corpus.title,
-        )
+        picked = Picked(dropdown=values[sidebar.corpus], own=values[sidebar.own])
         return {
             sidebar.own: made,
             sidebar.corpus: OWN,

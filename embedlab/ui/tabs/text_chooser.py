@@ -19,8 +19,9 @@ from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Updates, Values
 from embedlab.ui.shared.view import Pair
 
-#: The first choice of what to go by.
-WORDS = ("Letters or words in the text", LETTERS)
+#: What can be gone by besides colourings: letters, and whatever is shown, such as by the legend.
+SHOWN = "shown"
+ALWAYS = (("Letters or words in the text", LETTERS), ("All texts that are shown", SHOWN))
 
 
 class TextChooser:
@@ -31,7 +32,7 @@ class TextChooser:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.by = gr.Dropdown([WORDS], value=LETTERS, label="Go by", elem_id="choose-by")
+        self.by = gr.Dropdown([*ALWAYS], value=LETTERS, label="Go by", elem_id="choose-by")
         self.words = gr.Textbox(
             label="The text contains", placeholder="bank", max_lines=1, elem_id="choose-words"
         )
@@ -54,21 +55,24 @@ class TextChooser:
 
     def offer(self, offered: Mapping[str, str], values: Values) -> Updates:
         """Updates for the colourings that there are; what was chosen stays if it is among them."""
-        choices = [WORDS, *((title, key) for key, title in offered.items())]
+        choices = [*ALWAYS, *((title, key) for key, title in offered.items())]
         by = values.get(self.by)
         update: Updates = {self.by: gr.update(choices=choices)}
-        if by in (None, LETTERS, *offered):
+        if by in (None, LETTERS, SHOWN, *offered):
             return update
-        return {self.by: gr.update(choices=choices, value=LETTERS), **self._asking(None)}
+        return {
+            self.by: gr.update(choices=choices, value=LETTERS),
+            **self._asking(None, letters=True),
+        }
 
     def asked(self, pair: Pair, values: Values, context: Context, report: Progress) -> Updates:
         """Updates after another choice of what to go by."""
         key = values[self.by]
-        if key == LETTERS:
-            return self._asking(None)
+        if key in (LETTERS, SHOWN):
+            return self._asking(None, letters=key == LETTERS)
         return self._asking(colourings.colouring(self.lab, key, pair.a, pair.b, context, report))
 
-    def _asking(self, by: Colouring | None) -> Updates:
+    def _asking(self, by: Colouring | None, *, letters: bool = False) -> Updates:
         """Shows the inputs that fit, empty, with the values or the range that there are."""
         categories = by is not None and by.kind == "categories"
         choices: list[tuple[str, int]] = []
@@ -81,7 +85,7 @@ class TextChooser:
             note = f"{by.range[0]:g} to {by.range[1]:g} here. {note}"
         numbers = by is not None and not categories
         return {
-            self.words: gr.update(visible=by is None),
+            self.words: gr.update(visible=letters),
             self.values: gr.update(choices=choices, value=[], visible=categories),
             self.low: gr.update(value=None, visible=numbers),
             self.high: gr.update(value=None, visible=numbers),
@@ -99,6 +103,10 @@ class TextChooser:
         key = values[self.by]
         if key == LETTERS:
             return filtering.containing(pair.corpus, values[self.words] or "")
+        if key == SHOWN:
+            rows = range(len(pair.corpus.texts)) if pair.rows is None else pair.rows
+            words = pair.kept.words if pair.kept else "all texts"
+            return filtering.selected(pair.corpus, pair.kept, rows, words)
         by = colourings.colouring(self.lab, key, pair.a, pair.b, context, report)
         title = colourings.measured_under(key, pair.names, by.title)
         if by.kind == "numbers":

@@ -134,7 +134,7 @@ def test_each_row_is_compared_with_the_best_and_corrected_by_holm(rows):
     names = [each.name for each in ranked.rows]
     assert names == ["best/mean", "close/mean", "causal/eos", "poor/mean"]
     values = {each.name: each.scores["knn_accuracy"].items.values for each in rows}
-    raw = [randomisation_p(values[name], values["best/mean"]) for name in names[1:]]
+    raw = randomisation_p([(values[name], values["best/mean"]) for name in names[1:]])
     expected = multipletests(raw, method="holm")[1]
     standings = [ranked.standings[name] for name in names[1:]]
     assert [each.p for each in standings] == pytest.approx(expected.tolist())

@@ -108,6 +108,7 @@ def test_a_sample_of_nothing_is_refused():
         ({"queries": ("q",)}, "relevant texts for 0"),
         ({"queries": ("q",), "relevant": (frozenset({-1}),)}, "points at text -1"),
         ({"queries": ("q",), "relevant": ({0: 0.0},)}, "a relevant text of grade 0"),
+        ({"columns": {"price": ("1",)}}, "'price' of 'X' has 1 values for 2 texts"),
         ({"ids": ("x",)}, "1 ids for 2 texts"),
         ({"query_ids": ("x",)}, "1 ids for 0 queries"),
     ],
@@ -135,6 +136,40 @@ def test_a_sample_keeps_ids_and_grades():
     assert part.query_ids
     ungraded = replace(corpus, relevant=(frozenset({1, 6}), frozenset({4})))
     assert ungraded.annotations_hash != corpus.annotations_hash
+
+
+def test_some_texts_are_a_corpus_with_all_that_belongs_to_them():
+    corpus = Corpus(
+        id="senses",
+        title="Letters",
+        texts=tuple("abcdef"),
+        fields={"kind": tuple("112233")},
+        columns={"price": tuple("123456")},
+        ids=tuple("ABCDEF"),
+        rows=(1, 2, 4, 5, 7, 8),
+        total=90,
+        seed=3,
+        pairs=((0, 1, 0.5), (2, 5, 0.9)),
+        queries=("q", "r"),
+        query_ids=("Q", "R"),
+        relevant=({1: 2.0, 5: 1.0}, frozenset({0})),
+        notes=("A note.",),
+    )
+    part = corpus.only([5, 2, 2, 1], "My letters")
+    assert part.texts == ("b", "c", "f") and part.title == "My letters"
+    assert part.fields == {"kind": ("1", "2", "3")} and part.columns == {"price": ("2", "3", "6")}
+    assert part.ids == ("B", "C", "F") and part.rows == (2, 4, 8)
+    assert part.pairs == ((1, 2, 0.9),)
+    assert part.queries == ("q",) and part.relevant == ({0: 2.0, 2: 1.0},)
+    assert part.id == "own" and part.size_note == "3" and part.seed is None
+    assert part.part_of == "Letters"
+    assert part.notes == ("3 of the 6 texts of Letters.", "A note.")
+    assert len(corpus.texts) == 6
+    with pytest.raises(EmbedLabError, match="No text would be left"):
+        corpus.only([], "x")
+    for rows in ([6], [-1, 0]):
+        with pytest.raises(EmbedLabError, match="is not one of the 6 texts"):
+            corpus.only(rows, "x")
 
 
 def test_the_fingerprint_follows_the_texts_alone():

@@ -240,6 +240,23 @@ def test_columns_can_be_chosen(write):
         corpus_of(path, label_column="nope")
 
 
+def test_other_columns_survive_as_they_are_written(write):
+    path = write(
+        "t.csv",
+        "id,text,kind,price,remark,vector\n"
+        '1,a text,x,007,"one, two","[1, 2]"\n2,,x,8,blank,"[1]"\n'
+        '3,b text,y,NaN,,"[3]"\n4,c text,y,2,z,"[4]"\n',
+    )
+    corpus = corpus_of(path, label_column="kind")
+    assert corpus.columns == {"price": ("007", "NaN", "2"), "remark": ("one, two", "", "z")}
+    assert corpus.ids == ("1", "3", "4") and list(corpus.fields) == ["kind"]
+    # What is no label is a column then, and lists such as vectors are none.
+    assert list(corpus_of(path, label_column="").columns) == ["kind", "price", "remark"]
+    part = corpus.sample(2, seed=0)
+    for text, price in zip(part.texts, part.columns["price"], strict=True):
+        assert corpus.columns["price"][corpus.texts.index(text)] == price
+
+
 def test_guesses(write):
     table = read_table(write("t.csv", "n,long,few\n" + "1,some words here,x\n2,more words,y\n" * 3))
     assert (table.text_column, table.label_column) == ("long", "few")

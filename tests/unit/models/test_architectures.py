@@ -81,7 +81,8 @@ def test_the_table_has_at_least_sixty_architectures_with_the_known_cases_right()
     assert set(rows) == set(DECODERS) and len(rows) >= 60
     for name in ("llama4_text", "qwen3_next", "qwen3_5_text", "jamba", "bamba", "lfm2", "minimax"):
         assert "| accepted | refused |" in rows[name] and "back only" in rows[name]
-    assert "| accepted | refused | 4 of 4 layers have a part" in rows["falcon_h1"]
+    assert "| accepted | refused |" in rows["falcon_h1"]
+    assert "4 of 4 layers have a part" in rows["falcon_h1"]
     for name in ("falcon", "mpt", "gpt_neo"):
         assert "transformers ignores the attention mode" in rows[name]
 
@@ -103,6 +104,25 @@ def test_a_refused_mode_is_refused_wherever_it_is_asked_for():
             ask()
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        # It has an attention of its own, and the mode would do nothing.
+        ("falcon", "cannot be exchanged layer by layer"),
+        # Its attention sinks would be dropped.
+        ("gpt_oss", "parts, such as sinks"),
+    ],
+)
+def test_modes_by_layer_are_refused_where_they_would_not_be_what_they_say(name, reason):
+    backbone = decoder_backbone(name)
+    leak_probe(backbone)
+    assert embed(["w1 w2"], Design.parse("causal/mean"), backbone).shape == (1, 32)
+    with pytest.raises(EmbedLabError, match=f"cannot be used with rerouted attention.*{reason}"):
+        embed(["w1 w2"], Design.parse("rerouted/mean"), backbone)
+    with pytest.raises(EmbedLabError, match="cannot be used with bidirectional>2 attention"):
+        backbone.states(["w1 w2"], "bidirectional>2")
+
+
 def test_windows_longer_than_a_text_may_be_are_not_said():
     wide = Backbone(decoder("gemma3_text"), tiny_tokenizer(), name="tiny", max_length=8)
     assert probe(wide).bidirectional.sentence == "every layer looks both ways"
@@ -113,6 +133,7 @@ def test_frozen_weights_and_half_precision_are_probed_alike():
     model = tiny_model("llama").requires_grad_(False).to(torch.bfloat16)
     verdict = probe(Backbone(model, tiny_tokenizer(), name="tiny", max_length=64))
     assert not verdict.refused
+    assert "and in layer 1 every token reads the last one too" in verdict.rerouted.sentence
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 

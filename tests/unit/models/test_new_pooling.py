@@ -68,9 +68,12 @@ def corpus() -> Corpus:
 def by_hand(backbone: Backbone, text: str, attention: str, layer: int) -> np.ndarray:
     """The unit vector of one text, straight from the model."""
     ids = [*backbone.tokenizer(text)["input_ids"], backbone.tokenizer.eos_token_id]
-    hidden = backbone.model(
-        torch.tensor([ids]), is_causal=attention == "causal", output_hidden_states=True
-    ).hidden_states[layer][0]
+    output = backbone.model(
+        torch.tensor([ids], device=backbone.device),
+        is_causal=attention == "causal",
+        output_hidden_states=True,
+    )
+    hidden = output.hidden_states[layer][0].cpu()
     vector = (hidden[0] + 2 * hidden[-1]) / 3
     return (vector / vector.norm()).numpy()
 

@@ -1,10 +1,9 @@
-"""Figures, categories and escaping; the value and the events of the linked map."""
+"""Figures, categories and escaping."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from embedlab.errors import EmbedLabError
 from embedlab.render import similarity, style
 from embedlab.render.inside import token_bars
-from embedlab.ui.tabs.linked_map import event_index, event_indices, map_value, selection_update
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "</script>", "<b>&amp;", "a\x00b\ud800", "${1} {{x}}"]
 
@@ -182,74 +180,6 @@ def test_histogram_shares_sum_to_one_and_name_the_means():
     assert figure.data[0].line.dash != figure.data[1].line.dash
     with pytest.raises(EmbedLabError, match="two texts"):
         similarity.similarity_histogram(np.array([]), np.array([]), "a", "b")
-
-
-def a_map(**changes):
-    given = {
-        "title_a": "causal/eos",
-        "xy_a": np.array([[0.0, 0.0], [4.0, 1.0], [2.0, 2.0]]),
-        "title_b": "bidirectional/mean",
-        "xy_b": np.array([[1e-3, 0.0], [-1e-3, 0.0], [0.0, 5e-4]]),
-        "texts": ["one", "two", "x" * 500],
-    }
-    return map_value(**(given | changes))
-
-
-def test_map_value_fills_the_square_and_keeps_the_shape():
-    value = a_map(labels=["u", "v", "u"])
-    assert value["a"]["xy"] == [[-1.0, -0.5], [1.0, 0.0], [0.0, 0.5]]
-    assert value["b"]["xy"] == [[1.0, -0.25], [-1.0, -0.25], [0.0, 0.25]]
-    assert value["categories"] == [0, 1, 0]
-    assert len(value["texts"][2]) == 160
-    json.dumps(value)
-
-
-def test_map_value_takes_one_text_none_and_hostile_ones():
-    assert a_map(xy_a=[[3.0, 3.0]], xy_b=[[0.0, 0.0]], texts=["only"])["a"]["xy"] == [[0.0, 0.0]]
-    assert a_map(xy_a=np.empty((0, 2)), xy_b=np.empty((0, 2)), texts=[])["texts"] == []
-    n = len(HOSTILE)
-    value = a_map(xy_a=np.eye(n, 2), xy_b=np.eye(n, 2), texts=HOSTILE, labels=HOSTILE)
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"texts": ["one"]}, "shape"),
-        ({"labels": ["u"]}, "1 labels"),
-        ({"xy_b": np.full((3, 2), np.nan)}, "Map B"),
-        ({"selected": 3}, "3 is not one of the 3 texts"),
-        ({"highlight_a": [-1]}, "-1 is not one"),
-        ({"method": "t-SNE"}, "t-SNE"),
-    ],
-)
-def test_map_value_refuses_what_does_not_fit(changes, message):
-    with pytest.raises(EmbedLabError, match=message):
-        a_map(**changes)
-
-
-def test_equal_selections_are_sent_as_different_updates():
-    first, second = (selection_update(1, [2], [0])["selection"] for _ in range(2))
-    assert first.pop("revision") != second.pop("revision")
-    assert first == second
-
-
-@pytest.mark.parametrize("data", [None, [], "0", {}, {"index": None}, {"index": "1"}])
-def test_events_without_an_index_are_empty(data):
-    event = SimpleNamespace(_data=data)
-    assert event_index(event, 3) is None
-    assert event_indices(event, 3) == []
-
-
-def test_events_are_checked():
-    indices = {
-        index: event_index(SimpleNamespace(_data={"index": index}), 3)
-        for index in (0, 2, 3, -1, 1.5, 10**30)
-    }
-    assert indices == {0: 0, 2: 2, 3: None, -1: None, 1.5: None, 10**30: None}
-    assert event_index(SimpleNamespace(_data={"index": True}), 3) is None
-    indices = [2, 0, 2, 9, -1, "1", None, True, [1], 1.0]
-    assert event_indices(SimpleNamespace(_data={"indices": indices}), 3) == [0, 2]
 
 
 @pytest.mark.parametrize(("norms", "kind"), [([38.0, 52.0], "linear"), ([38.0, 22_500.0], "log")])

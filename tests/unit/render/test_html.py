@@ -50,7 +50,7 @@ def pieces(text: str) -> list[Markup]:
         Macros("lists.html").item(1, text, pick=1, label=text, relevant=True, move=text, hint=text),
         Macros("lists.html").side_by_side(html.muted(text), html.note([text])),
         Macros("results.html").selected_text(text, text, 0.5, 3),
-        Macros("results.html").changed_list([text], [0], [0.5], 0.5),
+        Macros("results.html").changed_list([text], [0], [0.5], 0.5, 1),
         Macros("inside.html").tokens(text, text, [(text, 0.5)], 1.0),
         Macros("study.html").facts([(text, text)]),
         Macros("frames.html").figure(text, text),

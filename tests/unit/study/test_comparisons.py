@@ -121,7 +121,7 @@ def test_swapping_means_equals_scipys_enumeration_of_all_swaps(rng):
     by_hand = b.mean(axis=0) - a.mean(axis=0)
     sums = np.array([by_hand @ signs for signs in product([1, -1], repeat=11)])
     assert exact == pytest.approx(np.mean(np.abs(sums) >= abs(by_hand.sum()) - 1e-12))
-    assert randomisation_p(a, b, n_swaps=20_000) == pytest.approx(exact, abs=0.02)
+    assert randomisation_p([(a, b)], n_swaps=20_000) == pytest.approx([exact], abs=0.02)
 
 
 def test_swapping_pairs_equals_a_loop_over_all_swaps_and_seeds(rng):
@@ -141,7 +141,7 @@ def test_swapping_pairs_equals_a_loop_over_all_swaps_and_seeds(rng):
     assert gains[0] == pytest.approx(other.score - one.score)  # nothing swapped
     exact = np.mean(np.abs(gains) >= abs(gains[0]) - 1e-12)
     assert 0.01 < exact < 0.5
-    assert randomisation_p(a, b, gold, n_swaps=20_000) == pytest.approx(exact, abs=0.02)
+    assert randomisation_p([(a, b)], gold, n_swaps=20_000) == pytest.approx([exact], abs=0.02)
 
 
 def test_the_p_of_a_test_is_never_zero_and_one_without_a_difference(rng):

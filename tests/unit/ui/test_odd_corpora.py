@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import types
@@ -28,6 +29,7 @@ from embedlab.ui.shared.view import Pair
 from embedlab.ui.tabs.inside.space import ShapePanel
 from embedlab.ui.tabs.inside.tab import PANELS
 from embedlab.ui.tabs.inside.tokens import MaskPanel
+from embedlab.ui.tabs.map_lists import near
 
 TEXTS = tuple(words(*range(3, 15)))
 
@@ -86,13 +88,19 @@ def show(tab: Any, pair: Pair, changes: dict[Any, Any] | None = None) -> dict[An
     return tab.show(pair, Values(values | (changes or {})), no_progress)
 
 
+def places(update: dict[str, Any], side: str) -> np.ndarray:
+    """The points that the map is sent, (n, 2)."""
+    data = base64.b64decode(update[f"place_{side}"]["xy"])
+    return np.frombuffer(data, "<f4").reshape(-1, 2)
+
+
 @pytest.mark.parametrize("kind", ODD)
 def test_every_tab_shows_it(tabs: dict[str, Any], kind: str) -> None:
     pair = pair_of(tabs, ODD[kind])
     chart = tabs["map"]
     drawn = show(chart, pair)
-    assert np.isfinite(np.array(drawn[chart.map]["a"]["xy"])).all()
-    assert len(drawn[chart.map]["texts"]) == len(ODD[kind].texts)
+    assert np.isfinite(places(drawn[chart.map], "a")).all()
+    assert len(drawn[chart.map]["texts"]["lines"].split("\n")) == len(ODD[kind].texts)
     selected = show(chart, pair, {chart.selected: (pair.corpus.fingerprint, 0)})
     assert "selected-text" in selected[chart.neighbours]
     show(tabs["retrieve"], pair, {tabs["retrieve"].query: "w1 w2"})
@@ -123,7 +131,8 @@ def test_a_score_that_is_not_possible_says_why(
     # Another label can still be chosen.
     fields = {**texts.fields, "half": tuple("ab"[i % 2] for i in range(len(texts.texts)))}
     both = Corpus(id=OWN, title="Own", texts=texts.texts, fields=fields)
-    assert show(chart, pair_of(tabs, both))[chart.field]["choices"] == ["kind", "half"]
+    choices = show(chart, pair_of(tabs, both))[chart.field]["choices"]
+    assert choices[:2] == [("kind", "label kind"), ("half", "label half")]
 
 
 def test_unlabelled_texts_are_no_class_and_n_says_so(tabs: dict[str, Any]) -> None:
@@ -136,9 +145,8 @@ def test_repeated_texts_share_a_place_and_are_counted(tabs: dict[str, Any]) -> N
     chart = tabs["map"]
     shown = show(chart, pair_of(tabs, CHAT))
     for side in "ab":
-        places = {tuple(place) for place in shown[chart.map][side]["xy"]}
-        assert len(places) == 6
-        assert shown[chart.map][side]["xy"][0] == shown[chart.map][side]["xy"][6]
+        points = places(shown[chart.map], side).tolist()
+        assert len({tuple(point) for point in points}) == 6 and points[0] == points[6]
     assert "34 of the 40 texts repeat earlier ones" in shown[chart.quality]
     assert "corpus.without_repetitions()" in shown[chart.code] and "(6, 32)" in shown[chart.code]
 
@@ -168,7 +176,6 @@ HARD = ("=1+1 is two", "'@quoted", "-dash\nand a second line", "+plus, comma", '
     ("handler", "remembered", "expected"),
     [
         ("_save_map", {}, [*range(18)]),
-        ("_save_list", {"lasso": [1, 12, 17]}, [1, 12, 17]),
         ("_save_list", {"selected": 12}, None),
     ],
 )
@@ -200,8 +207,8 @@ def test_a_saved_file_reads_back_as_the_corpus(
     assert [int(row[0]) for row in rows] == [texts.rows[i] for i in chosen]
     if expected is None:
         pair = pair_of(tabs, texts)
-        near = {i for ids in tabs["map"]._near(pair, 12) for i in ids}
-        assert chosen[0] == 12 and set(chosen) == {12, *near}
+        nearest = {i for ids in near(tabs["map"].lab, pair, 12) for i in ids}
+        assert chosen[0] == 12 and set(chosen) == {12, *nearest}
 
 
 def test_own_texts_of_another_process_have_to_be_loaded_again(lab: Lab, tabs) -> None:

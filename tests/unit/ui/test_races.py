@@ -193,7 +193,7 @@ class Screen:
         def text(html: str) -> str:
             return re.sub("<[^>]*>", "", html)
 
-        drawn = self.shown[map_.map] or {"texts": [], "caption": ""}
+        drawn = self.shown[map_.map] or {"n": 0, "caption": ""}
         return {
             "corpus": titles[self.shown[sidebar.corpus]],
             "backbone": self.shown[sidebar.backbone],
@@ -204,7 +204,7 @@ class Screen:
             "tab": self.tab,
             "source": self.shown[self.work.source],
             "status": text(self.shown[self.work.status]),
-            "points": len(drawn["texts"]),
+            "points": drawn["n"],
             "map": drawn["caption"],
             "heat": (self.shown[similarity.heat_a] or {}).get("caption", ""),
         }

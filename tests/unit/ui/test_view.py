@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from support.models import tiny_backbone, words
 from support.tabs import tabs_of
 
 from embedlab import Backbone, embed
+from embedlab.analysis.clusters import Clustering
 from embedlab.data.corpus import Corpus
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -24,6 +26,7 @@ from embedlab.ui.shared.controls import Slider
 from embedlab.ui.shared.session import STATE_SECONDS, Remembered, Session, Sessions, Values
 from embedlab.ui.shared.sidebar import OWN
 from embedlab.ui.shared.view import Pair
+from embedlab.ui.tabs.selection import Selected
 from embedlab.ui.tabs.similarity import TYPED
 
 RUN = "run:1"
@@ -128,20 +131,21 @@ def test_a_query_is_embedded_by_each_sides_model(pair, lab, models):
         assert [hit.id for hit in hits] == np.argsort(-cosines, kind="stable")[:5].tolist()
 
 
-def test_a_lasso_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
+def test_a_selection_survives_a_new_drawing_and_not_another_corpus(pair, tabs):
     chart = tabs["map"]
+    marked = Selected(fingerprint=pair.corpus.fingerprint, rows=(0, 2), words="marked")
 
-    view = show(chart, pair, {chart.lasso: (pair.corpus.fingerprint, [0, 2])})
-    assert view[chart.map]["lasso"] == [0, 2]
-    assert view[chart.lasso] == (pair.corpus.fingerprint, [0, 2])
-    assert "2 of" in view[chart.neighbours]
-    other = show(chart, pair, {chart.lasso: ("another corpus", [0, 2])})
-    assert other[chart.map]["lasso"] == [] and other[chart.lasso] is None
+    view = show(chart, pair, {chart.marked: marked})
+    assert view[chart.map]["selection"]["lasso"] == [0, 2]
+    assert "2 of" in view[chart.neighbours] and "marked" in view[chart.panel.block]
+    other = show(chart, pair, {chart.marked: replace(marked, fingerprint="another corpus")})
+    assert other[chart.map]["selection"]["lasso"] == []
+    assert "marked" not in other[chart.panel.block]
 
 
 def test_the_tabs_show_both_models(pair, tabs):
     chart, retrieve, similarity = tabs["map"], tabs["retrieve"], tabs["similarity"]
-    assert show(chart, pair)[chart.map]["b"]["title"] == pair.names[1]
+    assert show(chart, pair)[chart.map]["value"]["b"]["title"] == pair.names[1]
     lists = show(retrieve, pair, {retrieve.query: "w1 w2", retrieve.k: 5})[retrieve.lists]
     assert "&lt;my run&gt;" in lists
     typed = {similarity.which: TYPED, similarity.typed: "w1 w2\nw3 w4 w5"}
@@ -195,8 +199,9 @@ def test_a_corpus_with_nothing_to_score_leads_to_one_that_has(tabs):
 
 
 def test_the_code_loads_what_is_on_the_table(pair, tabs):
+    settings = {"n_neighbors": 15, "min_dist": 0.1, "clustering": Clustering(k=2)}
     for text in (
-        code.view_code(pair, "map", n_neighbors=15, min_dist=0.1),
+        code.view_code(pair, "map", **settings),
         code.view_code(pair, "similarity"),
         code.view_code(pair, "retrieve", query="w1"),
     ):
@@ -206,7 +211,7 @@ def test_the_code_loads_what_is_on_the_table(pair, tabs):
             "backbone_b = load_backbone('path/to/run')  # the folder of 'tiny + <my run>'" in text
         )
         assert "embed(corpus.texts, design_b, backbone_b)" in text
-    same = code.view_code(pair_on(tabs, "", ""), "map", n_neighbors=15, min_dist=0.1)
+    same = code.view_code(pair_on(tabs, "", ""), "map", **settings)
     assert same.count("load_backbone(") == 1 and "backbone = load_backbone('tiny')" in same
 
 
