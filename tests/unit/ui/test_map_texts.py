@@ -309,7 +309,7 @@ def test_what_is_done_with_nothing_selected_is_a_sentence(visit: Visit, told) ->
         with pytest.raises(gr.Error, match="No text is selected"):
             visit.send(block, event, kind="csv")
     select(visit, 1)
-    with pytest.raises(gr.Error, match="None.* is not a kind of file"):
+    with pytest.raises(gr.Error, match=r"None.* is not a kind of file"):
         visit.send(block, "download")
 
 
