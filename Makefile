@@ -1,6 +1,6 @@
 # `make install` once; then `make run`, `make check`, `make quick`.
 
-.PHONY: install run check quick test test-slow reach fuzz load kills presets wheel bench
+.PHONY: install run check quick test pretended-gpu test-slow reach fuzz load kills presets wheel bench
 
 install:
 	pip install -e ".[dev]"
@@ -23,6 +23,10 @@ quick:
 
 test:
 	python -m pytest
+
+# The unit tests of models and trainings a second time, where there seems to be a GPU.
+pretended-gpu:
+	python -m pytest --pretended-gpu tests/unit/models tests/unit/training
 
 test-slow:
 	python -m pytest -n 0 -m slow

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from embedlab.models.embedding import fit as fit
     from embedlab.models.embedding import pool as pool
     from embedlab.models.loading import load_backbone as load_backbone
+    from embedlab.models.pooling import NV_EMBED_HEAD as NV_EMBED_HEAD
     from embedlab.models.pooling import PAPER_HEAD as PAPER_HEAD
     from embedlab.models.pooling import HeadSize as HeadSize
     from embedlab.models.state_cache import StateCache as StateCache
@@ -37,7 +38,7 @@ _HOMES = {
     "models.embedding": ["embed", "fit", "pool"],
     "errors": ["Cancelled", "EmbedLabError"],
     "models.loading": ["load_backbone"],
-    "models.pooling": ["PAPER_HEAD", "HeadSize"],
+    "models.pooling": ["NV_EMBED_HEAD", "PAPER_HEAD", "HeadSize"],
     "models.states": ["HiddenStates"],
     "models.state_cache": ["StateCache"],
 }

@@ -26,6 +26,8 @@ if LENT:
     # ``spaces`` deletes the files of weights that it has put on the GPU; exports read them again.
     os.environ.setdefault("ZEROGPU_MMAP_AUTOPRUNE_PATTERN", "none")
 _spaces = importlib.import_module("spaces") if LENT else None
+#: The errors by which the platform refuses a call, with a ``title`` and a ``message``.
+_refusals: set[type[Exception]] = set()
 
 
 class LentGpuError(EmbedLabError):
@@ -33,6 +35,15 @@ class LentGpuError(EmbedLabError):
 
     It concerns the visitor whose request asked for the GPU, and nobody else.
     """
+
+
+def refused_by(error: type[Exception]) -> None:
+    """Say which error the platform refuses a call by: the interface knows it, the ground floor not.
+
+    Args:
+        error: its instances have a ``title`` and a ``message``.
+    """
+    _refusals.add(error)
 
 
 def on_gpu(seconds: Callable[P, int]) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -129,11 +140,10 @@ def _in_a_worker() -> Iterator[None]:
 def _its_own_words() -> Iterator[None]:
     """What the platform says of quotas and queues reaches the visitor as it is."""
     import httpx
-    from gradio import Error
 
     try:
         yield
-    except Error as error:
-        raise LentGpuError(f"{error.title}: {error.message}") from error
+    except tuple(_refusals) as error:
+        raise LentGpuError(f"{error.title}: {error.message}") from error  # type: ignore[attr-defined]
     except (RuntimeError, httpx.HTTPError) as error:
         raise LentGpuError(f"The lent GPU cannot be reached: {error}") from error

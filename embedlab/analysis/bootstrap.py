@@ -139,12 +139,14 @@ def interval(
         Low and high; NaN where there are fewer than two items or no resample has a score. Items
         that all score the same give an interval without width: nothing else was seen.
     """
-    scores = _resampled(statistic, items, n_resamples, seed)
-    if not len(scores):
+    scores = resampled(statistic, *items, n_resamples=n_resamples, seed=seed)
+    if not np.isfinite(scores).any():
         return np.nan, np.nan
-    shift = np.mean(scores) - float(statistic(*items)) if centred else 0.0
-    low, high = np.percentile(scores, [2.5, 97.5]) - shift
-    return float(low), float(high)
+    if not centred:
+        return ends(scores)
+    shift = np.mean(scores[np.isfinite(scores)]) - float(statistic(*items))
+    low, high = ends(scores)
+    return low - shift, high - shift
 
 
 def paired_interval(
@@ -173,12 +175,22 @@ def paired_interval(
     return interval(difference, *before, *after, n_resamples=n_resamples, seed=seed)
 
 
-def _resampled(
-    statistic: Statistic, items: Sequence[npt.ArrayLike], n_resamples: int, seed: int
-) -> Float64Array:
-    """The scores of resamples that have one.
+def ends(scores: Float64Array) -> tuple[float, float]:
+    """The percentile ends of a 95 % interval: of the resamples (b,) that have a score; or NaN."""
+    scores = scores[np.isfinite(scores)]
+    if not len(scores):
+        return np.nan, np.nan
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return float(low), float(high)
 
-    The draws are those of :func:`scipy.stats.bootstrap` with the same seed. That function cannot be
+
+def resampled(
+    statistic: Statistic, *items: npt.ArrayLike, n_resamples: int = 1000, seed: int = 0
+) -> Float64Array:
+    """The score of each resample, (b,), NaN where one has none; empty below two items.
+
+    The same seed draws the same items, so that the resamples of two designs can be subtracted. The
+    draws are those of :func:`scipy.stats.bootstrap` with the same seed. That function cannot be
     used itself: it warns of a degenerate distribution as soon as one resample has no score.
     """
     arrays = [np.asarray(side) for side in items]
@@ -193,5 +205,4 @@ def _resampled(
         drawn = rng.integers(0, n, (size, n)) + n * np.arange(size)[:, None]
         draws = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).T
         parts.append(statistic(*arrays, draws=draws.astype(np.float64)))
-    scores = np.concatenate(parts)
-    return scores[np.isfinite(scores)]
+    return np.concatenate(parts)

@@ -24,8 +24,8 @@ class Flow:
             0.
         rand: their adjusted Rand index.
         moved: the texts that went astray, the clearest first, (m,): in a stream from i to j that is
-            neither most of what left i nor most of what came to j. Texts whose cluster split or was
-            merged did not move.
+            neither the largest of i nor the largest of j. Texts whose cluster split or was merged
+            did not move.
     """
 
     table: Int64Array
@@ -34,23 +34,14 @@ class Flow:
     rand: float | None
     moved: Int64Array
 
-    def streams(self, i: int) -> list[tuple[int, int]]:
-        """Where the texts of a cluster of A went, the most first: clusters of B and counts.
-
-        -1 stands for those in no cluster, on both sides.
-        """
-        row = self.table[i]
-        order = np.argsort(-row, kind="stable")
-        last = len(row) - 1
-        return [(int(j) if j < last else -1, int(row[j])) for j in order if row[j]]
-
-    def match(self, i: int) -> int | None:
-        """The cluster of B that took most of i's texts and got most of its own from i, if any."""
+    @property
+    def matches(self) -> dict[int, int]:
+        """Clusters of A with those of B that share the largest part of each other's texts."""
         inner = self.table[:-1, :-1]
-        if not inner.size or not inner[i].any():
-            return None
-        j = int(inner[i].argmax())
-        return j if int(inner[:, j].argmax()) == i else None
+        if not inner.size:
+            return {}
+        goals, sources = inner.argmax(axis=1).tolist(), inner.argmax(axis=0).tolist()
+        return {i: j for i, j in enumerate(goals) if sources[j] == i and inner[i, j]}
 
 
 def flow(a: Clusters, b: Clusters) -> Flow:
@@ -71,15 +62,16 @@ def flow(a: Clusters, b: Clusters) -> Flow:
     table = np.zeros((len(a) + 1, len(b) + 1), np.int64)
     np.add.at(table, (a.labels, b.labels), 1)  # -1, in no cluster, is the last
     both = (a.labels >= 0) & (b.labels >= 0)
-    n, scores = int(both.sum()), (None, None)
+    n, v_measure, rand = int(both.sum()), None, None
     if n:
         labels = a.labels[both], b.labels[both]
-        scores = float(v_measure_score(*labels)), float(adjusted_rand_score(*labels))
-    return Flow(table, n, *scores, _moved(a, b, table[:-1, :-1], np.flatnonzero(both)))
+        v_measure, rand = float(v_measure_score(*labels)), float(adjusted_rand_score(*labels))
+    moved = _moved(a, b, table[:-1, :-1], np.flatnonzero(both))
+    return Flow(table, n, v_measure, rand, moved)
 
 
 def _moved(a: Clusters, b: Clusters, table: Int64Array, both: Int64Array) -> Int64Array:
-    """The texts of streams that are the main one neither of their source nor of their goal."""
+    """The texts of streams that are the largest neither of their source nor of their goal."""
     if not len(both):
         return both
     i, j = a.labels[both], b.labels[both]

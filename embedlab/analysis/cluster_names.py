@@ -132,7 +132,7 @@ class Names:
             if not all(candidates):
                 more = getattr(self, table).ranked(labels, k, near)
                 candidates = [one or other for one, other in zip(candidates, more, strict=True)]
-        return [_unlike(some) for some in candidates]
+        return [unlike(some) for some in candidates]
 
 
 def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) -> _Table:
@@ -154,7 +154,7 @@ def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) 
     return _Table(counts[:, kept], terms[kept], np.where(by_length, lengths, 1.0))
 
 
-def _unlike(candidates: Sequence[str]) -> list[str]:
+def unlike(candidates: Sequence[str]) -> list[str]:
     """The candidates, in their order, without those that say what an earlier one says."""
     chosen: list[str] = []
     for term in candidates:
@@ -166,7 +166,7 @@ def _unlike(candidates: Sequence[str]) -> list[str]:
 def _alike(term: str, other: str) -> bool:
     """Whether two words begin alike, as *card* and *cards*; two n-grams, whether they overlap."""
     if term[:1].isalpha() and not is_unspaced(term):
-        short, long = sorted((term, other), key=len)
+        short, long = sorted((term.casefold(), other.casefold()), key=len)
         return long.startswith(short) or short[:_STEM] == long[:_STEM]
     shared = 1 if min(len(term), len(other)) < 4 else 2
     return any(term[i : i + shared] in other for i in range(len(term) - shared + 1))

@@ -175,8 +175,8 @@ def propose_k(rows: Float32Array, seed: int = 0, progress: Progress = no_progres
     """A number of clusters for unit vectors (n, d): of several the one with the best silhouette.
 
     The silhouette (Rousseeuw, 1987) is by cosine, over a seeded sample of 1,000 vectors where there
-    are more. Fewer than the cube root of n are not proposed: over anisotropic vectors two halves
-    always win, and say nothing.
+    are more. Fewer than the cube root of n are not proposed, since over anisotropic vectors two
+    halves always win and say nothing, nor more than n / 8, which nobody would read.
     """
     from sklearn.metrics import silhouette_score
 
@@ -185,7 +185,7 @@ def propose_k(rows: Float32Array, seed: int = 0, progress: Progress = no_progres
         chosen = np.random.default_rng(seed).choice(len(rows), _SAMPLE, replace=False)
         rows = rows[np.sort(chosen)]
     distinct = _distinct(rows)
-    most = min(distinct - 1, len(rows) // 4)
+    most = min(distinct - 1, len(rows) // _LEAST_MEAN)
     candidates = [k for k in _CANDIDATES if least <= k <= most] or [min(least, distinct)]
     distances = np.maximum(0, 1 - rows @ rows.T)
     np.fill_diagonal(distances, 0)
@@ -199,6 +199,8 @@ def propose_k(rows: Float32Array, seed: int = 0, progress: Progress = no_progres
     return best
 
 
+#: Texts that a proposed cluster has on average, at least.
+_LEAST_MEAN = 8
 #: Numbers of clusters that a proposal is chosen from.
 _CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 20, 24, 30, 40)
 
@@ -221,9 +223,12 @@ def _by_density(rows: Float32Array, how: Clustering, progress: Progress) -> _Fou
         method += f", in the first {directions} principal directions"
         rows = PCA(directions, random_state=how.seed).fit_transform(rows)
     progress(0, 3, "Clustering the texts")
-    labels = Density(min_cluster_size=least, min_samples=min(_LEAST, least), copy=True).fit_predict(
-        rows
+    # The leaves of the tree, without smoothing over neighbours: on TREC and on short sentences its
+    # default (excess of mass) gives one giant cluster beside noise.
+    density = Density(
+        min_cluster_size=least, min_samples=1, cluster_selection_method="leaf", copy=True
     )
+    labels = density.fit_predict(rows)
     noise = int((labels < 0).sum())
     note = f"{noise:,} of {n:,} texts are in no cluster." if noise else ""
     if noise == n:

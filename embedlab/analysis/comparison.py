@@ -29,7 +29,8 @@ COMPARED_RANKS = 1000
 class Embedded:
     """A corpus under a design: ``vectors`` (n, d), unit rows, and which texts are ``cut``, (n,).
 
-    ``steps`` are the design's, fitted on this corpus, for its queries.
+    ``steps`` are the design's, fitted on this corpus, for its queries. Under vectors from a file
+    ``backbone`` is a :class:`~embedlab.models.no_backbone.NoBackbone`: a name, and no model.
     """
 
     corpus: Corpus

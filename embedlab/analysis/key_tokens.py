@@ -36,12 +36,13 @@ class KeyToken(NamedTuple):
 
 @torch.no_grad()
 def key_tokens(
-    vectors: Vectors, design: Design, backbone: Backbone, k: int = 8
+    vectors: Vectors, design: Design, backbone: Backbone, k: int = 8, *, whole: bool = False
 ) -> list[list[KeyToken]]:
     """The k nearest words to each of n pooled vectors, before any step, the nearest first.
 
     The vectors (n, d) may have any length: the final norm and the order of the entries do not
-    depend on it. The same word with and without a space, or in capitals, counts once.
+    depend on it. The same word with and without a space, or in capitals, counts once. With
+    ``whole`` only tokens that begin a word are taken, where the vocabulary tells.
 
     Raises:
         EmbedLabError: the design's vectors are no states, or the unembedding is not at hand.
@@ -55,7 +56,7 @@ def key_tokens(
     scores = (states.to(weight.dtype) @ weight.T).float()
     best, ids = scores.topk(min(_CANDIDATES * k, scores.shape[1]), dim=1)
     return [
-        _words(backbone, row, values, k)
+        _words(backbone, row, values, k, whole)
         for row, values in zip(ids.tolist(), best.tolist(), strict=True)
     ]
 
@@ -75,23 +76,28 @@ def words_of_groups(
     groups: int,
     design: Design,
     backbone: Backbone,
-    k: int = 3,
+    k: int = 8,
 ) -> list[list[KeyToken]]:
-    """The same for each of several groups of n texts, which labels (n,) number from 0."""
+    """The same for each of several groups of n texts, which labels (n,) number from 0.
+
+    A name is of tokens that begin a word.
+    """
     if not groups:
         return []
     rows = np.asarray(vectors)
     means = np.stack([rows[labels == group].mean(axis=0) for group in range(groups)])
     differences = (means - rows.mean(axis=0)).astype(np.float32)
-    return key_tokens(differences, design, backbone, k)
+    return key_tokens(differences, design, backbone, k, whole=True)
 
 
 def check(design: Design) -> None:
     """Refuse designs whose vectors the unembedding cannot read.
 
     Raises:
-        EmbedLabError: a trainable head, or values of attention.
+        EmbedLabError: a trainable head, values of attention, or vectors from a file.
     """
+    if design.file:
+        raise EmbedLabError(f"{design} is vectors from a file: no tokens are near to them.")
     if design.trainable or POOLINGS[design.pooling].between_layers:
         raise EmbedLabError(
             f"{design.pooling} gives no states of the backbone, so no tokens are near to them."
@@ -108,14 +114,28 @@ def _final_norm(backbone: Backbone) -> torch.nn.Module:
     )
 
 
+def begin_words(tokens: Sequence[str]) -> list[bool]:
+    """Which of a vocabulary's entries begin a word; all where it has no marks for that.
+
+    Ġ and ▁ stand for the space before a word. Scripts without spaces have none in any entry.
+    """
+    marked = [token[:1] in ("Ġ", "▁") for token in tokens]
+    if not any(marked):
+        return [True] * len(tokens)
+    return [mark or not token[:1].isascii() for mark, token in zip(marked, tokens, strict=True)]
+
+
 def _words(
-    backbone: Backbone, ids: Sequence[int], values: Sequence[float], k: int
+    backbone: Backbone, ids: Sequence[int], values: Sequence[float], k: int, whole: bool
 ) -> list[KeyToken]:
     special = set(backbone.tokenizer.all_special_ids)
-    found: dict[str, KeyToken] = {}
-    for i, value in zip(ids, values, strict=True):
-        word = "" if i in special else str(backbone.tokenizer.decode([i])).strip()
+    words: dict[str, KeyToken] = {}
+    taken = [True] * len(ids)
+    if whole:
+        taken = begin_words(backbone.tokenizer.convert_ids_to_tokens(list(ids)))
+    for i, value, take in zip(ids, values, taken, strict=True):
+        word = "" if i in special or not take else str(backbone.tokenizer.decode([i])).strip()
         key = word.casefold()
-        if key not in found and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
-            found[key] = KeyToken(word, value)
-    return list(found.values())[:k]
+        if key not in words and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
+            words[key] = KeyToken(word, value)
+    return list(words.values())[:k]

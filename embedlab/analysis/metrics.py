@@ -336,20 +336,37 @@ def similarity_distribution(
     return SimilarityDistribution(cosines, float(mean), float(std))
 
 
-def cluster_order(matrix: npt.ArrayLike) -> Int64Array:
-    """Return the order (n,) that puts similar rows of a similarity matrix (n, n) side by side.
+def similarity_tree(matrix: npt.ArrayLike) -> tuple[Float64Array, Float64Array]:
+    """Return the tree of average linkage over a similarity matrix (n, n), and its distances (n, n).
 
-    Average linkage on 1 - similarity with optimal leaf ordering; meant for some hundred rows.
+    The tree is scipy's, (n - 1, 4), with optimal leaf ordering over 1 - similarity; meant for some
+    hundred rows.
+
+    Raises:
+        EmbedLabError: the matrix is not square, or has fewer than two rows.
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
     similarities = np.asarray(matrix, np.float64)
-    if similarities.ndim != 2 or similarities.shape[0] != similarities.shape[1]:
-        raise EmbedLabError(f"The matrix has the shape {similarities.shape}; give a square one.")
-    if len(similarities) < 2:
-        return np.arange(len(similarities), dtype=np.int64)
+    square = similarities.ndim == 2 and similarities.shape[0] == similarities.shape[1]
+    if not square or len(similarities) < 2:
+        raise EmbedLabError(
+            f"The matrix has the shape {similarities.shape}; give a square one of two rows or more."
+        )
     distances = np.maximum(0, 1 - (similarities + similarities.T) / 2)
     np.fill_diagonal(distances, 0)
     tree = linkage(squareform(distances, checks=False), "average", optimal_ordering=True)
-    return leaves_list(tree).astype(np.int64)
+    return tree, distances
+
+
+def cluster_order(matrix: npt.ArrayLike) -> Int64Array:
+    """Return the order (n,) that puts similar rows of a similarity matrix (n, n) side by side.
+
+    It is that of the leaves of :func:`similarity_tree`.
+    """
+    from scipy.cluster.hierarchy import leaves_list
+
+    if np.shape(matrix) in ((0, 0), (1, 1)):
+        return np.arange(len(np.asarray(matrix)), dtype=np.int64)
+    return leaves_list(similarity_tree(matrix)[0]).astype(np.int64)

@@ -19,7 +19,8 @@ _LETTER = rf"[^\W\d_{_UNSPACED}]"
 #: Accents, points, and the signs of Indian scripts, which stand behind letters and are none.
 _SIGNS = r"\u0300-\u036f\u0591-\u05c7\u064b-\u0652\u0900-\u0dff\u200c\u200d"
 _RUN = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|\d*{_LETTER}(?:{_LETTER}|[\d{_SIGNS}])*")
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
+#: No words: addresses of the web, and characters as HTML writes them (&lt;).
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S+|&#?\w+;")
 
 
 def words(text: str, characters: int = CHARACTERS) -> Iterator[str]:

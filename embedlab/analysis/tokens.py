@@ -78,11 +78,12 @@ class TokenView:
 
 @dataclass(frozen=True, eq=False)
 class HeadAttention:
-    """Where a trainable head looks, averaged over its latents; every distribution sums to 1.
+    """Where a trainable head looks, averaged over what asks; every distribution sums to 1.
 
-    ``over`` is ``layers`` (s = L, layers 1 … L) or ``tokens`` (s = tokens of the longest text,
-    those a shorter one lacks weigh 0). ``per_head`` (heads, s) is averaged over texts, ``mean``
-    (s,) over heads too. Over tokens the averages over texts say little: give one text at a time.
+    ``over`` is ``layers`` (s = L, layers 1 … L), ``tokens`` (s = tokens of the longest text,
+    those a shorter one lacks weigh 0) or, where the tokens ask, ``latents``. ``per_head``
+    (heads, s) is averaged over texts, ``mean`` (s,) over heads too. Over tokens the averages over
+    texts say little: give one text at a time.
     """
 
     over: str
@@ -255,7 +256,7 @@ def view_pass(backbone: Backbone, text: str, design: Design) -> TokenPass:
     """The pass that a token view makes."""
     [encoded] = backbone.encode([text], design.templates(query=False)[0])
     ids = list(encoded.ids)
-    return TokenPass(backbone, [ids], [[1] * len(ids)], design.attention)
+    return TokenPass(backbone, [ids], [[1] * len(ids)], design.mode)
 
 
 def _readable(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:

@@ -32,10 +32,12 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.design import PRESETS, Design
 from embedlab.models.embedding import embed
 from embedlab.models.loading import DTYPES
-from embedlab.models.pooling import POOLINGS
+from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS
 from embedlab.models.state_cache import StateCache
+from embedlab.models.states import TextStates
 from embedlab.progress import Progress, no_progress
 from embedlab.resources import ASSETS
+from embedlab.study.definition import load_study
 from embedlab.training.recipe import Recipe, recipe_from
 from embedlab.training.training import Training
 
@@ -105,8 +107,8 @@ def measure(
     headline = (
         f"{loaded.name}, {str(loaded.dtype).removeprefix('torch.')}, {loaded.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}; "
-        f"{texts:,} texts of {words} words on average, heads with {loaded.head_size.latents} "
-        "latents"
+        f"{texts:,} texts of {words} words on average, heads with "
+        f"{(loaded.head_size or DEFAULT_HEAD).latents} latents"
     )
     return headline, figures
 
@@ -171,6 +173,49 @@ def presets(bench: Bench) -> list[Figure]:
         Figure("all seven presets, empty cache", seven, "s"),
         Figure("seven presets / causal/mean", seven / alone, "times", "at most 2.6"),
     ]
+
+
+def heads(bench: Bench) -> list[Figure]:
+    """What all other designs of one attention and template add to the first on an empty cache.
+
+    The designs are those of the study ``training-free``: five poolings with and without centring
+    and a filter. And what a pass keeps of a text, against the four vectors a layer that the
+    paper's poolings need.
+    """
+    figures = []
+    embed(bench.texts[:64], MEAN, bench.backbone)  # fills the processor's memory pools
+    for template in ("", "prompteol"):
+        first, *others = (
+            design
+            for design in load_study("training-free").designs
+            if (design.attention, design.document_prompt) == ("causal", template)
+        )
+        where = f"template {template}" if template else "no template"
+        rounds = []
+        for turn in range(ROUNDS):
+            bench.progress(turn, ROUNDS, where)
+            alone = _from_empty_cache(bench, bench.texts, first)
+            more = sum(seconds(embed, bench.texts, design, bench.backbone) for design in others)
+            rounds.append((alone, more, (alone + more) / alone))
+        alone, more, ratio = map(statistics.median, zip(*rounds, strict=True))
+        figures += [
+            Figure(f"{first}, empty cache", alone, "s"),
+            Figure(f"the other {len(others)} designs, {where}", more, "s"),
+            Figure(f"all / first, {where}", ratio, "times", "at most 1.15"),
+        ]
+        row = bench.backbone.states(bench.texts[:1], "causal", first.templates(query=False)[0])
+        figures += _bank_figures(row.rows[0], where)
+    return figures
+
+
+def _bank_figures(states: TextStates, where: str) -> list[Figure]:
+    four = states.bank[:4].nbytes
+    kept = states.bank.nbytes + (0 if states.squares is None else states.squares.nbytes)
+    figures = [Figure(f"bank / four vectors a layer, {where}", kept / four, "times", "at most 1.3")]
+    if states.text_bank is not None:
+        whole = states.nbytes / four
+        figures.append(Figure(f"with the bank of the text's own tokens, {where}", whole, "times"))
+    return figures
 
 
 def switch(bench: Bench) -> list[Figure]:
@@ -327,6 +372,7 @@ def same_weights(backbone: Backbone) -> Any:
 PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "products": products,
     "presets": presets,
+    "heads": heads,
     "switch": switch,
     "sentence-transformers": sentence_transformers,
     "training": training,

@@ -56,7 +56,7 @@ def _summary(checked: ModelCheck) -> str:
         f"d {checked.hidden_size:,}, {checked.parameters:,} parameters",
         "source": " · ".join(filter(None, facts)),
         **{
-            mode: f"refused: {reason}" if reason else f"obeyed, padded and not ({_SEES[mode]})"
+            mode: f"refused: {reason}" if reason else f"obeyed: {checked.looks[mode]}"
             for mode, reason in checked.attention.items()
         },
         "end token": _end(checked),
@@ -71,12 +71,6 @@ def _summary(checked: ModelCheck) -> str:
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {printable(value)}" for name, value in rows.items())
-
-
-_SEES = {
-    "causal": "no token sees a later one",
-    "bidirectional": "the first token sees the last",
-}
 
 
 def _end(checked: ModelCheck) -> str:

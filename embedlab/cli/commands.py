@@ -6,12 +6,14 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from embedlab import __version__
+from embedlab.cli.atlas import atlas
 from embedlab.cli.check import check
+from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.fit import fit
 from embedlab.cli.options import (
     NO_LIMIT,
@@ -24,9 +26,10 @@ from embedlab.cli.options import (
     SplitOption,
     TextColumnOption,
     design_of,
+    lab_design,
     model_and_base,
 )
-from embedlab.cli.read import read, read_texts
+from embedlab.cli.read import corpus_by_name, read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.errors import EmbedLabError
@@ -48,6 +51,7 @@ DESIGN_HELP = (
     "causal/last+centre?template=topic, or M1 … M5, or native: the design of an embedding "
     "model's own files"
 )
+FILE_HELP = "; or 'file: vectors.npy', vectors of any model, a row a text"
 
 app = typer.Typer(
     help="See what attention and pooling do to the text embeddings of a decoder-only LLM.",
@@ -57,7 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check):
+for command in (read, train, fit, export, study, check, atlas):
     app.command()(command)
 
 
@@ -250,7 +254,7 @@ def search(
         typer.Argument(metavar="CORPUS", help="a built-in corpus, a file, a folder or a zip"),
     ],
     design: Annotated[
-        list[str], typer.Option("--design", help=f"{DESIGN_HELP}; give two to compare them")
+        list[str], typer.Option("--design", help=f"{DESIGN_HELP}{FILE_HELP}; give two")
     ],
     query: Annotated[
         str | None,
@@ -266,6 +270,7 @@ def search(
     text_column: TextColumnOption = None,
     encoding: EncodingOption = "",
     split: SplitOption = "",
+    query_vectors: QueryVectorsOption = None,
 ) -> None:
     """Rank a corpus for a query under one design or two, or score designs by its own queries."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -288,14 +293,23 @@ def search(
     how = {"text_column": text_column, "encoding": encoding, "split": split}
     lab = Lab(Config(backbones=(BackboneEntry(id=model, base=base or ""),), limits=limits))
     with progress_bar() as progress:
-        texts = _corpus_to_search(lab, corpus, how, sample, seed, progress)
+        written = list(design)
+
+        def with_files(whole: Corpus) -> Corpus:
+            with_them, written[:] = with_vectors(whole, design, query_vectors)
+            return with_them
+
+        texts = corpus_by_name(lab, corpus, how, sample, seed, progress, with_files)
         if query is None and not any(texts.relevant):
             raise EmbedLabError(
                 f"{texts.title[:60]!r} has no queries with known answers; write a query behind it."
             )
-        designs = [design_of(text, lab.backbone(progress=progress)) for text in design]
+        designs = [lab_design(text, lab, progress) for text in written]
         sides = [lab.embedded(texts, each, progress=progress) for each in designs]
         if query is None:
+            for side in sides:
+                if side.design.file:  # says which queries have no vector
+                    lab.query_vectors(side, progress)
             scores = [lab.retrieval_scores(side, progress=progress) for side in sides]
         else:
             lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
@@ -306,29 +320,6 @@ def search(
     for letter, side, hits in zip("AB", sides, lists, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")
         typer.echo(_ranking(hits, moves=len(sides) > 1))
-
-
-def _corpus_to_search(
-    lab: Lab,
-    name: str,
-    how: dict[str, Any],
-    sample: int | None,
-    seed: int,
-    progress: Progress,
-) -> Corpus:
-    from embedlab.data.corpora import CORPORA
-
-    if name in CORPORA:
-        return lab.corpus(name, sample, seed, progress)
-    path = Path(name)
-    if not path.exists():
-        raise EmbedLabError(
-            f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
-            f"{', '.join(CORPORA)}."
-        )
-    most = lab.config.limits.max_upload_mb
-    whole = read_texts(path, max_mb=most, **how)
-    return lab.sample(whole, len(whole.texts) if sample is None else sample, seed)
 
 
 def _heading(lab: Lab, letter: str, side: Embedded) -> str:
@@ -386,7 +377,10 @@ def bench(
     texts: Annotated[int, typer.Option(min=8, help="short texts to embed")] = 2000,
     words: Annotated[int, typer.Option(min=2, help="words in a short text, on average")] = 12,
     what: Annotated[
-        str, typer.Option(help="products, presets, switch, sentence-transformers, training or all")
+        str,
+        typer.Option(
+            help="products, presets, heads, switch, sentence-transformers, training or all"
+        ),
     ] = "all",
     backbone: BackboneOption = "smollm2-135m",
 ) -> None:

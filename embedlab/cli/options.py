@@ -11,8 +11,10 @@ import typer
 from embedlab.errors import EmbedLabError
 
 if TYPE_CHECKING:
+    from embedlab.lab.lab import Lab
     from embedlab.models.backbone import Backbone
     from embedlab.models.design import Design
+    from embedlab.progress import Progress
 #: Rows or results without a limit: on the user's own machine only the size of a file counts.
 NO_LIMIT = 10**9
 
@@ -84,6 +86,15 @@ def model_and_base(backbone: Sequence[str] | None) -> tuple[str, str | None]:
             f"--backbone was given {len(backbone)} times; give a model, or a run and its backbone."
         )
     return backbone[0], (backbone[1] if len(backbone) == 2 else None)
+
+
+def lab_design(text: str, lab: Lab, progress: Progress) -> Design:
+    """As :func:`design_of`, of the Lab's default backbone, which vectors from files do not need."""
+    from embedlab.models.design import FILE, Design
+
+    if text.strip().lower().startswith(FILE):
+        return Design.parse(text)
+    return design_of(text, lab.backbone(progress=progress))
 
 
 def design_of(text: str, backbone: Backbone) -> Design:

@@ -24,8 +24,12 @@ from embedlab.terminal import guarded, say, table
 from embedlab.text import shorten
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from embedlab.data.corpus import Corpus
     from embedlab.data.tables import Table
+    from embedlab.lab.lab import Lab
+    from embedlab.progress import Progress
 
 #: Texts and pairs that are shown to people; ``--json`` has all of them.
 SHOWN = 10
@@ -55,16 +59,16 @@ def read(
 
     if pairs:
         columns = anchor, positive or (), negative or ()
-        found = pairs_reading(source, _table(source, max_mb, encoding), columns, keep)
+        contents = pairs_reading(source, _table(source, max_mb, encoding), columns, keep)
     else:
         rows = _opened(source, max_mb, encoding, split)
         corpus, chosen = _corpus(source, rows, text_column, label_column)
-        found = reading(rows, corpus, chosen) | {"pairs": []}
-    found = {"file": source.name, **found}
+        contents = reading(rows, corpus, chosen) | {"pairs": []}
+    contents = {"file": source.name, **contents}
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(contents, ensure_ascii=False, indent=1))
         return
-    typer.echo("\n".join(pairs_lines(found) if pairs else _lines(found)))
+    typer.echo("\n".join(pairs_lines(contents) if pairs else _lines(contents)))
 
 
 def read_texts(
@@ -83,6 +87,35 @@ def read_texts(
     for line in (*corpus.notes, *left_out_lines(corpus.left_out, corpus.notes)):
         say(line)
     return corpus
+
+
+def corpus_by_name(
+    lab: Lab,
+    name: str,
+    how: dict[str, Any],
+    sample: int | None,
+    seed: int,
+    progress: Progress,
+    prepare: Callable[[Corpus], Corpus] | None = None,
+) -> Corpus:
+    """A built-in corpus, or that of a file, a folder or a zip; ``how`` are options of the file.
+
+    ``prepare`` gets the whole corpus before a sample is drawn.
+    """
+    from embedlab.data.corpora import CORPORA
+
+    if name in CORPORA:
+        whole = lab.whole(name, progress)
+    else:
+        path = Path(name)
+        if not path.exists():
+            raise EmbedLabError(
+                f"{name[-80:]!r} is neither a file nor a built-in corpus; the corpora are "
+                f"{', '.join(CORPORA)}."
+            )
+        whole = read_texts(path, max_mb=lab.config.limits.max_upload_mb, **how)
+        sample = len(whole.texts) if sample is None else sample
+    return lab.sample(prepare(whole) if prepare else whole, sample, seed)
 
 
 def _opened(path: Path, max_mb: int, encoding: str, split: str) -> Corpus | Table:
@@ -117,29 +150,29 @@ def _corpus(
     return corpus, text_column or layout_of(rows) or rows.text_column or ""
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _lines(contents: dict[str, Any]) -> list[str]:
     """What was read, for people."""
     from embedlab.data.reading import counted_labels
 
-    texts, label = found["texts"], found["label_column"]
+    texts, label = contents["texts"], contents["label_column"]
     n = len(texts)
     lines = [
-        f"{found['file']}: {n:,} {'text' if n == 1 else 'texts'}"
-        + (f" in {found['encoding']}" if found["encoding"] else ""),
-        *([f"columns: {', '.join(found['columns'])}"] if found["columns"] else []),
-        *([f"read as: {found['layout']}"] if found["layout"] else []),
-        *([f"text column: {found['text_column']}"] if found["text_column"] else []),
+        f"{contents['file']}: {n:,} {'text' if n == 1 else 'texts'}"
+        + (f" in {contents['encoding']}" if contents["encoding"] else ""),
+        *([f"columns: {', '.join(contents['columns'])}"] if contents["columns"] else []),
+        *([f"read as: {contents['layout']}"] if contents["layout"] else []),
+        *([f"text column: {contents['text_column']}"] if contents["text_column"] else []),
         f"label column: {label or 'none'}",
     ]
-    if queries := found["queries"]:
+    if queries := contents["queries"]:
         judged = sum(map(len, (query["relevant"] for query in queries)))
         lines.append(f"queries: {len(queries):,}, with {judged:,} relevant texts")
-    if found["scored_pairs"]:
-        lines.append(f"pairs with a score: {len(found['scored_pairs']):,}")
+    if contents["scored_pairs"]:
+        lines.append(f"pairs with a score: {len(contents['scored_pairs']):,}")
     if label:
-        lines.append(f"labels: {counted_labels(found)}")
-    if found["repeated"]:
-        lines.append(f"texts that repeat an earlier one: {found['repeated']:,}")
+        lines.append(f"labels: {counted_labels(contents)}")
+    if contents["repeated"]:
+        lines.append(f"texts that repeat an earlier one: {contents['repeated']:,}")
     rows = [
         (
             str(text["row"]),
@@ -153,13 +186,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines += ["", table(("row", *ids, "label", "text"), rows, right=("row",))]
     if n > SHOWN:
         lines.append(f"and {n - SHOWN:,} more; --json prints all.")
-    return [*lines, "", *found["notes"], *_left_out(found)]
+    return [*lines, "", *contents["notes"], *_left_out(contents)]
 
 
-def _left_out(found: dict[str, Any]) -> list[str]:
+def _left_out(contents: dict[str, Any]) -> list[str]:
     from embedlab.data.reading import left_out_lines
 
-    listed = found["left_out"]
-    lines = left_out_lines(((each["row"], each["reason"]) for each in listed), found["notes"])
-    more = found["left_out_total"] - len(listed)
+    listed = contents["left_out"]
+    lines = left_out_lines(((each["row"], each["reason"]) for each in listed), contents["notes"])
+    more = contents["left_out_total"] - len(listed)
     return [*lines, *([f"{more:,} more rows were left out."] if more else [])]

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from embedlab.data.prepared import Prepared
 from embedlab.errors import EmbedLabError
 
 #: The texts that answer a query, by index: a set, or each one's grade where judgements are graded.
@@ -33,6 +34,7 @@ class Corpus:
     there, by default from 1.
     ``left_out`` are rows of the source that gave no text, each with the reason in a few words.
     ``part_of`` is the title of the corpus that these texts were picked from, if they were.
+    ``prepared`` are vectors of the texts that were made elsewhere, by their names.
 
     Raises:
         EmbedLabError: lengths that disagree or an index outside the texts.
@@ -57,6 +59,7 @@ class Corpus:
     rows: tuple[int, ...] = ()
     left_out: tuple[tuple[int, str], ...] = ()
     part_of: str = ""
+    prepared: Mapping[str, Prepared] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.texts)
@@ -75,6 +78,12 @@ class Corpus:
                 raise EmbedLabError(
                     f"Field {name!r} of {self.title!r} has {len(values):,} values for {n:,} texts; "
                     "give one per text."
+                )
+        for name, given in self.prepared.items():
+            if len(given.vectors) != n:
+                raise EmbedLabError(
+                    f"'file: {name}' has {len(given.vectors):,} vectors for {n:,} texts; give one "
+                    "per text."
                 )
         if self.pair_groups and len(self.pair_groups) != len(self.pairs):
             raise EmbedLabError(
@@ -235,6 +244,7 @@ class Corpus:
             queries=tuple(self.queries[q] for q in queries),
             relevant=tuple(renumbered(self.relevant[q], new) for q in queries),
             query_ids=tuple(self.query_ids[q] for q in queries) if self.query_ids else (),
+            prepared={name: given.some(chosen) for name, given in self.prepared.items()},
             seed=seed,
         )
 

@@ -21,14 +21,13 @@ import numpy as np
 from embedlab.errors import EmbedLabError
 from embedlab.export import fresh_process
 from embedlab.files import write_json
-from embedlab.models.run_folder import read_run_info
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from embedlab.models.embedding import Vectors
 
-#: Largest difference of a coordinate of unit vectors; bfloat16 keeps eight bits of every step.
-TOLERANCES = {"float32": 1e-4, "bfloat16": 2e-2}
+#: Largest difference of a coordinate of unit vectors, both computed in float32.
+TOLERANCE = 1e-4
 #: Short, long, longer than the usual longest length, and far from plain English.
 CHECK_TEXTS = (
     "A bank.",
@@ -69,7 +68,8 @@ def verify(
 
     Args:
         out: the exported folder.
-        expected: (n, d), the trained model's vectors of ``texts`` under the document prompt.
+        expected: (n, d), the trained model's vectors of ``texts`` under the document prompt, from
+            passes in float32.
         texts: n strings.
         progress: called about twice a second.
         timeout: seconds after which the process is ended.
@@ -91,13 +91,9 @@ def verify(
         kind = "sentence-transformers" if merged else "adapter"
         _run_fresh(kind, out.resolve(), work, progress, timeout)
         vectors = np.load(work / "vectors.npy", allow_pickle=False)
-    if merged:
-        precision = json.loads((out / "config.json").read_text(encoding="utf-8"))["dtype"]
-    else:
-        precision = read_run_info(out).backbone.dtype
     comparable = vectors.shape == expected.shape and np.isfinite(vectors).all()
     difference = float(np.abs(vectors - expected).max()) if comparable else float("inf")
-    return Check(difference, max(TOLERANCES[precision], rounding), len(texts))
+    return Check(difference, max(TOLERANCE, rounding), len(texts))
 
 
 def _import_paths() -> list[Path]:

@@ -37,7 +37,7 @@ def sentence_transformers_vectors(folder: Path, texts: list[str]) -> Any:
 
 
 def adapter_vectors(folder: Path, texts: list[str]) -> Any:
-    """(n, d) of documents, by a run's folder on the CPU in its precision."""
+    """(n, d) of documents, by a run's folder: weights in its precision, passes in float32."""
     from embedlab.models.embedding import embed
     from embedlab.models.loading import load_backbone
     from embedlab.models.run_folder import STEPS_FILE, read_run_info
@@ -47,7 +47,7 @@ def adapter_vectors(folder: Path, texts: list[str]) -> Any:
     backbone = load_backbone(folder, device="cpu", dtype=run_info.backbone.dtype)
     steps = folder / STEPS_FILE
     fitted = FittedSteps.load(steps) if steps.is_file() else None
-    return embed(texts, run_info.trained_design, backbone, fit=fitted)
+    return embed(texts, run_info.trained_design, backbone.in_float32(), fit=fitted)
 
 
 def main(kind: str, folder: str, work: str, paths: str) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from embedlab.export.export_model import adapter_obstacle
+from embedlab.models.run_folder import resolved_id
 
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
@@ -17,8 +18,6 @@ def obstacles(backbone: Backbone, backbone_id: str) -> dict[str, str]:
     Args:
         backbone_id: what the backbone was loaded by, or what its run stores of it.
     """
-    from embedlab.models.loading import resolved_id
-
     return {
         "adapter": adapter_obstacle(resolved_id(backbone_id)),
         "sentence-transformers": _merged_obstacle(backbone),

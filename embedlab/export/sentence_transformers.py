@@ -12,7 +12,6 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
 from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
 from embedlab.models import attention_head
-from embedlab.models.adapter import merged
 from embedlab.models.attention import Attention
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
@@ -38,33 +37,29 @@ def export_sentence_transformers(
 ) -> Path:
     """Write a trained backbone as a merged folder that ``SentenceTransformer(out)`` loads.
 
-    The end token, the attention mode, the longest length, the prompts and the steps are baked in.
-    What sentence-transformers does not know, poolings and templates, comes as module files, which
-    the user has to trust. ``steps`` are the design's, where it has some.
+    It is merged and saved in float32, whatever the backbone runs in. The end token, the attention
+    mode, the longest length, the prompts and the steps are baked in. What sentence-transformers
+    does not know, poolings, templates and attention that differs from layer to layer, comes as
+    module files, which the user has to trust. ``steps`` are the design's, where it has some.
 
     Raises:
-        EmbedLabError: the folder exists, the disk is full, the tokenizer cannot be exported, or the
-            attention mode is not part of transformers.
+        EmbedLabError: the folder exists, the disk is full, or the tokenizer cannot be exported.
     """
     backbone.check(design)
-    if not Attention.parse(design.mode).plain:
-        raise EmbedLabError(
-            f"{design.attention} attention is not part of transformers, so {design} cannot be "
-            "exported; choose causal or bidirectional attention."
-        )
     if obstacle := tokenizer_obstacle(backbone):
         raise EmbedLabError(obstacle)
     with disk_errors(out.name), atomic_folder(out) as folder:
         progress(0, 3, "merging and writing the weights")
-        pooling = POOLINGS[design.pooling].export(design, backbone)
-        _save_model(backbone, design, pooling, folder)
+        whole = backbone.merged()
+        pooling = POOLINGS[design.pooling].export(design, whole)
+        _save_model(whole, design, pooling, folder)
+        del whole  # as large as the backbone, or twice
         progress(1, 3, "writing the tokenizer")
         _save_tokenizer(backbone, design, folder)
         progress(2, 3, "writing the modules")
         native_head = backbone.native_head(design)
         width = backbone.vector_size(design)
-        exact = str(backbone.dtype) == "torch.float32"
-        behind = [] if steps is None else steps.modules(width, exact=exact)
+        behind = [] if steps is None else steps.modules(width)
         read = [pooling, *(() if native_head is None else native_head.exported())]
         own_code = _save_modules(read, behind, backbone, design, folder)
         public = without_local_paths(run_info)
@@ -75,14 +70,13 @@ def export_sentence_transformers(
 
 
 def _save_model(backbone: Backbone, design: Design, pooling: ExportedModule, folder: Path) -> None:
-    model = merged(backbone)
-    model.save_pretrained(folder)
+    backbone.model.save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for name in ("_name_or_path", "_model_name_or_path"):
         config.pop(name, None)
     for part in (config, config.get("text_config")):
         if isinstance(part, dict) and not has_own_mask(backbone.config):
-            part["is_causal"] = design.attention == "causal"
+            part["is_causal"] = Attention.parse(design.mode).mode != "bidirectional"
     if pooling.all_layers:
         config["output_hidden_states"] = True
     write_json(folder / "config.json", config)
@@ -169,8 +163,8 @@ def _save_modules(
         chain += [mean, normalize]
     for step in steps:
         chain += [step, normalize]
-    first = "export_template.TemplateTransformer"
-    parts = [("", first if inside else f"{_MODULES}base.modules.transformer.Transformer")]
+    attention = Attention.parse(design.mode)
+    parts = [("", _body(attention, inside=inside))]
     for number, module in enumerate(chain, start=1):
         home = folder / f"{number}_{module.kind.rpartition('.')[2]}"
         home.mkdir()
@@ -189,15 +183,27 @@ def _save_modules(
     }
     if inside:
         prompts = _save_templates(templates, backbone, design, folder)
+    if not attention.plain:
+        write_json(folder / "attention.json", attention.by_layer(backbone.num_layers))
     _save_settings(design, prompts, folder)
     kinds = {kind.partition(".")[0] for _, kind in parts}
     code = {
         "export_pooling": ["export_pooling.py", "attention_head.py"],
         "export_template": ["export_template.py"],
+        "export_attention": ["export_attention.py", "export_template.py", "layer_attention.py"],
     }
     for name in (file for kind, files in code.items() if kind in kinds for file in files):
         shutil.copyfile(Path(attention_head.__file__).with_name(name), folder / name)
     return not kinds.isdisjoint(code)
+
+
+def _body(attention: Attention, *, inside: bool) -> str:
+    """The module around the backbone: the library's own where it can do what is asked."""
+    if not attention.plain:
+        return f"export_attention.Layerwise{'Template' * inside}Transformer"
+    if inside:
+        return "export_template.TemplateTransformer"
+    return f"{_MODULES}base.modules.transformer.Transformer"
 
 
 def _save_templates(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from embedlab.analysis import cluster_flow
 from embedlab.analysis.cluster_flow import Flow
+from embedlab.analysis.cluster_names import WORDS, unlike
 from embedlab.analysis.clusters import FINE, Clustering, Clusters, cluster
 from embedlab.analysis.comparison import Embedded
 from embedlab.errors import EmbedLabError
@@ -52,4 +53,6 @@ def spoken_names(
         words = inside.group_words(lab, embedded, found.labels, len(found), progress)
     except EmbedLabError:
         return ()
-    return tuple(" · ".join(token.word for token in row) for row in words)
+    # Many of a vocabulary's words nearest to a state are one word in several forms.
+    chosen = (unlike([token.word for token in row])[:WORDS] for row in words)
+    return tuple(" · ".join(row) for row in chosen)

@@ -61,6 +61,8 @@ def offered(lab: Lab, a: Embedded, b: Embedded, progress: Progress = no_progress
     one = a.backbone is b.backbone
     for key, title in ((TOKENS, "Length in tokens"), (CUT, "Truncated")):
         letters = [""] if one or a.backbone.key == b.backbone.key else ["A", "B"]
+        # Vectors from a file know no tokens.
+        letters = [each for each in letters if not (b if each == "B" else a).design.file]
         found |= {
             f"{key} {letter}".strip(): f"{title} under {letter}" if letter else title
             for letter in letters

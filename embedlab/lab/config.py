@@ -39,11 +39,14 @@ class BackboneEntry(YamlModel):
 class Limits(YamlModel):
     """Upper bounds on one user's requests and on the deployment's caches; 1 MB is 10⁶ bytes.
 
+    ``max_texts`` bounds what a model embeds at once; of vectors that were made elsewhere
+    ``max_prepared_mb`` bounds the memory that one visitor's take as float32, and with it the texts.
     ``max_read_mb`` and ``max_read_seconds`` bound the process that reads an upload; Python and its
     libraries reserve 400 MB of that address space before they read anything.
     """
 
     max_texts: AtLeastOne = 5000
+    max_prepared_mb: AtLeastOne = 200
     max_text_chars: AtLeastOne = 2_000_000
     max_upload_mb: AtLeastOne = 50
     max_read_mb: Annotated[int, Field(ge=500)] = 3000

@@ -10,6 +10,7 @@ from embedlab import gpu
 from embedlab.analysis import label_free, layers, metrics, space
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.lab.lab import Lab, computed
 from embedlab.models.design import ATTENTIONS, Design
 from embedlab.models.pooling import POOLINGS
@@ -50,7 +51,7 @@ def layer_curves(
     attentions = tuple(mode for mode in attentions if mode not in backbone.refused)
 
     def work(report: Progress) -> layers.LayerQuality:
-        from embedlab.models.backbone import Wanted, compute_states
+        from embedlab.models.wanted import Wanted, compute_states
 
         def pooled(states: HiddenStates, template: Template) -> HiddenStates:
             return states.of_text_tokens() if design.pools_text(template) else states
@@ -225,7 +226,10 @@ def space_scores(
     lab: Lab, embedded: Embedded, how: str = "none", progress: Progress = no_progress
 ) -> metrics.Quality:
     """A corpus's scores of a design's space as it is, centred or whitened."""
-    queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
+    try:
+        queries = lab.query_vectors(embedded, progress) if embedded.corpus.queries else None
+    except NoQueryVectors:
+        queries = None
     return space.scores(embedded.corpus, embedded.vectors, queries, how=how)
 
 

@@ -8,12 +8,9 @@ user: a request names its backbone, corpus and designs, and its result does not 
 
 from __future__ import annotations
 
-import logging
-import shutil
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial, wraps
 from inspect import signature
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -24,27 +21,29 @@ from embedlab.analysis import metrics, projection, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError, check_known
+from embedlab.lab.backbones import Backbones
 from embedlab.lab.cache import LruCache, size_in_bytes
-from embedlab.lab.config import BackboneEntry, Config
+from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
-from embedlab.models.design import Design
+from embedlab.models.design import FILE, Design
 from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress, with_time_limit
 
 if TYPE_CHECKING:
-    from embedlab.models.backbone import Backbone, Wanted
+    from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
     from embedlab.models.states import HiddenStates
     from embedlab.models.steps import FittedSteps
     from embedlab.models.template import Template
+    from embedlab.models.wanted import Wanted
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 _MISSING = object()
-log = logging.getLogger("embedlab")
 
 
 def computed(function: F) -> F:
@@ -77,17 +76,11 @@ class Lab:
         disk = assets.cache_folder() / "states" if limits.state_disk_mb else None
         self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
         self.jobs = Jobs()
+        self.backbones = Backbones(self.config, self.states, self.jobs)
         #: The untrained backbones in memory, by id.
-        self.models: LruCache[Backbone] = LruCache(
-            # Where the GPU is lent by the call, the platform has them all, and none can be added.
-            len(self.config.backbones) if gpu.LENT else limits.max_backbones
-        )
-        #: Why a backbone of the config is not here, where that is settled at the start.
-        self.missing: dict[str, str] = {}
+        self.models = self.backbones.loaded
         self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
         self.runs = RunQueue(self.untrained, limits)
-        #: The backbone the config names, or the one that ``auto`` means on this machine.
-        self.default_backbone = _default_backbone(self.config)
 
     def compute(
         self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
@@ -121,6 +114,11 @@ class Lab:
 
     # Backbones and corpora
 
+    @property
+    def default_backbone(self) -> str:
+        """The id of the backbone the config names, or of the one ``auto`` means on this machine."""
+        return self.backbones.default
+
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
         """The default backbone, one of the config by its id, or the trained one of a run."""
         if str(backbone_id).startswith(PREFIX):
@@ -129,44 +127,7 @@ class Lab:
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
         """A backbone of the config, loaded once for all callers."""
-        entry = self.config.backbone(backbone_id)
-        if entry.id in self.missing:
-            raise EmbedLabError(
-                f"{entry.id} could not be loaded when this Space started, and cannot be later: "
-                f"{self.missing[entry.id]}"
-            )
-        load = partial(self._load, entry)
-        return self.models.get(entry.id) or self.jobs.run(("backbone", entry.id), load, progress)
-
-    def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
-        from embedlab.models.loading import load_backbone
-
-        backbone = load_backbone(
-            entry.id,
-            base=entry.base or None,
-            max_length=entry.max_length,
-            cache=self.states,
-            progress=progress,
-        )
-        return self.models.put(entry.id, backbone)
-
-    def load_for_lent_gpu(self) -> None:
-        """Load all backbones of the config, where a GPU is lent by the call; nothing elsewhere.
-
-        The platform puts on the GPU what the main thread has loaded by the time the page is served,
-        and forks workers that know just that: nothing can be loaded later. One that fails is left
-        out, and :attr:`missing` says why.
-        """
-        if not gpu.LENT:
-            return
-        for entry in self.config.backbones:
-            try:
-                self._load(entry, no_progress)
-            except EmbedLabError as error:
-                log.warning("%s is not offered: %s", entry.id, error)
-                self.missing[entry.id] = str(error)
-        if self.default_backbone in self.missing:
-            self.default_backbone = str(next(iter(self.models.items()), [self.default_backbone])[0])
+        return self.backbones.get(backbone_id, progress)
 
     def prepare(
         self,
@@ -186,6 +147,8 @@ class Lab:
             return
         wanted: list[Wanted] = []
         for corpus, design, backbone_id in sides:
+            if design.file:
+                continue
             self.check(corpus.texts, design)
             self.check(queries, design)
             backbone = self.backbone(backbone_id, progress)
@@ -201,7 +164,7 @@ class Lab:
 
     def _together(self, wanted: Sequence[Wanted], progress: Progress) -> None:
         """Compute hidden states, whose place is the cache, all at once."""
-        from embedlab.models.backbone import compute_states
+        from embedlab.models.wanted import compute_states
 
         if wanted:
             key = ("states", *(key for each in wanted for key in each.keys))
@@ -233,7 +196,7 @@ class Lab:
             EmbedLabError: n is out of range.
         """
         size = self.first_sample(corpus) if n is None else int(n)
-        most = self.config.limits.max_texts
+        most = self.most_texts(corpus)
         if size < 1:
             raise EmbedLabError(f"A sample of {size} shows nothing; ask for at least 1 text.")
         if min(size, len(corpus.texts)) > most:
@@ -242,6 +205,15 @@ class Lab:
                 "(limits.max_texts in spaces_config.yaml)."
             )
         return corpus if size >= len(corpus.texts) else corpus.sample(size, seed)
+
+    def most_texts(self, corpus: Corpus) -> int:
+        """How many texts of a corpus can be shown at once: all where vectors are at hand.
+
+        What a model embeds at once is bounded by its speed, what a file brings by the memory it
+        takes, which was checked as it was read.
+        """
+        n = len(corpus.texts)
+        return n if corpus.prepared else min(n, self.config.limits.max_texts)
 
     def first_sample(self, corpus: Corpus) -> int:
         """How many texts of a corpus to start with: few where they are long."""
@@ -287,7 +259,7 @@ class Lab:
         progress: Progress,
     ) -> HiddenStates:
         """The hidden states of a corpus's texts under an attention mode, inside a template."""
-        from embedlab.models.backbone import compute_states
+        from embedlab.models.wanted import compute_states
 
         return compute_states([self.wanted(corpus, backbone, attention, template)], progress)[0]
 
@@ -298,7 +270,7 @@ class Lab:
 
         The disk never stores those of a user's own texts, nor those of a trained model.
         """
-        from embedlab.models.backbone import Wanted
+        from embedlab.models.wanted import Wanted
 
         persist = corpus.id in self.config.corpora and backbone.adapter is None
         return Wanted(backbone, corpus.texts, attention, template, persist=persist)
@@ -314,9 +286,34 @@ class Lab:
 
         Raises:
             EmbedLabError: too many texts, a text that is too long or empty, or a design that does
-                not fit this backbone.
+                not fit this backbone, or names vectors that this corpus does not have.
         """
+        if design.file:
+            return self.prepared(corpus, design)
         return self.embedded_on(corpus, design, self.backbone(backbone_id, progress), progress)
+
+    def prepared(self, corpus: Corpus, design: Design) -> Embedded:
+        """A corpus under vectors from a file, which nothing is computed for.
+
+        Raises:
+            EmbedLabError: this corpus has none of that name.
+        """
+        from embedlab.models.no_backbone import NoBackbone
+
+        vectors = corpus.prepared.get(design.file)
+        if vectors is None:
+            there = ", ".join(f"{FILE} {name}" for name in corpus.prepared)
+            raise EmbedLabError(
+                f"{corpus.title!r} has no vectors of the name '{design}'"
+                f"{f'; it has {there}' if there else ''}. Vectors belong to the texts that they "
+                "were made of: give their file again, or choose another design."
+            )
+        # It says of itself what views ask a backbone for, and refuses all else in a sentence.
+        source = cast(
+            "Backbone", NoBackbone(vectors.name, vectors.vectors.shape[1], vectors.version)
+        )
+        cut = np.zeros(len(corpus.texts), bool)
+        return Embedded(corpus, design, source, vectors.vectors, cut)
 
     def embedded_on(
         self, corpus: Corpus, design: Design, backbone: Backbone, progress: Progress = no_progress
@@ -346,10 +343,13 @@ class Lab:
 
         Raises:
             EmbedLabError: as :meth:`embedded`.
+            NoQueryVectors: the corpus's vectors are from a file that has none of these queries.
         """
+        design, backbone = embedded.design, embedded.backbone
+        if design.file:
+            return embedded.corpus.prepared[design.file].of_queries(queries)
         from embedlab.models.embedding import embed
 
-        design, backbone = embedded.design, embedded.backbone
         self.check(queries, design)
         report = self.in_time(progress)
         return embed(queries, design, backbone, query=True, fit=embedded.steps, progress=report)
@@ -445,7 +445,8 @@ class Lab:
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
         if gpu.LENT:
-            sides = (_wanted_queries([query], side.design, side.backbone) for side in (a, b))
+            models = [side for side in (a, b) if not side.design.file]
+            sides = (_wanted_queries([query], side.design, side.backbone) for side in models)
             self._together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
         return ranked_lists(query, a, b, (vector_a, vector_b), k, rows)
@@ -455,11 +456,14 @@ class Lab:
         self, embedded: Embedded, progress: Progress = no_progress
     ) -> metrics.RetrievalScores | None:
         """nDCG@10, MRR@10 and recall@10 over the corpus's own queries; None where none has
-        a relevant text.
+        a relevant text, or where they have no vectors.
         """
         if not any(embedded.corpus.relevant):
             return None
-        queries = self.query_vectors(embedded, progress)
+        try:
+            queries = self.query_vectors(embedded, progress)
+        except NoQueryVectors:
+            return None
         ranked, _ = retrieval.search(embedded.vectors, queries, metrics.TOP_RANKS)
         return metrics.retrieval_scores(ranked, embedded.corpus.relevant)
 
@@ -474,7 +478,7 @@ class Lab:
 
 
 def _wanted_queries(queries: Sequence[str], design: Design, backbone: Backbone) -> list[Wanted]:
-    from embedlab.models.backbone import Wanted
+    from embedlab.models.wanted import Wanted
 
     templates = design.templates(query=True)
     return [Wanted(backbone, tuple(queries), design.mode, template) for template in templates]
@@ -482,36 +486,3 @@ def _wanted_queries(queries: Sequence[str], design: Design, backbone: Backbone) 
 
 def _vectors_key(corpus: Corpus, design: Design, backbone: Backbone) -> Hashable:
     return "vectors", backbone.version(design), str(design), corpus.fingerprint
-
-
-def _default_backbone(config: Config) -> str:
-    if config.default_backbone != "auto":
-        return config.default_backbone
-    offered = [entry for entry in config.backbones if not entry.opt_in]
-    large = [entry for entry in offered if entry.hardware == "gpu"]
-    if large and _has_gpu() and _hub_reachable():
-        return large[0].id
-    return next(entry.id for entry in offered if entry.hardware == "cpu")
-
-
-def _has_gpu() -> bool:
-    # torch takes seconds to import, which a machine without NVIDIA's driver need not wait for.
-    if not gpu.LENT and shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
-        return False
-    import torch
-
-    return gpu.LENT or torch.cuda.is_available()
-
-
-def _hub_reachable() -> bool:
-    """Whether the model hub answers; only checked on machines with a GPU."""
-    import httpx
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        httpx.head(constants.ENDPOINT, timeout=3)
-    except httpx.HTTPError:
-        return False
-    return True

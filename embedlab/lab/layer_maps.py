@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 def has_layers(embedded: Embedded) -> bool:
     """Whether the design reads one layer, so that its map can be shown at every one."""
     design = embedded.design
+    if design.file:
+        return False
     pooling = POOLINGS[design.pooling]
     one = pooling.reads_layer and not pooling.between_layers and design.layers is None
     return one and embedded.backbone.native_head(design) is None

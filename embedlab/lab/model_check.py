@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from embedlab.errors import EmbedLabError
-from embedlab.models.design import ATTENTIONS, PRESETS, Design
+from embedlab.models.attention import PROBED
+from embedlab.models.design import PRESETS, Design
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -75,8 +76,9 @@ class Closeness:
 class ModelCheck:
     """A model as EmbedLab loads it.
 
-    ``attention`` has, for each mode, why it is refused, or nothing; ``exports`` has, for each kind,
-    why it is not possible, or nothing. ``cosines`` are empty without a native design.
+    ``attention`` has, for each mode, why it is refused, or nothing, and ``looks`` what the probe
+    saw of it; ``exports`` has, for each kind, why it is not possible, or nothing. ``cosines`` are
+    empty without a native design.
     """
 
     model: str
@@ -89,6 +91,7 @@ class ModelCheck:
     note: str
     dtype: str
     attention: dict[str, str]
+    looks: dict[str, str]
     end_token: EndToken
     padding: Padding
     max_length: int
@@ -122,7 +125,8 @@ def check_model(
         source=backbone.source,
         note=backbone.note,
         dtype=str(backbone.dtype).removeprefix("torch."),
-        attention={mode: backbone.refused.get(mode, "") for mode in ATTENTIONS},
+        attention={mode: backbone.refused.get(mode, "") for mode in PROBED},
+        looks=dict(backbone.looks),
         end_token=EndToken(
             token=backbone.end_token,
             ids=framing.end,

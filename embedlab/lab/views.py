@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedlab.analysis import comparison, metrics, retrieval
+from embedlab.analysis import blocks, comparison, metrics, retrieval, space
+from embedlab.analysis.blocks import Blocks
+from embedlab.analysis.clusters import Clustering
 from embedlab.analysis.comparison import NEAREST, Embedded, Maps
 from embedlab.analysis.evaluation import ChangedQuery, most_changed_queries
 from embedlab.analysis.retrieval import Float32Array, Int64Array
+from embedlab.errors import EmbedLabError, check_known
+from embedlab.lab.clusters import clusters
 from embedlab.lab.lab import Lab, computed
 from embedlab.progress import Progress, no_progress
 
@@ -47,16 +51,26 @@ def changed_neighbourhoods(
     return ChangedNeighbourhoods(overlap, np.argsort(overlap, kind="stable")[:MOST_CHANGED])
 
 
+#: How a heatmap orders its texts: as they come, or in blocks that belong together.
+ORDERS = ("given", "both", "a", "b", "labels")
+#: What the colours of a heatmap say.
+SCALES = ("cosine", "rank", "centred")
+
+
 @dataclass(frozen=True, eq=False)
 class Similarities:
     """The cosines of m texts under A and under B, ``a`` and ``b`` (m, m).
 
-    ``rows`` (m,) are the texts' numbers in their corpus, in the order of the matrices.
+    ``rows`` (m,) are the texts' numbers in their corpus, in the order of the matrices, which has
+    ``blocks``. ``drawn_a`` and ``drawn_b`` (m, m) are what the scale makes of the cosines.
     """
 
     rows: Int64Array
     a: Float32Array
     b: Float32Array
+    drawn_a: Float32Array
+    drawn_b: Float32Array
+    blocks: Blocks
 
 
 @computed
@@ -66,20 +80,68 @@ def similarities(
     b: Embedded,
     rows: tuple[int, ...],
     *,
-    ordered: bool = False,
+    order: str = "given",
+    scale: str = "cosine",
     progress: Progress = no_progress,
 ) -> Similarities:
     """The cosines of some texts of a corpus under A and under B; meant for some hundred.
 
-    Where ``ordered``, similar texts stand beside each other (average linkage over both).
+    Args:
+        order: ``given``; by the corpus's clusters under ``a`` or ``b``, the map's; by those of
+            these texts under ``both``, of average linkage over what is drawn; or by ``labels``.
+        scale: ``cosine``; the ``rank`` of a pair among the others; or ``centred``, the cosines
+            about the mean of all texts of the corpus.
+
+    Raises:
+        EmbedLabError: an unknown order or scale, or no labels to order by.
     """
+    check_known(order, "a known order", ORDERS)
+    check_known(scale, "a known scale", SCALES)
     chosen = np.asarray(rows, np.int64)
-    matrix_a, matrix_b = (metrics.similarity_matrix(side.vectors[chosen]) for side in (a, b))
-    if not ordered or len(chosen) < 3:
-        return Similarities(chosen, matrix_a, matrix_b)
-    order = metrics.cluster_order((matrix_a + matrix_b) / 2)
-    both = np.ix_(order, order)
-    return Similarities(chosen[order], matrix_a[both], matrix_b[both])
+    plain_a, plain_b = (metrics.similarity_matrix(side.vectors[chosen]) for side in (a, b))
+    drawn_a, drawn_b = plain_a, plain_b
+    if scale == "rank":
+        drawn_a, drawn_b = blocks.ranked(plain_a), blocks.ranked(plain_b)
+    elif scale == "centred":
+        drawn_a, drawn_b = (
+            metrics.similarity_matrix(space.fit(side.vectors, "centre")(side.vectors[chosen]))
+            for side in (a, b)
+        )
+    mean = ((drawn_a + drawn_b) / 2).astype(np.float32)
+    found = _blocks(lab, (a, b), rows, order, mean, progress)
+    both = np.ix_(found.order, found.order)
+    return Similarities(
+        chosen[found.order],
+        plain_a[both],
+        plain_b[both],
+        drawn_a[both],
+        drawn_b[both],
+        found,
+    )
+
+
+def _blocks(
+    lab: Lab,
+    sides: tuple[Embedded, Embedded],
+    rows: tuple[int, ...],
+    order: str,
+    drawn: Float32Array,
+    progress: Progress,
+) -> Blocks:
+    if order == "given":
+        return blocks.unordered(len(rows))
+    if order == "both":
+        return blocks.tree_blocks(drawn)
+    corpus = sides[0].corpus
+    if order == "labels":
+        if corpus.labels is None:
+            raise EmbedLabError(
+                "These texts have no labels to order them by; choose another order."
+            )
+        return blocks.label_blocks([corpus.labels[i] for i in rows], drawn)
+    found = clusters(lab, sides["ab".index(order)], Clustering(), progress)
+    names = (*found.names, "in no cluster")  # of number -1
+    return blocks.label_blocks([names[found.labels[i]] for i in rows], drawn)
 
 
 @computed

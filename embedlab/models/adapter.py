@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, field_validator
 
-from embedlab import gpu
 from embedlab.errors import EmbedLabError
 from embedlab.files import save_tensors
 from embedlab.models.scheduler.packing import Packed, pack, unpack
@@ -143,19 +142,6 @@ class AdapterValues:
         from peft import set_peft_model_state_dict
 
         set_peft_model_state_dict(adapter, dict(zip(self.names, unpack(self.weights), strict=True)))
-
-
-def merged(backbone: Backbone) -> Any:
-    """A transformers model with the adapter in its weights; the backbone stays as it is."""
-    if gpu.LENT:
-        whole = backbone.sibling(backbone.name, backbone.reload())
-        if backbone.adapter is None:
-            return whole.model
-        return AdapterValues.of(backbone.adapter).on(whole).adapter.merge_and_unload()
-    if backbone.adapter is None:
-        return backbone.model
-    # Merging changes weights that the untrained backbone shares, hence the copy.
-    return backbone.owner.call(lambda: copy.deepcopy(backbone.adapter)).merge_and_unload()
 
 
 def save_adapter(adapter: Any, folder: Path, backbone_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from embedlab.errors import EmbedLabError
 
@@ -11,6 +12,8 @@ from embedlab.errors import EmbedLabError
 ATTENTIONS = ("causal", "bidirectional")
 #: All modes by the word that a design starts with; ``bidirectional>k`` is a form of the second.
 ATTENTION_MODES = (*ATTENTIONS, "rerouted")
+#: What an architecture is probed for.
+PROBED = (*ATTENTION_MODES, "bidirectional>k")
 
 _MODE = re.compile(
     r"(?P<mode>causal|bidirectional|rerouted)(?:>(?P<above>[1-9]\d{0,3}))?"
@@ -62,6 +65,13 @@ class Attention:
         )
 
     @property
+    def probed(self) -> tuple[str, ...]:
+        """The words of :data:`PROBED` that an architecture has to obey for this mode."""
+        if self.above:
+            return "bidirectional", "bidirectional>k"
+        return ("causal", "rerouted") if self.mode == "rerouted" else (self.mode,)
+
+    @property
     def plain(self) -> bool:
         """Whether transformers itself has this mode."""
         return self.mode != "rerouted" and not self.above
@@ -80,6 +90,13 @@ class Attention:
     def band_of(self, num_layers: int) -> tuple[int, int]:
         """The first and the last layer of the band in a backbone of L layers, from 1."""
         return self.band or (max(1, num_layers // 3), max(1, 2 * num_layers // 3 - 1))
+
+    def by_layer(self, num_layers: int) -> dict[str, Any]:
+        """The arguments of :meth:`~embedlab.models.layer_attention.ByLayer.of` but the mask."""
+        rerouted = self.mode == "rerouted"
+        first, last = self.band_of(num_layers) if rerouted else (0, 0)
+        causal = num_layers if rerouted else self.above
+        return {"causal": causal, "first": first, "last": last, "bias": self.bias}
 
     def check(self, num_layers: int, name: str) -> None:
         """Refuse layers that a backbone of that name does not have.

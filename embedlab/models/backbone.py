@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,27 +14,27 @@ from torch import Tensor
 
 from embedlab import gpu
 from embedlab.errors import EmbedLabError
-from embedlab.models.adapter import merged
-from embedlab.models.attention import ATTENTIONS, Attention, ends_in_the_last_token
+from embedlab.models.attention import ATTENTIONS, Attention
 from embedlab.models.design import Design
+from embedlab.models.encoding import encode
+from embedlab.models.float32 import float32_copy, merged_model
 from embedlab.models.forward import layer_states
 from embedlab.models.framing import Framing, choose_padding, framing
 from embedlab.models.head import TrainableHead
 from embedlab.models.native import NativeDesign
 from embedlab.models.native_head import NativeHead
-from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS, HeadSize
+from embedlab.models.pooling import POOLINGS, HeadSize
 from embedlab.models.scheduler.direct import Direct
 from embedlab.models.scheduler.local import Local
-from embedlab.models.scheduler.owner import Owner, TextPass, TokenPass
-from embedlab.models.state_cache import StateCache, state_key
+from embedlab.models.scheduler.owner import Owner, TokenPass
+from embedlab.models.state_cache import StateCache
 from embedlab.models.states import Encoded as Encoded
-from embedlab.models.states import HiddenStates, TextStates, mean_squares, summarise
+from embedlab.models.states import HiddenStates, TextStates, text_states
 from embedlab.models.steps import Step
 from embedlab.models.template import Template
-from embedlab.models.template_tokens import encode_inside
 from embedlab.models.unembedding import read_unembedding, right_singular_vectors
+from embedlab.models.wanted import Wanted, compute_states
 from embedlab.progress import Progress, no_progress
-from embedlab.text import without_surrogates
 
 #: Tokens a batch: large enough to keep the processor busy, small enough that another user's
 #: query waits for seconds at most.
@@ -73,11 +72,11 @@ class Backbone:
         cache: StateCache | None = None,
     ) -> None:
         self._framing: Framing | None = None
-        self._rows = int(model.get_input_embeddings().weight.shape[0])
+        known = framing(tokenizer, f"{name} ({model.config.model_type})")
+        #: Rows of the embedding: a token of a higher id cannot be read.
+        self.embedding_rows = int(model.get_input_embeddings().weight.shape[0])
         #: Why texts are padded with another token than the tokenizer's own, or nothing.
-        self.padding_note = choose_padding(
-            tokenizer, framing(tokenizer, f"{name} ({model.config.model_type})"), self._rows
-        )
+        self.padding_note = choose_padding(tokenizer, known, self.embedding_rows)
         self.model = model.eval()
         # Remembered: where a GPU is lent by the call, the weights are not here to be asked.
         first = next(model.parameters())
@@ -93,7 +92,8 @@ class Backbone:
         #: Identifies the weights without an adapter.
         self.base_key = self.key
         self.cache = StateCache(10**9) if cache is None else cache
-        self.head_size = DEFAULT_HEAD
+        #: The size of new heads; None for what each pooling has by default.
+        self.head_size: HeadSize | None = None
         #: Alone calls the model; shared with every backbone that shares the weights.
         self.owner: Owner = Local()
         #: Reads the model without its adapter from its files again, on the CPU.
@@ -103,6 +103,10 @@ class Backbone:
         self.adapter: Any = None
         #: Attention modes that this architecture or its config rules out, with the reason.
         self.refused: dict[str, str] = {}
+        #: transformers' attention function for its own modes; empty for the one it was loaded with.
+        self.implementation = ""
+        #: What the attention probe saw under each mode, in a sentence without a full stop.
+        self.looks: dict[str, str] = {}
         #: The design of its own files, where it is an embedding model already.
         self.native: NativeDesign | None = None
         #: What of its files stands against a native design, where it is an embedding model.
@@ -147,23 +151,27 @@ class Backbone:
         """
         mode = Attention.parse(attention)
         mode.check(self.num_layers, self.name)
-        # The other modes are made out of these two.
-        needed = "bidirectional" if mode.mode == "bidirectional" else "causal"
-        if needed in self.refused:
+        reason = next((self.refused[each] for each in mode.probed if each in self.refused), "")
+        if reason:
             others = [mode for mode in ATTENTIONS if mode not in self.refused]
             raise EmbedLabError(
                 f"{self.name} ({self.config.model_type}) cannot be used with {attention} "
-                f"attention: {self.refused[needed]}. Choose a {' or '.join(others)} design."
+                f"attention: {reason}. Choose a {' or '.join(others)} design."
             )
 
     def check(self, design: Design) -> None:
         """Refuse a design this backbone cannot carry.
 
         Raises:
-            EmbedLabError: the layer does not exist, the attention mode is not one of this
-                backbone's or its band is not within the layers, a step keeps more dimensions than
-                there are, or the design is the native one of another.
+            EmbedLabError: it is vectors from a file, the layer does not exist, the attention mode
+                is not one of this backbone's or its band is not within the layers, a step keeps
+                more dimensions than there are, or the design is the native one of another.
         """
+        if design.file:
+            raise EmbedLabError(
+                f"{design} is vectors from a file, of one corpus: {self.name} has no part in them. "
+                "Choose a design of the backbone."
+            )
         self.check_attention(design.mode)
         if design.native:
             self.native_design()
@@ -238,7 +246,8 @@ class Backbone:
         self, design: Design, size: HeadSize | None = None, seed: int = 0
     ) -> TrainableHead:
         """An untrained head for a design on this backbone, by default of :attr:`head_size`."""
-        pooling, size = POOLINGS[design.pooling], size or self.head_size
+        pooling = POOLINGS[design.pooling]
+        size = size or self.head_size or pooling.head_size
         return TrainableHead(pooling, self.hidden_size, self.num_layers, size=size, seed=seed)
 
     def install(self, design: Design, head: TrainableHead) -> None:
@@ -274,6 +283,28 @@ class Backbone:
         other.owner, other.cache, other._guard = Direct(), StateCache(10**9), threading.Lock()
         return other
 
+    def in_float32(self) -> Backbone:
+        """The same in float32, for this caller alone: a copy on the CPU, or itself where it is."""
+        return self if self.dtype == torch.float32 else self._of_float32(*float32_copy(self))
+
+    def merged(self) -> Backbone:
+        """The same in float32 with the adapter in its weights, for this caller alone."""
+        return self._of_float32(merged_model(self), None)
+
+    def _of_float32(self, model: Any, adapter: Any) -> Backbone:
+        other = self.in_own_process()
+        other.model, other.adapter, other.implementation = model, adapter, ""
+        other.device, other.dtype = next(model.parameters()).device, torch.float32
+        name, _, _, *weights = self.key.split("|")
+        other.key = "|".join([name, "in float32", str(other.device), *weights])
+        other._heads = {key: copy.deepcopy(head).cpu() for key, head in self._heads.items()}
+        return other
+
+    @property
+    def readable(self) -> bool:
+        """Whether this process has the weights: not where a GPU is lent by the call."""
+        return not gpu.LENT or self.device.type == "cpu"
+
     @property
     def here(self) -> torch.device:
         """Where this process computes with what a pass left: the CPU where the GPU is lent."""
@@ -282,12 +313,12 @@ class Backbone:
     def readable_model(self) -> Any:
         """The model, with its adapter, whose weights can be read in this process.
 
-        Where a GPU is lent by the call they are not here: it is read from its files, once.
+        Where they are not here, it is read from its files, once.
         """
-        if not gpu.LENT:
+        if self.readable:
             return self.model
         if self._readable is None:
-            self._readable = merged(self)
+            self._readable = merged_model(self)
         return self._readable
 
     def encode(
@@ -306,26 +337,7 @@ class Backbone:
             EmbedLabError: the template leaves no room for a text, or a text holds a token that the
                 model has no embedding of.
         """
-        template = _template(prompt, ended)
-        if not texts:
-            return []
-        if not template.is_prefix:
-            return encode_inside(self, texts, template)
-        self._check_prefix(template.parts[0])
-        # Characters far beyond the longest length are never read, so a huge text costs nothing.
-        limit = 32 * self.max_length
-        whole = [without_surrogates(template.parts[0] + text) for text in texts]
-        ids: list[list[int]] = self.tokenised([text[:limit] for text in whole])["input_ids"]
-        end = self.framing.behind(ended=not template.own_end)
-        most = self.max_length - len(end)
-        encoded = []
-        for number, (text, row) in enumerate(zip(whole, ids, strict=True), start=1):
-            ends = bool(end) and tuple(row[-len(end) :]) == end
-            tokens = row[: -len(end)] if ends else row
-            truncated = len(tokens) > most or len(text) > limit
-            encoded.append(Encoded((*tokens[:most], *end), truncated))
-            self.check_ids(encoded[-1].ids, number)
-        return encoded
+        return encode(self, texts, _template(prompt, ended))
 
     def tokenised(self, texts: Sequence[str], **options: Any) -> dict[str, list[Any]]:
         """What the tokenizer gives for any number of texts, by name; safe for many threads."""
@@ -337,31 +349,6 @@ class Backbone:
             for name, rows in answer.items():
                 result.setdefault(name, []).extend(rows)
         return result
-
-    def _check_prefix(self, prefix: str) -> None:
-        # A token is at least one byte, so most prefixes need no counting.
-        if len(prefix.encode(errors="replace")) + 2 < self.max_length:
-            return
-        count = len(self.tokenised([prefix])["input_ids"][0])
-        if count > self.max_length - 2:
-            raise EmbedLabError(
-                f"The prompt has {count:,} tokens, which leaves no room for a text within the "
-                f"{self.max_length:,} that {self.name} reads; shorten it."
-            )
-
-    def check_ids(self, ids: tuple[int, ...], number: int) -> None:
-        """Refuse the tokens of a text that the model cannot read; ``number`` counts from 1."""
-        if not ids:
-            raise EmbedLabError(
-                f"Text {number} has no token that {self.name} knows; remove it or write something."
-            )
-        # A tokenizer may know more tokens than the model: added ones, for which it was not resized.
-        outside = next((token for token in ids if token >= self._rows), None)
-        if outside is not None:
-            raise EmbedLabError(
-                f"Text {number} holds {self.tokenizer.convert_ids_to_tokens(outside)!r}, a token "
-                f"that {self.name} has no embedding of; remove it from the text."
-            )
 
     def states(
         self,
@@ -425,32 +412,7 @@ class Backbone:
         padded = self.tokenizer.pad({"input_ids": ids}, return_tensors="pt").to(self.device)
         mask = padded["attention_mask"]
         hidden = self.hidden_states(padded["input_ids"], mask, attention)
-        bank, squares = (
-            summarise(hidden, mask, self.rms_eps).cpu(),
-            mean_squares(hidden, mask).cpu(),
-        )
-        text_bank = None
-        if any(text.text for text in batch):
-            text_mask = torch.zeros_like(mask)
-            for row, text in zip(text_mask, batch, strict=True):
-                row[slice(*(text.text or (0, 1)))] = 1
-            text_bank = summarise(hidden, text_mask, self.rms_eps).cpu()
-        # No head reads the tokens of a causal pass, and they are most of what could be stored.
-        tokens = None if ends_in_the_last_token(attention) else hidden[-1].cpu()
-        return [
-            TextStates(
-                # Cloned row by row: a view would keep the whole batch alive as long as one text.
-                bank[i].clone(),
-                # The padding stands on the right.
-                None if tokens is None else tokens[i, : len(text.ids)].clone(),
-                len(text.ids),
-                text.truncated,
-                squares[i].clone(),
-                None if text_bank is None or text.text is None else text_bank[i].clone(),
-                0 if text.text is None else text.text[1] - text.text[0],
-            )
-            for i, text in enumerate(batch)
-        ]
+        return text_states(hidden, mask, batch, attention, self.rms_eps)
 
     @torch.no_grad()
     def run_tokens(
@@ -460,6 +422,7 @@ class Backbone:
         runner = self
         if precise and self.dtype != torch.float32:
             runner = self.sibling(self.name, copy.deepcopy(self.model).float())
+            runner.implementation = ""
         ids, real = (torch.tensor(rows, device=self.device) for rows in (input_ids, mask))
         return torch.stack(runner.hidden_states(ids, real, attention)).cpu()
 
@@ -471,93 +434,15 @@ class Backbone:
         Positions count unmasked tokens, so that padding on either side changes nothing.
         """
         positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)
-        return layer_states(self.model, attention, attention_mask, positions, input_ids=input_ids)
+        return layer_states(
+            self.model,
+            attention,
+            attention_mask,
+            positions,
+            plain=self.implementation,
+            input_ids=input_ids,
+        )
 
 
 def _template(prompt: str | Template, ended: bool) -> Template:
     return Template.of(prompt, own_end=not ended) if isinstance(prompt, str) else prompt
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Hidden states that somebody needs; see :meth:`Backbone.states`."""
-
-    backbone: Backbone
-    texts: tuple[str, ...]
-    attention: str
-    template: Template
-    persist: bool = False
-
-    @property
-    def keys(self) -> list[str]:
-        """Under which the cache has them."""
-        key, attention, template = self.backbone.key, self.attention, self.template
-        framing = self.backbone.framing
-        if template.own_end and framing.added != framing.end:
-            key = f"{key}|no end"
-        return [state_key(key, attention, template.key, text) for text in self.texts]
-
-    def check(self) -> None:
-        """Refuse what no pass can answer."""
-        _check_texts(self.texts)
-        self.backbone.check_attention(self.attention)
-
-
-def compute_states(
-    wanted: Sequence[Wanted], progress: Progress = no_progress
-) -> list[HiddenStates]:
-    """Hidden states, from the caches where they are there; what is missing all at once.
-
-    Where a GPU is lent by the call, this is one call.
-
-    Args:
-        wanted: what is needed, each of any backbone.
-        progress: as for :meth:`Backbone.states`.
-
-    Raises:
-        EmbedLabError: no text, an empty text, or an attention mode that is unknown or that the
-            backbone does not have.
-    """
-    for each in wanted:
-        each.check()
-    # Results are held here too, because a cache may be too small for all of them.
-    states: dict[str, TextStates] = {}
-    needed: dict[str, Wanted] = {}
-    passes: dict[Owner, list[TextPass]] = {}
-    for each in wanted:
-        # The same text twice is looked up and run once.
-        texts = {k: t for k, t in zip(each.keys, each.texts, strict=True) if k not in needed}
-        needed |= dict.fromkeys(texts, each)
-        cached = {key: each.backbone.cache.get(key) for key in texts}
-        states |= {key: entry for key, entry in cached.items() if entry is not None}
-        missing = {key: text for key, text in texts.items() if cached[key] is None}
-        rows = each.backbone.encode(list(missing.values()), each.template)
-        encoded = dict(zip(missing, rows, strict=True))
-        owner = each.backbone.owner
-        passes.setdefault(owner, []).append(TextPass(each.backbone, encoded, each.attention))
-    total = sum(len(each.texts) for each in wanted)
-    done = total - sum(len(each.texts) for own in passes.values() for each in own)
-    label = f"embedding, {' and '.join(dict.fromkeys(each.attention for each in wanted))}"
-    for owner, own in passes.items():
-
-        def report(now: int, _: int, what: str, before: int = done) -> None:
-            progress(before + now, total, what)
-
-        for key, entry in owner.run(own, report, label):
-            states[key] = entry
-            needed[key].backbone.cache.put(key, entry, persist=needed[key].persist)
-        done += sum(len(each.texts) for each in own)
-    progress(total, total, label)
-    return [
-        HiddenStates(tuple(states[key] for key in each.keys), each.attention) for each in wanted
-    ]
-
-
-def _check_texts(texts: Sequence[str]) -> None:
-    if not texts:
-        raise EmbedLabError("There is no text to embed; give at least one.")
-    for number, text in enumerate(texts, start=1):
-        if not isinstance(text, str):
-            raise EmbedLabError(f"Text {number} is not a string but {type(text).__name__}.")
-        if not text.strip():
-            raise EmbedLabError(f"Text {number} is empty; remove it or write something.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -26,6 +26,8 @@ from embedlab.models.template import (
 
 #: The name of the design that a backbone's own files describe; each backbone has its own.
 NATIVE = "native"
+#: How a design begins that is the name of vectors from a file.
+FILE = "file:"
 
 _SHAPE = re.compile(
     r"(?P<attention>[a-z_]+(?:>\d{1,4})?)/(?P<pooling>[a-z_]+)"
@@ -57,6 +59,8 @@ class Design:
         pool: which tokens are pooled: ``all``, the ``text``'s own, or those of its ``second`` copy;
             empty for the template's default, ``second`` under echo and else ``all``.
         band, bias: of ``rerouted``, as :class:`~embedlab.models.attention.Attention` has them.
+        file: the name of vectors that were made elsewhere and belong to a corpus; nothing else of
+            a design says anything then. It is written ``file: name``.
 
     Raises:
         EmbedLabError: an unknown word, or a combination that means nothing.
@@ -74,8 +78,14 @@ class Design:
     pool: str = ""
     band: tuple[int, int] | None = None
     bias: float = 0.0
+    file: str = ""
 
     def __post_init__(self) -> None:
+        others = [each.name for each in fields(self) if each.name != "file"]
+        if self.file and any(getattr(self, name) != getattr(Design, name) for name in others):
+            raise EmbedLabError(
+                f"'{FILE} {self.file[:40]}' is all of a design; leave the rest out."
+            )
         check_known(self.attention.partition(">")[0], "a known attention", ATTENTION_MODES)
         check_known(self.pooling, "a known pooling", POOLINGS)
         mode = Attention.parse(self.attention).mode
@@ -173,6 +183,8 @@ class Design:
     @property
     def name(self) -> str:
         """The short readable name, without what stands behind ``?``: ``causal/mean@20+centre``."""
+        if self.file:
+            return f"{FILE} {self.file}"
         layer = "" if self.layer == -1 else f"@{self.layer}"
         if self.layers:
             layer = f"@{self.layers[0]}..{self.layers[1]}"
@@ -182,7 +194,7 @@ class Design:
     @property
     def alias(self) -> str | None:
         """``M1`` … ``M5`` where the paper has this design, with or without prefixes."""
-        if is_template(self.query_prompt) or is_template(self.document_prompt):
+        if self.file or is_template(self.query_prompt) or is_template(self.document_prompt):
             return None
         plain = replace(self, query_prompt="", document_prompt="")
         return next((alias for alias, design in PAPER.items() if design == plain), None)
@@ -211,10 +223,13 @@ class Design:
 
         ``M1`` … ``M5`` are the paper's designs. The keys are ``template`` (both prompts), ``query``
         and ``document``, ``pool``, ``band`` and ``bias``; values are percent-encoded, as in a URL.
+        ``file: name`` names vectors that were made elsewhere.
 
         Raises:
             EmbedLabError: the text is none of these; the message lists the words there are.
         """
+        if text.strip().lower().startswith(FILE):
+            return cls(file=text.strip()[len(FILE) :].strip() or _no_name(text))
         shape, _, options = text.strip().partition("?")
         given = _options(options, text)
         if shape.upper() in PAPER:
@@ -242,6 +257,10 @@ class Design:
             steps=tuple(match["steps"].split("+")[1:]),
             **given,
         )
+
+
+def _no_name(text: str) -> str:
+    raise EmbedLabError(f"{_quoted(text)} names no vectors; write 'file: name'.")
 
 
 def _options(query_string: str, text: str) -> dict[str, Any]:

@@ -18,9 +18,6 @@ from embedlab.models.template import Template
 from embedlab.progress import Progress, no_progress
 
 Vectors = NDArray[np.float32]
-#: Latents a head works through at once, all texts together: 64 texts of 16. More is slower, since
-#: the allocator then asks the system for every intermediate result anew.
-HEAD_ROWS = 1024
 
 
 @torch.no_grad()
@@ -205,11 +202,12 @@ def _through_head(
     """Pool in batches of similar length, so that a head reads little padding."""
     head = backbone.head(design)
     head.to(backbone.here)
-    order = torch.argsort(states.token_counts, descending=True, stable=True)
+    order: list[int] = []
     pooled: list[torch.Tensor] = []
-    for batch in order.split(max(1, HEAD_ROWS // head.size.latents)):
-        progress(sum(len(p) for p in pooled), len(states), f"pooling, {design.pooling}")
-        pooled.append(head(states.take(batch.tolist())).cpu())
+    for batch in head.batches(states):
+        progress(len(order), len(states), f"pooling, {design.pooling}")
+        pooled.append(head(states.take(batch)).cpu())
+        order += batch
     unsorted = torch.empty(len(states), pooled[0].shape[1])
     unsorted[order] = torch.cat(pooled)
     return unsorted

@@ -157,31 +157,6 @@ class ValueMean(ExportedPooling):
         return features
 
 
-class Linear(ExportedPooling):
-    """W x + b in float32, for backbones of lower precision."""
-
-    config_keys = ["hidden_size", "outputs"]  # noqa: RUF012
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, hidden_size: int, outputs: int) -> None:
-        super().__init__()
-        self.hidden_size, self.outputs = hidden_size, outputs
-        self.register_buffer("weight", torch.zeros(outputs, hidden_size))
-        self.register_buffer("bias", torch.zeros(outputs))
-
-    def get_embedding_dimension(self) -> int:
-        """The length of what comes out."""
-        return self.outputs
-
-    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """``sentence_embedding`` (n, d) to (n, k)."""
-        vectors = features["sentence_embedding"].float()
-        weight, bias = self.weight.float(), self.bias.float()
-        features["sentence_embedding"] = vectors @ weight.T + bias
-        return features
-
-
 class Levels(ExportedPooling):
     """Vectors at the nearest of 256 levels a number: ``low`` + k · ``step``."""
 
@@ -227,7 +202,9 @@ class TrainedHead(AttentionHead, ExportedPooling):
     bidirectional attention it is every token of the last layer, or the mean of each layer's tokens.
     """
 
-    config_keys = ["causal", "hidden_size", "layers", "latent_count", "heads", "head_dim"]  # noqa: RUF012
+    config_keys = [  # noqa: RUF012
+        *("causal", "hidden_size", "layers", "latent_count", "heads", "head_dim", "inputs_ask"),
+    ]
 
     def __init__(self, causal: bool, **sizes: Any) -> None:
         super().__init__(**sizes)

@@ -1,7 +1,7 @@
 """One call of a transformers model under an attention mode, and texts side by side in one row.
 
 transformers has causal and bidirectional attention. The other modes differ from layer to layer:
-:func:`attend_by_layer` is registered as an attention function and knows which layer calls it.
+:mod:`embedlab.models.layer_attention` has them.
 
 The linear maps of a model do not care which text a token belongs to; attention does. So a row may
 hold many texts without any padding, if attention works within each text: :class:`Apart` says where
@@ -15,16 +15,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from embedlab.models.attention import Attention
+from embedlab.models.layer_attention import BY_LAYER, ByLayer
 
-#: The names under which transformers knows :func:`attend` and :func:`attend_by_layer`.
-APART, BY_LAYER = "embedlab_apart", "embedlab_by_layer"
+#: The name under which transformers knows :func:`attend`.
+APART = "embedlab_apart"
 #: Architectures that make a bidirectional mask themselves where their config asks for it.
 OWN_BIDIRECTIONAL_MASK = ("gemma3_text",)
 
@@ -38,17 +38,6 @@ class Apart(NamedTuple):
 
     place: Tensor
     order: Tensor
-
-
-class ByLayer(NamedTuple):
-    """What attention does in each layer of one pass: the mode, and each row's last token, (R,).
-
-    ``band`` are the first and the last rerouted layer, from 1.
-    """
-
-    attention: Attention
-    band: tuple[int, int]
-    last: Tensor
 
 
 def is_bidirectional(config: Any) -> bool:
@@ -67,6 +56,8 @@ def layer_states(
     mask: Tensor,
     positions: Tensor,
     apart: Apart | None = None,
+    *,
+    plain: str = "",
     **inputs: Tensor,
 ) -> tuple[Tensor, ...]:
     """The states of every layer, (R, N, d) each, embeddings first; for the model's owner alone.
@@ -80,18 +71,18 @@ def layer_states(
         mask: (R, N), 0 for padding; under ``apart`` an additive one, (n, 1, T, T).
         positions: (R, N), for a model that takes them.
         apart: the texts of a single row that must not see each other.
+        plain: transformers' attention function for its own two modes; by default the model's.
         inputs: ``input_ids`` (R, N), or ``inputs_embeds`` (R, N, d).
     """
     more: dict[str, Any] = dict(inputs)
     if "position_ids" in inspect.signature(model.forward).parameters:
         more["position_ids"] = positions
-    mode, implementation = Attention.parse(attention), ""
+    mode, implementation = Attention.parse(attention), plain
     if apart is not None:
         more["apart"], implementation = apart, APART
     elif not mode.plain:
         layers = int(model.config.get_text_config().num_hidden_layers)
-        last = mask.shape[1] - 1 - mask.flip(1).argmax(dim=1)
-        more["by_layer"] = ByLayer(mode, mode.band_of(layers), last)
+        more["by_layer"] = ByLayer.of(mask, **mode.by_layer(layers))
         implementation = BY_LAYER
     if not has_own_mask(model.config.get_text_config()):
         more["is_causal"] = mode.mode != "bidirectional"
@@ -137,49 +128,6 @@ def _to_batch(heads: Tensor, place: Tensor) -> Tensor:
     return tokens.view(*place.shape, count, size).transpose(1, 2)
 
 
-def attend_by_layer(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    *,
-    by_layer: ByLayer,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """transformers' SDPA attention, under the mask of this module's layer.
-
-    Up to layer k, ``bidirectional>k`` hides later tokens. In the band of ``rerouted`` the last
-    token's key and value stand before the sequence, visible to every token; the key keeps the
-    rotation of its own position, so a query sees it as far away as the token is.
-
-    ``query``, ``key`` and ``value`` are (R, heads, T, size), the result is (R, T, heads, size).
-
-    Raises:
-        TypeError: the architecture does not pass its keyword arguments on to attention.
-    """
-    layer = int(module.layer_idx) + 1  # type: ignore[arg-type]
-    mode, length = by_layer.attention, query.shape[2]
-    visible = torch.ones(length, length, dtype=torch.bool, device=query.device)
-    if mode.mode == "rerouted" or layer <= mode.above:
-        visible = visible.tril()
-    hidden = torch.finfo(query.dtype).min
-    mask = query.new_zeros(length, length).masked_fill(~visible, hidden)[None, None]
-    if attention_mask is not None and attention_mask.dtype == torch.bool:
-        mask = mask.masked_fill(~attention_mask, hidden)
-    elif attention_mask is not None:
-        mask = torch.minimum(mask, attention_mask)
-    if mode.mode == "rerouted" and by_layer.band[0] <= layer <= by_layer.band[1]:
-        rows = torch.arange(len(query), device=query.device)
-        key, value = (
-            torch.cat([heads[rows, :, by_layer.last, None], heads], dim=2) for heads in (key, value)
-        )
-        bias = mask.new_full((*mask.shape[:3], 1), mode.bias)
-        mask = torch.cat([bias, mask], dim=3)
-    kwargs["is_causal"] = False
-    return sdpa_attention_forward(module, query, key, value, mask, **kwargs)  # type: ignore[no-any-return]
-
-
 @contextmanager
 def _attending(model: Any, to: str) -> Iterator[None]:
     """Switch a model, for one call, to one of the attention functions of this module."""
@@ -195,6 +143,5 @@ def _attending(model: Any, to: str) -> Iterator[None]:
             config._attn_implementation = implementation
 
 
-for _name, _function in ((APART, attend), (BY_LAYER, attend_by_layer)):
-    AttentionInterface.register(_name, _function)
-    AttentionMaskInterface.register(_name, sdpa_mask)
+AttentionInterface.register(APART, attend)
+AttentionMaskInterface.register(APART, sdpa_mask)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,11 +13,16 @@ from torch.nn import functional as F
 
 from embedlab.models.attention_head import AttentionHead
 from embedlab.models.pooling import DEFAULT_HEAD, HeadSize
+from embedlab.models.scheduler.batches import batches
 
 if TYPE_CHECKING:
     from embedlab.models.pooling import Pooling
     from embedlab.models.states import HiddenStates
 
+#: Rows that a head's feed-forward works through at once, all texts together: 64 texts of 16
+#: latents. More is slower, since the allocator then asks the system for every intermediate result
+#: anew.
+HEAD_ROWS = 1024
 #: Texts whose attention is computed at once.
 ATTENTION_BATCH = 64
 
@@ -54,8 +59,8 @@ class TrainableHead(AttentionHead):
         seed: int = 0,
     ) -> None:
         layers = num_layers if pooling.attends_over == "layers" else 0
-        dim = size.dim_for(hidden_size)
-        super().__init__(hidden_size, layers, size.latents, size.heads, dim)
+        dim, asks = size.dim_for(hidden_size), pooling.attends_over == "latents"
+        super().__init__(hidden_size, layers, size.latents, size.heads, dim, inputs_ask=asks)
         self.pooling, self.size, self.seed, self.trained = pooling, size, seed, False
         self._draw(seed)
 
@@ -69,16 +74,33 @@ class TrainableHead(AttentionHead):
 
     @torch.no_grad()
     def mean_attention(self, states: HiddenStates) -> Tensor:
-        """The attention on n texts, averaged over the latents: (n, heads, s) on the CPU.
+        """The attention on n texts, averaged over what asks: (n, heads, s) on the CPU.
 
-        s is that of the text that has the most; what a shorter one lacks weighs 0.
+        Over rows of X, s is that of the text that has the most, and what a shorter one lacks
+        weighs 0. Over latents, s is their number.
         """
         parts = []
         for start in range(0, len(states), ATTENTION_BATCH):
             batch = states.take(range(start, min(start + ATTENTION_BATCH, len(states))))
-            parts.append(self.attention(*self.inputs(batch)).mean(dim=2).cpu())
+            x, mask = self.inputs(batch)
+            weights = self.attention(x, mask)
+            if self.inputs_ask and mask is not None:  # what asks may be padding
+                shares = mask / mask.sum(dim=1, keepdim=True)
+                parts.append((weights * shares[:, None, :, None]).sum(dim=2).cpu())
+            else:
+                parts.append(weights.mean(dim=2).cpu())
         width = max(part.shape[-1] for part in parts)
         return torch.cat([F.pad(part, (0, width - part.shape[-1])) for part in parts])
+
+    def batches(self, states: HiddenStates) -> Iterator[list[int]]:
+        """Indices of n texts to pool together, of similar length so that little padding is read."""
+        counts = states.token_counts.tolist()
+        if self.inputs_ask:
+            yield from batches(counts, HEAD_ROWS)
+            return
+        order = sorted(range(len(counts)), key=lambda i: (-counts[i], i))
+        size = max(1, HEAD_ROWS // self.latent_count)
+        yield from (order[start : start + size] for start in range(0, len(order), size))
 
     def forward(self, states: HiddenStates, layer: int = -1, skip_first: bool = False) -> Tensor:
         """(n, d), called like a pooling; ``layer`` and ``skip_first`` mean nothing to a head."""

@@ -23,6 +23,7 @@ from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.checkpoint import check_tokenizer, check_weights, refuse_adapter
+from embedlab.models.flash import use_flash
 from embedlab.models.native import OLD_TRANSFORMER, Described, Find, describe, transformer_folder
 from embedlab.models.probe import leak_probe
 from embedlab.models.scheduler.lent import LENT_OWNER
@@ -125,12 +126,13 @@ def load_backbone(
     )
     lent = gpu.LENT and where.type == "cuda"
     # On a lent GPU no visitor would pay for the probe.
-    backbone = made(loaded.model if lent else loaded.model.to(where))
+    backbone = made(loaded.model if lent else _moved(loaded.model, where, name))
     leak_probe(backbone)
-    refused = backbone.refused
+    use_flash(backbone)
+    refused, looks = backbone.refused, backbone.looks
     if lent:
         backbone = made(loaded.model.to(where))
-        backbone.refused = refused
+        backbone.refused, backbone.looks = refused, looks
         backbone.reload = lambda: _from_pretrained(name, folder, precision).model
     if native is not None and not backbone.framing.added:
         native = replace(native, ended=False)
@@ -138,13 +140,6 @@ def load_backbone(
     if lent:
         LENT_OWNER.offer(backbone)
     return backbone
-
-
-def resolved_id(backbone_id: str) -> str:
-    """What a run stores of its backbone: a folder by its whole path, everything else as it is."""
-    if backbone_id in CATALOGUE or not Path(backbone_id).is_dir():
-        return backbone_id
-    return str(Path(backbone_id).resolve())
 
 
 def _base_of(run: Path, base: str | Path | None) -> str:
@@ -310,9 +305,28 @@ def _device(device: str) -> torch.device:
             f"{device!r} is not a device; use auto, cpu or cuda, or cuda:1 for the second GPU. A "
             "backbone is on one device: it is not spread over several."
         ) from error
-    if chosen.type == "cuda" and not torch.cuda.is_available() and not gpu.LENT:
-        raise EmbedLabError("There is no CUDA GPU here; use device 'auto' or 'cpu'.")
+    if chosen.type == "cuda" and not gpu.LENT:
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if not count:
+            raise EmbedLabError("There is no CUDA GPU here; use device 'auto' or 'cpu'.")
+        if (chosen.index or 0) >= count:
+            raise EmbedLabError(
+                f"There is no GPU {device!r} here; use 'auto', or one of cuda:0 to "
+                f"cuda:{count - 1}."
+            )
     return chosen
+
+
+def _moved(model: Any, where: torch.device, name: str) -> Any:
+    try:
+        return model.to(where)
+    except torch.OutOfMemoryError as error:
+        size = sum(tensor.nbytes for tensor in model.parameters()) / 1e9
+        raise EmbedLabError(
+            f"{name} has {size:.1f} GB of weights, and {where} has less memory left. A backbone is "
+            "on one device, not spread over several: choose a smaller one, dtype 'bfloat16', "
+            "another GPU, or the CPU."
+        ) from error
 
 
 def _dtype(dtype: str, device: torch.device) -> torch.dtype:

@@ -26,6 +26,36 @@ if TYPE_CHECKING:
     from embedlab.models.values import ValueMap
 
 
+@dataclass(frozen=True)
+class HeadSize:
+    """Sizes of a trainable head: r latents, and attention heads of ``head_dim`` each.
+
+    ``head_dim`` 0 means d / heads. The feed-forward runs once a latent and is nearly all of a
+    head's work, so r decides whether a head keeps up with a live view on two CPU cores.
+    """
+
+    latents: int = 16
+    heads: int = 8
+    head_dim: int = 0
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a run's file holds these sizes
+
+    def __post_init__(self) -> None:
+        if self.latents < 1 or self.heads < 1 or self.head_dim < 0:
+            raise EmbedLabError(f"{self} is not a head size; latents and heads start at 1.")
+
+    def dim_for(self, hidden_size: int) -> int:
+        """The size of one attention head on a backbone of width d = ``hidden_size``."""
+        return self.head_dim or max(1, hidden_size // self.heads)
+
+
+#: For small backbones.
+DEFAULT_HEAD = HeadSize()
+#: The authors' sizes, made for d = 4096.
+PAPER_HEAD = HeadSize(latents=768, heads=32, head_dim=2048)
+#: NV-Embed's, made for d = 4096.
+NV_EMBED_HEAD = HeadSize(latents=512, heads=8, head_dim=4096)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportedModule:
     """The sentence-transformers module that computes a pooling in an exported folder.
@@ -61,8 +91,11 @@ class Pooling:
     curve_without_first = False
     #: What it reads of a text, for a sentence about a design.
     reads = "its tokens"
-    #: What the attention of its head runs over, ``tokens`` or ``layers``; empty without a head.
+    #: What the attention of its head runs over: ``tokens``, ``layers`` or, where the tokens ask,
+    #: ``latents``; empty without a head.
     attends_over = ""
+    #: The size of its head, where it has one and no other is asked for.
+    head_size = DEFAULT_HEAD
     #: Whether the end token is appended: always, never, or (None) behind prefixes only.
     appends_eos: bool | None = None
     #: Whether it reads what is computed between two layers rather than a layer's states.
@@ -281,7 +314,7 @@ class ValueMean(RmsMean):
         import torch
 
         maps, (first, last) = self._maps(design, backbone)
-        rows = states.bank(slice(first, last)).rms_mean
+        rows = states.rms_means(slice(first, last))
         values = [one(rows[:, i]) for i, one in enumerate(maps)]
         return torch.cat(values, dim=1)
 
@@ -348,34 +381,6 @@ def _range(design: Design) -> dict[str, int]:
     return {"first": first, "last": last}
 
 
-@dataclass(frozen=True)
-class HeadSize:
-    """Sizes of a trainable head: r latents, and attention heads of ``head_dim`` each.
-
-    ``head_dim`` 0 means d / heads. The feed-forward runs once a latent and is nearly all of a
-    head's work, so r decides whether a head keeps up with a live view on two CPU cores.
-    """
-
-    latents: int = 16
-    heads: int = 8
-    head_dim: int = 0
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - a run's file holds these sizes
-
-    def __post_init__(self) -> None:
-        if self.latents < 1 or self.heads < 1 or self.head_dim < 0:
-            raise EmbedLabError(f"{self} is not a head size; latents and heads start at 1.")
-
-    def dim_for(self, hidden_size: int) -> int:
-        """The size of one attention head on a backbone of width d = ``hidden_size``."""
-        return self.head_dim or max(1, hidden_size // self.heads)
-
-
-#: For small backbones.
-DEFAULT_HEAD = HeadSize()
-#: The authors' sizes, made for d = 4096.
-PAPER_HEAD = HeadSize(latents=768, heads=32, head_dim=2048)
-
-
 class TrainablePooling(Pooling):
     """A pooling with a :class:`~embedlab.models.head.TrainableHead`, which attends over X.
 
@@ -406,6 +411,7 @@ class TrainablePooling(Pooling):
                 "latent_count": head.latent_count,
                 "heads": head.heads,
                 "head_dim": head.head_dim,
+                "inputs_ask": head.inputs_ask,
             },
             weights=head.state_dict(),
             all_layers=bool(head.layers),
@@ -437,6 +443,36 @@ class LastLayerTrainable(TrainablePooling):
         )
 
 
+class LatentAttention(LastLayerTrainable):
+    """NV-Embed's head (arXiv 2405.17428): the tokens ask, the latents are what they can read.
+
+    Each token reads the latents, goes through the feed-forward, and the mean over the tokens is the
+    vector. X is that of ``last_layer_trainable``: under causal attention one token alone asks.
+    Latents cost little here, since the feed-forward runs once a token, so there are as many as in
+    the paper.
+    """
+
+    reads = "the mean of all tokens behind a trained head"
+    attends_over = "latents"
+    head_size = HeadSize(latents=512)
+
+    def token_weights(
+        self, states: HiddenStates, design: Design, backbone: Backbone, hidden: Tensor
+    ) -> Tensor:
+        """(T,): every token that asks counts the same."""
+        rows, _ = self.inputs(states.of_unit_tokens())
+        return rows[0].mean(dim=0)
+
+    def caveat(self, attention: str) -> str:
+        """NV-Embed has no causal mask."""
+        if not ends_in_the_last_token(attention):
+            return ""
+        return (
+            "Under causal attention this head reads the end token alone, since no other has seen "
+            "the whole text; NV-Embed was made for bidirectional attention."
+        )
+
+
 class MultiLayerTrainable(TrainablePooling):
     """X has one vector for each layer 1 … L, to which the head adds a learned layer embedding.
 
@@ -461,4 +497,5 @@ POOLINGS: dict[str, Pooling] = {
     "value_mean": ValueMean(),
     "last_layer_trainable": LastLayerTrainable(),
     "multi_layer_trainable": MultiLayerTrainable(),
+    "latent_attention": LatentAttention(),
 }

@@ -7,6 +7,10 @@ by every layer is refused.
 The probe follows gradients from each layer to the one below: the derivative of a token's state by
 another token's state one layer below is exactly zero where the one does not read the other, in any
 precision. What a layer reads is so told apart from what the layers under it have already mixed.
+
+Modes that differ from layer to layer put an attention function of ours in the place of the
+architecture's. They are probed alike, and that function has to give the architecture's own numbers
+where both mean causal attention: one that knows no sinks or caps of scores would drop them.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from embedlab.errors import EmbedLabError
+from embedlab.models.attention import PROBED, Attention
 from embedlab.models.backbone import Backbone
 from embedlab.models.forward import is_bidirectional
 
@@ -29,6 +34,7 @@ from embedlab.models.forward import is_bidirectional
 LENGTH = 6
 #: Parameters that only state-space and other recurrent mixers have.
 _RECURRENT = frozenset({"A_log", "dt_bias"})
+_NOT_BY_LAYER = "its attention cannot be exchanged layer by layer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +51,27 @@ class ModeVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the probe saw of an architecture, such as ``llama``, under both modes."""
+    """What the probe saw of an architecture, such as ``llama``, under each mode.
+
+    ``partly`` is ``bidirectional>k``.
+    """
 
     architecture: str
     causal: ModeVerdict
     bidirectional: ModeVerdict
+    rerouted: ModeVerdict
+    partly: ModeVerdict
+
+    @property
+    def modes(self) -> dict[str, ModeVerdict]:
+        """By the words that :data:`~embedlab.models.attention.PROBED` has for them."""
+        verdicts = (self.causal, self.bidirectional, self.rerouted, self.partly)
+        return dict(zip(PROBED, verdicts, strict=True))
 
     @property
     def refused(self) -> dict[str, str]:
         """The modes that cannot be used, with the reason."""
-        modes = {"causal": self.causal, "bidirectional": self.bidirectional}
-        return {name: mode.sentence for name, mode in modes.items() if not mode.accepted}
+        return {name: mode.sentence for name, mode in self.modes.items() if not mode.accepted}
 
 
 def leak_probe(backbone: Backbone) -> Verdict:
@@ -73,6 +89,7 @@ def leak_probe(backbone: Backbone) -> Verdict:
             "Mistral, Llama or Gemma."
         )
     backbone.refused.update(verdict.refused)
+    backbone.looks.update({name: mode.sentence for name, mode in verdict.modes.items()})
     return verdict
 
 
@@ -83,52 +100,117 @@ def probe(backbone: Backbone) -> Verdict:
 
 def _verdict(backbone: Backbone) -> Verdict:
     with _followed(backbone.model) as embeddings:
-        if unclear := _states_in_order(backbone, embeddings):
-            causal = bidirectional = ModeVerdict(accepted=False, sentence=unclear)
+        plain = list(_passes(backbone, "causal"))
+        if unclear := _states_in_order(backbone, plain[0], embeddings[0]):
+            causal = bidirectional = rerouted = partly = _no(unclear)
         else:
-            causal, bidirectional = _causal(backbone), _bidirectional(backbone)
+            causal, bidirectional = _causal(backbone, plain), _bidirectional(backbone)
+            # These two are made out of the others.
+            rerouted = _rerouted(backbone, plain[1]) if causal.accepted else causal
+            partly = _partly(backbone, rerouted) if bidirectional.accepted else bidirectional
     return Verdict(
-        architecture=backbone.config.model_type, causal=causal, bidirectional=bidirectional
+        architecture=backbone.config.model_type,
+        causal=causal,
+        bidirectional=bidirectional,
+        rerouted=rerouted,
+        partly=partly,
     )
 
 
-def _causal(backbone: Backbone) -> ModeVerdict:
-    """Under causal attention no token may read a later one, nor padding."""
-    first = [_read(hidden, 0) for hidden in _passes(backbone, "causal")]
-    ahead = {layer for reads in first for layer, seen in enumerate(reads) if any(seen[1:])}
-    if ahead:
-        sentence = "its tokens see later ones under causal attention"
-        if is_bidirectional(backbone.config):
-            sentence = (
-                "its config makes it bidirectional (use_bidirectional_attention), so every token "
-                "sees later ones"
-            )
-        return ModeVerdict(accepted=False, sentence=sentence)
-    sentence = f"every layer looks back{_windows(backbone, 'causal')}"
+def _yes(sentence: str) -> ModeVerdict:
     return ModeVerdict(accepted=True, sentence=sentence)
+
+
+def _no(sentence: str) -> ModeVerdict:
+    return ModeVerdict(accepted=False, sentence=sentence)
+
+
+def _causal(backbone: Backbone, passes: list[tuple[Tensor, ...]]) -> ModeVerdict:
+    """Under causal attention no token may read a later one, nor padding."""
+    first = [_read(hidden, 0) for hidden in passes]
+    ahead = {layer for reads in first for layer, seen in enumerate(reads) if any(seen[1:])}
+    if ahead and is_bidirectional(backbone.config):
+        return _no(
+            "its config makes it bidirectional (use_bidirectional_attention), so every token "
+            "sees later ones"
+        )
+    if ahead:
+        return _no("its tokens see later ones under causal attention")
+    return _yes(f"every layer looks back{_windows(backbone, 'causal')}")
 
 
 def _bidirectional(backbone: Backbone) -> ModeVerdict:
     """Under bidirectional attention every token must read all of its text, and no padding."""
     first = [_read(hidden, 0) for hidden in _passes(backbone, "bidirectional")]
     if any(any(seen[LENGTH:]) for reads in first for seen in reads):
-        sentence = "its tokens see padding under bidirectional attention"
-        return ModeVerdict(accepted=False, sentence=sentence)
+        return _no("its tokens see padding under bidirectional attention")
     window = _window(backbone)
     unpadded, padded = (
         {layer for layer, seen in enumerate(reads) if not _reads_on(seen[:LENGTH], window)}
         for reads in first
     )
-    mixers = _causal_mixers(backbone)
-    if back := unpadded | padded:
-        sentence = _looking_back(backbone, unpadded, padded)
-    elif mixers:
+    if unpadded | padded:
+        return _no(_looking_back(backbone, unpadded, padded))
+    if mixers := _causal_mixers(backbone):
         many = f"{len(mixers)} of {backbone.num_layers} layers have"
         sentence = f"{many} a part that looks back only beside their attention"
-        sentence += f" ({', '.join(dict.fromkeys(mixers.values()))})"
-    else:
-        sentence = f"every layer looks both ways{_windows(backbone, 'bidirectional')}"
-    return ModeVerdict(accepted=not back and not mixers, sentence=sentence)
+        return _no(f"{sentence} ({', '.join(dict.fromkeys(mixers.values()))})")
+    return _yes(f"every layer looks both ways{_windows(backbone, 'bidirectional')}")
+
+
+def _rerouted(backbone: Backbone, causal: tuple[Tensor, ...]) -> ModeVerdict:
+    """In a band over all layers the first token reads the last one too, and no other ahead.
+
+    Args:
+        causal: the states of the padded texts under causal attention.
+    """
+    layers = backbone.num_layers
+    try:
+        seen = _seen_by_first(backbone, str(Attention(mode="rerouted", band=(1, layers))))
+        # Causal in all layers, by way of our function.
+        ours = padded_states(backbone, f"bidirectional>{layers}")
+    except Exception:  # whatever an attention raises that was not written for another function
+        return _no(_NOT_BY_LAYER)
+    if any(each != {0, LENGTH - 1} for each in seen):
+        return _no(_NOT_BY_LAYER)
+    if not equal_states(ours, causal):
+        return _no("its attention has parts, such as sinks or caps of scores, that would be lost")
+    first, last = Attention(mode="rerouted").band_of(layers)
+    where = f"layers {first} to {last}" if first < last else f"layer {first}"
+    return _yes(f"all layers look back, and in {where} every token reads the last one too")
+
+
+def _partly(backbone: Backbone, rerouted: ModeVerdict) -> ModeVerdict:
+    """Up to layer k the first token reads itself alone, above it its whole text."""
+    half, window = max(1, backbone.num_layers // 2), _window(backbone)
+    if not rerouted.accepted and not is_bidirectional(backbone.config):
+        return rerouted
+    try:
+        seen = _seen_by_first(backbone, f"bidirectional>{half}")
+    except Exception:  # as above
+        return _no(_NOT_BY_LAYER)
+    whole = [_reads_on([token in each for token in range(LENGTH)], window) for each in seen[half:]]
+    if any(each != {0} for each in seen[:half]) or not all(whole):
+        return _no(_NOT_BY_LAYER)
+    return _yes("layers up to k look back, those above it both ways")
+
+
+def _seen_by_first(backbone: Backbone, attention: str) -> list[set[int]]:
+    """For each layer, the tokens that the first one of a padded text reads."""
+    reads = _read(padded_states(backbone, attention), 0)
+    return [{token for token, moved in enumerate(seen) if moved} for seen in reads]
+
+
+def equal_states(ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> bool:
+    """Whether the states of the texts are the same up to rounding, padding left out."""
+    close = {torch.float32: 1e-4}.get(ours[0].dtype, 5e-2)
+    for one, other in zip(ours, theirs, strict=True):
+        a, b = (part.detach().float() for part in (one, other))
+        for row, length in ((0, LENGTH), (1, LENGTH + 2)):
+            apart = (a[row, :length] - b[row, :length]).abs().max()
+            if not bool(apart <= close * b[row, :length].abs().max().clamp(min=1.0)):
+                return False
+    return True
 
 
 def _reads_on(seen: list[bool], window: int) -> bool:
@@ -158,12 +240,20 @@ def _looking_back(backbone: Backbone, unpadded: set[int], padded: set[int]) -> s
 
 def _passes(backbone: Backbone, attention: str) -> Iterator[tuple[Tensor, ...]]:
     """The states of a text of :data:`LENGTH` tokens, alone, then padded beside a longer one."""
+    yield _states(backbone, [_text(backbone)], [[1] * LENGTH], attention)
+    yield padded_states(backbone, attention)
+
+
+def padded_states(backbone: Backbone, attention: str) -> tuple[Tensor, ...]:
+    """The states of the text, padded, and of one that is two tokens longer: (2, T, d) each."""
     size, pad = backbone.config.vocab_size, backbone.tokenizer.pad_token_id
-    text = [(7 * i + 3) % (size - 1) for i in range(1, LENGTH + 1)]
     longer = [(5 * i + 2) % (size - 1) for i in range(LENGTH + 2)]
-    yield _states(backbone, [text], [[1] * LENGTH], attention)
-    rows = [[*text, pad, pad], longer]
-    yield _states(backbone, rows, [[1] * LENGTH + [0, 0], [1] * len(longer)], attention)
+    rows = [[*_text(backbone), pad, pad], longer]
+    return _states(backbone, rows, [[1] * LENGTH + [0, 0], [1] * len(longer)], attention)
+
+
+def _text(backbone: Backbone) -> list[int]:
+    return [(7 * i + 3) % (backbone.config.vocab_size - 1) for i in range(1, LENGTH + 1)]
 
 
 def _states(
@@ -210,16 +300,16 @@ def _followed(model: Any) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _states_in_order(backbone: Backbone, embeddings: list[Tensor]) -> str:
+def _states_in_order(backbone: Backbone, hidden: tuple[Tensor, ...], embedded: Tensor) -> str:
     """Why the states of the layers cannot be told apart, or nothing.
 
     There must be L + 1 of them, (n, T, d) each; the first, of the embedding layer, mixes no tokens,
     and each of the others is made from the one before.
     """
-    hidden, layers = next(_passes(backbone, "causal")), backbone.num_layers
+    layers = backbone.num_layers
     if len(hidden) != layers + 1 or any(states.dim() != 3 for states in hidden):
         return f"transformers does not give one state a token for each of its {layers} layers"
-    if sum(_tokens_read(hidden[0], embeddings[-1], LENGTH - 1)) > 1:
+    if sum(_tokens_read(hidden[0], embedded, LENGTH - 1)) > 1:
         return "the states that transformers gives of its layers begin behind the first layer"
     if not all(any(seen) for seen in _read(hidden, LENGTH - 1)):
         return "the states that transformers gives of its layers do not follow from each other"
@@ -236,15 +326,15 @@ def _causal_mixers(backbone: Backbone) -> dict[int, str]:
     """
     lists = (part for part in backbone.model.modules() if isinstance(part, nn.ModuleList))
     layers = next((one for one in lists if len(one) == backbone.num_layers), nn.ModuleList())
-    found = {}
+    mixers = {}
     for number, layer in enumerate(layers):
         for part in layer.modules():
             parameters = {name for name, _ in part.named_parameters(recurse=False)}
             convolves = any(isinstance(child, nn.Conv1d) for child in part.children())
             if convolves or parameters & _RECURRENT:
-                found[number] = type(part).__name__
+                mixers[number] = type(part).__name__
                 break
-    return found
+    return mixers
 
 
 # How far a layer reads

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
 from embedlab.models.design import Design, DesignText
@@ -129,10 +130,17 @@ class RunInfo(_Part):
         )
 
 
+def resolved_id(backbone_id: str) -> str:
+    """What a run stores of its backbone: a folder by its whole path, everything else as it is."""
+    if backbone_id in CATALOGUE or not Path(backbone_id).is_dir():
+        return backbone_id
+    return str(Path(backbone_id).resolve())
+
+
 def backbone_info(backbone: Backbone, backbone_id: str) -> BackboneInfo:
     """What a run keeps of its backbone, and the id by which it is loaded again."""
     return BackboneInfo(
-        id=backbone_id,
+        id=resolved_id(backbone_id),
         key=backbone.key,
         source=backbone.source,
         note=backbone.note,

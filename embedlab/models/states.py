@@ -16,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from embedlab.models.attention import ends_in_the_last_token
+
 #: Numbers of hidden states gathered at once (32 MB): many layers of few texts, and few enough
 #: for the allocator to hand out the same memory again.
 BLOCK_NUMBERS = 8_000_000
@@ -102,6 +104,43 @@ def mean_squares(hidden_states: Sequence[Tensor], mask: Tensor) -> Tensor:
     every = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)
     squares = [h.float().pow(2).sum(dim=-1) for h in hidden_states]  # (n, T) each
     return torch.stack([(every * one).sum(dim=1) for one in squares], dim=1)
+
+
+def text_states(
+    hidden: Sequence[Tensor], mask: Tensor, batch: Sequence[Encoded], attention: str, eps: float
+) -> list[TextStates]:
+    """What is kept of a padded batch, on the CPU.
+
+    Args:
+        hidden: L + 1 tensors (n, T, d), as transformers returns them.
+        mask: (n, T), 0 for padding, which stands on the right.
+        batch: the n texts.
+        attention: the mode of the pass.
+        eps: as for :func:`summarise`.
+    """
+    # One copy a batch from a GPU: every copy waits for it.
+    bank, squares = summarise(hidden, mask, eps).cpu(), mean_squares(hidden, mask).cpu()
+    text_bank = None
+    if any(text.text for text in batch):
+        text_mask = torch.zeros_like(mask)
+        for row, text in zip(text_mask, batch, strict=True):
+            row[slice(*(text.text or (0, 1)))] = 1
+        text_bank = summarise(hidden, text_mask, eps).cpu()
+    # No head reads the tokens of a causal pass, and they are most of what could be stored.
+    tokens = None if ends_in_the_last_token(attention) else hidden[-1].cpu()
+    return [
+        TextStates(
+            # Cloned row by row: a view would keep the whole batch alive as long as one text.
+            bank[i].clone(),
+            None if tokens is None else tokens[i, : len(text.ids)].clone(),
+            len(text.ids),
+            text.truncated,
+            squares[i].clone(),
+            None if text_bank is None or text.text is None else text_bank[i].clone(),
+            0 if text.text is None else text.text[1] - text.text[0],
+        )
+        for i, text in enumerate(batch)
+    ]
 
 
 class Bank(NamedTuple):
@@ -205,6 +244,10 @@ class HiddenStates:
     def bank(self, layers: int | slice = -1) -> Bank:
         """What poolings read at a layer, or at a slice of layers."""
         return self._bank(self._gather(layers))
+
+    def rms_means(self, layers: slice) -> Tensor:
+        """(n, layers, d): the last row of the bank alone, at a slice of layers."""
+        return torch.stack([row.bank[-1, layers] for row in self.rows]).float()
 
     def layer_banks(self) -> Iterator[Bank]:
         """What poolings read at layer 0, 1, … L, one after the other.

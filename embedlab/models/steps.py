@@ -195,13 +195,10 @@ class FittedSteps:
         steps = [float(o.step.max()) for o in self.operations if isinstance(o, Levels)]
         return 2 * max(steps, default=0.0)
 
-    def modules(self, width: int, *, exact: bool) -> list[ExportedModule]:
+    def modules(self, width: int) -> list[ExportedModule]:
         """The modules of sentence-transformers that do the same, each between two Normalize.
 
-        Args:
-            width: the length of the pooled vector.
-            exact: whether the backbone is in float32. The library's own Dense takes on the
-                precision of the backbone; for a lower one there is a module of ours.
+        ``width`` is the length of the pooled vector.
         """
         import numpy as np
         import torch
@@ -222,10 +219,6 @@ class FittedSteps:
                     "activation_function": "torch.nn.modules.linear.Identity",
                 }
                 arrays = {"linear.weight": weight, "linear.bias": weight @ bias}
-                if not exact:
-                    kind = "export_pooling.Linear"
-                    settings = {"hidden_size": width, "outputs": len(weight)}
-                    arrays = {"weight": weight, "bias": weight @ bias}
                 width = len(weight)
             else:
                 kind = f"export_pooling.{type(operation).__name__}"

@@ -87,9 +87,7 @@ def _fitted(
         raise EmbedLabError(
             f"Text {number} has no token of its own for {backbone.name}: {text[:40]!r}; remove it."
         )
-    whole = (*ids, *end_token)
-    backbone.check_ids(whole, number)
-    return Encoded(whole, cut, (own[0], own[-1] + 1))
+    return Encoded((*ids, *end_token), cut, (own[0], own[-1] + 1))
 
 
 def _own_tokens(offsets: Offsets, start: int, length: int, whole: str) -> list[int]:

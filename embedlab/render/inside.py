@@ -220,7 +220,7 @@ def head_lines(
     title: str,
     caption: str,
 ) -> go.Figure:
-    """Attention weights over layers or tokens, one line each; every line sums to 1.
+    """Attention weights over layers, tokens or latents, one line each; every line sums to 1.
 
     Args:
         letter: ``A`` or ``B``: one line alone has the design's colour.

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis.colouring import Colouring
+from embedlab.analysis.filtering import NO_CATEGORY
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.render.style import (
     OTHER_COLOUR,
@@ -177,6 +178,7 @@ def map_colouring(colouring: Colouring, hidden: Collection[int] = ()) -> dict[st
         "note": one_line(colouring.note),
         "hidden": sorted(hidden),
         "other": OTHER_COLOUR,
+        "none": NO_CATEGORY if colouring.kind == "categories" else "no number",
     }
     if colouring.kind == "categories" and not colouring.names:
         shown["other"] = PALETTE[0]  # nothing is missing where nothing could be there

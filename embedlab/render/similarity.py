@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,34 +33,65 @@ DIFFERENCE_SCALE = (
 )
 _BINS = 50
 _HOVER_WIDTH = 42  # characters; wider would be cut off on a phone
+_ROW, _LEAST_HEIGHT = 14, 332  # pixels: of a row with its label, and of all rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """What the colours of a heatmap say: the title of the colour bar, and of differences."""
+
+    unit: str
+    difference: str
+
+
+#: By the names that :func:`embedlab.lab.views.similarities` takes; all numbers are ×100.
+SCALES = {
+    "cosine": Scale(unit="Cosine ×100", difference="B − A, ×100"),
+    "rank": Scale(unit="Less similar pairs, %", difference="B − A, percentage points"),
+    "centred": Scale(unit="Centred cosine ×100", difference="B − A, centred, ×100"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cells:
+    """What the heatmaps of n texts share.
+
+    ``cosines`` (n, n, 2) are those under A and under B, for the tooltips; ``starts`` are the places
+    at which blocks of texts begin, which lines divide.
+    """
+
+    texts: Sequence[str]
+    cosines: FloatArray | None = None
+    starts: Sequence[int] = (0,)
+    scale: Scale = SCALES["cosine"]
 
 
 def similarity_heatmap(
-    matrix: FloatArray, labels: Sequence[str], title: str, zmin: float, zmax: float
+    matrix: FloatArray, cells: Cells, title: str, zmin: float, zmax: float
 ) -> go.Figure:
-    """Cosines between n texts, ×100, on a perceptual scale with the limits given.
+    """Similarities of n texts, ×100, on a perceptual scale with the limits given.
 
     Args:
-        matrix: (n, n) cosines, -1 … 1.
-        labels: the n texts.
+        matrix: (n, n), what the colours say, -1 … 1.
+        cells: the n texts and what else the cells have.
         title: the design's name.
-        zmin: lowest cosine of the scale; both heatmaps of a pair need the same limits.
-        zmax: highest cosine of the scale.
+        zmin: the lowest value of the scale; both heatmaps of a pair need the same limits.
+        zmax: the highest value of the scale.
 
     Raises:
         EmbedLabError: the matrix does not have one row and one column per text.
     """
-    figure = _heatmap(matrix, labels, title, "Cosine ×100", "%{z:.1f}")
+    figure = _heatmap(matrix, cells, title, cells.scale.unit, "%{z:.1f}", "#FFFFFF")
     return figure.update_traces(colorscale=SIMILARITY_SCALE, zmin=100 * zmin, zmax=100 * zmax)
 
 
-def difference_heatmap(matrix: FloatArray, labels: Sequence[str], title: str) -> go.Figure:
-    """Differences of cosines, B − A, (n, n), ×100: blue where A is higher, orange where B is.
+def difference_heatmap(matrix: FloatArray, cells: Cells, title: str) -> go.Figure:
+    """Differences, B − A, (n, n), ×100: blue where A is higher, orange where B is.
 
     Raises:
         EmbedLabError: the matrix does not have one row and one column per text.
     """
-    figure = _heatmap(matrix, labels, title, "B − A, ×100", "%{z:+.1f}")
+    figure = _heatmap(matrix, cells, title, cells.scale.difference, "%{z:+.1f}", "#333333")
     limit = float(np.nanmax(np.abs(matrix), initial=0.0)) * 100 or 1.0
     return figure.update_traces(colorscale=DIFFERENCE_SCALE, zmin=-limit, zmax=limit, zmid=0)
 
@@ -107,10 +139,10 @@ def similarity_histogram(
 
 
 def _heatmap(
-    matrix: FloatArray, labels: Sequence[str], title: str, unit: str, number: str
+    matrix: FloatArray, cells: Cells, title: str, unit: str, number: str, line: str
 ) -> go.Figure:
     values = np.asarray(matrix, dtype=float)
-    n = len(labels)
+    n = len(cells.texts)
     if values.shape != (n, n):
         raise EmbedLabError(
             f"The matrix is {values.shape} but there are {n} texts; give one row and column each."
@@ -118,7 +150,12 @@ def _heatmap(
     # The texts are the axes' categories, so that hovering can show them whole without a copy for
     # every cell; the short labels along the axes are annotations. The number distinguishes equal
     # texts.
-    texts = [f"{i}. {wrapped(label, _HOVER_WIDTH)}" for i, label in enumerate(labels, 1)]
+    texts = [f"{i}. {wrapped(label, _HOVER_WIDTH)}" for i, label in enumerate(cells.texts, 1)]
+    hover, more = f"{unit.partition(',')[0]}: {number}", {}
+    if cells.cosines is not None:
+        # Nested lists: plotly draws no typed arrays of three dimensions.
+        more["customdata"] = np.round(100 * cells.cosines, 1).tolist()
+        hover += "<br>cosine A %{customdata[0]:.1f} · B %{customdata[1]:.1f}"
     figure = heatmap(
         title,
         f"n = {n} {'text' if n == 1 else 'texts'}",
@@ -126,26 +163,32 @@ def _heatmap(
         z=100 * values,
         x=texts,
         y=texts,
-        hovertemplate=f"{number}<br><br>%{{y}}<br><br>%{{x}}<extra></extra>",
+        hovertemplate=f"{hover}<br><br>%{{y}}<br><br>%{{x}}<extra></extra>",
+        **more,
     )
-    size = max(7, min(11, 330 // max(n, 1)))
-    height = 500 + 6 * min(max(n - 30, 0), 60)  # so that the rows' labels do not overlap
     axis = {"showticklabels": False, "ticks": "", "type": "category"}
     figure.update_xaxes(**axis, title={"text": "Text number", "standoff": 22})
     figure.update_yaxes(**axis, autorange="reversed")
-    margin = {"l": 136, "r": 12, "b": 104}
+    for place in cells.starts[1:]:
+        border = {"color": line, "width": 1.5}
+        figure.add_vline(x=place - 0.5, line=border).add_hline(y=place - 0.5, line=border)
+    # A row is as high as its label needs, at any number of texts.
+    height = max(_LEAST_HEIGHT, n * _ROW)
+    margin = {"l": 136, "r": 12, "t": 64, "b": 104}
     return figure.update_layout(
-        annotations=_axis_labels(labels, size), height=height, margin=margin
+        annotations=_axis_labels(cells.texts),
+        height=height + margin["t"] + margin["b"],
+        margin=margin,
     )
 
 
-def _axis_labels(labels: Sequence[str], size: int) -> list[dict[str, Any]]:
+def _axis_labels(labels: Sequence[str]) -> list[dict[str, Any]]:
     """Along y the number and the short text; along x the number, thinned out where it is tight."""
-    plain = {"showarrow": False, "font": {"size": size}}
+    plain = {"showarrow": False, "font": {"size": 11}}
     step = max(1, -(-len(labels) // 12))
     rows = [
         {"x": 0, "xref": "paper", "xanchor": "right", "y": i, "yref": "y", "xshift": -4}
-        | {"text": f"{plotly_text(shorten(label, 16))} {i + 1}"}
+        | {"text": f"{plotly_text(shorten(label, 18))} {i + 1}"}
         for i, label in enumerate(labels)
     ]
     columns = [

@@ -5,8 +5,8 @@ In all of them a filled green mark means "separable", a hollow grey one "not sep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,8 +15,10 @@ from embedlab.analysis.bootstrap import verdict
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import GREY, PALETTE, faded, finish, heatmap, plotly_text, start
 from embedlab.study.comparisons import Difference
+from embedlab.study.effects import means_by_two
 from embedlab.study.report import (
     Curve,
+    Grid,
     Model,
     Report,
     against,
@@ -29,9 +31,12 @@ from embedlab.study.report import (
 from embedlab.text import shorten
 
 SEPARABLE = PALETTE[0]
+#: Rows of a figure; of more designs the best are drawn, and the tables have the rest.
+MOST_ROWS = 30
 #: Without the yellow, in which a thin line vanishes on a light page.
 _LINE_COLOURS = tuple(colour for colour in PALETTE if colour != "#F0E442")
 _DASHES = ("solid", "dash", "dot")
+T = TypeVar("T")
 
 
 def difference_plot(
@@ -47,9 +52,10 @@ def difference_plot(
     Raises:
         EmbedLabError: there is no pair to show.
     """
-    rows = against(differences, reference) if reference else list(differences)
-    if not rows:
+    every = against(differences, reference) if reference else list(differences)
+    if not every:
         raise EmbedLabError("There is no difference to show; a study compares two designs or more.")
+    rows = _largest(every, [one.difference for one in every])
     names = [
         _two_lines(design_title(one.b), 60)
         if reference
@@ -58,7 +64,8 @@ def difference_plot(
     ]
     on = f"gain on {short_name(reference)}" if reference else "every pair"
     n = _counts([one.n for one in rows])
-    figure = start(f"{title}: {on}", f"n = {n} {unit}, 95 % intervals")
+    cut = "" if len(rows) == len(every) else f", the {len(rows)} largest of {len(every):,}"
+    figure = start(f"{title}: {on}", f"n = {n} {unit}, 95 % intervals{cut}")
     # The legend has both words even if one is unused; a row without a score stays as an empty row.
     for separable in (True, False):
         _add_gains(
@@ -67,6 +74,55 @@ def difference_plot(
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
     figure.update_xaxes(automargin=False)
     return _finish_rows(figure, names, "Gain, points ×100", 150 if reference else 120)
+
+
+def effect_plot(grid: Grid) -> go.Figure:
+    """What each choice gains on its factor's first one, in points with 95 % intervals.
+
+    Raises:
+        EmbedLabError: no two designs differ in one choice alone.
+    """
+    if not grid.effects:
+        raise EmbedLabError("No two designs differ in one choice alone, so there is no effect.")
+    names = [
+        f"{plotly_text(one.factor)}: {plotly_text(one.over.b)}<br>− {plotly_text(one.over.a)}"
+        for one in grid.effects
+    ]
+    n = _counts([one.over.n for one in grid.effects])
+    caption = f"n = {n} sources of texts, 95 % intervals, averaged over the other choices"
+    figure = start("What each choice gains", caption)
+    for separable in (True, False):
+        rows = [one.over if one.over.separable == separable else None for one in grid.effects]
+        _add_gains(figure, rows, names, separable, name=str)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
+    figure.update_xaxes(automargin=False)
+    return _finish_rows(figure, names, "Gain, points ×100", 170)
+
+
+def choice_matrix(grid: Grid, rows: int, columns: int) -> go.Figure:
+    """Mean scores by two factors, at these positions of the grid's, averaged over the others."""
+    down, across, means = means_by_two(
+        [one.choices for one in grid.designs], [one.mean for one in grid.designs], rows, columns
+    )
+    figure = heatmap(
+        f"{grid.factors[rows]} × {grid.factors[columns]}",
+        f"mean over {grid.sources} sources of texts and over the other choices",
+        "Mean score ×100",
+        z=100 * means,
+        x=[plotly_text(level) for level in across],
+        y=[plotly_text(level) for level in down],
+        texttemplate="%{z:.1f}",
+        hovertemplate="%{y}, %{x}: %{z:.1f}<extra></extra>",
+        # Transparent, so that numbers are readable in light and dark.
+        colorscale=[(0.0, faded(SEPARABLE, 0.05)), (1.0, faded(SEPARABLE, 0.7))],
+        xgap=2,
+        ygap=2,
+    )
+    axis = {"ticks": "", "type": "category", "tickfont": {"size": 11}}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis, autorange="reversed")
+    margin = {"l": 130, "r": 12, "b": 120}
+    return figure.update_layout(height=210 + 40 * max(3, len(down)), margin=margin)
 
 
 def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.Figure:
@@ -89,7 +145,9 @@ def p_matrix(differences: Sequence[Difference], title: str, alpha: float) -> go.
         x=names[:-1],
         y=names[1:],
         text=[["" if one is None else p_text(one.corrected) for one in row] for row in cells],
-        customdata=[["" if one is None else _hover_text(one) for one in row] for row in cells],
+        customdata=[
+            ["" if one is None else _hover_text(one, short_name) for one in row] for row in cells
+        ],
         texttemplate="%{text}",
         hovertemplate="%{customdata}<extra></extra>",
         zmin=0,
@@ -121,13 +179,16 @@ def score_plot(report: Report, category: str) -> go.Figure:
     """
     if not report.models:
         raise EmbedLabError("No model is measured yet; run the study first.")
+    position = report.categories.index(category)
+    shown = _largest(report.models, [row.means[position] for row in report.summary])
     many = sorted({len(model.seeds) for model in report.models if model.seeds})
     spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
-    caption = f"×100, {len(report.models)} models, {spread}"
+    best = "" if len(shown) == len(report.models) else f"the {len(shown)} best of "
+    caption = f"×100, {best}{len(report.models)} models, {spread}"
     figure = start(f"{category}: mean score", caption)
     for kind in _MARKERS:
-        _add_scores(figure, report, report.categories.index(category), kind)
-    names = list(dict.fromkeys(_row_name(model) for model in report.models))
+        _add_scores(figure, report, position, kind, shown)
+    names = list(dict.fromkeys(_row_name(model) for model in shown))
     return _finish_rows(figure, names, "Mean score ×100", 150)
 
 
@@ -186,16 +247,32 @@ def _two_lines(title: str, limit: int) -> str:
     return plotly_text(shorten(title, limit)).replace("/", "/<br>", 1)
 
 
-def _hover_text(one: Difference) -> str:
+def _largest(rows: Sequence[T], values: Sequence[float | None]) -> list[T]:
+    """The rows as they are, or those with the largest values in falling order where many."""
+    if len(rows) <= MOST_ROWS:
+        return list(rows)
+
+    def place(number: int) -> float:
+        value = values[number]
+        return np.inf if value is None else -value
+
+    return [rows[i] for i in sorted(range(len(rows)), key=place)[:MOST_ROWS]]
+
+
+def _hover_text(one: Difference, name: Callable[[str], str]) -> str:
     gain = "no score" if one.difference is None else f"{100 * one.difference:+.1f} points"
     return (
-        f"{plotly_text(short_name(one.b))} − {plotly_text(short_name(one.a))}: {gain}"
+        f"{plotly_text(name(one.b))} − {plotly_text(name(one.a))}: {gain}"
         f"<br>p {p_text(one.p)}, corrected {p_text(one.corrected)}<br>{verdict(one.separable)}"
     )
 
 
 def _add_gains(
-    figure: go.Figure, rows: Sequence[Difference | None], names: Sequence[str], separable: bool
+    figure: go.Figure,
+    rows: Sequence[Difference | None],
+    names: Sequence[str],
+    separable: bool,
+    name: Callable[[str], str] = short_name,
 ) -> None:
     ends = [
         (0.0, 0.0)
@@ -220,7 +297,7 @@ def _add_gains(
             "thickness": 2.5 if separable else 1.5,
             "width": 4,
         },
-        text=["" if one is None else _hover_text(one) for one in rows],
+        text=["" if one is None else _hover_text(one, name) for one in rows],
         hovertemplate="%{text}<extra></extra>",
     )
 
@@ -236,11 +313,13 @@ def _row_name(model: Model) -> str:
     return _two_lines(model.label if model.kind == "yardstick" else design_title(model.label), 60)
 
 
-def _add_scores(figure: go.Figure, report: Report, category: int, kind: str) -> None:
+def _add_scores(
+    figure: go.Figure, report: Report, category: int, kind: str, shown: Sequence[Model]
+) -> None:
     rows = [
         (model, summary.means[category], summary.seed_sds[category])
         for model, summary in zip(report.models, report.summary, strict=True)
-        if model.kind == kind
+        if model.kind == kind and model in shown
     ]
     figure.add_scatter(
         x=[_points(mean) for _, mean, _ in rows],

@@ -12,6 +12,7 @@ from embedlab.files import disk_errors, write_text
 from embedlab.render.csv_table import csv_table
 from embedlab.render.html import Macros
 from embedlab.render.study_sections import Section, sections
+from embedlab.resources import STATIC
 from embedlab.study.comparisons import Difference
 from embedlab.study.report import Report
 
@@ -59,12 +60,19 @@ def scores_csv(report: Report) -> str:
 
 
 def differences_csv(report: Report) -> str:
-    """A row for every pair of designs, over the datasets of a category and within a task."""
+    """A row for every pair of designs, over the datasets of a category and within a task.
+
+    Of a grid also every pair over all sources, and the effects, whose a and b are choices.
+    """
     category_of = {task.id: task.category for task in report.tasks}
-    differences: list[tuple[str, str, str | None, Difference]] = [
+    differences: list[tuple[str, str | None, str | None, Difference]] = [
         *(("over datasets", one.category, None, one.over) for one in report.over_datasets),
         *(("within task", category_of[one.task], one.task, one) for one in report.within_tasks),
     ]
+    if report.grid is not None:
+        gains = [gain.over for design in report.grid.designs for gain in design.gains]
+        differences += [("over all sources", None, None, one) for one in gains]
+        differences += [(f"effect of {e.factor}", None, None, e.over) for e in report.grid.effects]
     # What is not defined within a task stays empty.
     rows = [
         (*scope, *(getattr(one, name, None) for name in _DIFFERENCES[3:]))
@@ -89,7 +97,8 @@ def page(report: Report) -> str:
 
     head, *others = sections(report)
     body = [(section, drawn(section)) for section in others]
-    return str(Macros("report.html").page(head, body, Markup(get_plotlyjs()))) + "\n"
+    scripts = (Markup(get_plotlyjs()), Markup((STATIC / "sortable.js").read_text("utf-8")))
+    return str(Macros("report.html").page(head, body, *scripts)) + "\n"
 
 
 #: A study's files by name, each with the function that makes its text.

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
 from embedlab.analysis.tasks import MEASURE_NAMES
 from embedlab.render import study_figures
-from embedlab.render.html import Macros, joined, muted, note
+from embedlab.render.html import Macros, joined, muted, note, points
 from embedlab.render.study_text import facts_list, headline, verdict_lines
 from embedlab.study.comparisons import DatasetComparison, Difference
+from embedlab.study.effects import means_by_two
 from embedlab.study.report import (
+    GridDesign,
+    GridGain,
     Report,
     against,
     designs_in,
@@ -62,12 +67,15 @@ class Section:
 
 def sections(report: Report) -> list[Section]:
     """The whole report in its order; each category holds its tasks."""
+    if report.grid is not None:
+        overview = [effects(report), by_two(report), designs(report)]
+    else:
+        overview = [paper(report), scores(report)]
     return [
         head(report),
-        paper(report),
-        scores(report),
+        *overview,
         *(_with_tasks(report, category) for category in report.categories),
-        training(report),
+        *([training(report)] if report.curves or report.grid is None else []),
         run(report),
     ]
 
@@ -87,6 +95,97 @@ def scores(report: Report) -> Section:
     """Every model's mean score on every category."""
     counts = Counter(task.category for task in report.tasks)
     return Section(title="Scores", text=_STUDY.summary(report, counts))
+
+
+def effects(report: Report) -> Section:
+    """What each choice of a grid gains, averaged over the others; empty for another study."""
+    if (grid := report.grid) is None:
+        return Section(title="")
+    lines = [
+        f"{one.factor} {one.over.b} {points(one.over.difference, sign=True)} on {one.over.a}"
+        for one in grid.effects
+        if one.over.separable
+    ]
+    n = len(grid.effects)
+    sentence = (
+        f"Separable over {grid.sources} sources of texts, in points: {'; '.join(lines)}."
+        if lines
+        else f"None of the {n} effects is separable over {grid.sources} sources of texts."
+    )
+    numbers = ("b", "a", "difference", "low", "high", "p", "corrected", "n", "verdict")
+    rows = [
+        (one.factor, *(getattr(one.over, name) for name in numbers), one.designs)
+        for one in grid.effects
+    ]
+    header = ("factor", "choice", "against", "difference", "low", "high", "p", "p corrected")
+    drawn = {}
+    if grid.effects:
+        drawn["effects"] = StudyFigure(
+            figure=study_figures.effect_plot(grid),
+            header=(*header, "n", "verdict", "pairs"),
+            rows=rows,
+            name="effects",
+            caption=_caption(report, "What each choice gains, averaged over the others"),
+        )
+    table = _STUDY.effects(grid, report.categories, p_text)
+    return Section(
+        title="What each choice does",
+        text=note([sentence]),
+        figures=drawn,
+        tables=(("The effects in numbers", table),),
+    )
+
+
+def by_two(report: Report, pair: str = "") -> Section:
+    """Mean scores by two factors of a grid: of each two that have several choices, or of ``pair``.
+
+    ``pair`` is one of the names that :func:`factor_pairs` gives.
+    """
+    if (grid := report.grid) is None:
+        return Section(title="")
+    figures = {}
+    for name, (rows, columns) in factor_pairs(report).items():
+        if pair and name != pair:
+            continue
+        down, across, means = means_by_two(
+            [one.choices for one in grid.designs], [one.mean for one in grid.designs], rows, columns
+        )
+        figures["matrix" if pair else name] = StudyFigure(
+            figure=study_figures.choice_matrix(grid, rows, columns),
+            header=(grid.factors[rows], grid.factors[columns], "mean"),
+            rows=[
+                (level, other, None if np.isnan(mean) else float(mean))
+                for level, row in zip(down, means, strict=True)
+                for other, mean in zip(across, row, strict=True)
+            ],
+            name="two-choices",
+            caption=_caption(report, f"Mean over sources of texts by {name}"),
+        )
+    return Section(title="Two choices together", figures=figures)
+
+
+def factor_pairs(report: Report) -> dict[str, tuple[int, int]]:
+    """Two factors each of which a grid has several choices, by name, as rows and columns."""
+    if (grid := report.grid) is None:
+        return {}
+    several = [
+        i for i in range(len(grid.factors)) if len({one.choices[i] for one in grid.designs}) > 1
+    ]
+    return {f"{grid.factors[a]} × {grid.factors[b]}": (a, b) for a, b in combinations(several, 2)}
+
+
+def designs(report: Report) -> Section:
+    """Every design of a grid, in a table that can be sorted and filtered."""
+    if (grid := report.grid) is None:
+        return Section(title="")
+    counts = Counter(task.category for task in report.tasks)
+    table = _STUDY.designs(grid, report.categories, counts, len(report.tasks), _gain_on, short_name)
+    why = dict.fromkeys(g.over.why for one in grid.designs for g in one.gains if g.over.why)
+    return Section(title="Every design, the best first", text=note(why) + table)
+
+
+def _gain_on(design: GridDesign, reference: str) -> GridGain | None:
+    return next((gain for gain in design.gains if gain.over.a == reference), None)
 
 
 def category(report: Report, name: str, reference: str | None = None) -> Section:
@@ -160,6 +259,9 @@ def run(report: Report) -> Section:
 def _with_tasks(report: Report, name: str) -> Section:
     """A category with all its tasks: as figures where only the tasks can be tested."""
     section = category(report, name)
+    if report.grid is not None:
+        where = "Every pair within every task stands in differences.csv and in the Study tab."
+        return replace(section, text=section.text + note([where]))
     tasks = [task(report, one.id) for one in report.tasks if one.category == name]
     figures = dict(section.figures)
     if "matrix" not in figures:
@@ -196,7 +298,7 @@ def _comparisons(
         name="differences",
         caption=_caption(report, f"{title}: differences b − a, as fractions, paired over {unit}"),
     )
-    if why_no_p(differences) is not None:
+    if why_no_p(differences) is not None or len(designs) > study_figures.MOST_ROWS:
         return {"gains": gains}
     matrix = StudyFigure(
         figure=study_figures.p_matrix(differences, f"{title}: corrected p", report.alpha),
@@ -211,18 +313,21 @@ def _comparisons(
 def _difference_tables(
     differences: Sequence[Difference], reference: str | None
 ) -> tuple[tuple[str, Markup], ...]:
-    if (why := why_no_p(differences)) is None:
-        pairs = {(one.a, one.b): one for one in differences}
-        matrix = _STUDY.p_values(designs_in(differences), pairs, short_name, p_text)
+    labels = designs_in(differences)
+    if (why := why_no_p(differences)) is not None:
+        p_values: tuple[tuple[str, Markup], ...] = (("Corrected p-values", note([why])),)
+    elif len(labels) > study_figures.MOST_ROWS:
+        p_values = ()
     else:
-        matrix = note([why])
-    p_values = ("Corrected p-values", matrix)
+        pairs = {(one.a, one.b): one for one in differences}
+        matrix = _STUDY.p_values(labels, pairs, short_name, p_text)
+        p_values = (("Corrected p-values", matrix),)
     if not differences:
-        return (p_values,)
+        return p_values
     chosen = _chosen(differences, reference or EVERY_PAIR)
     over = any(isinstance(one, DatasetComparison) for one in differences)
     numbers = _STUDY.differences(chosen, over, short_name, p_text)
-    return (("Differences in numbers", numbers), p_values)
+    return (("Differences in numbers", numbers), *p_values)
 
 
 def _chosen(differences: Sequence[Difference], reference: str) -> Sequence[Difference]:

@@ -11,7 +11,7 @@ results and NaN in tables of scores; it enters no test.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -122,7 +122,22 @@ def score_interval(
 def compare_items(
     a: Items, b: Items, *, n_resamples: int = 1000, n_swaps: int = 9999, seed: int = 0
 ) -> ItemComparison:
-    """The gain of ``b`` on ``a``, with a paired bootstrap interval and a paired test.
+    """The gain of ``b`` on ``a``; see :func:`compare_pairs`."""
+    [one] = compare_pairs(
+        {"a": a, "b": b}, [("a", "b")], n_resamples=n_resamples, n_swaps=n_swaps, seed=seed
+    )
+    return one
+
+
+def compare_pairs(
+    items: Mapping[str, Items],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    n_resamples: int = 1000,
+    n_swaps: int = 9999,
+    seed: int = 0,
+) -> list[ItemComparison]:
+    """The gain of ``b`` on ``a`` for pairs of designs, with a paired bootstrap interval and test.
 
     ``means`` and ``pairs`` are tested by :func:`~embedlab.study.paired_tests.randomisation_p`.
     For ``resamples`` the spread of the gain over them is its standard error (Efron, 1979), and the
@@ -130,30 +145,49 @@ def compare_items(
     there is no gain could give no p under 2 / (n + 1), and each costs a clustering.
 
     Args:
-        a: the items under one design.
-        b: the same items, in the same order, under another; it may have other seeds.
-        n_resamples: of the bootstrap.
+        items: by design; the same items in the same order, under seeds of their own.
+        pairs: names of two designs each.
+        n_resamples: of the bootstrap, the same draws for all designs.
         n_swaps: of the randomisation test; its p is at least 2 / (n_swaps + 1).
         seed: of both.
 
     Raises:
-        ValueError: if the two are not of the same items.
+        ValueError: if two designs do not have the same items.
     """
+    for a, b in pairs:
+        _check_same(items[a], items[b])
+    scores = {name: one.score for name, one in items.items()}
+    tested = {(a, b) for a, b in pairs if items[a].n > 1 and None not in (scores[a], scores[b])}
+    sampled = [pair for pair in pairs if pair in tested and items[pair[0]].kind != "resamples"]
+    draws = {
+        name: bootstrap.resampled(
+            _mean_score, *_sides(items[name]), n_resamples=n_resamples, seed=seed
+        )
+        for name in dict.fromkeys(name for pair in sampled for name in pair)
+    }
+    gold = items[sampled[0][0]].gold if sampled else None
+    values = [(items[a].values, items[b].values) for a, b in sampled]
+    p_values = dict(
+        zip(sampled, randomisation_p(values, gold, n_swaps=n_swaps, seed=seed), strict=True)
+    )
+    results = []
+    for a, b in pairs:
+        n, before, after = items[a].n, scores[a], scores[b]
+        if (a, b) not in tested or before is None or after is None:
+            results.append(ItemComparison(None, None, None, None, n))
+        elif items[a].kind == "resamples":
+            gains = rounded(items[b].values.mean(axis=0) - items[a].values.mean(axis=0))
+            results.append(ItemComparison(after - before, *_by_spread(gains), n))
+        else:
+            low, high = _ends(*bootstrap.ends(draws[b] - draws[a])) or (None, None)
+            results.append(ItemComparison(after - before, low, high, p_values[a, b], n))
+    return results
+
+
+def _check_same(a: Items, b: Items) -> None:
     same_gold = a.gold is b.gold or np.array_equal(_sides(a)[-1], _sides(b)[-1])
     if (a.kind, a.n) != (b.kind, b.n) or not same_gold:
         raise ValueError(f"{a.n} {a.kind} and {b.n} {b.kind} are not the same items")
-    if a.n < 2 or a.score is None or b.score is None:
-        return ItemComparison(None, None, None, None, a.n)
-    if a.kind == "resamples":
-        gains = rounded(b.values.mean(axis=0) - a.values.mean(axis=0))
-        return ItemComparison(b.score - a.score, *_by_spread(gains), a.n)
-    low, high = _ends(
-        *bootstrap.paired_interval(
-            _mean_score, _sides(a), _sides(b), n_resamples=n_resamples, seed=seed
-        )
-    ) or (None, None)
-    p = randomisation_p(a.values, b.values, a.gold, n_swaps=n_swaps, seed=seed)
-    return ItemComparison(b.score - a.score, low, high, p, a.n)
 
 
 def holm(p_values: Sequence[float | None], comparisons: int | None = None) -> list[float | None]:
@@ -243,20 +277,43 @@ def compare_over_datasets(
         raise ValueError(f"{len(clusters)} clusters for {table.shape[1]} datasets")
     table = np.where(np.isfinite(table), table, np.nan)
     pairs = compared_pairs(names, against)
+    return compare_gains(
+        [(names[a], names[b]) for a, b in pairs],
+        [table[b] - table[a] for a, b in pairs],
+        comparisons=comparisons,
+        alpha=alpha,
+        power=power,
+        clusters=clusters,
+    )
+
+
+def compare_gains(
+    pairs: Sequence[tuple[str, str]],
+    gains: Sequence[Float64Array],
+    *,
+    comparisons: int | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
+    clusters: Sequence[str] | None = None,
+) -> tuple[DatasetComparison, ...]:
+    """The same of gains (datasets,) of the second of each pair on the first, NaN where undefined.
+
+    The other arguments are those of :func:`compare_over_datasets`.
+    """
     comparisons = max(comparisons or 0, len(pairs))
-    gains = [rounded(_by_cluster(table[b] - table[a], clusters)) for a, b in pairs]
-    p_values = wilcoxon_p(gains)
+    over = [rounded(_by_cluster(gain, clusters)) for gain in gains]
+    p_values = wilcoxon_p(over)
     results = []
     for (a, b), gain, p, corrected in zip(
-        pairs, gains, p_values, holm(p_values, comparisons), strict=True
+        pairs, over, p_values, holm(p_values, comparisons), strict=True
     ):
         n, differing = len(gain), int(np.count_nonzero(gain))
         low, high = mean_interval(gain) if n >= FEWEST_DATASETS else (None, None)
         smallest = detectable_effect(differing, comparisons, alpha, power)
         results.append(
             DatasetComparison(
-                a=names[a],
-                b=names[b],
+                a=a,
+                b=b,
                 n=n,
                 difference=float(gain.mean()) if n else None,
                 low=low,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -18,11 +20,16 @@ from embedlab.models.design import Design
 from embedlab.study import comparisons
 from embedlab.study.comparisons import DatasetComparison, Items
 from embedlab.study.definition import Cell
+from embedlab.study.effects import FACTORS, choices, effects, mean_over_sources
 from embedlab.study.folder import CellResult, StudyRecord, TaskResult, read_results
 from embedlab.study.report import (
+    MANY_DESIGNS,
     CategoryDifference,
     Claim,
     Curve,
+    Grid,
+    GridDesign,
+    GridGain,
     Model,
     Ran,
     Report,
@@ -33,7 +40,11 @@ from embedlab.study.report import (
     TaskDifference,
     TaskFacts,
     design_title,
+    rounded,
 )
+
+#: Random swaps of a test within a task.
+LEAST_SWAPS = 9999
 
 
 def report_of(folder: Path) -> Report:
@@ -43,7 +54,9 @@ def report_of(folder: Path) -> Report:
         EmbedLabError: the folder holds no study, or one whose files are damaged.
     """
     try:
-        return _report(_Measurements(*read_results(folder)))
+        measured = _Measurements(*read_results(folder))
+        report = _report(measured)
+        return rounded(report) if measured.many else report
     except (OSError, ValueError, LookupError) as error:
         if isinstance(error, EmbedLabError):
             raise
@@ -76,6 +89,12 @@ class _Measurements:
         compared = [m for m in self.models if m.compared and m.kind != "yardstick"]
         #: The designs between which differences are tested: the paper's first, in its order.
         self.compared = sorted(compared, key=lambda m: Design.parse(m.label).alias or "others")
+        #: Whether there are too many designs to show every pair.
+        self.many = len(self.compared) >= MANY_DESIGNS
+        #: The designs that all others are tested against; without any, every pair is.
+        self.references = record.study.against or tuple(
+            model.label for model in self.compared[: int(self.many)]
+        )
 
     def _models(self) -> list[Model]:
         """Yardsticks first, then the designs in the study's order: untrained, then trained."""
@@ -116,13 +135,23 @@ class _Measurements:
         means = [np.array(rows, np.float64).mean(axis=0) for rows in by_cluster.values()]
         return np.asarray(np.array(means).mean(axis=0))
 
-    def mean_score(self, model: Model, task: TaskFacts) -> float:
-        """Mean over the seeds; NaN where it is undefined."""
-        return float(self.seed_scores(model, [task]).mean())
+    def mean_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Float64Array:
+        """(tasks,): means over the seeds; NaN where a score is undefined."""
+        by_task = self._mean_scores(model.label, model.kind)
+        return np.array([by_task[task.id] for task in tasks], np.float64)
+
+    @cache  # noqa: B019 - one of these lives as long as its report is made
+    def _mean_scores(self, label: str, kind: str) -> dict[str, float]:
+        """The mean over seeds on every task, by the task's id."""
+        results = self._results[label, kind]
+        scores: dict[str, list[float]] = {task.id: [] for task in self.tasks}
+        for one in (one for result in results for one in result.tasks):
+            scores.setdefault(one.id, []).append(one.score)
+        return {id_: float(np.mean(seeds)) if seeds else np.nan for id_, seeds in scores.items()}
 
     def wins(self, model: Model, rivals: Sequence[Model], tasks: Sequence[TaskFacts]) -> int:
         """The number of tasks on which no rival's mean score is higher."""
-        table = np.array([[self.mean_score(m, task) for task in tasks] for m in rivals])
+        table = np.array([self.mean_scores(m, tasks) for m in rivals])
         best = np.nanmax(table, axis=0, initial=-np.inf)
         return int((table[rivals.index(model)] == best).sum())
 
@@ -160,6 +189,7 @@ def _report(measured: _Measurements) -> Report:
         curves=tuple(_curve(result) for result in measured.done if result.history),
         ran=tuple(_ran(cell, result) for cell, result in measured.cells),
         notes=tuple(_notes(measured)),
+        grid=_grid(measured, within) if measured.many else None,
     )
 
 
@@ -203,29 +233,69 @@ def _over_datasets(measured: _Measurements) -> Iterator[CategoryDifference]:
     labels = [model.label for model in models]
     for category in measured.categories if len(models) > 1 else ():
         tasks = measured.tasks_in(category)
-        table = [[measured.mean_score(model, task) for task in tasks] for model in models]
-        clusters, against = [task.cluster for task in tasks], measured.record.study.against
+        table = [measured.mean_scores(model, tasks) for model in models]
+        clusters = [task.cluster for task in tasks]
         for pair in comparisons.compare_over_datasets(
-            table, labels, alpha=alpha, against=against, clusters=clusters
+            table, labels, alpha=alpha, against=measured.references, clusters=clusters
         ):
             yield CategoryDifference(category, pair)
 
 
 def _within_tasks(measured: _Measurements) -> Iterator[TaskDifference]:
+    alpha = measured.record.study.alpha
     for task in measured.tasks:
         of_models = {model.label: measured.items(model, task) for model in measured.compared}
         items = {label: one for label, one in of_models.items() if one is not None}
         names = list(items)
-        numbers = comparisons.compared_pairs(names, measured.record.study.against)
+        numbers = comparisons.compared_pairs(names, measured.references)
         pairs = [(names[a], names[b]) for a, b in numbers]
-        compared = [comparisons.compare_items(items[a], items[b]) for a, b in pairs]
+        # So many swaps that the smallest p survives the correction.
+        swaps = max(LEAST_SWAPS, math.ceil(4 * len(pairs) / alpha))
+        compared = comparisons.compare_pairs(items, pairs, n_swaps=swaps)
         # Over all pairs of one task: each task is a question of its own.
         corrected = comparisons.holm([one.p for one in compared])
         for (a, b), one, p in zip(pairs, compared, corrected, strict=True):
-            separable = p is not None and p <= measured.record.study.alpha
+            separable = p is not None and p <= alpha
             yield TaskDifference(
                 task=task.id, a=a, b=b, corrected=p, separable=separable, **asdict(one)
             )
+
+
+def _grid(measured: _Measurements, within: Sequence[TaskDifference]) -> Grid:
+    """What each choice does and every design, over all sources of texts."""
+    tasks, alpha = measured.tasks, measured.record.study.alpha
+    clusters, categories = [t.cluster for t in tasks], [t.category for t in tasks]
+    scores = {model.label: measured.mean_scores(model, tasks) for model in measured.compared}
+    separable = Counter(
+        (one.a, one.b, (one.difference or 0) > 0) for one in within if one.separable
+    )
+    gains: dict[str, list[GridGain]] = {label: [] for label in scores}
+    for one in comparisons.compare_over_datasets(
+        list(scores.values()),
+        list(scores),
+        alpha=alpha,
+        against=measured.references,
+        clusters=clusters,
+    ):
+        better, worse = (separable[one.a, one.b, up] for up in (True, False))
+        gains[one.b].append(GridGain(one, better, worse))
+    designs = [
+        GridDesign(
+            label,
+            choices(Design.parse(label)),
+            mean_over_sources(row, clusters),
+            tuple(
+                mean_over_sources(np.where([c == name for c in categories], row, np.nan), clusters)
+                for name in measured.categories
+            ),
+            tuple(gains[label]),
+        )
+        for label, row in scores.items()
+    ]
+    designs.sort(key=lambda one: np.inf if one.mean is None else -one.mean)
+    found = effects(scores, categories, clusters, order=measured.categories, alpha=alpha)
+    references = tuple(measured.references)
+    return Grid(FACTORS, len(set(clusters)), references, found, tuple(designs))
 
 
 # What was run
@@ -256,6 +326,12 @@ def _notes(measured: _Measurements) -> Iterator[str]:
         yield (
             f"Every verdict is on the mean of the {seeds} seeds that were run: their spread is "
             "shown beside the scores and enters no test."
+        )
+    if measured.many:
+        yield (
+            f"{len(measured.compared)} designs: shown is what each choice does, averaged over the "
+            f"others, and every design against {' and '.join(measured.references)}. An average "
+            "over sources of texts adds up measures of different kinds."
         )
     for category in measured.categories:
         tasks = measured.tasks_in(category)

@@ -124,6 +124,12 @@ class StudyFolder:
         values = {"tasks": tuple(tasks), **facts.model_dump(exclude_unset=True)}
         _write(self._record, self._identity.model_copy(update=values))
 
+    @property
+    def precision(self) -> str:
+        """The precision of the backbone that the study began with; empty before it began."""
+        record = _read(self._record, StudyRecord)
+        return ((record and record.backbone) or {}).get("precision", "")
+
     def is_done(self, cell: Cell) -> bool:
         """Whether a cell is finished; one that failed is run again."""
         result = _read(self._file(cell), CellResult)

@@ -17,12 +17,16 @@ from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study.comparisons import DatasetComparison, Difference
 from embedlab.study.definition import CellKind
+from embedlab.study.effects import Effect
 from embedlab.text import shorten
 from embedlab.validation import sentence
 
 #: The largest number of models × tasks, and of designs, that a page can show.
 MAX_SCORES = 20_000
-MAX_DESIGNS = 60
+MAX_DESIGNS = 400
+#: From so many designs on a report says what each choice does, and shows every design in a table
+#: that can be sorted and filtered rather than every pair.
+MANY_DESIGNS = 24
 #: A report may come from a file: no unknown keys, and finite numbers.
 _CHECKED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -157,6 +161,48 @@ class CategoryDifference:
 
 
 @dataclass(frozen=True, config=_CHECKED)
+class GridGain:
+    """A design's gain on a reference over all sources, and on how many tasks it is separable.
+
+    ``better`` and ``worse`` count the tasks on which the two are separable over the task's items.
+    """
+
+    over: DatasetComparison
+    better: int
+    worse: int
+
+
+@dataclass(frozen=True, config=_CHECKED)
+class GridDesign:
+    """One design of a grid: its level of each factor, and its means over sources of texts.
+
+    ``means`` are those of each category and ``mean`` that over all sources. ``gains`` are on the
+    designs that all others are tested against; a design has none on itself.
+    """
+
+    label: str
+    choices: tuple[str, ...]
+    mean: float | None
+    means: tuple[float | None, ...]
+    gains: tuple[GridGain, ...]
+
+
+@dataclass(frozen=True, config=_CHECKED)
+class Grid:
+    """What a study of many designs says: the effect of each choice, and every design.
+
+    ``sources`` is the number of independent sources of texts over all categories; the designs
+    stand in the order of their means, and ``references`` are those all are tested against.
+    """
+
+    factors: tuple[str, ...]
+    sources: int
+    references: tuple[str, ...]
+    effects: tuple[Effect, ...]
+    designs: tuple[GridDesign, ...]
+
+
+@dataclass(frozen=True, config=_CHECKED)
 class Claim:
     """The paper's conclusion on ``b`` against ``a`` (``said``) beside this study's (``found``)."""
 
@@ -205,14 +251,32 @@ class Report:
     curves: tuple[Curve, ...]
     ran: tuple[Ran, ...]
     notes: tuple[str, ...]
+    grid: Grid | None = None
 
     def to_json(self) -> str:
         """The content of a report.json; :func:`read_report` reads it."""
         values = _REPORT.dump_python(self)
-        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        if self.grid is None:  # as reports were before there were grids
+            del values["grid"]
+        # A line for each number would be most of a report on hundreds of designs.
+        indent = 1 if self.grid is None else None
+        return json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 _REPORT = TypeAdapter(Report)
+
+
+def rounded(report: Report, digits: int = 6) -> Report:
+    """A report whose numbers have so many decimals: the others are most of a long file."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, float):
+            return round(value, digits)
+        if isinstance(value, dict):
+            return {key: short(one) for key, one in value.items()}
+        return [short(one) for one in value] if isinstance(value, list | tuple) else value
+
+    return _REPORT.validate_python(short(_REPORT.dump_python(report)))
 
 
 def read_report(path: Path) -> Report:
@@ -281,6 +345,13 @@ def _check_references(report: Report) -> None:
         raise EmbedLabError("the summary needs one row for each model, one mean for each category")
     labels = {model.label for model in report.models if model.kind != "yardstick"}
     labels.update(designs_in([one.over for one in report.over_datasets]))
+    if report.grid is not None:
+        labels.update((*report.grid.references, *(one.label for one in report.grid.designs)))
+        widths = {(len(one.choices), len(one.means)) for one in report.grid.designs}
+        if widths - {(len(report.grid.factors), n)}:
+            raise EmbedLabError(
+                "a design needs one choice for each factor and one mean for each category"
+            )
     labels.update(designs_in(report.within_tasks), (curve.label for curve in report.curves))
     for label in labels:
         design_title(label)

@@ -26,13 +26,15 @@ from embedlab.data.training_sets import find_pairs
 from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
-from embedlab.models.embedding import embed, fit
+from embedlab.models.embedding import embed
 from embedlab.models.loading import load_backbone
 from embedlab.models.state_cache import StateCache
+from embedlab.models.steps import fit_steps
 from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import CellResult, StepRecord, StudyFolder, TaskResult
 from embedlab.study.mteb_tasks import Encode, as_mteb, evaluate, hub_task
+from embedlab.study.pooled_texts import PooledTexts
 from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
 from embedlab.training.training import Training
@@ -65,6 +67,8 @@ class _Setup:
     pairs: PairSet | None
     facts: RunFacts
     progress: Progress
+    #: Of the untrained backbone.
+    pooled: PooledTexts
 
 
 def run(
@@ -86,7 +90,8 @@ def run(
         study: what to run.
         folder: for the results; those of the same study in it are kept.
         command: the command line that runs it, for the record.
-        device, dtype: as for :func:`embedlab.load_backbone`.
+        device, dtype: as for :func:`embedlab.load_backbone`; a study that goes on keeps the
+            precision that ``auto`` chose when it began.
         say: called with a line for the user before and after every cell.
 
     Returns:
@@ -105,13 +110,16 @@ def run(
         say(f"training data: {pairs.title}, {describe(pairs)}")
         if not pairs.removed:
             say("no training pair stands in an evaluation corpus")
+    if dtype == "auto":  # takes what is faster now: cells of two precisions are not comparable
+        dtype = results.precision or dtype
     backbone = load_backbone(
         study.backbone, device, dtype, cache=StateCache(CACHE_BYTES), progress=progress
     )
     facts = _run_facts(study, backbone, pairs, command)
     # Refuses other texts or pairs than before: the cells on disk would not be comparable.
     results.begin(tasks, facts)
-    setup = _Setup(study, results, backbone, pairs, facts, progress)
+    pooled = PooledTexts(backbone, progress)
+    setup = _Setup(study, results, backbone, pairs, facts, progress, pooled)
     _fill_cache(setup)
     for number, cell in enumerate(study.cells, start=1):
         if results.is_done(cell):
@@ -213,9 +221,10 @@ def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
         return {"tasks": _task_results(setup, lambda documents: yardstick)}
     design = Design.parse(cell.label)
     if cell.kind == "untrained":
-        return {"tasks": _task_results(setup, _encoder(setup, setup.backbone, design))}
+        return {"tasks": _task_results(setup, _encoder(setup, setup.pooled, design))}
     training = _trained(setup, cell, design)
-    tasks = _task_results(setup, _encoder(setup, training.result(), design))
+    pooled = PooledTexts(training.result(), setup.progress)
+    tasks = _task_results(setup, _encoder(setup, pooled, design))
     shutil.rmtree(setup.folder.work(cell), ignore_errors=True)
     steps = training.history
     return {
@@ -261,20 +270,27 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     return training
 
 
-def _encoder(setup: _Setup, backbone: Backbone, design: Design) -> EncoderFor:
+def _encoder(setup: _Setup, pooled: PooledTexts, design: Design) -> EncoderFor:
     """Steps are fitted on a task's documents, of MTEB's own tasks on each set that is encoded."""
+    backbone = pooled.backbone
 
     def encoder_for(documents: Sequence[str] | None) -> Encode:
-        steps = None
-        if design.fitted and documents is not None:
-            steps = fit(documents, design, backbone, progress=setup.progress)
+        if documents is None:  # any number of texts, of which nothing can be kept
+            return partial(_embedded, setup, backbone, design)
+        # All documents at once and first, whichever cell of a grid this is: other batches round
+        # differently, and a study that goes on would differ in its last digits.
+        steps = fit_steps(str(design), design.steps, pooled(documents, design), backbone)
 
         def encode(texts: Any, query: bool) -> Any:
-            return embed(texts, design, backbone, query=query, fit=steps, progress=setup.progress)
+            return steps(pooled(texts, design, query=query))
 
         return encode
 
     return encoder_for
+
+
+def _embedded(setup: _Setup, backbone: Backbone, design: Design, texts: Any, query: bool) -> Any:
+    return embed(texts, design, backbone, query=query, progress=setup.progress)
 
 
 def _yardstick(name: str, setup: _Setup) -> Encode:

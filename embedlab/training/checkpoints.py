@@ -17,7 +17,6 @@ from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, save_tensors, write_text
 from embedlab.models.adapter import save_adapter
 from embedlab.models.embedding import fit
-from embedlab.models.loading import resolved_id
 from embedlab.models.run_folder import (
     RUN_FILE,
     STEPS_FILE,
@@ -43,7 +42,7 @@ def run_info(training: Training, backbone_id: str) -> RunInfo:
     return RunInfo(
         format=1,
         name=training.name,
-        backbone=backbone_info(base, resolved_id(backbone_id)),
+        backbone=backbone_info(base, backbone_id),
         design=str(design),
         prompts=PromptInfo(query=design.query_prompt, document=design.document_prompt),
         head=None if training.head is None else training.head.size,

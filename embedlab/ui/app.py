@@ -29,6 +29,7 @@ HEAD_START = 6
 
 def build_app(lab: Lab) -> gr.Blocks:
     """The application for a Lab, not yet launched."""
+    gpu.refused_by(gr.Error)
     # Uploaded and downloaded files stay on disk as long as trained models do.
     seconds = 60 * lab.config.limits.keep_runs_minutes
     with gr.Blocks(
@@ -48,13 +49,14 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
     lab = Lab(load_config(config or default_config()))
-    lab.load_for_lent_gpu()
+    lab.backbones.load_for_lent_gpu()
     app = build_app(lab)
+    limits = lab.config.limits
     app.launch(
         prevent_thread_lock=True,
         server_name=host,
         server_port=port,
-        max_file_size=lab.config.limits.max_upload_mb * 10**6,
+        max_file_size=max(limits.max_upload_mb, limits.max_prepared_mb) * 10**6,
         theme=Theme(),
         css_paths=STYLES,
         head=HEAD,

@@ -25,6 +25,7 @@ from embedlab.ui.shared.session import (
     Updates,
     Values,
     sentence,
+    set_values,
 )
 from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, View, Workbench
@@ -225,8 +226,9 @@ class Workspace:
             with session.work(f"choice {number}", progress) as report:
                 now = session.values(choices.current())
                 updates = action.run(now, report, event) if action else {}
-                now |= updates
-                updates |= self.sidebar.follow(changed | updates.keys(), now, report)
+                new = set_values(updates)
+                now |= new
+                updates |= self.sidebar.follow(changed | new.keys(), now, report)
             choices.settle(number, session.remember(updates))
         except EmbedLabError:
             sources = {self.sidebar.corpus, *self.sidebar.models} & changed & before.keys()
@@ -279,6 +281,7 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
+            values[self.sidebar.vectors],
             *(values[each] for each in view.remembered),
             view.filtered and values[self.bench.kept],
             # Weak references, as this must not keep a visitor's texts in memory.

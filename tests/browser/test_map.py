@@ -108,7 +108,7 @@ def _typing_lights_matches(visitor: Visitor) -> None:
     matches = int(visitor.map("matches") or 0)
     visitor.page.get_by_role("button", name="Select them").click()
     visitor.shows(lasso=str(matches), matches="")
-    expect(visitor.page.locator("#neighbours")).to_contain_text(f"{matches} of 160 texts")
+    expect(visitor.page.locator("#selection")).to_contain_text(f"{matches} of 160 texts selected")
     expect(field).to_have_value("")
 
 
@@ -153,7 +153,7 @@ def _the_legend_hides(visitor: Visitor) -> None:
 
 def _a_phone_reaches_everything(visitor: Visitor) -> None:
     visitor.page.set_viewport_size({"width": 390, "height": 844})
-    assert visitor.overflow() <= 0
+    visitor.fits()
     for part in (".lm-search input", ".lm-layers-toggle[data-side=b]", ".lm-legend button"):
         box = visitor.page.locator(part).first.bounding_box()
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390

@@ -223,7 +223,7 @@ def _is_sound(corpus: Any, *designs: Any) -> bool:
         return False
 
 
-@fuzz(100)
+@fuzz(40)
 @given(requests("clusters"))
 def test_clusters(endpoints: dict[str, Call], arguments: list[Any]) -> None:
     _ask(endpoints, "clusters", arguments)

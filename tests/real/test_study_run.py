@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from support.studies import SMALL, findings
+from support.studies import CLUSTERED, SMALL, findings
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.study import run
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
 from embedlab.study.folder import StudyFolder
+from embedlab.study.pooled_texts import PooledTexts
 from embedlab.training import checkpoints
 
-#: In the same precision on every machine, whichever of the two its CPU multiplies faster.
-run_study = partial(run.run, dtype="float32")
+
+def run_study(*args, **options):
+    """In the same precision on every machine, whichever of the two its CPU multiplies faster.
+
+    With it comes mteb, which takes seconds to import.
+    """
+    from embedlab.study.run import run
+
+    return run(*args, dtype="float32", **options)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,15 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
     assert all(task["sha256"] for task in record["tasks"])
     assert not list((folder / "work").glob("*"))
     assert any("6 left out because they stand in an evaluation corpus" in line for line in lines)
+
+
+def test_tasks_of_every_category_are_measured(tiny_folder, tmp_path):
+    study = study_from(CLUSTERED | {"backbone": str(tiny_folder)}, "clustered")
+    study = replace(study, recipe=None, designs=study.designs[-1:])
+    [cell] = run_study(study, tmp_path / "clustered")
+    assert cell.status == "done", cell.error
+    assert [task.id for task in cell.tasks] == CLUSTERED["tasks"]
+    assert {task.category for task in study.tasks} == set(CLUSTERED["sizes"])
 
 
 @pytest.mark.slow
@@ -146,6 +161,21 @@ def test_other_pairs_than_when_it_began_are_refused(undisturbed, small, tmp_path
         run_study(small, folder)
 
 
+def test_a_study_goes_on_in_the_precision_it_began_in(undisturbed, small, tmp_path, monkeypatch):
+    asked = []
+
+    def loading(backbone, device, dtype, **_):
+        asked.append(dtype)
+        raise Cancelled
+
+    monkeypatch.setattr(run, "load_backbone", loading)
+    shutil.copytree(undisturbed[0], tmp_path / "begun")
+    for folder, dtype in (("begun", "auto"), ("begun", "bfloat16"), ("new", "auto")):
+        with pytest.raises(Cancelled):
+            run.run(small, tmp_path / folder, dtype=dtype)
+    assert asked == ["float32", "bfloat16", "auto"]
+
+
 def test_a_damaged_checkpoint_is_started_over(undisturbed, small, tmp_path):
     folder = tmp_path / "damaged"
     shutil.copytree(undisturbed[0], folder)
@@ -166,23 +196,23 @@ def test_a_folder_with_other_things_is_refused(small, tmp_path):
 
 def test_a_cell_out_of_memory_is_recorded_and_the_others_go_on(small, tmp_path, monkeypatch):
     """Memory cannot be made to run out for one design alone, so its error is raised by hand."""
-    plain = run.embed
+    plain = PooledTexts.__call__
 
-    def scarce(texts, design, *arguments, **more):
+    def scarce(pooled, texts, design, **more):
         if design.pooling == "mean":
             raise MemoryError
-        return plain(texts, design, *arguments, **more)
+        return plain(pooled, texts, design, **more)
 
     folder = tmp_path / "scarce"
     untrained = replace(small, recipe=None, designs=small.designs[::2])
-    monkeypatch.setattr(run, "embed", scarce)
+    monkeypatch.setattr(PooledTexts, "__call__", scarce)
     cells = run_study(untrained, folder)
     assert [c.status for c in cells] == ["done", "failed"]
     assert "memory did not suffice" in cells[1].error
     report = report_of(folder)
     assert [r.status for r in report.ran].count("failed") == 1
     assert any("1 of 2 cells are not done" in note for note in report.notes)
-    monkeypatch.setattr(run, "embed", plain)
+    monkeypatch.setattr(PooledTexts, "__call__", plain)
     assert [c.status for c in run_study(untrained, folder)] == ["done", "done"]
 
 
@@ -208,6 +238,6 @@ def test_a_task_that_cannot_be_had_is_said_before_anything_is_trained(small, tmp
 def test_training_data_that_is_not_there_is_said_before_a_backbone_is_loaded(
     small, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(run, "load_backbone", lambda *a, **k: pytest.fail("loaded"))
+    monkeypatch.setattr("embedlab.study.run.load_backbone", lambda *a, **k: pytest.fail("loaded"))
     with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
         run_study(replace(small, data="nowhere.csv"), tmp_path / "none")

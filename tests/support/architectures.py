@@ -173,13 +173,15 @@ def table(verdicts: list[Verdict]) -> str:
     """The verdicts as a table in Markdown."""
 
     def lines() -> Iterator[str]:
-        yield "| architecture | causal | bidirectional | what the probe saw |"
-        yield "|---|---|---|---|"
+        yield "| architecture | causal | bidirectional | rerouted | what the probe saw |"
+        yield "|---|---|---|---|---|"
         for one in sorted(verdicts, key=lambda v: v.architecture):
-            modes = (one.causal, one.bidirectional)
+            modes = (one.causal, one.bidirectional, one.rerouted)
             words = ["accepted" if mode.accepted else "refused" for mode in modes]
-            saw = one.bidirectional if one.causal.accepted else one.causal
-            yield f"| `{one.architecture}` | {' | '.join(words)} | {saw.sentence} |"
+            saw = (one.bidirectional if one.causal.accepted else one.causal).sentence
+            if one.causal.accepted and not one.rerouted.accepted:
+                saw += f"; rerouted: {one.rerouted.sentence}"
+            yield f"| `{one.architecture}` | {' | '.join(words)} | {saw} |"
 
     return "\n".join(lines()) + "\n"
 

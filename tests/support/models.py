@@ -13,7 +13,6 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from embedlab import Backbone, StateCache
-from support.serving import browser, served  # noqa: F401 - fixtures
 
 VOCABULARY = 120
 
@@ -90,12 +89,12 @@ def direct(backbone, text, attention, prompt=""):
     """(L + 1, T, d) of one unpadded text, straight from the model."""
     ids = [*backbone.tokenizer(prompt + text)["input_ids"], backbone.tokenizer.eos_token_id]
     output = backbone.model(
-        input_ids=torch.tensor([ids]),
+        input_ids=torch.tensor([ids], device=backbone.device),
         is_causal=attention == "causal",
         use_cache=False,
         output_hidden_states=True,
     )
-    return torch.stack(output.hidden_states)[:, 0]
+    return torch.stack(output.hidden_states)[:, 0].cpu()
 
 
 def character_tokenizer(frame: str = "$A", *, pad: str | None = "<pad>", eos: str | None = "<eos>"):

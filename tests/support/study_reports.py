@@ -78,3 +78,55 @@ def made_up(name: str = "made up") -> Report:
     """The report of :func:`study_folder`."""
     with TemporaryDirectory() as folder:
         return report_of(study_folder(Path(folder) / "study", name))
+
+
+#: What each choice of the made-up grid gains, in every score; the rest is noise.
+GRID_GAINS = {"bidirectional": -0.2, "topic": 0.15, "mean": 0.05, "+centre": 0.1, "+filter2": 0.0}
+GRID_SOURCES = 8
+
+
+def grid_folder(folder: Path) -> Path:
+    """A folder of 24 made-up designs on eight tasks of eight sources; a choice has one gain."""
+    study = study_from(
+        {
+            "name": "grid",
+            "grid": {
+                "attention": ["causal", "bidirectional"],
+                "template": ["", "topic"],
+                "pooling": ["last", "mean"],
+                "steps": ["", "+centre", "+filter2"],
+            },
+            "against": ["causal/eos", "causal/mean"],
+            "yardsticks": ["minilm"],
+        }
+    )
+    categories = ["STS", "Retrieval", "Classification", "Clustering"]
+    measures = ["spearman", "ndcg_10", "accuracy", "v_measure"]
+    tasks = [
+        TaskFacts(f"task-{i}", categories[i // 2], measures[i // 2], f"Task {i}", "x", 9, "0")
+        for i in range(GRID_SOURCES)
+    ]
+    results = StudyFolder(study, folder)
+    results.begin(tasks, RunFacts(backbone={"id": "tiny", "name": "tiny", "precision": "float32"}))
+    rng = np.random.default_rng(1)
+    hardness = rng.uniform(0.3, 0.6, GRID_SOURCES)
+    items = rng.normal(0, 0.05, (GRID_SOURCES, 40))
+    for cell in study.cells:
+        words = cell.label.replace("+", "/+").replace("?template=", "/").split("/")
+        gain = sum(GRID_GAINS.get(word, 0.0) for word in words)
+        entries = []
+        for i, task in enumerate(tasks):
+            values = hardness[i] + gain + items[i] + rng.normal(0, 0.01, 40)
+            kept = {"kind": "means", "values": values.tolist(), "gold": None}
+            entries.append({"id": task.id, "score": float(values.mean()), "items": kept})
+        values = {"label": cell.label, "kind": cell.kind, "seed": cell.seed, "seconds": 1.0}
+        values |= {"study": study.digest, "status": "done", "tasks": entries}
+        results.save(CellResult.model_validate(values))
+    return folder
+
+
+@cache
+def made_up_grid() -> Report:
+    """The report of :func:`grid_folder`."""
+    with TemporaryDirectory() as folder:
+        return report_of(grid_folder(Path(folder) / "grid"))

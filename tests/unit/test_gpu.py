@@ -32,6 +32,7 @@ def platform(monkeypatch):
     made = types.SimpleNamespace(GPU=lambda duration: lambda function: function)
     monkeypatch.setattr(gpu, "_spaces", made)
     monkeypatch.setattr(gpu, "LENT", True)
+    monkeypatch.setattr(gpu, "_refusals", set())
 
 
 def test_errors_of_a_worker_are_the_sentences_they_were(platform):
@@ -57,6 +58,8 @@ def test_errors_of_a_worker_are_the_sentences_they_were(platform):
 
 
 def test_the_platforms_words_reach_the_visitor(platform):
+    gpu.refused_by(gr.Error)
+
     @gpu.on_gpu(lambda what: 5)
     def work(what):
         raise what

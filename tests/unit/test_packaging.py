@@ -44,6 +44,7 @@ def test_the_front_matter_is_one_that_zerogpu_takes():
         "oauth"
     }
     assert (ROOT / matter["app_file"]).is_file() and len(matter["short_description"]) <= 60
+    assert (ROOT / matter["thumbnail"]).is_file()
     assert matter["hf_oauth"] is True and matter["license"] == "apache-2.0"
     # What the profile takes from the hub is there before the first start.
     profile = load_config(LENT_GPU_CONFIG)

@@ -43,7 +43,8 @@ _FILTERED = {
     "mean_cosine": "Mean cosine, filtered texts",
 }
 _saved = itertools.count(1)
-_RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
+#: The scores of retrieval by the names of their attributes.
+RETRIEVAL = {"ndcg_10": "nDCG@10", "mrr_10": "MRR@10", "recall_10": "Recall@10"}
 
 
 def block(elem_id: str, html: str = "", **kwargs: Any) -> gr.HTML:
@@ -99,6 +100,8 @@ def frame(elem_id: str, kind: str, *args: Any, **kwargs: Any) -> gr.HTML:
 
 def design_name(design: Design, *, untrained: bool) -> str:
     """``M3 · causal/multi_layer_trainable · untrained (random)``, with its template."""
+    if design.file:
+        return design.name
     alias = f"{design.alias} · " if design.alias else ""
     prompts = (design.query_prompt, design.document_prompt)
     templates = [one_line(prompt)[:40] for prompt in dict.fromkeys(prompts) if is_template(prompt)]
@@ -156,6 +159,9 @@ def caveats(a: Embedded, b: Embedded) -> list[str]:
         )
     for letter, embedded in (("A", a), ("B", b)):
         design, backbone = embedded.design, embedded.backbone
+        if design.file:
+            lines += [f"{letter}: {each}" for each in corpus.prepared[design.file].notes]
+            continue
         if embedded.truncated:
             lines.append(
                 f"{letter}: {embedded.truncated:,} of {len(embedded):,} texts were cut to "
@@ -265,4 +271,4 @@ def retrieval_table(
             "so do files of your own with queries and judgements."
         )
     caption = f"{a.n_queries:,} queries of the corpus, ×100"
-    return score_table(measures(a, b, _RETRIEVAL), caption, measured_on=measured_on)
+    return score_table(measures(a, b, RETRIEVAL), caption, measured_on=measured_on)

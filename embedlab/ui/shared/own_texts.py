@@ -16,6 +16,7 @@ from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.files_upload import FilesUpload
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Values
+from embedlab.ui.shared.vectors_upload import VectorsUpload
 
 #: Rows read from a visitor's texts; what is embedded is a sample of them.
 MAX_ROWS = 50_000
@@ -27,12 +28,12 @@ def _preview(table: Table, columns: Sequence[str]) -> str:
     """The first texts in the chosen columns, the labels' counts, and what is left out."""
     text_column, label_column = columns
     corpus = corpus_of(table, text_column, label_column)
-    found = reading(table, corpus, text_column or table.text_column or "")
-    labels = counted_labels(found)
+    contents = reading(table, corpus, text_column or table.text_column or "")
+    labels = counted_labels(contents)
     lines = [*corpus.notes[1:], *left_out_lines(corpus.left_out, corpus.notes)]
     if corpus.repeated:
         lines.insert(0, f"{corpus.repeated:,} of {len(corpus.texts):,} texts repeat earlier ones.")
-    return html.READING.texts(found, labels, lines)
+    return html.READING.texts(contents, labels, lines)
 
 
 def _probable(table: Table) -> tuple[str, str]:
@@ -85,6 +86,9 @@ class OwnTexts:
                     elem_id="hub-dataset",
                 )
                 self.use_hub = gr.Button("Load it", elem_id="use-hub")
+            with gr.Tab("Vectors"):
+                #: Vectors of the chosen corpus's texts, which the sidebar makes a design of.
+                self.vectors = VectorsUpload(self.limits, sessions)
         self.inputs = {self.pasted, self.dataset, *self.upload.inputs}
         self.sources = (
             (self.use_pasted.click, self.from_paste),

@@ -41,6 +41,16 @@ class Remembered:
         self.default = default
 
 
+class Change:
+    """A value for something :class:`Remembered` that is made of the one it has by then.
+
+    Of two handlers at a time, one would else undo what the other has added.
+    """
+
+    def __init__(self, of: Callable[[Any], Any]) -> None:
+        self.of = of
+
+
 class Values(dict[Any, Any]):
     """The inputs of an event by component, and what the session remembers."""
 
@@ -48,6 +58,17 @@ class Values(dict[Any, Any]):
         if isinstance(key, Remembered):
             return key.default
         raise KeyError(key)
+
+
+def set_values(updates: Updates) -> Updates:
+    """The values that updates set, without those that only change a control's choices."""
+    values: Updates = {}
+    for control, update in updates.items():
+        if isinstance(update, dict) and "__type__" in update:
+            values |= {control: update["value"]} if "value" in update else {}
+        elif not isinstance(update, Change):
+            values[control] = update
+    return values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,7 +111,9 @@ class Session:
             return updates
         memory = {key: value for key, value in updates.items() if isinstance(key, Remembered)}
         with self.lock:
-            self._memory |= memory
+            for key, value in memory.items():
+                old = self._memory.get(key, key.default)
+                self._memory[key] = value.of(old) if isinstance(value, Change) else value
         return {key: value for key, value in updates.items() if key not in memory}
 
     @contextmanager

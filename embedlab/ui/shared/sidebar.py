@@ -14,10 +14,11 @@ import gradio as gr
 from embedlab.analysis.filtering import TextFilter
 from embedlab.data.corpora import CORPORA
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import Prepared
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
 from embedlab.models.attention import ATTENTION_MODES
-from embedlab.models.design import NATIVE, POOLED_TOKENS, PRESET_GROUPS, Design
+from embedlab.models.design import FILE, NATIVE, POOLED_TOKENS, PRESET_GROUPS, Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.template import TEMPLATES
 from embedlab.progress import Progress, no_progress
@@ -25,7 +26,7 @@ from embedlab.text import shorten
 from embedlab.ui.shared.controls import Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
-from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values
+from embedlab.ui.shared.session import Action, Change, Remembered, Sessions, Updates, Values
 
 if TYPE_CHECKING:
     from embedlab.models.native import NativeDesign
@@ -194,6 +195,12 @@ class DesignPanel:
         Raises:
             EmbedLabError: there is no such design.
         """
+        if is_file(values.get(self.preset)):
+            return Design.parse(str(values[self.preset]))
+        return self.described(values)
+
+    def described(self, values: Values) -> Design:
+        """The same for the controls of a model's designs alone, also while they are not in use."""
         read = {name: values[control] for name, control in self.fields.items()}
         pooling = read["pooling"]
         if pooling not in POOLINGS:
@@ -222,7 +229,9 @@ class DesignPanel:
         )
 
     def set_to(self, design: Design) -> Updates:
-        """Updates that make the controls describe a design."""
+        """Updates that make the controls describe a design; vectors from a file are a preset."""
+        if design.file:
+            return {self.preset: str(design)}
         fields = {control: _control_values(design)[name] for name, control in self.fields.items()}
         return {self.preset: preset_of(design), **fields}
 
@@ -244,6 +253,8 @@ class DesignPanel:
             native: loads the native design of the panel's model, where it has one.
         """
         preset = values[self.preset]
+        if is_file(preset) and not set(self.inputs) & set(changed):
+            return {}
         if self.preset in changed and preset in ALL_PRESETS:
             return self.set_fields(ALL_PRESETS[preset])
         if self.preset in changed and preset == NATIVE and not set(self.inputs) & set(changed):
@@ -259,24 +270,35 @@ class DesignPanel:
             # A prompt of one's own takes the template's place.
             return {self.template: "", self.preset: CUSTOM}
         try:
-            design = self.read(values)
+            design = self.described(values)
             if design.native and (chosen := native()) is not None and chosen.design == design:
                 return {self.preset: NATIVE}
             return {self.preset: preset_of(replace(design, native=False))}
         except EmbedLabError:  # the views read the same and report it
             return {self.preset: CUSTOM}
 
-    def offer(self, native: NativeDesign | None, values: Values) -> Updates:
-        """Updates after a change of the model: the presets on offer, and the native design's."""
+    def offer(
+        self, native: NativeDesign | None, values: Values, files: Sequence[str] = ()
+    ) -> Updates:
+        """Updates after a change of the model or of the vectors at hand: the presets on offer, and
+        the native design's.
+
+        Args:
+            native: the design of the model's own files.
+            values: the controls'.
+            files: the designs that are vectors of the corpus from files.
+        """
         updates: Updates = {}
         if values[self.preset] == NATIVE and native is not None:
             updates, preset = self.set_to(native.design), NATIVE
+        elif values[self.preset] in files:
+            preset = values[self.preset]
         else:
             try:
-                preset = preset_of(replace(self.read(values), native=False))
+                preset = preset_of(replace(self.described(values), native=False))
             except EmbedLabError:
                 preset = CUSTOM
-        return updates | {self.preset: gr.update(choices=presets(native), value=preset)}
+        return updates | {self.preset: gr.update(choices=presets(native, files), value=preset)}
 
 
 class Sidebar:
@@ -312,6 +334,8 @@ class Sidebar:
         self.own = self.own_texts.corpus
         #: Whether the server has forgotten what the open page gave it.
         self.forgot = Remembered(False)
+        #: Vectors from files, by the fingerprint of the texts that they belong to and by name.
+        self.vectors = Remembered({})
         #: The dropdowns for the models of A and B; :meth:`resolved` reads them.
         self.models = [self.backbone, self.a.model, self.b.model]
         sample = [self.corpus, self.own, self.sample, self.seed]
@@ -332,10 +356,43 @@ class Sidebar:
             return lambda values, report, _: {self.own: load(values, report), self.corpus: OWN}
 
         sets, inputs = (self.own, self.corpus), self.own_texts.inputs
+        own = self.own_texts.vectors
         return [
-            Action(trigger=event, run=loading(load), sets=sets, inputs=inputs)
-            for event, load in self.own_texts.sources
+            *(
+                Action(trigger=event, run=loading(load), sets=sets, inputs=inputs)
+                for event, load in self.own_texts.sources
+            ),
+            Action(
+                trigger=own.use.click,
+                run=self._use_vectors,
+                sets=(self.a.preset, self.b.preset),
+                inputs=own.inputs,
+            ),
         ]
+
+    def _use_vectors(self, values: Values, report: Progress, _: gr.EventData) -> Updates:
+        """Vectors from a file become a design of the corpus that is chosen, and design B."""
+        corpus = self.whole(values, report)
+        given = self.own_texts.vectors.read(values, corpus)
+        key = corpus.fingerprint
+
+        def added(old: Mapping[str, Mapping[str, Prepared]]) -> Mapping[str, Any]:
+            return {**old, key: {**old.get(key, {}), given.name: given}}
+
+        most = self.lab.config.limits.max_prepared_mb
+        kept = [each for of in added(values[self.vectors]).values() for each in of.values()]
+        if sum(each.nbytes for each in kept) > most * 10**6:
+            raise EmbedLabError(
+                f"Your vectors would take more than {most:,} MB together (limits.max_prepared_mb); "
+                "give these the name of others to take their place, or fewer texts."
+            )
+        files = [*(f"{FILE} {name}" for name in {**corpus.prepared, given.name: given})]
+        updates: Updates = {self.vectors: Change(added)}
+        for panel, backbone_id in zip((self.a, self.b), self.resolved(values), strict=True):
+            offered = presets(self._native(backbone_id, report), files)
+            mine = {"value": f"{FILE} {given.name}"} if panel is self.b else {}
+            updates[panel.preset] = gr.update(choices=offered, **mine)
+        return updates
 
     def read(self, values: Values, progress: Progress = no_progress) -> Choice:
         """What the controls say; fetches the corpus where it is not there yet.
@@ -347,8 +404,10 @@ class Sidebar:
         seed = whole_number(values[self.seed], "The seed")
         # More than there are is no mistake: the corpus may have changed since.
         n = whole_number(values[self.sample], "The number of texts", 1)
-        corpus = self.lab.sample(self._whole(values, progress), n, seed)
-        return Choice(self.resolved(values), corpus, a, b, seed)
+        corpus = self.lab.sample(self.whole(values, progress), n, seed)
+        ids = zip((a, b), self.resolved(values), strict=True)
+        first, second = (str(each) if each.file else backbone_id for each, backbone_id in ids)
+        return Choice((first, second), corpus, a, b, seed)
 
     def resolved(self, values: Values) -> tuple[str, str]:
         """The models of A and B: a trained one where it is chosen, else the backbone on top."""
@@ -369,16 +428,17 @@ class Sidebar:
     ) -> set[Any]:
         """The controls that :meth:`follow` may set after a change of these to ``values``."""
         followers = self.a.followers | self.b.followers
-        followers |= dict.fromkeys((self.corpus, self.own), (self.sample,))
+        presets_too = (self.a.preset, self.b.preset) if values and values.get(self.vectors) else ()
+        followers |= dict.fromkeys((self.corpus, self.own), (self.sample, *presets_too))
         presets_and_layers = [c for panel in (self.a, self.b) for c in (panel.layer, panel.preset)]
         followers |= dict.fromkeys(self.models, presets_and_layers)
-        found = {follower for control in changed for follower in followers.get(control, ())}
+        following = {follower for control in changed for follower in followers.get(control, ())}
         for panel in (self.a, self.b):
             # A native design sets the prompts too, and with another model it is another one.
             chosen = values is not None and values.get(panel.preset) == NATIVE
             if chosen and {panel.preset, *self.models} & set(changed):
-                found |= set(panel.inputs)
-        return found
+                following |= set(panel.inputs)
+        return following
 
     def follow(
         self, changed: Collection[Any], values: Values, progress: Progress = no_progress
@@ -394,28 +454,58 @@ class Sidebar:
             updates |= panel.follow(changed, values, partial(self._native, backbone_id, progress))
         if not {self.corpus, self.own}.isdisjoint(changed):
             updates |= self._sample_range(values, progress)
+            if values.get(self.vectors):
+                updates |= self._offer_vectors(ids, values, progress)
         if not set(self.models).isdisjoint(changed):
             for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
                 backbone = self.lab.backbone(backbone_id, progress)
-                offered = panel.offer(backbone.native, Values(values | updates))
+                files = [f"{FILE} {name}" for name in self._prepared(values, progress)]
+                offered = panel.offer(backbone.native, Values(values | updates), files)
                 # As a change of the model is no change of the layer, the value stays.
                 layer = {"value": offered[panel.layer]} if panel.layer in offered else {}
                 updates |= offered
                 updates[panel.layer] = gr.update(maximum=backbone.num_layers, **layer)
         return updates
 
+    def _offer_vectors(self, ids: tuple[str, str], values: Values, progress: Progress) -> Updates:
+        """Vectors belong to one corpus: with another one, others are offered."""
+        files = [f"{FILE} {name}" for name in self.whole(values, progress).prepared]
+        updates: Updates = {}
+        for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
+            updates |= panel.offer(self._native(backbone_id, progress), values, files)
+        return updates
+
     def _native(self, backbone_id: str, progress: Progress) -> NativeDesign | None:
         return self.lab.backbone(backbone_id, progress).native
 
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
-        corpus = self._whole(values, progress)
-        most = min(len(corpus.texts), self.lab.config.limits.max_texts)
+        corpus = self.whole(values, progress)
+        most = self.lab.most_texts(corpus)
         # Texts that somebody picked are all shown.
         first = most if corpus.part_of else min(self.lab.first_sample(corpus), most)
         info = f"{first:,} of {corpus.total:,} to start with"
         return {self.sample: gr.update(maximum=most, value=first, info=info)}
 
-    def _whole(self, values: Values, progress: Progress) -> Corpus:
+    def _prepared(self, values: Values, progress: Progress) -> Collection[str]:
+        """The names of the vectors from files that the chosen corpus has."""
+        return self.whole(values, progress).prepared if values.get(self.vectors) else ()
+
+    def whole(self, values: Values, progress: Progress) -> Corpus:
+        """The chosen corpus with all its texts, and the vectors from files that belong to them.
+
+        Raises:
+            EmbedLabError: there is none, or it cannot be loaded.
+        """
+        corpus, given = self._texts(values, progress), values.get(self.vectors)
+        mine = given.get(corpus.fingerprint) if given else None
+        return replace(corpus, prepared={**corpus.prepared, **mine}) if mine else corpus
+
+    def _texts(self, values: Values, progress: Progress) -> Corpus:
+        """The chosen corpus with all its texts.
+
+        Raises:
+            EmbedLabError: there is none, or it cannot be loaded.
+        """
         own: Corpus | None = values[self.own]
         if values[self.corpus] != OWN:
             return self.lab.whole(values[self.corpus], progress)
@@ -471,10 +561,23 @@ _PRESET_VALUES = {
 APPLY_PRESET = f"(preset, ...controls) => ({json.dumps(_PRESET_VALUES)})[preset] ?? controls"
 
 
-def presets(native: NativeDesign | None) -> list[tuple[str, str]]:
-    """The choices of the preset dropdown for a backbone with this native design."""
+def is_file(preset: object) -> bool:
+    """Whether a preset is vectors from a file."""
+    return isinstance(preset, str) and preset.startswith(f"{FILE} ")
+
+
+def presets(native: NativeDesign | None, files: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The choices of the preset dropdown for a backbone with this native design.
+
+    ``files`` are the designs that are vectors from files.
+    """
     own = [] if native is None else [(f"native  {shorten(native.words, 70)}", NATIVE)]
-    return [*own, *((_preset_name(key), key) for key in ALL_PRESETS), ("custom", CUSTOM)]
+    return [
+        *((each, each) for each in files),
+        *own,
+        *((_preset_name(key), key) for key in ALL_PRESETS),
+        ("custom", CUSTOM),
+    ]
 
 
 def _preset_name(key: str) -> str:
@@ -487,4 +590,6 @@ def preset_of(design: Design) -> str:
     """The preset that is this design, or ``custom``; a native one is native."""
     if design.native:
         return NATIVE
+    if design.file:
+        return str(design)
     return next((key for key, preset in ALL_PRESETS.items() if preset == design), CUSTOM)

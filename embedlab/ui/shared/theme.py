@@ -22,6 +22,7 @@ SCRIPTS = {
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),
     "selection": ("selection.js",),
+    "sortable": ("sortable.js",),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),
 }

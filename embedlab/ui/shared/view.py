@@ -90,7 +90,7 @@ class Pair:
     def names(self) -> tuple[str, str]:
         """How A and B are called in titles; an untrained head says so, and so do two models."""
         name_a, name_b = (
-            ("" if self.one_backbone else f"{backbone.name} · ")
+            ("" if self.one_backbone or design.file else f"{backbone.name} · ")
             + design_name(design, untrained=is_untrained(design, backbone))
             for design, backbone in zip(self.designs, self.backbones, strict=True)
         )
@@ -131,14 +131,16 @@ class Workbench:
 
     def embedded(self, choice: Choice, report: Progress) -> Pair:
         """A choice's corpus under its two designs."""
-        first, second = (self.lab.backbone(each, report) for each in choice.backbone_ids)
-        designs = zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+        designs = list(zip((choice.a, choice.b), choice.backbone_ids, strict=True))
+        for design, backbone_id in designs:
+            if not design.file:
+                self.lab.backbone(backbone_id, report)
         self.lab.prepare([(choice.corpus, *each) for each in designs], progress=report)
         a, b = (
             self._embedded(choice.corpus, design, backbone_id, report)
-            for design, backbone_id in zip((choice.a, choice.b), choice.backbone_ids, strict=True)
+            for design, backbone_id in designs
         )
-        backbones = (first, second)
+        backbones = (a.backbone, b.backbone)
         return Pair(choice.backbone_ids, backbones, choice.corpus, a, b, choice.seed, choice.kept)
 
     def _embedded(
@@ -157,18 +159,18 @@ class Workbench:
 class View:
     """A tab: its own controls, what it shows, and how it fills that from a pair.
 
-    A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
-    ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again); ``actions`` are such events that set controls first. A view is shown again
-    only if a control or something in ``remembered`` has changed: what the session remembers,
-    :meth:`show` reads, and an action sets.
+    A subclass builds its components in ``__init__`` and sets ``outputs`` (what :meth:`show` may
+    change) and, where it has controls, ``inputs`` (those) and ``triggers`` (its own events after
+    which it has to be shown again); ``actions`` are such events that set controls first. A view is
+    shown again only if a control or something in ``remembered`` has changed: what the session
+    remembers, :meth:`show` reads, and an action sets.
     """
 
     id: str
     title: str
-    inputs: Collection[Any]
+    inputs: Collection[Any] = ()
     outputs: list[Any]
-    triggers: list[Any]
+    triggers: Sequence[Any] = ()
     actions: Sequence[Action] = ()
     remembered: Collection[Remembered] = ()
     #: For what of the tab the filter on the texts holds, in a few words; "" where it does not.

@@ -4,6 +4,7 @@
 const NAMES = {
   gap: 5, lift: 13,
   fonts: [[650, 14.5], [500, 12.5]], // weight and pixels of each level
+  narrow: [420, 0.86], // below this width, times this
   from: [0, 1.6], // the zoom from which a level is there
   dense: 12, // so many at zoom 1, and as many more as the map gets larger
 };
@@ -116,10 +117,9 @@ function placedNames(pen, side, [width, height], at) {
     if ((levels && zoom < NAMES.from[level]) || !shown(name.at)) continue;
     const [x, y] = at(name.at);
     if (x < 0 || y < 0 || x > width || y > height) continue;
-    pen.font = nameFont(level);
-    name.width ??= pen.measureText(name.text).width;
-    const wide = name.width;
-    const high = NAMES.fonts[level][1] + 3;
+    pen.font = nameFont(level, width);
+    const wide = widthOf(pen, name.text);
+    const high = nameHeight(level, width) + 3;
     const left = Math.max(3, Math.min(x - wide / 2, width - wide - 3));
     const tops = [y - NAMES.lift - high / 2, y + NAMES.lift - high / 2].map((top) => Math.max(2, Math.min(top, height - high - 2)));
     const free = tops.map((top) => ({ name, x: left, y: top, width: wide, height: high })).find((own) => !placed.some((other) => overlap(own, other)));
@@ -128,7 +128,16 @@ function placedNames(pen, side, [width, height], at) {
   return placed;
 }
 
-const nameFont = (level) => `${NAMES.fonts[level].join(" ")}px ${look.family}`;
+const nameHeight = (level, width) => NAMES.fonts[level][1] * (width < NAMES.narrow[0] ? NAMES.narrow[1] : 1);
+const nameFont = (level, width) => `${NAMES.fonts[level][0]} ${nameHeight(level, width)}px ${look.family}`;
+
+// Measured once for each font.
+const widths = new Map();
+function widthOf(pen, text) {
+  const key = `${pen.font}|${text}`;
+  if (!widths.has(key)) widths.set(key, pen.measureText(text).width);
+  return widths.get(key);
+}
 
 function overlap(a, b) {
   const { gap } = NAMES;
@@ -142,7 +151,7 @@ function drawNames(pen, side, size, at, scale) {
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   for (const { name, x, y, height } of state.placed[side]) {
-    pen.font = nameFont(Math.min(name.level, 1));
+    pen.font = nameFont(Math.min(name.level, 1), size[0]);
     pen.lineWidth = 4 * scale;
     pen.strokeStyle = look.page;
     pen.strokeText(name.text, x, y + height / 2);

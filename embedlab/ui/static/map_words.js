@@ -29,7 +29,7 @@ const counted = (n) => n.toLocaleString("en");
 
 // The entries of the legend: [{ name, count, fill, shape, codes }]; categories that look alike are one.
 function entries() {
-  const { names, styles, counts, other, codes, missing } = state.colouring;
+  const { names, styles, counts, other, codes, missing, none } = state.colouring;
   const groups = new Map();
   (names ?? []).forEach((name, code) => {
     const [fill, shape] = styles[code];
@@ -40,10 +40,10 @@ function entries() {
   });
   const without = codes ? counts[0] : missing;
   if (codes && !names.length) return [];
-  const none = { name: codes ? "none" : "no number", count: without, fill: other, shape: "circle", codes: [-1] };
+  const last = { name: none, count: without, fill: other, shape: "circle", codes: [-1] };
   const { other: alike, ...rest } = Object.fromEntries(groups);
   const found = Object.values(rest);
-  return [...found, ...(alike ? [alike] : []), ...(without ? [none] : [])];
+  return [...found, ...(alike ? [alike] : []), ...(without ? [last] : [])];
 }
 
 function legend() {

@@ -32,6 +32,7 @@ from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs import map_lists
+from embedlab.ui.tabs.atlas import AtlasButton
 from embedlab.ui.tabs.linked_map import event_index, linked_map, map_update, selection
 from embedlab.ui.tabs.map_clusters import ClusterPanel
 from embedlab.ui.tabs.map_layers import MapLayers
@@ -88,6 +89,7 @@ class MapTab(View):
                 self.changed = html.picking_block("changed")
         with gr.Accordion("Clusters, and what becomes of A's under B", open=True):
             self.clusters = ClusterPanel(bench)
+        self.atlas = AtlasButton(bench)
         self.file = html.saver()
         self.code = code_block("map-code")
         # Its maps and their caption: what is saved is what was drawn, even if UMAP is ready by now.
@@ -100,6 +102,7 @@ class MapTab(View):
         lists = [self.neighbours, self.quality, self.changed]
         drawings = [self.map, self.panel.block, *lists, *self.clusters.outputs]
         self.outputs = [*drawings, *self.chooser.outputs, self.field, self.file, self.code]
+        self.outputs += self.atlas.outputs
         self.triggers = changes(self.inputs)
         lists = [self.neighbours, self.changed, self.clusters.moved]
         for trigger in (self.map.point_click, *(each.pick for each in lists)):
@@ -107,6 +110,7 @@ class MapTab(View):
         self.on(bench, self.map.cleared, self._clear, shown=self.shown)
         self.on(bench, self.map.find, self._find, shown=self.shown)
         MapLayers(self, bench)
+        self.atlas.wire(self, bench)
         self.texts = MapTexts(self, bench)
         self.actions = self.texts.actions
         self.on(bench, self.map.save, self._save_map, shown=self.shown, inputs={self.field})
@@ -172,6 +176,7 @@ class MapTab(View):
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.shown: pair.choice,
             self.drawn: (maps, caption),
+            **self.atlas.outdated,
             self.sent: {"texts": corpus.fingerprint}
             | {name: part["id"] for name, part in places.items()},
         }

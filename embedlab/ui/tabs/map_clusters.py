@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import gradio as gr
 import numpy as np
@@ -20,6 +20,7 @@ from embedlab.analysis.clusters import (
     Clustering,
     Clusters,
 )
+from embedlab.analysis.retrieval import Int64Array
 from embedlab.errors import check_known
 from embedlab.lab import clusters as lab_clusters
 from embedlab.progress import Progress
@@ -46,11 +47,15 @@ _TEMPLATES = Macros("clusters.html")
 
 @dataclass(frozen=True)
 class Stream:
-    """The texts that a cluster shares with one of the other design; ``code`` names both."""
+    """The texts that a cluster shares with one of the other design; ``code`` names both.
+
+    ``matched`` says that this is the largest stream of both.
+    """
 
     name: str
     size: int
     code: int
+    matched: bool
 
 
 @dataclass(frozen=True)
@@ -149,9 +154,10 @@ class ClusterPanel:
             lab_clusters.spoken_names(self.lab, side.embedded, how, level, report)
             for side in pair.sides
         ]
+        back = {j: i for i, j in flow.matches.items()}
         sides = (
-            ("A", pair.names[0], _rows(a, b, flow.table, spoken[0])),
-            ("B", pair.names[1], _rows(b, a, flow.table.T, spoken[1], turned=True)),
+            ("A", pair.names[0], _rows(a, b, flow.table, flow.matches, spoken[0])),
+            ("B", pair.names[1], _rows(b, a, flow.table.T, back, spoken[1], turned=True)),
         )
         notes = [f"{letter}: {each.note}" for letter, each in (("A", a), ("B", b)) if each.note]
         if level == COARSE and not (a.method.endswith("grouped") and b.method.endswith("grouped")):
@@ -200,9 +206,10 @@ class ClusterPanel:
 
         No texts where there is no such stream.
         """
-        a, b, _ = self._found(pair, *values[self.drawn], report)
+        how, level = values[self.drawn]
+        a, b, _ = self._found(pair, how, level, report)
         code = event_data(event).get("index")
-        if type(code) is not int or not 0 <= code < (len(a) + 2) * (len(b) + 2):
+        if not _is_number(code, (len(a) + 2) * (len(b) + 2)):
             return [], ""
         ends = [part - 2 for part in divmod(code, len(b) + 2)]
         inside = np.ones(len(a.labels), bool)
@@ -247,7 +254,7 @@ def _map_names(found: Clusters) -> list[MapName]:
     ]
 
 
-def _is_number(value: Any, n: int) -> bool:
+def _is_number(value: Any, n: int) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < n
 
 
@@ -256,7 +263,13 @@ def _name(clusters: Clusters, c: int) -> str:
 
 
 def _rows(
-    own: Clusters, other: Clusters, table: Any, spoken: tuple[str, ...], *, turned: bool = False
+    own: Clusters,
+    other: Clusters,
+    table: Int64Array,
+    matches: dict[int, int],
+    spoken: tuple[str, ...],
+    *,
+    turned: bool = False,
 ) -> list[Row]:
     """The clusters of one side with what they share with the other's.
 
@@ -272,7 +285,9 @@ def _rows(
     for i in [*range(len(own)), NOISE]:
         ends = [NOISE if j == len(other) else j for j in np.argsort(-table[i], kind="stable")]
         streams = [
-            Stream(_name(other, j), int(table[i, j]), code(i, j)) for j in ends if table[i, j]
+            Stream(_name(other, j), int(table[i, j]), code(i, j), matches.get(i) == j)
+            for j in ends
+            if table[i, j]
         ]
         if streams:
             size = sum(stream.size for stream in streams)
@@ -288,5 +303,7 @@ def _summary(a: Clusters, b: Clusters, flow: Flow) -> str:
         return how + "No text is in a cluster under both."
     return how + (
         f"Agreement over {flow.n:,} texts that are in a cluster under both, ×100: V-measure "
-        f"{points(flow.v_measure)}, adjusted Rand index {points(flow.rand)}."
+        f"{points(flow.v_measure)}, adjusted Rand index {points(flow.rand)}. "
+        f"{len(flow.matches)} of A's {len(a)} clusters match one of B's (⇄): what they share is "
+        "the largest part of both."
     )

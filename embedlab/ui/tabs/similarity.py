@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
+from embedlab.analysis.blocks import saturated
 from embedlab.analysis.comparison import Embedded
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
@@ -14,6 +16,8 @@ from embedlab.lab.selections import evenly
 from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
 from embedlab.render import similarity
+from embedlab.render.similarity import Cells
+from embedlab.text import shorten
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider, changes, code_block
 from embedlab.ui.shared.figure import clicked_cell, cosine_histogram, figure_block, figure_value
@@ -23,6 +27,15 @@ from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.selection import shown_rows
 
 WAITING = "The heatmap appears here."
+#: What orders the texts, and what the colours say, as the controls call them.
+ORDERS = {
+    "both": "by cluster of these texts, A and B together",
+    "a": "by cluster of the corpus under A",
+    "b": "by cluster of the corpus under B",
+    "labels": "by label",
+    "given": "as in the corpus",
+}
+SCALES = {"cosine": "cosine", "rank": "rank of the pair", "centred": "centred"}
 FIRST, MARKED, TYPED = "from the corpus", "selected on the map", "typed below"
 
 
@@ -48,8 +61,20 @@ class SimilarityTab(View):
             self.count = Slider(
                 2, most, value=min(32, most), step=1, label="At most", scale=2, min_width=200
             )
-            self.ordered = gr.Checkbox(
-                True, label="Similar texts beside each other", scale=2, elem_classes=["roomy"]
+        with gr.Row(equal_height=True):
+            self.order = gr.Dropdown(
+                [(words, name) for name, words in ORDERS.items()],
+                value="both",
+                label="Order",
+                min_width=240,
+                elem_id="heat-order",
+            )
+            self.scale = gr.Radio(
+                [(words, name) for name, words in SCALES.items()],
+                value="cosine",
+                label="Colours",
+                min_width=280,
+                elem_id="heat-scale",
             )
         self.typed = gr.Textbox(
             label="Your texts, one a line",
@@ -57,6 +82,7 @@ class SimilarityTab(View):
             visible=False,
             elem_id="typed",
         )
+        self.notes = html.block("heat-notes")
         with gr.Row():
             self.heat_a = figure_block("heat-a", WAITING)
             self.heat_b = figure_block("heat-b", WAITING)
@@ -73,10 +99,10 @@ class SimilarityTab(View):
         self.code = code_block("similarity-code")
         heatmaps = [self.heat_a, self.heat_b, self.heat_difference]
         self.inputs = [
-            *(self.which, self.count, self.ordered, self.typed),
+            *(self.which, self.count, self.order, self.scale, self.typed),
             *(self.first, self.second),
         ]
-        self.outputs = [*heatmaps, self.histogram, self.pair, self.code]
+        self.outputs = [self.notes, *heatmaps, self.histogram, self.pair, self.code]
         self.which.input(
             lambda which: gr.update(visible=which == TYPED),
             self.which,
@@ -99,24 +125,36 @@ class SimilarityTab(View):
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         a, b, rows = self._chosen(pair, values, report)
+        order, scale = values[self.order], values[self.scale]
         compared = views.similarities(
-            self.lab, a, b, rows, ordered=bool(values[self.ordered]), progress=report
+            self.lab, a, b, rows, order=order, scale=scale, progress=report
         )
         texts = [a.corpus.texts[i] for i in compared.rows]
-        caption = pair.caption(f"Cosines of {len(texts)} texts ({values[self.which]})")
+        caption = pair.caption(
+            f"{_said(scale, len(a))} of {len(texts)} texts ({values[self.which]}), {ORDERS[order]}"
+        )
+        cells = Cells(
+            texts=texts,
+            cosines=np.stack([compared.a, compared.b], axis=-1),
+            starts=compared.blocks.starts,
+            scale=similarity.SCALES[scale],
+        )
+        drawn = compared.drawn_a, compared.drawn_b
         # One scale for both: a colour means the same number under A and under B.
-        scale = (float(min(compared.a.min(), compared.b.min())), 1.0)
+        limits = (0.0 if scale == "rank" else float(min(map(np.min, drawn))), 1.0)
         updates: Updates = {}
-        for letter, name, heatmap, matrix in zip(
-            "AB", pair.names, (self.heat_a, self.heat_b), (compared.a, compared.b), strict=True
+        for letter, name, heatmap, matrix, cosines in zip(
+            *("AB", pair.names, (self.heat_a, self.heat_b), drawn, (compared.a, compared.b)),
+            strict=True,
         ):
-            figure = similarity.similarity_heatmap(matrix, texts, f"{letter}: {name}", *scale)
-            updates[heatmap] = _heatmap(figure, texts, matrix, caption)
-        difference = compared.b - compared.a
-        figure = similarity.difference_heatmap(difference, texts, "B − A")
+            figure = similarity.similarity_heatmap(matrix, cells, f"{letter}: {name}", *limits)
+            updates[heatmap] = _heatmap(figure, cells, cosines, matrix, scale, caption)
+        figure = similarity.difference_heatmap(drawn[1] - drawn[0], cells, "B − A")
+        differences = compared.b - compared.a, drawn[1] - drawn[0]
         numbers = values[self.first], values[self.second]
         return updates | {
-            self.heat_difference: _heatmap(figure, texts, difference, caption),
+            self.heat_difference: _heatmap(figure, cells, *differences, scale, caption),
+            self.notes: html.note(_notes(compared, order, scale)),
             self.histogram: self._histogram(pair, report),
             self.pair: _pair_behind(texts, compared, *numbers),
             self.code: code.view_code(pair, "similarity"),
@@ -160,13 +198,46 @@ class SimilarityTab(View):
         return pair.a, pair.b, evenly(pair.rows, len(pair.corpus.texts), most)
 
 
-def _heatmap(figure: Any, texts: list[str], matrix: Any, caption: str) -> dict[str, Any]:
+def _said(scale: str, corpus: int) -> str:
+    """What the colours are, for the caption."""
+    return {
+        "rank": "Ranks among the pairs of these texts, each design by itself,",
+        "centred": f"Cosines about the mean of {corpus:,} texts, each design by itself,",
+    }.get(scale, "Cosines")
+
+
+def _notes(compared: Similarities, order: str, scale: str) -> list[str]:
+    """Where the blocks are, and which design's colours hardly differ."""
+    blocks, lines = compared.blocks, []
+    if len(blocks.starts) > 1:
+        parts = [
+            f"{first + 1}–{last + 1}" + (f" {shorten(name, 30)}" if name else "")
+            for (first, last), name in zip(blocks.spans, blocks.names, strict=True)
+        ]
+        lines.append(f"Blocks ({ORDERS[order]}): {', '.join(parts)}.")
+    for letter, matrix in zip("AB", (compared.a, compared.b), strict=True):
+        if scale == "cosine" and (ends := saturated(matrix)) is not None:
+            low, high = (f"{100 * end:.1f}" for end in ends)
+            lines.append(
+                f"{letter}: the cosines of these texts lie from {low} to {high}, so that its "
+                "colours hardly differ. Colours by rank or centred, above, tell them apart."
+            )
+    return lines
+
+
+def _heatmap(
+    figure: Any, cells: Cells, cosines: Any, drawn: Any, scale: str, caption: str
+) -> dict[str, Any]:
+    """The figure, with the cosines as its data and what was drawn where that is something else."""
+    texts = cells.texts
     rows = [
-        (i + 1, j + 1, float(matrix[i, j]), texts[i], texts[j])
+        (i + 1, j + 1, float(cosines[i, j]), texts[i], texts[j])
+        + ((float(drawn[i, j]),) if scale != "cosine" else ())
         for i in range(len(texts))
         for j in range(i + 1)
     ]
-    header = ("number", "other number", "value", "text", "other text")
+    header = ["number", "other number", "cosine", "text", "other text"]
+    header += [scale] if scale != "cosine" else []
     return figure_value(figure, header, rows, name="similarity", caption=caption)
 
 

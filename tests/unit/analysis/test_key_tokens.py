@@ -8,7 +8,7 @@ import torch
 from support.models import direct, tiny_backbone, words
 
 from embedlab import Backbone, Design, EmbedLabError, embed
-from embedlab.analysis.key_tokens import group_words, key_tokens
+from embedlab.analysis.key_tokens import begin_words, group_words, key_tokens
 
 TEXTS = words(4, 7, 9, 3)
 
@@ -45,3 +45,16 @@ def test_designs_without_states_are_refused(backbone, text):
     design = Design.parse(text)
     with pytest.raises(EmbedLabError, match="no states of the backbone"):
         key_tokens(np.ones((1, 32), np.float32), design, backbone)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        (["Ġbank", "ussions", "æĶ¯ä»ĺ", "Ġ"], [True, False, True, True]),
+        (["▁river", "s", "川"], [True, False, True]),
+        (["w1", "w2"], [True, True]),
+    ],
+    ids=["bytes", "pieces", "whole words"],
+)
+def test_tokens_that_begin_a_word(tokens, expected):
+    assert begin_words(tokens) == expected

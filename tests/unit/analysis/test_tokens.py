@@ -14,7 +14,7 @@ from embedlab.analysis.tokens import (
     token_view,
 )
 from embedlab.models.head import TrainableHead
-from embedlab.models.pooling import LastLayerTrainable, MultiLayerTrainable
+from embedlab.models.pooling import LastLayerTrainable, LatentAttention, MultiLayerTrainable
 
 A, B = "w1 w2 w3 w4 w5", "w1 w2 w3 w4 w99"
 ATTENTIONS = ("causal", "bidirectional")
@@ -171,6 +171,26 @@ def test_attention_applied_by_hand_gives_the_heads_output(tiny, kind, attention)
         width = one.per_head.shape[1]
         np.testing.assert_allclose(together[text, :, :width], one.per_head, atol=1e-6)
         assert (together[text, :, width:] == 0).all()
+
+
+@torch.no_grad()
+def test_which_latents_the_tokens_read(tiny):
+    states = tiny.states(words(3, 9, 6), "bidirectional")
+    head = TrainableHead(LatentAttention(), 32, 4, size=HeadSize(latents=5, heads=4), seed=2)
+    together = head.mean_attention(states)
+    assert together.shape == (3, 4, 5)
+    for i in range(3):
+        x, _ = head.inputs(states.take([i]))
+        q = head.norm_inputs(x[0]) @ head.query.weight.T  # (T, inner)
+        k = head.norm_latents(head.latents) @ head.key.weight.T
+        for h in range(4):
+            part = slice(8 * h, 8 * h + 8)
+            scores = (q[:, part] @ k[:, part].T) / 8**0.5
+            np.testing.assert_allclose(together[i, h], scores.softmax(1).mean(0), atol=1e-6)
+    view = token_view(tiny, "w1 w2 w3", Design.parse("bidirectional/latent_attention"))
+    np.testing.assert_allclose(view.weights, np.full(4, 1 / 4))
+    view = token_view(tiny, "w1 w2 w3", Design.parse("causal/latent_attention"))
+    np.testing.assert_allclose(view.weights, [0, 0, 0, 1])
 
 
 @pytest.mark.parametrize("batch", [2, 64])

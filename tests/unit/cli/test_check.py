@@ -18,6 +18,7 @@ from support.runs import saved_run, trained
 
 from embedlab import Design, embed, load_backbone
 from embedlab.lab.model_check import check_model
+from embedlab.models.attention import PROBED
 
 TEN = (
     *("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "gpt2"),
@@ -28,7 +29,7 @@ TEN = (
 @pytest.mark.parametrize("architecture", TEN)
 def test_ten_architectures(architecture):
     checked = check_model(tiny_backbone(architecture), "tiny")
-    assert checked.attention == {"causal": "", "bidirectional": ""}
+    assert checked.attention == dict.fromkeys(PROBED, "")
     assert checked.model_type == architecture and checked.architecture.endswith("Model")
     assert checked.end_token.token == "</s>" and not checked.end_token.by_tokenizer
     assert checked.exports == {"adapter": "", "sentence-transformers": ""}
@@ -50,6 +51,7 @@ def test_the_page_and_the_json_say_the_same(embedding_model):
     assert code == 0
     for part in (
         "Qwen3Model (qwen3), 4 layers, d 32",
+        "obeyed: every layer looks both ways",
         "'<end>' (id 4), added by the tokenizer itself; its eos_token is '<eos>'",
         "causal/eos, query prompt 'query: '",
         "other prompts: sts",

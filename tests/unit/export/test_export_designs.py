@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
 from support.runs import run_info
 
@@ -21,18 +20,23 @@ TEXTS = (*words(1, 3, 7, 20, 62, 90, 200), "w1 {text} {0} 東京 w3", " w1  w2 "
 DOCUMENTS = words(*range(2, 22), seed=3)
 
 
-def tied_backbone(dtype: torch.dtype = torch.float32) -> Backbone:
+def tied_backbone() -> Backbone:
     backbone = tiny_backbone(tied=True)
-    return Backbone(backbone.model.to(dtype), backbone.tokenizer, name="tiny", max_length=64)
+    return Backbone(backbone.model, backbone.tokenizer, name="tiny", max_length=64)
 
 
-def exported(design: Design, backbone: Backbone, folder) -> tuple[SentenceTransformer, FittedSteps]:
+def loaded(folder, own_code: bool):
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device="cpu", trust_remote_code=own_code)
+
+
+def exported(design: Design, backbone: Backbone, folder) -> tuple[Any, FittedSteps]:
     steps = fit(DOCUMENTS, design, backbone)
     info = untrained_info(backbone, design, "tiny")
     export_sentence_transformers(backbone, design, info, folder, steps=steps)
     own_code = any(folder.glob("export_*.py"))
-    model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=own_code)
-    return model, steps
+    return loaded(folder, own_code), steps
 
 
 @pytest.mark.parametrize(
@@ -64,7 +68,7 @@ def test_the_export_gives_the_same_vectors(text, own_code, tmp_path):
         np.testing.assert_allclose(encode(list(TEXTS), batch_size=4), expected, atol=1e-4)
     assert any((tmp_path / "out").glob("export_*.py")) is own_code
     model.save(str(tmp_path / "again"))
-    again = SentenceTransformer(str(tmp_path / "again"), device="cpu", trust_remote_code=own_code)
+    again = loaded(tmp_path / "again", own_code)
     np.testing.assert_array_equal(again.encode_query(["w7 w2"]), model.encode_query(["w7 w2"]))
 
 
@@ -77,19 +81,34 @@ def test_int8_may_differ_by_one_level_and_no_more(tmp_path):
     assert difference.max() <= steps.rounding and (difference > 1e-4).mean() < 0.01
 
 
-def test_bfloat16_models_take_steps_too(tmp_path):
-    design = Design.parse("causal/mean+centre")
-    backbone = tied_backbone(torch.bfloat16)
+def test_the_stored_folder_of_a_backbone_is_the_whole_path(tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    backbone, design = tied_backbone(), Design.parse("causal/mean")
+    assert untrained_info(backbone, design, "model").backbone.id == str(tmp_path / "model")
+    assert untrained_info(backbone, design, "some/name").backbone.id == "some/name"
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3_text"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rerouted/mean?band=2..3&bias=0.5",
+        "rerouted/mean_last+centre?template=kv",
+        "rerouted/eos?query=w9%20",
+        "bidirectional>2/mean",
+        "bidirectional>1/mean_last?template=echo",
+    ],
+)
+def test_attention_that_differs_from_layer_to_layer(architecture, text, tmp_path):
+    design, backbone = Design.parse(text), tiny_backbone(architecture, tied=True)
     model, steps = exported(design, backbone, tmp_path / "out")
-    ours = embed(TEXTS, design, backbone, fit=steps)
-    assert np.abs(model.encode_document(list(TEXTS)) - ours).max() < 0.1
-
-
-@pytest.mark.parametrize("attention", ["rerouted", "bidirectional>2"])
-def test_modes_that_transformers_lacks_are_refused(attention, tmp_path):
-    design, backbone = Design(attention=attention, pooling="mean"), tied_backbone()
-    with pytest.raises(EmbedLabError, match="not part of transformers"):
-        exported(design, backbone, tmp_path / "out")
+    for query, encode in ((False, model.encode_document), (True, model.encode_query)):
+        expected = embed(TEXTS, design, backbone, query=query, fit=steps)
+        np.testing.assert_allclose(encode(list(TEXTS), batch_size=4), expected, atol=1e-4)
+    model.save(str(tmp_path / "again"))
+    again = loaded(tmp_path / "again", own_code=True)
+    np.testing.assert_array_equal(again.encode_query(["w7 w2"]), model.encode_query(["w7 w2"]))
 
 
 def test_templates_that_end_differently_are_refused(tmp_path):

@@ -10,7 +10,8 @@ from support.labs import corpus_of, tiny_lab
 from support.models import words
 
 from embedlab import Design
-from embedlab.analysis import comparison, metrics
+from embedlab.analysis import comparison
+from embedlab.errors import EmbedLabError
 from embedlab.lab import views
 from embedlab.lab.lab import Lab
 
@@ -40,19 +41,40 @@ def test_quality_is_that_of_the_vectors_and_of_the_corpus_own_labels(lab, sides)
     assert views.quality(lab, side) != quality
 
 
-def test_similarities_are_the_products_of_the_vectors(lab, sides):
-    rows = (3, 1, 8, 20)
-    plain = views.similarities(lab, *sides, rows)
-    assert plain.rows.tolist() == list(rows)
-    ordered = views.similarities(lab, *sides, rows, ordered=True)
-    assert sorted(ordered.rows.tolist()) == sorted(rows)
-    for result in (plain, ordered):
-        for side, matrix in zip(sides, (result.a, result.b), strict=True):
-            vectors = side.vectors[result.rows]
-            np.testing.assert_allclose(matrix, vectors @ vectors.T, atol=1e-6)
-    order = metrics.cluster_order((plain.a + plain.b) / 2)
-    assert ordered.rows.tolist() == plain.rows[order].tolist()
-    assert len(views.similarities(lab, *sides, range(24)).rows) == 24
+@pytest.mark.parametrize("order", views.ORDERS)
+def test_similarities_are_the_products_of_the_vectors_in_any_order(lab, sides, order):
+    rows = (3, 1, 8, 20, 11)
+    result = views.similarities(lab, *sides, rows, order=order)
+    assert sorted(result.rows.tolist()) == sorted(rows)
+    assert order != "given" or result.rows.tolist() == list(rows)
+    for side, matrix in zip(sides, (result.a, result.b), strict=True):
+        vectors = side.vectors[result.rows]
+        np.testing.assert_allclose(matrix, vectors @ vectors.T, atol=1e-6)
+    assert result.drawn_a is not None and np.array_equal(result.drawn_a, result.a)
+    if order == "labels":
+        kinds = [CORPUS.labels[i] for i in result.rows]
+        assert [kinds[start] for start in result.blocks.starts] == list(result.blocks.names)
+        assert len(set(kinds)) == len(result.blocks.starts)
+
+
+def test_centred_similarities_are_about_the_mean_of_the_whole_corpus(lab, sides):
+    rows = (3, 1, 8)
+    result = views.similarities(lab, *sides, rows, scale="centred")
+    for side, drawn in zip(sides, (result.drawn_a, result.drawn_b), strict=True):
+        mean = side.vectors.mean(axis=0)
+        for i, x in enumerate(rows):
+            for j, y in enumerate(rows):
+                u, v = side.vectors[x] - mean, side.vectors[y] - mean
+                cosine = (u @ v) / (np.linalg.norm(u) * np.linalg.norm(v))
+                assert drawn[i, j] == pytest.approx(cosine, abs=1e-5)
+
+
+def test_texts_without_labels_have_no_order_by_label(lab):
+    bare = lab.embedded(corpus_of(TEXTS), Design())
+    with pytest.raises(EmbedLabError, match="no labels to order them by"):
+        views.similarities(lab, bare, bare, (1, 2), order="labels")
+    with pytest.raises(EmbedLabError, match="'odd' is not a known order"):
+        views.similarities(lab, bare, bare, (1, 2), order="odd")
 
 
 def test_the_texts_that_changed_most_share_the_fewest_neighbours(lab, sides):

@@ -58,10 +58,11 @@ def test_states_equal_transformers_called_directly_at_any_padding(architecture, 
     zeros = [[0] * len(p) for p in pads]
     mask = [z + o if left else o + z for z, o in zip(zeros, ones, strict=True)]
     with torch.no_grad():
-        padded = backbone.hidden_states(torch.tensor(rows), torch.tensor(mask), attention)
+        given = (torch.tensor(values, device=backbone.device) for values in (rows, mask))
+        padded = backbone.hidden_states(*given, attention)
         for i, row in enumerate(ids):
             alone = backbone.model(
-                torch.tensor([row]),
+                torch.tensor([row], device=backbone.device),
                 is_causal=attention == "causal",
                 use_cache=False,
                 output_hidden_states=True,
@@ -97,9 +98,9 @@ def test_the_mask_comes_from_the_tokenizer_so_that_eos_counts_where_pad_is_eos()
     backbone = tiny_backbone()
     states = backbone.states(["w1 w2", "w1 w2 w3 w4 w5 w6"])
     with torch.no_grad():
-        direct = backbone.model(
-            torch.tensor([[1, 2, 119]]), is_causal=True, output_hidden_states=True
-        ).hidden_states[-1][0]
+        ids = torch.tensor([[1, 2, 119]], device=backbone.device)
+        output = backbone.model(ids, is_causal=True, output_hidden_states=True)
+    direct = output.hidden_states[-1][0].cpu()
     torch.testing.assert_close(POOLINGS["eos"](states)[0], direct[2], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(POOLINGS["mean"](states)[0], direct.mean(0), atol=1e-5, rtol=1e-5)
 

@@ -26,9 +26,10 @@ def last_token_recipe(backbone, frame, max_length):
     rows = []
     for text in TEXTS:
         ids = tokenizer(text, truncation=True, max_length=max_length, return_tensors="pt")
+        ids = ids.to(backbone.device)
         with torch.no_grad():
             hidden = backbone.model(**ids, is_causal=True, use_cache=False).last_hidden_state
-        rows.append(torch.nn.functional.normalize(hidden[0, -1], dim=0).numpy())
+        rows.append(torch.nn.functional.normalize(hidden[0, -1].cpu(), dim=0).numpy())
     return np.stack(rows)
 
 

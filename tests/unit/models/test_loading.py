@@ -124,3 +124,14 @@ def test_of_several_gpus_the_one_with_most_memory_left_is_taken(monkeypatch):
     assert loading._device("cuda:2") == torch.device("cuda", 2)
     with pytest.raises(EmbedLabError, match=r"'balanced' is not a device.*not spread over several"):
         loading._device("balanced")
+    with pytest.raises(EmbedLabError, match=r"no GPU 'cuda:3' here; .* cuda:0 to cuda:2"):
+        loading._device("cuda:3")
+
+
+def test_a_model_that_no_gpu_holds_is_refused_with_its_size(folder, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    with pytest.raises(EmbedLabError, match=r"tiny has 0\.0 GB of weights, .* not spread over"):
+        load_backbone(folder, device="cpu", dtype="float32")

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
-from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
 from support.runs import run_info
 
@@ -68,9 +67,12 @@ def corpus() -> Corpus:
 def by_hand(backbone: Backbone, text: str, attention: str, layer: int) -> np.ndarray:
     """The unit vector of one text, straight from the model."""
     ids = [*backbone.tokenizer(text)["input_ids"], backbone.tokenizer.eos_token_id]
-    hidden = backbone.model(
-        torch.tensor([ids]), is_causal=attention == "causal", output_hidden_states=True
-    ).hidden_states[layer][0]
+    output = backbone.model(
+        torch.tensor([ids], device=backbone.device),
+        is_causal=attention == "causal",
+        output_hidden_states=True,
+    )
+    hidden = output.hidden_states[layer][0].cpu()
     vector = (hidden[0] + 2 * hidden[-1]) / 3
     return (vector / vector.norm()).numpy()
 
@@ -126,6 +128,8 @@ def test_sentence_transformers_gives_its_vectors(name, tmp_path):
     export_sentence_transformers(backbone, design, run_info(backbone, design), folder)
     texts = words(1, 2, 5, 20, 62, 63, 64, 65, 90)
     for path in (folder, tmp_path / "two"):
+        from sentence_transformers import SentenceTransformer
+
         model = SentenceTransformer(str(path), device="cpu", trust_remote_code=True)
         vectors = model.encode_document(texts, batch_size=4)
         np.testing.assert_allclose(vectors, embed(texts, design, backbone), atol=1e-4)

@@ -10,7 +10,14 @@ from support.models import tiny_backbone, words
 
 from embedlab import Design, EmbedLabError, HeadSize, HiddenStates, pool
 from embedlab.models.head import TrainableHead
-from embedlab.models.pooling import PAPER_HEAD, POOLINGS, LastLayerTrainable, MultiLayerTrainable
+from embedlab.models.pooling import (
+    NV_EMBED_HEAD,
+    PAPER_HEAD,
+    POOLINGS,
+    LastLayerTrainable,
+    LatentAttention,
+    MultiLayerTrainable,
+)
 from embedlab.models.states import TextStates, summarise
 
 LAYERS, WIDTH = 5, 16
@@ -115,6 +122,28 @@ def head_by_hand(head, x: torch.Tensor) -> torch.Tensor:
     return torch.stack(outputs).mean(dim=0)
 
 
+def latent_attention_by_hand(head, x: torch.Tensor) -> torch.Tensor:
+    """NV-Embed's head for one text: every token reads the latents, then the mean over tokens."""
+    heads, dim = head.size.heads, head.query.out_features // head.size.heads
+    keys = [head.key.weight @ norm_by_hand(z, head.norm_latents) for z in head.latents]
+    values = [head.value.weight @ norm_by_hand(z, head.norm_latents) for z in head.latents]
+    total = torch.zeros(x.shape[1])
+    for token in x:
+        q = head.query.weight @ norm_by_hand(token, head.norm_inputs)
+        read = torch.zeros(heads * dim)
+        for h in range(heads):
+            part = slice(h * dim, (h + 1) * dim)
+            exps = [math.exp(float(q[part] @ k[part]) / math.sqrt(dim)) for k in keys]
+            for e, v in zip(exps, values, strict=True):
+                read[part] += e / sum(exps) * v[part]
+        z1 = token + head.out.weight @ read
+        both = head.expand.weight @ norm_by_hand(z1, head.norm_feed_forward) + head.expand.bias
+        a, g = both[: len(both) // 2], both[len(both) // 2 :]
+        gelu = g * 0.5 * (1 + torch.erf(g / math.sqrt(2)))
+        total += z1 + head.contract.weight @ (a * gelu) + head.contract.bias
+    return total / len(x)
+
+
 def rows_by_hand(head, text: torch.Tensor, attention: str) -> torch.Tensor:
     """What a trainable head reads of one text (L + 1, T, d)."""
     if head.layer_embedding is None:
@@ -132,6 +161,41 @@ def test_trainable_heads_equal_the_formula(attention, kind, side):
     head = TrainableHead(kind(), WIDTH, LAYERS, size=HeadSize(latents=3, heads=4), seed=5)
     expected = torch.stack([head_by_hand(head, rows_by_hand(head, t, attention)) for t in plain])
     torch.testing.assert_close(head(states), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_latent_attention_equals_the_loop_alone_and_in_a_batch(attention, side):
+    states, plain = random_states(attention, side, extra=3)
+    head = TrainableHead(
+        LatentAttention(), WIDTH, LAYERS, size=HeadSize(latents=6, heads=4), seed=5
+    )
+    expected = torch.stack(
+        [latent_attention_by_hand(head, rows_by_hand(head, text, attention)) for text in plain]
+    )
+    torch.testing.assert_close(head(states), expected, atol=1e-5, rtol=1e-5)
+    for i in range(len(plain)):
+        torch.testing.assert_close(head(states.take([i]))[0], expected[i], atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("design", ["bidirectional/latent_attention", "causal/latent_attention"])
+def test_latent_attention_in_batches_of_any_size(design, monkeypatch):
+    backbone, parsed = tiny_backbone(), Design.parse(design)
+    assert backbone.head(parsed).latent_count == 512
+    states = backbone.states(words(3, 40, 1, 12, 7, 25), parsed.mode)
+    whole = pool(states, parsed, backbone)
+    monkeypatch.setattr("embedlab.models.head.HEAD_ROWS", 50)
+    assert len(list(backbone.head(parsed).batches(states))) > 2
+    torch.testing.assert_close(pool(states, parsed, backbone), whole, atol=1e-5, rtol=1e-5)
+
+
+def test_every_parameter_of_latent_attention_learns():
+    states, _ = random_states("bidirectional")
+    head = TrainableHead(LatentAttention(), WIDTH, LAYERS, size=HeadSize(latents=6, heads=4))
+    head(states).square().sum().backward()
+    assert all(parameter.grad.abs().max() > 0 for parameter in head.parameters())
 
 
 @torch.no_grad()
@@ -191,6 +255,8 @@ def test_heads_are_seeded_and_say_that_they_are_untrained():
 def test_the_papers_head_sizes_are_a_preset():
     assert (PAPER_HEAD.latents, PAPER_HEAD.heads, PAPER_HEAD.dim_for(4096)) == (768, 32, 2048)
     assert HeadSize().heads * HeadSize().dim_for(576) == 576
+    nv_embed = (NV_EMBED_HEAD.latents, NV_EMBED_HEAD.heads, NV_EMBED_HEAD.dim_for(4096))
+    assert nv_embed == (512, 8, 4096)
 
 
 @pytest.mark.parametrize("name", ["causal/mean@5", "causal/eos@-7", "bidirectional/mean@99"])

@@ -41,7 +41,7 @@ def by_hand(step: str, rows: np.ndarray, fitted: np.ndarray, backbone: Backbone)
         centred = rows - mean
         return centred - sum(np.outer(centred @ u, u) for u in top)
     if step.startswith("filter"):
-        weight = backbone.model.get_input_embeddings().weight.detach().double().numpy()
+        weight = backbone.model.get_input_embeddings().weight.detach().double().cpu().numpy()
         _, _, directions = np.linalg.svd(weight, full_matrices=False)
         d = len(directions)
         k = int(d / float(step[6:]))

@@ -38,9 +38,12 @@ def joined(pieces: list[list[int]]) -> list[int]:
 def states_of(backbone: Backbone, ids: list[int], **options) -> torch.Tensor:
     """(L + 1, T, d) of one unpadded input, straight from the model."""
     output = backbone.model(
-        input_ids=torch.tensor([ids]), use_cache=False, output_hidden_states=True, **options
+        input_ids=torch.tensor([ids], device=backbone.device),
+        use_cache=False,
+        output_hidden_states=True,
+        **options,
     )
-    return torch.stack(output.hidden_states)[:, 0]
+    return torch.stack(output.hidden_states)[:, 0].cpu()
 
 
 def unit(vector: torch.Tensor) -> np.ndarray:
@@ -273,7 +276,7 @@ def by_hand(
                 if rerouted and band[0] <= layer <= band[1]:
                     seen = [stop - 1, *seen]
                     scores = [scale * float(query[0, head, t] @ k[stop - 1]) + design.bias, *scores]
-                weights = torch.softmax(torch.tensor(scores), dim=0)
+                weights = torch.softmax(torch.tensor(scores, device=out.device), dim=0)
                 out[0, head, t] = sum(w * v[s] for w, s in zip(weights, seen, strict=True))
         return out.transpose(1, 2), None
 
@@ -282,9 +285,10 @@ def by_hand(
     before, model.config._attn_implementation = model.config._attn_implementation, "by_hand"
     try:
         row = [0] * pad[0] + ids + [0] * pad[1]
-        mask = torch.tensor([[0] * pad[0] + [1] * length + [0] * pad[1]])
+        real = [0] * pad[0] + [1] * length + [0] * pad[1]
+        tokens, mask = (torch.tensor([v], device=backbone.device) for v in (row, real))
         hidden = model(
-            input_ids=torch.tensor([row]),
+            input_ids=tokens,
             attention_mask=mask,
             position_ids=(mask.cumsum(1) - 1).clamp(min=0),
             use_cache=False,
@@ -292,7 +296,7 @@ def by_hand(
         ).hidden_states
     finally:
         model.config._attn_implementation = before
-    return torch.stack(hidden)[:, 0, pad[0] : pad[0] + length]
+    return torch.stack(hidden)[:, 0, pad[0] : pad[0] + length].cpu()
 
 
 MODES = [
@@ -365,7 +369,7 @@ def test_value_mean_equals_a_hook_on_the_value_projection(architecture):
         for i, layer in enumerate(backbone.model.layers):
             hooks.append(
                 layer.self_attn.v_proj.register_forward_hook(
-                    lambda _, __, out, i=i, seen=seen: seen.__setitem__(i, out[0].mean(dim=0))
+                    lambda _, __, out, i=i, seen=seen: seen.__setitem__(i, out[0].mean(dim=0).cpu())
                 )
             )
         states_of(

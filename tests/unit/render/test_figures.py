@@ -102,9 +102,13 @@ def test_wrapped_lines_are_short_and_lose_nothing():
     assert style.wrapped("") == ""
 
 
+def cells(texts, **more):
+    return similarity.Cells(texts=texts, **more)
+
+
 def test_similarity_heatmap_keeps_values_limits_and_equal_texts_apart():
     matrix = np.array([[1.0, 0.25], [0.25, 1.0]])
-    figure = similarity.similarity_heatmap(matrix, ["same", "same"], "A", -0.2, 1.0)
+    figure = similarity.similarity_heatmap(matrix, cells(["same", "same"]), "A", -0.2, 1.0)
     heatmap = figure.data[0]
     np.testing.assert_allclose(heatmap.z, [[100, 25], [25, 100]])
     assert (heatmap.zmin, heatmap.zmax) == (-20, 100)
@@ -112,17 +116,48 @@ def test_similarity_heatmap_keeps_values_limits_and_equal_texts_apart():
     assert "n = 2 texts" in figure.layout.title.subtitle.text
 
 
+@pytest.mark.parametrize("n", [2, 30, 60])
+def test_the_rows_of_a_heatmap_are_as_high_as_their_labels(n):
+    figure = similarity.similarity_heatmap(
+        np.eye(n), cells([f"text {i}" for i in range(n)]), "", 0, 1
+    )
+    layout = figure.layout
+    row = (layout.height - layout.margin.t - layout.margin.b) / n
+    sizes = {note.font.size for note in layout.annotations}
+    assert min(sizes) >= 11 and row >= max(sizes)
+    assert sum(note.text.startswith("text") for note in layout.annotations) == n
+
+
+def test_a_heatmap_has_borders_and_both_cosines_in_every_cell():
+    both = np.arange(32).reshape(4, 4, 2) / 100
+    drawn = cells(list("abcd"), cosines=both, starts=(0, 1, 3), scale=similarity.SCALES["rank"])
+    figure = similarity.similarity_heatmap(np.eye(4), drawn, "A", 0, 1)
+    assert sorted({shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1}) == [
+        0.5,
+        2.5,
+    ]
+    assert sorted({shape.y0 for shape in figure.layout.shapes if shape.y0 == shape.y1}) == [
+        0.5,
+        2.5,
+    ]
+    assert figure.data[0].customdata[1][2] == [12.0, 13.0]
+    assert "Less similar pairs" in figure.data[0].hovertemplate
+    assert "%{y}" in figure.data[0].hovertemplate and "%{x}" in figure.data[0].hovertemplate
+
+
 def test_difference_heatmap_is_centred_on_zero():
-    figure = similarity.difference_heatmap(np.array([[0.0, -0.5], [0.1, 0.0]]), ["x", "y"], "B − A")
+    figure = similarity.difference_heatmap(
+        np.array([[0.0, -0.5], [0.1, 0.0]]), cells(["x", "y"]), "B − A"
+    )
     heatmap = figure.data[0]
     assert (heatmap.zmin, heatmap.zmid, heatmap.zmax) == (-50, 0, 50)
     assert dict(heatmap.colorscale)[0.5] == "#F4F4F4"
-    assert similarity.difference_heatmap(np.zeros((1, 1)), ["x"], "").data[0].zmax > 0
+    assert similarity.difference_heatmap(np.zeros((1, 1)), cells(["x"]), "").data[0].zmax > 0
 
 
 def test_figures_escape_every_text():
     n = len(HOSTILE)
-    heatmap = similarity.similarity_heatmap(np.eye(n), HOSTILE, HOSTILE[0], 0, 1)
+    heatmap = similarity.similarity_heatmap(np.eye(n), cells(HOSTILE), HOSTILE[0], 0, 1)
     histogram = similarity.similarity_histogram(np.ones(3), np.zeros(3), *HOSTILE[:2])
     for figure in (heatmap, histogram):
         written = json.dumps(figure.to_plotly_json(), default=list)
@@ -132,7 +167,7 @@ def test_figures_escape_every_text():
 
 def test_a_matrix_of_the_wrong_shape_is_named():
     with pytest.raises(EmbedLabError, match=r"\(2, 3\).*3 texts"):
-        similarity.similarity_heatmap(np.zeros((2, 3)), ["a", "b", "c"], "A", 0, 1)
+        similarity.similarity_heatmap(np.zeros((2, 3)), cells(["a", "b", "c"]), "A", 0, 1)
 
 
 def test_histogram_shares_sum_to_one_and_name_the_means():

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from support.study_reports import HOSTILE, made_up
+from support.study_reports import HOSTILE, made_up, made_up_grid
 
 from embedlab.errors import EmbedLabError
 from embedlab.render.study_page import FILES, differences_csv, page, scores_csv, write_report
@@ -188,3 +188,25 @@ def test_a_study_with_nothing_finished_has_a_page(report: Report) -> None:
     words = Page(page(bare)).words
     assert "No cell of this study is finished" in words and "Nothing was trained." in words
     assert len(scores_csv(bare).splitlines()) == len(differences_csv(bare).splitlines()) == 1
+
+
+def test_a_page_on_many_designs_says_what_each_choice_does_and_can_be_sorted() -> None:
+    report = made_up_grid()
+    titles = [section.title for section in sections(report)]
+    assert titles[1:4] == [
+        *("What each choice does", "Two choices together", "Every design, the best first"),
+    ]
+    assert "Training" not in titles and "Scores" not in titles
+    source = page(report)
+    words = " ".join(Page(source).words.split())
+    assert "24 designs: shown is what each choice does" in words
+    assert "attention bidirectional -20.0 on causal" in words
+    assert source.count("data-sort") == 1 + 4 + 1 + 4 + 2 * 3 + 1  # and the script's own
+    assert "const element = document;" in source and "sortRows" in source
+    gains = next(s for s in sections(report) if s.title == "STS").figures["gains"]
+    assert "30 largest" not in str(gains.figure.layout.title)  # 23 fit
+    assert all(one.label in words for one in report.grid.designs)
+    rows = list(csv.DictReader(io.StringIO(differences_csv(report))))
+    effect = next(row for row in rows if row["scope"] == "effect of template")
+    assert (effect["a"], effect["b"], effect["verdict"]) == ("none", "topic", "separable")
+    assert sum(row["scope"] == "over all sources" for row in rows) == 23 + 22

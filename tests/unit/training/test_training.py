@@ -61,7 +61,10 @@ def assert_close(one, other, atol: float) -> None:
         torch.testing.assert_close(a, b, atol=atol, rtol=atol)
 
 
-DESIGNS = ["causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/weighted_mean@2"]
+DESIGNS = [
+    *("causal/eos", "bidirectional/mean", "M2", "M3", "M4", "M5", "causal/weighted_mean@2"),
+    "bidirectional/latent_attention",
+]
 
 
 @pytest.mark.parametrize("design", DESIGNS)
@@ -93,12 +96,13 @@ def test_the_loss_of_a_step_and_its_gradient_are_those_of_a_plain_computation():
         batch = other.untrained.tokenizer(
             [f"{part[i]} </s>" for i in chosen], padding=True, return_tensors="pt"
         )
+        batch = batch.to(other.untrained.device)
         hidden = other.adapter.base_model.model(
             **{k: v for k, v in batch.items() if k != "token_type_ids"}, is_causal=False
         ).last_hidden_state
         mask = batch["attention_mask"][..., None].float()
         sides.append(F.normalize((hidden * mask).sum(1) / mask.sum(1), dim=-1))
-    loss = F.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(4))
+    loss = F.cross_entropy(20 * sides[0] @ sides[1].T, torch.arange(4, device=hidden.device))
     loss.backward()
     assert step.loss == pytest.approx(float(loss.detach()), abs=1e-5)
     assert_close(seen, [p.grad for p in other.optimiser.parameters], 1e-5)
@@ -405,7 +409,7 @@ def test_an_mntp_loss_is_that_of_predicting_masked_tokens_from_the_token_before(
     assert all(chosen)
     total, n = 0.0, 0
     for row, encoded_text in enumerate(encoded):
-        ids = torch.tensor(encoded_text.ids)
+        ids = torch.tensor(encoded_text.ids, device=backbone.device)
         inputs = ids.clone()
         inputs[chosen[row]] = mntp.blank_id(live)
         states = live.model(inputs[None], is_causal=False).last_hidden_state[0]
@@ -476,7 +480,7 @@ def test_packed_texts_have_the_states_of_single_ones(architecture, attention):
     row_states = packer.states(layout)
     for row, encoded in enumerate(batch):
         alone = backbone.model(
-            torch.tensor([encoded.ids]),
+            torch.tensor([encoded.ids], device=backbone.device),
             is_causal=attention == "causal",
             output_hidden_states=True,
             use_cache=False,

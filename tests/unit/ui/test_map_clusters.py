@@ -81,7 +81,7 @@ def test_a_press_on_a_cluster_or_a_stream_selects_its_texts(panel, pair) -> None
         texts, what = pressed(panel, pair, values, int(code))
         [(i, j)] = {(a.labels[t], b.labels[t]) for t in texts}
         assert texts == np.flatnonzero((a.labels == i) & (b.labels == j)).tolist()
-        assert what == f"A: {a.names[i]} and B: {b.names[j]}" and arrow in "→←"
+        assert what == f"A: {a.names[i]} and B: {b.names[j]}" and arrow in "→←⇄"
     for odd in (-1, 10**6, "1", None, 1.5, True):
         assert pressed(panel, pair, values, odd) == ([], "")
 

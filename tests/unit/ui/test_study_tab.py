@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from support.study_reports import HOSTILE, made_up
+from support.study_reports import HOSTILE, grid_folder, made_up, made_up_grid
 
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
@@ -19,10 +19,12 @@ from embedlab.progress import no_progress
 from embedlab.render.study_page import FILES
 from embedlab.render.study_sections import EVERY_PAIR
 from embedlab.study.report import Report, read_uploaded
+from embedlab.study.shipped import shipped_reports
 from embedlab.ui.shared.session import Sessions
-from embedlab.ui.tabs.study.tab import SHIPPED, UPLOADED, StudyTab
+from embedlab.ui.tabs.study.tab import UPLOADED, StudyTab
 
 MB = 10**6
+SHIPPED, GRID = "made up", "a grid"
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +39,10 @@ def shipped(report: Report, tmp_path: Path) -> Path:
     return path
 
 
-def tab_on(path: Path) -> StudyTab:
+def tab_on(path: Path | None, **more: Path) -> StudyTab:
+    paths = ({} if path is None else {SHIPPED: path}) | more
     with gr.Blocks(), gr.Tab("Study") as tab:
-        return StudyTab(tab, Limits(max_upload_mb=1), Sessions(), path)
+        return StudyTab(tab, Limits(max_upload_mb=1), Sessions(), paths)
 
 
 def first(tab: StudyTab, which: str = "") -> dict:
@@ -71,8 +74,8 @@ def test_it_opens_on_the_shipped_results_and_reads_them_once(shipped: Path, repo
     assert first(tab)[tab.which] == SHIPPED  # nor read again
 
 
-def test_without_shipped_results_it_says_how_to_get_some(tmp_path: Path) -> None:
-    tab = tab_on(tmp_path / "none.json")
+def test_without_shipped_results_it_says_how_to_get_some() -> None:
+    tab = tab_on(None)
     view = first(tab)
     assert "embedlab study minutes" in view[tab.empty] and view[tab.which] == ""
     assert view[tab.body]["visible"] is False
@@ -110,6 +113,46 @@ def test_the_choices_of_category_reference_and_task_change_the_figures(
     )
 
 
+def test_another_shipped_report_is_opened_with_what_suits_many_designs(
+    shipped: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "grid.json"
+    path.write_text(made_up_grid().to_json())
+    tab = tab_on(shipped, **{GRID: path})
+    assert tab.shipped.visible and tab.shipped.value == SHIPPED
+    view = first(tab)
+    assert (view[tab.many]["visible"], view[tab.few]["visible"]) == (False, True)
+    view = tab._choose_shipped({tab.shipped: GRID}, no_progress)
+    assert (view[tab.many]["visible"], view[tab.few]["visible"]) == (True, False)
+    assert view[tab.which] == GRID == view[tab.shipped]["value"] and view[tab.uploaded] is None
+    assert "template topic +15.0 on none" in view[tab.effects.text]
+    lines = view[tab.effects.figures["effects"]]["csv"].splitlines()
+    assert len(lines) == 2 + 5 and lines[2].startswith("attention,bidirectional,causal,-0.")
+    assert view[tab.designs.text].count("<tr>") == 1 + 24
+    assert "data-filter" in view[tab.designs.text]
+    pairs = view[tab.two]["choices"]
+    assert len(pairs) == 6 and pairs[0] == "attention × template"
+    values = {tab.which: GRID, tab.uploaded: None, tab.two: "template × pooling"}
+    matrix = tab._choose_two(values, no_progress)[tab.by_two.figures["matrix"]]
+    assert matrix["csv"].splitlines()[1] == "template,pooling,mean"
+    # A visitor whose page shows something that is gone is told so.
+    with pytest.raises(EmbedLabError, match="open its file again"):
+        tab._choose_two(values | {tab.which: "gone"}, no_progress)
+
+
+def test_the_shipped_reports_are_those_whose_folders_are_there(tmp_path: Path) -> None:
+    assert shipped_reports(tmp_path) == {}
+    for name in ("study", "study-grid/one"):
+        folder = grid_folder(tmp_path / name)
+        (folder / "report.json").write_text("{}")
+    (tmp_path / "study-grid" / "two").mkdir()
+    (tmp_path / "study" / "study.json").unlink()
+    assert shipped_reports(tmp_path) == {
+        "study": tmp_path / "study" / "report.json",
+        "grid: 24 designs · tiny": tmp_path / "study-grid" / "one" / "report.json",
+    }
+
+
 def test_an_uploaded_report_is_shown_until_it_is_cleared(
     shipped: Path, report: Report, tmp_path: Path
 ) -> None:
@@ -117,6 +160,7 @@ def test_an_uploaded_report_is_shown_until_it_is_cleared(
     path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
     view = opening(tab, str(path))
     assert view[tab.which] == UPLOADED and view[tab.uploaded].name == HOSTILE
+    assert view[tab.shipped]["value"] is None  # so that any of them can be chosen again
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})
     assert "made up" in first(tab)[tab.head.text]  # nobody else sees it
     assert opening(tab, None)[tab.which] == SHIPPED
@@ -187,9 +231,9 @@ def test_a_report_that_no_page_can_show_is_refused(report: Report, tmp_path: Pat
         read_uploaded(path, MB)
     models = [
         {"label": f"causal/mean@{i}", "kind": "trained", "seeds": [0], "compared": False}
-        for i in range(61)
+        for i in range(401)
     ]
     summary = [json.loads(report.to_json())["summary"][0]] * len(models)
     path.write_text(changed(report, models=models, summary=summary))
-    with pytest.raises(EmbedLabError, match="61 designs on 10 tasks"):
+    with pytest.raises(EmbedLabError, match="401 designs on 10 tasks"):
         read_uploaded(path, MB)

@@ -149,7 +149,7 @@ def test_the_tabs_show_both_models(pair, tabs):
     lists = show(retrieve, pair, {retrieve.query: "w1 w2", retrieve.k: 5})[retrieve.lists]
     assert "&lt;my run&gt;" in lists
     typed = {similarity.which: TYPED, similarity.typed: "w1 w2\nw3 w4 w5"}
-    heat = show(similarity, pair, {**typed, similarity.ordered: False})
+    heat = show(similarity, pair, {**typed, similarity.order: "given"})
     for side, place in zip(pair.sides, (similarity.heat_a, similarity.heat_b), strict=True):
         a, b = embed(["w1 w2", "w3 w4 w5"], side.design, side.backbone)
         last = heat[place]["csv"].splitlines()[3].split(",")

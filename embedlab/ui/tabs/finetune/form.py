@@ -247,7 +247,13 @@ class FinetuneForm:
 
     def _design(self, values: Values) -> Design:
         panel = self.sidebar.b if values[self.side] == "B" else self.sidebar.a
-        return panel.read(values)
+        design = panel.read(values)
+        if design.file:
+            raise EmbedLabError(
+                f"{design} is vectors from a file, and nothing can be trained of them; choose a "
+                "design of a backbone in the sidebar."
+            )
+        return design
 
     def _pairs(self, values: Values, report: Progress) -> PairSet:
         if values[self.data] != OWN_FILE:

@@ -181,7 +181,7 @@ class HeadsPanel(View):
         self.triggers = changes(self.inputs)
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
-        """Attention over layers or tokens; an untrained head says so."""
+        """Attention over layers, tokens or latents; an untrained head says so."""
         texts = pair.corpus.texts
         number = min(whole_number(values[self.number], "The text's number"), len(texts))
         update: Updates = {}
@@ -207,7 +207,8 @@ class HeadsPanel(View):
                 )
         if not any(design.trainable for design in pair.designs):
             notes.append(
-                "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar."
+                "Neither design has a trainable head; choose M2 to M5 as a preset in the sidebar, "
+                "or the pooling latent_attention."
             )
         return {self.notes: html.note(notes), self.strip: html.joined(strips), **update}
 
@@ -236,11 +237,11 @@ def _movement_figure(proof: MaskProof, caption: str) -> dict[str, Any]:
 def _head_figure(
     pair: Pair, side: Side, attention: HeadAttention, heads: Any, what: str
 ) -> dict[str, Any]:
-    """A head's attention over layers or tokens: its mean, and ``heads`` (h, s) of single ones."""
+    """Attention over layers, tokens or latents: its mean, and ``heads`` (h, s) of single ones."""
     lines = [("mean", attention.mean)]
     lines += [(f"head {i}", weights) for i, weights in enumerate(heads, start=1)]
     trained = "trained" if attention.trained else "untrained (random)"
-    axis = "Layer" if attention.over == "layers" else "Token"
+    axis = attention.over.removesuffix("s").capitalize()
     figure = head_lines(
         side.letter,
         lines,
