@@ -29,7 +29,7 @@ class LayerwiseTransformer(Transformer):
     attention: dict[str, Any]
 
     @classmethod
-    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> LayerwiseTransformer:
+    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> Any:
         """Read the model, the tokenizer and the attention from a folder or a Hub repository."""
         module = super().load(model_name_or_path, *args, **options)
         where = {name: options[name] for name in _WHERE if name in options}
