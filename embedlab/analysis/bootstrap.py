@@ -144,7 +144,7 @@ def interval(
         return np.nan, np.nan
     if not centred:
         return ends(scores)
-    shift = np.mean(scores[np.isfinite(scores)]) - float(statistic(*items))
+    shift = float(np.mean(scores[np.isfinite(scores)])) - float(statistic(*items))
     low, high = ends(scores)
     return float(low - shift), float(high - shift)
 
