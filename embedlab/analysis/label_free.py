@@ -107,13 +107,13 @@ def label_free(states: HiddenStates, design: Design, progress: Progress = no_pro
         entropy.append(dataset_entropy(rows) if whole else np.nan)
         dimension.append(two_nn(rows) if whole else np.nan)
         near.append(retrieval.neighbours(rows, NEIGHBOURS).ids[:, :NEIGHBOURS] if whole else None)
-    kept = [np.nan if a is None or b is None else _kept(a, b) for a, b in pairwise(near)]
+    retention = [np.nan if a is None or b is None else _retention(a, b) for a, b in pairwise(near)]
     return LabelFree(
         design=design,
         n=len(states),
         entropy=np.array(entropy),
         dimension=np.array(dimension),
-        retention=np.array([*kept, np.nan]),
+        retention=np.array([*retention, np.nan]),
         concentration=concentration(states),
     )
 
@@ -125,6 +125,23 @@ def dataset_entropy(rows: Float32Array) -> float:
     share = np.clip(values, 0, None) / values.sum()
     present = share[share > 1e-15]
     return float(-(present * np.log(present)).sum())
+
+
+def entropy_items(rows: Float32Array) -> Float64Array:
+    """What each of n unit rows adds to the dataset entropy, (n,); their mean is the entropy.
+
+    With ρ = Zᵀ Z / n this is -zᵢᵀ (log ρ) zᵢ: how unusual a text's direction is among the others.
+    Up to a constant it is the entropy's influence function, so that a bootstrap of the mean is,
+    to first order, one of the entropy, without an eigendecomposition for every resample.
+    """
+    z = rows.astype(np.float64)
+    n = len(z)
+    gram = z @ z.T if n < z.shape[1] else z.T @ z
+    values, vectors = np.linalg.eigh(gram / n)
+    # A text's share of each direction: zᵢᵀ v for the directions v, from either Gram matrix.
+    shares = n * vectors**2 * values if n < z.shape[1] else (z @ vectors) ** 2
+    present = values > 1e-15
+    return np.asarray(-(shares[:, present] * np.log(values[present])).sum(axis=1))
 
 
 def two_nn(rows: Float32Array) -> float:
@@ -158,12 +175,12 @@ def concentration(states: HiddenStates) -> Float64Array:
     return np.asarray((squares / np.maximum(means, 1e-30) - 1).mean(axis=0))
 
 
-def _squares(kept: object) -> Float64Array:
-    if kept is None:
+def _squares(squares: object) -> Float64Array:
+    if squares is None:
         raise LookupError("the pass kept no squared lengths")
-    return np.asarray(kept, np.float64)
+    return np.asarray(squares, np.float64)
 
 
-def _kept(here: np.ndarray, following: np.ndarray) -> float:
+def _retention(here: np.ndarray, following: np.ndarray) -> float:
     shared = [len(set(a) & set(b)) for a, b in zip(here.tolist(), following.tolist(), strict=True)]
     return float(np.mean(shared)) / here.shape[1]
