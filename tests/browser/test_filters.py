@@ -29,6 +29,7 @@ def test_a_filter_holds_and_a_selection_leaves(browser: Browser, served: Served)
 
         # A filter from the legend holds in another tab, which says so and can end it.
         visitor.choose("field", r"\bword\s*$")
+        expect(page.locator(".lm-legend-title")).to_have_text("word")
         entry = page.locator(".lm-legend button").filter(has_text="bank")
         entry.click(modifiers=["Shift"])
         line = f"{len(BANK)} of 160 texts: word = bank"
