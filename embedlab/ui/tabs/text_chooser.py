@@ -139,7 +139,7 @@ class TextChooser:
 
 def _mark(pair: Pair, by: Colouring) -> tuple[Any, ...]:
     """Tells whether values that were offered are still those that there are."""
-    return (pair.corpus.key, by.names)
+    return (pair.corpus.key, tuple(counts(by)), by.range)
 
 
 def hidden_categories(kept: filtering.TextFilter | None, key: str, by: Colouring) -> list[int]:
