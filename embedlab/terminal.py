@@ -70,6 +70,29 @@ def table(
     return "\n".join(map(line, (header, *rows)))
 
 
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], best: int | None = None
+) -> None:
+    """Print a wide table; on a terminal it is folded to its width, and row ``best`` stands out.
+
+    All columns but the first two words' are aligned on the right.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in header:
+        words = name in ("design", "")
+        shown.add_column(name, justify="left" if words else "right", overflow="fold")
+    for number, row in enumerate(rows, start=1):
+        shown.add_row(*map(Text, row), style="bold" if number == best else None)
+    # A pipe has no width; there a row stays one line.
+    width = None if sys.stdout.isatty() else 10_000
+    Console(width=width, markup=False, highlight=False).print(shown)
+
+
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A progress callback that draws on stderr; nothing is drawn where stderr is not a terminal."""

@@ -127,6 +127,23 @@ def dataset_entropy(rows: Float32Array) -> float:
     return float(-(present * np.log(present)).sum())
 
 
+def entropy_items(rows: Float32Array) -> Float64Array:
+    """What each of n unit rows adds to the dataset entropy, (n,); their mean is the entropy.
+
+    With ρ = Zᵀ Z / n this is -zᵢᵀ (log ρ) zᵢ: how unusual a text's direction is among the others.
+    Up to a constant it is the entropy's influence function, so that a bootstrap of the mean is,
+    to first order, one of the entropy, without an eigendecomposition for every resample.
+    """
+    z = rows.astype(np.float64)
+    n = len(z)
+    gram = z @ z.T if n < z.shape[1] else z.T @ z
+    values, vectors = np.linalg.eigh(gram / n)
+    # A text's share of each direction: zᵢᵀ v for the directions v, from either Gram matrix.
+    shares = n * vectors**2 * values if n < z.shape[1] else (z @ vectors) ** 2
+    present = values > 1e-15
+    return np.asarray(-(shares[:, present] * np.log(values[present])).sum(axis=1))
+
+
 def two_nn(rows: Float32Array) -> float:
     """The intrinsic dimension by the two nearest of each row (n, d) (Facco et al., 2017).
 

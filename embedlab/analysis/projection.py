@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -49,9 +50,16 @@ def pca_pair(
     vectors_a: npt.ArrayLike, vectors_b: npt.ArrayLike, seed: int = 0
 ) -> tuple[Float32Array, Float32Array]:
     """Return two PCA maps (n, 2) of the same texts, B's aligned to A's."""
-    xy_a, xy_b = pca(vectors_a, seed), pca(vectors_b, seed)
-    _same_count(xy_a, xy_b)
-    return xy_a, align(xy_b, xy_a)
+    xy_a, xy_b = pca_maps((vectors_a, vectors_b), seed)
+    return xy_a, xy_b
+
+
+def pca_maps(vectors: Sequence[npt.ArrayLike], seed: int = 0) -> list[Float32Array]:
+    """Return PCA maps (n, 2) of the same texts, the others aligned to the first."""
+    first, *others = (pca(each, seed) for each in vectors)
+    for xy in others:
+        _same_count(first, xy)
+    return [first, *(align(xy, first) for xy in others)]
 
 
 def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Float32Array:
@@ -73,11 +81,10 @@ def align(moving: npt.ArrayLike, fixed: npt.ArrayLike) -> Float32Array:
     return (points + centre).astype(np.float32)
 
 
-def umap_possible(vectors_a: npt.ArrayLike, vectors_b: npt.ArrayLike) -> bool:
-    """Whether :func:`umap_pair` draws UMAP; otherwise (n < 5, or all vectors the same) PCA."""
+def umap_possible(*vectors: npt.ArrayLike) -> bool:
+    """Whether :func:`umap_maps` draws UMAP; otherwise (n < 5, or all vectors the same) PCA."""
     return all(
-        len(rows) >= UMAP_MINIMUM and not _all_same(rows)
-        for rows in (check_vectors(vectors_a), check_vectors(vectors_b))
+        len(rows) >= UMAP_MINIMUM and not _all_same(rows) for rows in map(check_vectors, vectors)
     )
 
 
@@ -91,46 +98,66 @@ def umap_pair(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> tuple[Float32Array, Float32Array]:
-    """Lay the same n texts out under two designs, (n, 2) each, so that the maps are comparable.
+    """Lay the same n texts out under two designs, (n, 2) each; see :func:`umap_maps`."""
+    both, near = (vectors_a, vectors_b), (neighbours_a, neighbours_b)
+    xy_a, xy_b = umap_maps(both, near, n_neighbors, min_dist, seed, progress)
+    return xy_a, xy_b
 
-    A is laid out from its PCA; both maps are then refined from that layout with the same random
-    numbers, and B is aligned to A. So a point stands elsewhere because the design moved it; equal
-    vectors give equal maps, and equal arguments the same picture.
+
+def umap_maps(
+    vectors: Sequence[npt.ArrayLike],
+    near: Sequence[Neighbours],
+    n_neighbors: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> list[Float32Array]:
+    """Lay the same n texts out under several designs, (n, 2) each, so that maps are comparable.
+
+    The first is laid out from its PCA; all maps are then refined from that layout with the same
+    random numbers, and aligned to the first. So a point stands elsewhere because the design moved
+    it; equal vectors give equal maps, and equal arguments the same picture.
 
     ``n_neighbors`` counts the point itself and is capped to n - 1; the ``Neighbours`` must hold at
-    least ``n_neighbors - 1`` others. ``progress`` is called before each of the three layouts and
-    while another map holds UMAP. Where :func:`umap_possible` is false the maps are PCA's.
+    least ``n_neighbors - 1`` others. ``progress`` is called before each layout and while another
+    map holds UMAP. Where :func:`umap_possible` is false the maps are PCA's.
 
     Raises:
         EmbedLabError: parameters out of range, or vectors and neighbours that do not fit together.
     """
-    rows_a, rows_b = check_vectors(vectors_a), check_vectors(vectors_b)
-    _same_count(rows_a, rows_b)
+    spaces = [check_vectors(each) for each in vectors]
+    for rows in spaces[1:]:
+        _same_count(spaces[0], rows)
     if n_neighbors < 2:
         raise EmbedLabError(f"n_neighbors is {n_neighbors}; give at least 2.")
     if not 0 <= min_dist <= 0.99:
         raise EmbedLabError(f"min_dist is {min_dist}; give a number from 0 to 0.99.")
-    if not umap_possible(rows_a, rows_b):
-        return pca_pair(rows_a, rows_b, seed)
-    k = min(n_neighbors, len(rows_a) - 1)
-    graph_a, graph_b = _graph(neighbours_a, len(rows_a), k), _graph(neighbours_b, len(rows_b), k)
+    if not umap_possible(*spaces):
+        return pca_maps(spaces, seed)
+    k = min(n_neighbors, len(spaces[0]) - 1)
+    graphs = [_graph(each, len(spaces[0]), k) for each in near]
+    steps = len(spaces) + 1
 
     def layout(
         step: int, rows: Float32Array, graph: _Graph, start: Float32Array, rate: float
     ) -> Float32Array:
+        what = f"Refining map {step} of {len(spaces)}" if step else "Laying out the map"
         while not _LOCK.acquire(timeout=0.2):
-            progress(step, 3, "Waiting for another map")
+            progress(step, steps, "Waiting for another map")
         try:
-            progress(step, 3, ("Laying out the map", "Refining map A", "Refining map B")[step])
+            progress(step, steps, what)
             return _layout(rows, graph, start, rate, min_dist, seed)
         finally:
             _LOCK.release()
 
-    shared = _squared(layout(0, rows_a, graph_a, _jittered(pca(rows_a, seed), seed), 1.0))
-    xy_a = layout(1, rows_a, graph_a, shared, _REFINE_RATE)
-    xy_b = layout(2, rows_b, graph_b, shared, _REFINE_RATE)
-    progress(3, 3, "Maps ready")
-    return xy_a, align(xy_b, xy_a)
+    first = spaces[0]
+    shared = _squared(layout(0, first, graphs[0], _jittered(pca(first, seed), seed), 1.0))
+    maps = [
+        layout(step, rows, graph, shared, _REFINE_RATE)
+        for step, (rows, graph) in enumerate(zip(spaces, graphs, strict=True), start=1)
+    ]
+    progress(steps, steps, "Maps ready")
+    return [maps[0], *(align(xy, maps[0]) for xy in maps[1:])]
 
 
 def umap_from(

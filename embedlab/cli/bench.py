@@ -21,12 +21,16 @@ from typing import Any
 
 import torch
 
+from embedlab.analysis.contestants import KINDS
 from embedlab.data.corpus import Corpus
 from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import load_pairs
 from embedlab.errors import check_known
+from embedlab.lab.cache import LruCache, size_in_bytes
 from embedlab.lab.config import BackboneEntry, Config, Limits
+from embedlab.lab.entries import Request, entries_for, passes_of, queries_of
 from embedlab.lab.lab import Lab
+from embedlab.lab.leaderboard import leaderboard, ranking
 from embedlab.models.adapter import LORA_TARGETS
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import PRESETS, Design
@@ -35,6 +39,7 @@ from embedlab.models.loading import DTYPES
 from embedlab.models.pooling import DEFAULT_HEAD, POOLINGS
 from embedlab.models.state_cache import StateCache
 from embedlab.models.states import TextStates
+from embedlab.models.wanted import compute_states
 from embedlab.progress import Progress, no_progress
 from embedlab.resources import ASSETS
 from embedlab.study.definition import load_study
@@ -245,6 +250,41 @@ def switch(bench: Bench) -> list[Figure]:
     return [*figures, Figure("switch to a trainable head, again", max(again), "ms", "under 150")]
 
 
+def designs(bench: Bench) -> list[Figure]:
+    """Every design on the first corpus against the passes that they share, each on its own.
+
+    Both start from an empty cache; the yardstick, which is another model, is left out.
+    """
+    corpus = bench.lab.corpus("senses", progress=bench.progress)
+    kinds = set(KINDS) - {"yardstick"}
+    request = entries_for(bench.lab, corpus, kinds=kinds, progress=bench.progress)
+    passes = {w.keys[0]: w for e in request.entries for w in passes_of(bench.lab, corpus, e)}
+    queries = {w.keys[0]: w for e in request.entries for w in queries_of(corpus, e)}
+    compute_states([next(iter(passes.values()))])  # the first batches also fill memory pools
+    alone, together = [], []
+    for turn in range(ROUNDS):
+        bench.progress(turn, ROUNDS, "designs")
+        bench.backbone.cache = bench.lab.states = StateCache(CACHE_BYTES)
+        alone.append(
+            sum(seconds(compute_states, [w]) for w in (*passes.values(), *queries.values()))
+        )
+        bench.backbone.cache = bench.lab.states = StateCache(CACHE_BYTES)
+        bench.lab.results = LruCache(CACHE_BYTES, size_in_bytes)
+        together.append(seconds(_whole_table, bench.lab, request, bench.progress))
+    one, all_ = statistics.median(alone), statistics.median(together)
+    n = f"{len(request.entries)} designs"
+    return [
+        Figure(f"{request.passes} passes over {len(corpus.texts)} texts and queries", one, "s"),
+        Figure(f"{n} from them, scored and compared", all_, "s"),
+        Figure(f"{n} / their passes", all_ / one, "times", "at most 1.15"),
+    ]
+
+
+def _whole_table(lab: Lab, request: Request, progress: Progress) -> None:
+    *_, table = leaderboard(lab, request, progress)
+    ranking(lab, table, table.first_measure, progress)
+
+
 # Beside sentence-transformers
 
 
@@ -374,6 +414,7 @@ PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "presets": presets,
     "heads": heads,
     "switch": switch,
+    "designs": designs,
     "sentence-transformers": sentence_transformers,
     "training": training,
 }

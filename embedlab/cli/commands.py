@@ -13,6 +13,7 @@ import typer
 from embedlab import __version__
 from embedlab.cli.atlas import atlas
 from embedlab.cli.check import check
+from embedlab.cli.compare import compare
 from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.fit import fit
 from embedlab.cli.options import (
@@ -61,7 +62,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check, atlas):
+for command in (read, train, fit, export, study, check, compare, atlas):
     app.command()(command)
 
 
@@ -379,7 +380,7 @@ def bench(
     what: Annotated[
         str,
         typer.Option(
-            help="products, presets, heads, switch, sentence-transformers, training or all"
+            help="products, presets, heads, switch, designs, sentence-transformers, training or all"
         ),
     ] = "all",
     backbone: BackboneOption = "smollm2-135m",

@@ -205,8 +205,7 @@ def query_similarity(
 ) -> Float64Array:
     """Cosine ×100 (n,) of each text with a query, which stands in the design's query prompt."""
     vector = lab.embed_queries([query], embedded, progress)[0].astype(np.float64)
-    cosines: Float64Array = embedded.vectors.astype(np.float64) @ vector
-    return 100 * cosines
+    return np.asarray(100 * (embedded.vectors.astype(np.float64) @ vector), np.float64)
 
 
 def _cosines(embedded: Embedded, index: int) -> Float64Array:

@@ -53,6 +53,7 @@ class Limits(YamlModel):
     max_read_seconds: AtLeastOne = 60
     max_heatmap_texts: AtLeastOne = 60
     max_results: AtLeastOne = 100
+    max_designs: AtLeastOne = 80
     max_prompt_chars: AtLeastOne = 500
     state_cache_mb: AtLeastOne = 4000
     state_disk_mb: Annotated[int, Field(ge=0)] = 1000

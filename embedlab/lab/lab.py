@@ -35,7 +35,7 @@ from embedlab.progress import Progress, no_progress, with_time_limit
 
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
-    from embedlab.models.embedding import Vectors
+    from embedlab.models.embedding import StatesOf, Vectors
     from embedlab.models.states import HiddenStates
     from embedlab.models.steps import FittedSteps
     from embedlab.models.template import Template
@@ -154,23 +154,26 @@ class Lab:
             backbone = self.backbone(backbone_id, progress)
             backbone.check(design)
             asked = list(queries)
-            if self.results.get(_vectors_key(corpus, design, backbone), _MISSING) is _MISSING:
+            if not self.has_vectors(corpus, design, backbone):
                 for template in design.templates(query=False):
                     wanted.append(self.wanted(corpus, backbone, design.mode, template))
                 asked += corpus.queries
             if asked:
-                wanted += _wanted_queries(asked, design, backbone)
-        self._together(wanted, progress)
+                wanted += wanted_queries(asked, design, backbone)
+        self.together(wanted, progress)
 
-    def _together(self, wanted: Sequence[Wanted], progress: Progress) -> None:
-        """Compute hidden states, whose place is the cache, all at once."""
+    def together(
+        self, wanted: Sequence[Wanted], progress: Progress = no_progress
+    ) -> list[HiddenStates]:
+        """Hidden states all at once; afterwards the cache has them, as far as they fit into it."""
         from embedlab.models.wanted import compute_states
 
-        if wanted:
-            key = ("states", *(key for each in wanted for key in each.keys))
-            self.jobs.run(
-                key, lambda report: compute_states(wanted, report), self.in_time(progress)
-            )
+        if not wanted:
+            return []
+        key = ("states", *(key for each in wanted for key in each.keys))
+        return self.jobs.run(
+            key, lambda report: compute_states(wanted, report), self.in_time(progress)
+        )
 
     def corpus(
         self, corpus_id: str, n: int | None = None, seed: int = 0, progress: Progress = no_progress
@@ -316,25 +319,38 @@ class Lab:
         return Embedded(corpus, design, source, vectors.vectors, cut)
 
     def embedded_on(
-        self, corpus: Corpus, design: Design, backbone: Backbone, progress: Progress = no_progress
+        self,
+        corpus: Corpus,
+        design: Design,
+        backbone: Backbone,
+        progress: Progress = no_progress,
+        states_of: StatesOf | None = None,
     ) -> Embedded:
-        """A corpus under a design on a backbone that is loaded; as :meth:`embedded`."""
+        """A corpus under a design on a backbone that is loaded; as :meth:`embedded`.
+
+        ``states_of`` gives hidden states that are at hand, by default those of the cache, or of
+        passes for what it does not have.
+        """
         self.check(corpus.texts, design)
         backbone.check(design)
 
         def work(report: Progress) -> tuple[Vectors, NDArray[np.bool_], FittedSteps]:
             from embedlab.models.embedding import pool_templates, stepped
 
-            def states_of(template: Template) -> HiddenStates:
+            def cached(template: Template) -> HiddenStates:
                 return self.states_of(corpus, backbone, design.mode, template, report)
 
-            pooled, cut = pool_templates(states_of, design, backbone, progress=report)
+            pooled, cut = pool_templates(states_of or cached, design, backbone, progress=report)
             source = f"{corpus.title}, {len(corpus.texts):,} texts"
             vectors, steps = stepped(pooled, design, backbone, source=source)
             return vectors, cut, steps
 
         key = _vectors_key(corpus, design, backbone)
         return Embedded(corpus, design, backbone, *self.compute(key, work, progress))
+
+    def has_vectors(self, corpus: Corpus, design: Design, backbone: Backbone) -> bool:
+        """Whether a corpus's vectors under a design are in the cache."""
+        return self.results.get(_vectors_key(corpus, design, backbone), _MISSING) is not _MISSING
 
     def embed_queries(
         self, queries: Sequence[str], embedded: Embedded, progress: Progress = no_progress
@@ -446,8 +462,8 @@ class Lab:
             raise EmbedLabError("The query is empty; write what you are looking for.")
         if gpu.LENT:
             models = [side for side in (a, b) if not side.design.file]
-            sides = (_wanted_queries([query], side.design, side.backbone) for side in models)
-            self._together([each for wanted in sides for each in wanted], progress)
+            sides = (wanted_queries([query], side.design, side.backbone) for side in models)
+            self.together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
         return ranked_lists(query, a, b, (vector_a, vector_b), k, rows)
 
@@ -477,7 +493,8 @@ class Lab:
             self.embedded(corpus, Design.parse(design), progress=progress)
 
 
-def _wanted_queries(queries: Sequence[str], design: Design, backbone: Backbone) -> list[Wanted]:
+def wanted_queries(queries: Sequence[str], design: Design, backbone: Backbone) -> list[Wanted]:
+    """The states of queries under a design, as they are asked for; the disk never stores them."""
     from embedlab.models.wanted import Wanted
 
     templates = design.templates(query=True)

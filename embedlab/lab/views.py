@@ -1,12 +1,13 @@
-"""The results that the map, similarity and fine-tune tabs show, each computed once."""
+"""The results that the map, similarity, compare and fine-tune tabs show, each computed once."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from embedlab.analysis import blocks, comparison, metrics, retrieval, space
+from embedlab.analysis import blocks, comparison, metrics, projection, retrieval, space
 from embedlab.analysis.blocks import Blocks
 from embedlab.analysis.clusters import Clustering
 from embedlab.analysis.comparison import NEAREST, Embedded, Maps
@@ -189,3 +190,31 @@ def _first_ten(lab: Lab, embedded: Embedded, progress: Progress) -> Int64Array:
     """The ids of the ten texts nearest to each of the corpus's queries, (q, 10)."""
     queries = lab.query_vectors(embedded, progress)
     return retrieval.search(embedded.vectors, queries, NEAREST)[0]
+
+
+def aligned_maps(
+    lab: Lab,
+    sides: Sequence[Embedded],
+    method: str = "PCA",
+    seed: int = 0,
+    progress: Progress = no_progress,
+) -> list[Float32Array]:
+    """Maps of one corpus under several designs, (n, 2) each, aligned to the first.
+
+    Equal texts share a place. ``method`` is ``PCA`` or ``UMAP``, with the deployment's settings;
+    where UMAP is not possible the maps are PCA's.
+    """
+    corpus, defaults = sides[0].corpus, lab.config.defaults
+    once = [side.without_repetitions() for side in sides] if corpus.repeated else list(sides)
+
+    def work(report: Progress) -> list[Float32Array]:
+        vectors = [side.vectors for side in once]
+        if method != "UMAP":
+            return projection.pca_maps(vectors, seed)
+        near = [lab.neighbours(side, defaults.n_neighbors, report) for side in once]
+        settings = defaults.n_neighbors, defaults.min_dist, seed
+        return projection.umap_maps(vectors, near, *settings, report)
+
+    key = ("aligned maps", *(side.key for side in once), method, seed)
+    maps = lab.compute(key, work, progress)
+    return [xy[corpus.numbers] for xy in maps] if corpus.repeated else maps

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
+from embedlab.analysis import item_comparisons
 from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.item_comparisons import Items, defined
 from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
-from embedlab.study.comparisons import DatasetComparison, Items
+from embedlab.study.comparisons import DatasetComparison
 from embedlab.study.definition import Cell
 from embedlab.study.effects import FACTORS, choices, effects, mean_over_sources
 from embedlab.study.folder import CellResult, StudyRecord, TaskResult, read_results
@@ -199,11 +201,11 @@ def _report(measured: _Measurements) -> Report:
 def _score(measured: _Measurements, number: int, task: TaskFacts) -> Score:
     model = measured.models[number]
     seed_scores, items = measured.seed_scores(model, [task]), measured.items(model, task)
-    low, high = (items and comparisons.score_interval(items)) or (None, None)
+    low, high = (items and item_comparisons.score_interval(items)) or (None, None)
     return Score(
         model=number,
         task=task.id,
-        score=comparisons.defined(seed_scores.mean()),
+        score=defined(seed_scores.mean()),
         low=low,
         high=high,
         seed_sd=comparisons.seed_sd(seed_scores),
@@ -219,7 +221,7 @@ def _summary(measured: _Measurements, model: Model) -> Summary:
     return Summary(
         title=model.title,
         kind=model.kind,
-        means=tuple(comparisons.defined(scores.mean()) for scores in seed_scores),
+        means=tuple(defined(scores.mean()) for scores in seed_scores),
         seed_sds=tuple(comparisons.seed_sd(scores) for scores in seed_scores),
         wins=tuple(measured.wins(model, rivals, tasks) for tasks in by_category if in_contest),
     )
@@ -251,9 +253,9 @@ def _within_tasks(measured: _Measurements) -> Iterator[TaskDifference]:
         pairs = [(names[a], names[b]) for a, b in numbers]
         # So many swaps that the smallest p survives the correction.
         swaps = max(LEAST_SWAPS, math.ceil(4 * len(pairs) / alpha))
-        compared = comparisons.compare_pairs(items, pairs, n_swaps=swaps)
+        compared = item_comparisons.compare_pairs(items, pairs, n_swaps=swaps)
         # Over all pairs of one task: each task is a question of its own.
-        corrected = comparisons.holm([one.p for one in compared])
+        corrected = item_comparisons.holm([one.p for one in compared])
         for (a, b), one, p in zip(pairs, compared, corrected, strict=True):
             separable = p is not None and p <= alpha
             yield TaskDifference(

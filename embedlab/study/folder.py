@@ -16,9 +16,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from embedlab.analysis.item_comparisons import ItemKind
 from embedlab.errors import EmbedLabError
 from embedlab.files import disk_errors, write_text
-from embedlab.study.comparisons import ItemKind
 from embedlab.study.definition import Cell, Study, StudyValues
 from embedlab.study.report import RunFacts, TaskFacts
 
@@ -28,7 +28,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class ItemScores(BaseModel, extra="forbid", frozen=True):
-    """The items (n,) of one task under one seed; see :class:`~embedlab.study.comparisons.Items`."""
+    """The items (n,) of one task under one seed, as analysis/item_comparisons.py takes them."""
 
     kind: ItemKind
     values: list[float]

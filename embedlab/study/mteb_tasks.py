@@ -32,12 +32,12 @@ from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 
+from embedlab.analysis.item_comparisons import ItemKind
 from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
 from embedlab.progress import Progress, no_progress
-from embedlab.study.comparisons import ItemKind
 from embedlab.study.folder import ItemScores, TaskResult
 
 disable_progress_bars()

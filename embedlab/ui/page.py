@@ -29,6 +29,7 @@ from embedlab.ui.shared.session import (
 )
 from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, View, Workbench
+from embedlab.ui.tabs.compare.tab import CompareTab
 from embedlab.ui.tabs.finetune.live import Trainings
 from embedlab.ui.tabs.finetune.tab import FinetuneTab
 from embedlab.ui.tabs.inside.tab import InsideTab
@@ -102,6 +103,7 @@ class Workspace:
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.marked)
             self._add(InsideTab)
+            self._add(CompareTab, trainings)
             self._add(FinetuneTab, trainings)
             with gr.Tab(StudyTab.title, id=StudyTab.id) as study:
                 StudyTab(study, lab.config.limits, self.sessions)

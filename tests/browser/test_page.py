@@ -212,7 +212,9 @@ def _judge_by_hand(visitor: Visitor) -> None:
     assert lines[-1].endswith("\twhere to put your savings")
     lists.locator(".design-b li").first.get_by_label("relevant", exact=True).click()
     expect(scores).to_contain_text("No text is known to be relevant")
-    visitor.page.locator("#load-qrels input[type=file]").set_input_files(
+    with visitor.page.expect_file_chooser() as chooser:
+        visitor.page.locator("#load-qrels").click()
+    chooser.value.set_files(
         {"name": "qrels.tsv", "mimeType": "text/plain", "buffer": "\n".join(lines).encode()}
     )
     expect(scores).to_contain_text("1 judged by hand")

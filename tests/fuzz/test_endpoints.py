@@ -85,6 +85,8 @@ ARGUMENTS: dict[str, tuple[Any, Any]] = {
     "design": (GOOD_DESIGNS, ODD_DESIGNS),
     "design_a": (GOOD_DESIGNS, ODD_DESIGNS),
     "design_b": (GOOD_DESIGNS, ODD_DESIGNS),
+    "designs": (st.lists(GOOD_DESIGNS, min_size=1, max_size=3), st.lists(ODD_DESIGNS, max_size=3)),
+    "labels": (st.just([]), ODD_TEXTS),
     "backbone": (st.sampled_from(["", "tiny"]), ODD_NAMES),
     "corpus": (st.just("senses"), ODD_NAMES),
     "query": (SOME_TEXT, ODD_VALUES),
@@ -116,6 +118,7 @@ PARAMETERS = {
     "mask_proof": ("text_a", "text_b"),
     "tokens": ("text", "design"),
     "key_tokens": ("texts", "design"),
+    "leaderboard": ("corpus", "designs", "texts", "labels", "backbone"),
     "finetune": (
         *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),
         *("score", "held_out"),
@@ -251,6 +254,13 @@ def test_tokens(endpoints: dict[str, Call], arguments: list[Any]) -> None:
 @given(requests("key_tokens"))
 def test_key_tokens(endpoints: dict[str, Call], arguments: list[Any]) -> None:
     _ask(endpoints, "key_tokens", arguments)
+
+
+@fuzz(60)
+@given(requests("leaderboard").filter(lambda arguments: arguments[1]))
+def test_leaderboard(endpoints: dict[str, Call], arguments: list[Any]) -> None:
+    """Without designs it compares all, which takes seconds."""
+    _ask(endpoints, "leaderboard", arguments)
 
 
 @fuzz(150)

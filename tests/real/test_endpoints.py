@@ -27,6 +27,7 @@ ENDPOINTS = {
     "/mask_proof": ["text_a", "text_b"],
     "/tokens": ["text", "design"],
     "/key_tokens": ["texts", "design"],
+    "/leaderboard": ["corpus", "designs", "texts", "labels", "backbone"],
     "/health": [],
     "/finetune": [
         *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),

@@ -40,6 +40,7 @@ def test_every_endpoint_is_one_call_and_gives_what_a_cpu_gives(space):
         "/layers": ("senses", ""),
         "/mask_proof": (TEXTS[0], "The bank of the country"),
         "/tokens": (TEXTS[0], "causal/mean@2"),
+        "/leaderboard": ("senses", ["M1", "bidirectional/mean", "causal/last?template=topic"]),
     }
     seconds = {
         name: space.seconds(lambda name=name: space.ask(name, *asked[name])) for name in asked

@@ -168,6 +168,8 @@ def test_a_study_goes_on_in_the_precision_it_began_in(undisturbed, small, tmp_pa
         asked.append(dtype)
         raise Cancelled
 
+    from embedlab.study import run
+
     monkeypatch.setattr(run, "load_backbone", loading)
     shutil.copytree(undisturbed[0], tmp_path / "begun")
     for folder, dtype in (("begun", "auto"), ("begun", "bfloat16"), ("new", "auto")):

@@ -82,11 +82,14 @@ def test_the_figures(smollm2, text):
 
 #: Spearman × 100 of ``last`` and ``mean_last`` inside kv, by the band of rerouted layers: with the
 #: key as it is rotated for its own position, and with its rotation undone.
-REROUTED: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}
+REROUTED = {
+    "5..14": ((72.2, 71.9), (69.9, 71.1)),
+    "10..19": ((73.2, 72.5), (67.8, 68.5)),
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("band", ["5..14", "10..19", "15..24", "1..30"])
+@pytest.mark.parametrize("band", REROUTED)
 def test_the_rotation_of_the_reused_key(smollm2, band, monkeypatch):
     """The paper's text says nothing on the position of the key: both were measured."""
     pairs = load_corpus("stsb").pairs[:600]

@@ -10,6 +10,8 @@ from embedlab.lab.lab import Lab
 from embedlab.ui.shared.session import Sessions
 from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.view import Workbench
+from embedlab.ui.tabs.compare.tab import CompareTab
+from embedlab.ui.tabs.finetune.live import Trainings
 from embedlab.ui.tabs.inside.tab import InsideTab
 from embedlab.ui.tabs.map import MapTab
 from embedlab.ui.tabs.retrieve import RetrieveTab
@@ -18,7 +20,7 @@ from embedlab.ui.tabs.similarity import SimilarityTab
 
 def tabs_of(lab: Lab) -> dict[str, Any]:
     """The workbench and the tabs that read it, by name."""
-    with gr.Blocks():
+    with gr.Blocks() as blocks:
         bench = Workbench(lab, Sidebar(lab, Sessions()), Sessions())
         chart = MapTab(bench)
         return {
@@ -27,4 +29,5 @@ def tabs_of(lab: Lab) -> dict[str, Any]:
             "retrieve": RetrieveTab(bench),
             "similarity": SimilarityTab(bench, chart.marked),
             "inside": InsideTab(bench),
+            "compare": CompareTab(bench, Trainings(blocks)),
         }

@@ -18,6 +18,7 @@ from embedlab.lab.lab import Lab
 from embedlab.ui.api.clusters import clusters_endpoint
 from embedlab.ui.api.finetune import finetune_endpoint
 from embedlab.ui.api.inside import built_in, described, inside_endpoints
+from embedlab.ui.api.leaderboard import leaderboard_endpoint
 from embedlab.ui.shared import parse
 from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE
@@ -25,7 +26,7 @@ from embedlab.ui.shared.view import LANE
 
 def add_endpoints(lab: Lab) -> None:
     """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, ``/clusters``, the inside tab's
-    four, ``/health``, and ``/finetune``, which streams."""
+    four, ``/leaderboard``, ``/health``, and ``/finetune``, which streams."""
 
     def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
         """Embed texts under a design.
@@ -122,7 +123,8 @@ def add_endpoints(lab: Lab) -> None:
         return health_of(lab)
 
     functions: list[Callable[..., Any]] = [embed, retrieve, similarity, project]
-    for function in [*functions, clusters_endpoint(lab), *inside_endpoints(lab)]:
+    more = [clusters_endpoint(lab), *inside_endpoints(lab), leaderboard_endpoint(lab)]
+    for function in [*functions, *more]:
         _add(function, **LANE)
     # Not in the backbone's lane: it has to answer while that is busy.
     _add(health, concurrency_limit=None)

@@ -202,6 +202,26 @@ class Sessions:
 
         return self.session_handler(handle)
 
+    def stream_handler(
+        self, function: Callable[[Session, Updates, Progress], Iterator[Updates]], kind: str
+    ) -> Any:
+        """The same for a generator ``function(session, inputs, report)``: each item is shown.
+
+        What the session remembers may change while it runs: ``session.values`` has it by then.
+        """
+
+        def handle(
+            values: Updates,
+            request: gr.Request,
+            progress: gr.Progress = gr.Progress(),  # noqa: B008 - Gradio's way to inject it
+        ) -> Iterator[Updates]:
+            session = self.of(request)
+            with user_errors(), session.work(kind, progress) as report:
+                for updates in function(session, values, report):
+                    yield session.remember(updates)
+
+        return handle
+
     def session_handler(
         self, function: Callable[[Session, Updates, gr.EventData, gr.Progress], Any]
     ) -> Any:

@@ -14,6 +14,7 @@ HEAD = '<meta name="color-scheme" content="light dark"><meta name="referrer" con
 #: their names.
 SCRIPTS = {
     "figure": ("load_plotly.js", "download.js", "figure.js"),
+    "leaderboard": ("leaderboard.js",),
     "linked_map": (
         *("download.js", "map_points.js", "linked_map.js", "map_over.js", "map_words.js"),
         *("map_search.js", "map_layers.js", "map_input.js", "map_parts.js", "map_download.js"),
@@ -22,6 +23,7 @@ SCRIPTS = {
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),
     "selection": ("selection.js",),
+    "small_maps": ("small_maps.js",),
     "sortable": ("sortable.js",),
     "study_files": ("download.js", "study_files.js"),
     "table": ("download.js", "table.js"),

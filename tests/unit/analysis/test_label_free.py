@@ -13,6 +13,7 @@ from embedlab import Backbone, Design, EmbedLabError
 from embedlab.analysis.label_free import (
     concentration,
     dataset_entropy,
+    entropy_items,
     label_free,
     two_nn,
 )
@@ -32,6 +33,31 @@ def test_entropy_of_known_shapes():
     values = np.linalg.svd(rows.astype(np.float64), compute_uv=False) ** 2
     share = values / values.sum()
     assert dataset_entropy(rows) == pytest.approx(-(share * np.log(share)).sum())
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (40, 6)])
+def test_what_each_text_adds_to_the_entropy(shape):
+    rows = np.random.default_rng(2).normal(size=shape)
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    items = entropy_items(rows)
+    assert items.mean() == pytest.approx(dataset_entropy(rows))
+    # -z (log rho) z, with rho's logarithm on its own range written out.
+    values, directions = np.linalg.eigh(rows.T.astype(float) @ rows / len(rows))
+    for i in (0, 5):
+        by_hand = -sum(
+            (rows[i] @ direction) ** 2 * math.log(value)
+            for value, direction in zip(values, directions.T, strict=True)
+            if value > 1e-9
+        )
+        assert items[i] == pytest.approx(by_hand, rel=1e-4)
+    # To first order, a text drawn once more moves the entropy by its item less the mean.
+    more = 1e-4
+    weights = np.full(len(rows), (1 - more) / len(rows))
+    weights[3] += more
+    moved = np.linalg.eigvalsh((rows.T * weights) @ rows.astype(float))
+    moved = moved[moved > 1e-9]
+    change = float(-(moved * np.log(moved)).sum()) - dataset_entropy(rows)
+    assert change / more == pytest.approx(items[3] - items.mean(), abs=0.01)
 
 
 @pytest.mark.parametrize("dimension", [1, 3, 8])

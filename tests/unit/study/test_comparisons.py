@@ -14,15 +14,8 @@ from scipy.stats import (
     wilcoxon,
 )
 
-from embedlab.study.comparisons import (
-    Items,
-    compare_items,
-    compare_over_datasets,
-    holm,
-    score_interval,
-    seed_sd,
-)
-from embedlab.study.paired_tests import (
+from embedlab.analysis.item_comparisons import Items, compare_items, holm, score_interval
+from embedlab.analysis.paired_tests import (
     _null,
     _signed_ranks,
     detectable_effect,
@@ -32,6 +25,7 @@ from embedlab.study.paired_tests import (
     why_not,
     wilcoxon_p,
 )
+from embedlab.study.comparisons import compare_over_datasets, seed_sd
 
 
 def statsmodels_holm(p):

@@ -1,0 +1,1 @@
+"""The Compare tab: every design on the texts at hand."""
