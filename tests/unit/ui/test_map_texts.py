@@ -243,6 +243,23 @@ def test_another_corpus_ends_a_filter_with_a_word(visit: Visit, told: list[str])
     assert visit.kept is None and len(told) == 2
 
 
+def test_values_of_other_texts_or_clusters_are_not_left_standing(visit: Visit, told) -> None:
+    chooser, sidebar = visit.map.chooser, visit.work.sidebar
+    visit.set(chooser.by, "cluster A")
+    visit.screen[chooser.values] = [1]
+    visit.set(sidebar.a.pooling, "eos")
+    assert visit.screen[chooser.values] == [] and visit.screen[chooser.by] == "cluster A"
+    visit.screen[chooser.by] = "label kind"  # as if the browser had not heard of it yet
+    visit.screen[chooser.values] = [1]
+    visit.send(chooser.only, "click")
+    assert "These values are of other texts or clusters" in told[-1] and visit.kept is None
+    visit.set(chooser.by, "label kind")
+    bare = Corpus(id=OWN, title="Bare", texts=TEXTS)
+    visit.screen[sidebar.own] = bare
+    visit.send(sidebar.corpus, "input")
+    assert visit.screen[chooser.by] == "letters"
+
+
 def test_another_design_leaves_a_filter_as_it_was(visit: Visit) -> None:
     chooser = visit.map.chooser
     visit.set(chooser.by, "hubs A")
