@@ -95,7 +95,8 @@ def coordinates(points: npt.ArrayLike, n: int, letter: str = "") -> npt.NDArray[
         return np.zeros((0, 2), np.float32)
     low, high = xy.min(axis=0), xy.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
-    return np.round((xy - (low + high) / 2) / half, 4).astype(np.float32)
+    filled: npt.NDArray[np.float32] = np.round((xy - (low + high) / 2) / half, 4).astype(np.float32)
+    return filled
 
 
 def map_points(

@@ -154,7 +154,7 @@ class MapTab(View):
                 ),
                 **parts,
                 names=map_names(*names, n=len(corpus.texts)),
-                selection=selection(selected, *near, marked, n=len(corpus.texts)),
+                selection=selection(selected, near[0], near[1], lasso=marked, n=len(corpus.texts)),
                 **new,
             ),
             self.neighbours: map_lists.several(self.lab, pair, marked)
