@@ -39,7 +39,7 @@ def test_own_texts_get_named_clusters_that_select(browser: Browser, served: Serv
         _a_stream_selects_and_a_moved_text_too(visitor)
         _another_way_to_cluster(visitor)
         visitor.page.set_viewport_size({"width": 390, "height": 844})
-        assert visitor.overflow() <= 0
+        visitor.fits()
 
 
 def _names_say_what_the_texts_are_about(visitor: Visitor) -> None:

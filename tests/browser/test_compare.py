@@ -26,7 +26,7 @@ def test_own_texts_get_a_proposal_maps_and_a_matrix(browser: Browser, served: Se
         expect(rows.first).to_be_visible()
         expect(page.locator("#compare-answer")).to_contain_text("this is a proposal and no result")
         expect(page.locator("#compare-state")).to_contain_text(re.compile(r"1[4-6] rows from"))
-        assert visitor.overflow() <= 0
+        visitor.fits()
 
         # A text lights up in all maps.
         maps = page.locator("#small-maps canvas")

@@ -8,7 +8,8 @@ from typing import Any
 #: to a worker file by file, so that a module's fixtures are made once.
 TOGETHER = {
     "the served application": (
-        *("browser/test_page", "browser/test_map", "browser/test_filters", "browser/test_inside"),
+        *("browser/test_page", "browser/test_map", "browser/test_filters"),
+        *("browser/test_clusters", "browser/test_compare", "browser/test_inside"),
         *("browser/test_finetune", "browser/test_scripts", "browser/test_study"),
         *("real/test_endpoints", "real/test_endpoints_finetune"),
     ),
