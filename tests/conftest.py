@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -14,15 +18,21 @@ os.environ["EMBEDLAB_DTYPE"] = "float32"
 if "PYTEST_XDIST_WORKER" in os.environ:
     # One core a worker: two that multiply with two threads each cost more than twice the time.
     os.environ["OMP_NUM_THREADS"] = "1"
+# For the workers and other processes that are started: a share of memory for each thread keeps what
+# the others could use.
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")
 
 import pytest
+from support.distribution import scheduler
 from support.lent_space import space  # noqa: F401 - a fixture
-from support.models import tiny_backbone, tiny_model
 from support.on_pretended_gpu import OnPretendedGpu
 from support.serving import browser, served  # noqa: F401 - fixtures
 
-from embedlab import Backbone
+if TYPE_CHECKING:
+    from embedlab import Backbone
 
+# torch and transformers are imported where they are needed: the process that only hands tests to
+# the workers needs neither.
 TESTS = Path(__file__).parent
 
 
@@ -39,6 +49,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The folder sets the marker: ``-m browser`` is everything under ``tests/browser``."""
     for item in items:
         item.add_marker(item.path.relative_to(TESTS).parts[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Whole files go to a worker, and all files that share an application to one."""
+    return scheduler(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays, so that looking for garbage need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Gives the memory of the real backbone's states and copies back to the system."""
+    yield
+    if request.path.parent.name in ("real", "browser"):
+        gc.collect()
+        with contextlib.suppress(AttributeError):  # glibc alone has it
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +89,8 @@ def _machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def tiny() -> Backbone:
+    from support.models import tiny_backbone
+
     return tiny_backbone()
 
 
@@ -72,6 +105,8 @@ def smollm2() -> Backbone:
 @pytest.fixture(scope="session")
 def tiny_folder(smollm2, tmp_path_factory):
     """A tiny random llama that reads SmolLM2's tokens."""
+    from support.models import tiny_model
+
     folder = tmp_path_factory.mktemp("tiny") / "backbone"
     tiny_model("llama", vocabulary=len(smollm2.tokenizer)).save_pretrained(folder)
     smollm2.tokenizer.save_pretrained(folder)

@@ -144,9 +144,9 @@ def interval(
         return np.nan, np.nan
     if not centred:
         return ends(scores)
-    shift = np.mean(scores[np.isfinite(scores)]) - float(statistic(*items))
+    shift = float(np.mean(scores[np.isfinite(scores)])) - float(statistic(*items))
     low, high = ends(scores)
-    return low - shift, high - shift
+    return float(low - shift), float(high - shift)
 
 
 def paired_interval(

@@ -129,13 +129,13 @@ def _words(
     backbone: Backbone, ids: Sequence[int], values: Sequence[float], k: int, whole: bool
 ) -> list[KeyToken]:
     special = set(backbone.tokenizer.all_special_ids)
-    found: dict[str, KeyToken] = {}
+    words: dict[str, KeyToken] = {}
     taken = [True] * len(ids)
     if whole:
         taken = begin_words(backbone.tokenizer.convert_ids_to_tokens(list(ids)))
     for i, value, take in zip(ids, values, taken, strict=True):
         word = "" if i in special or not take else str(backbone.tokenizer.decode([i])).strip()
         key = word.casefold()
-        if key not in found and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
-            found[key] = KeyToken(word, value)
-    return list(found.values())[:k]
+        if key not in words and any(letter.isalnum() for letter in word) and "\ufffd" not in word:
+            words[key] = KeyToken(word, value)
+    return list(words.values())[:k]

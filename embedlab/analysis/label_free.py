@@ -107,13 +107,13 @@ def label_free(states: HiddenStates, design: Design, progress: Progress = no_pro
         entropy.append(dataset_entropy(rows) if whole else np.nan)
         dimension.append(two_nn(rows) if whole else np.nan)
         near.append(retrieval.neighbours(rows, NEIGHBOURS).ids[:, :NEIGHBOURS] if whole else None)
-    kept = [np.nan if a is None or b is None else _kept(a, b) for a, b in pairwise(near)]
+    retention = [np.nan if a is None or b is None else _retention(a, b) for a, b in pairwise(near)]
     return LabelFree(
         design=design,
         n=len(states),
         entropy=np.array(entropy),
         dimension=np.array(dimension),
-        retention=np.array([*kept, np.nan]),
+        retention=np.array([*retention, np.nan]),
         concentration=concentration(states),
     )
 
@@ -175,12 +175,12 @@ def concentration(states: HiddenStates) -> Float64Array:
     return np.asarray((squares / np.maximum(means, 1e-30) - 1).mean(axis=0))
 
 
-def _squares(kept: object) -> Float64Array:
-    if kept is None:
+def _squares(squares: object) -> Float64Array:
+    if squares is None:
         raise LookupError("the pass kept no squared lengths")
-    return np.asarray(kept, np.float64)
+    return np.asarray(squares, np.float64)
 
 
-def _kept(here: np.ndarray, following: np.ndarray) -> float:
+def _retention(here: np.ndarray, following: np.ndarray) -> float:
     shared = [len(set(a) & set(b)) for a, b in zip(here.tolist(), following.tolist(), strict=True)]
     return float(np.mean(shared)) / here.shape[1]

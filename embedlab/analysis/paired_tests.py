@@ -202,7 +202,7 @@ def randomisation_p(
     counts = np.zeros((len(tests), 2), np.int64)  # swaps at most and at least as large
     for start in range(0, n_swaps, most):
         size = (min(most, n_swaps - start), n)
-        signs = rng.integers(0, 2, size, dtype=np.int8) * 2.0 - 1.0
+        signs: Float64Array = rng.integers(0, 2, size, dtype=np.int8).astype(np.float64) * 2 - 1
         for i, test in enumerate(tests):
             swapped = rounded(test(signs))
             counts[i] += (swapped <= observed[i]).sum(), (swapped >= observed[i]).sum()

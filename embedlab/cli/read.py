@@ -59,16 +59,16 @@ def read(
 
     if pairs:
         columns = anchor, positive or (), negative or ()
-        found = pairs_reading(source, _table(source, max_mb, encoding), columns, keep)
+        contents = pairs_reading(source, _table(source, max_mb, encoding), columns, keep)
     else:
         rows = _opened(source, max_mb, encoding, split)
         corpus, chosen = _corpus(source, rows, text_column, label_column)
-        found = reading(rows, corpus, chosen) | {"pairs": []}
-    found = {"file": source.name, **found}
+        contents = reading(rows, corpus, chosen) | {"pairs": []}
+    contents = {"file": source.name, **contents}
     if as_json:
-        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(contents, ensure_ascii=False, indent=1))
         return
-    typer.echo("\n".join(pairs_lines(found) if pairs else _lines(found)))
+    typer.echo("\n".join(pairs_lines(contents) if pairs else _lines(contents)))
 
 
 def read_texts(
@@ -150,29 +150,29 @@ def _corpus(
     return corpus, text_column or layout_of(rows) or rows.text_column or ""
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _lines(contents: dict[str, Any]) -> list[str]:
     """What was read, for people."""
     from embedlab.data.reading import counted_labels
 
-    texts, label = found["texts"], found["label_column"]
+    texts, label = contents["texts"], contents["label_column"]
     n = len(texts)
     lines = [
-        f"{found['file']}: {n:,} {'text' if n == 1 else 'texts'}"
-        + (f" in {found['encoding']}" if found["encoding"] else ""),
-        *([f"columns: {', '.join(found['columns'])}"] if found["columns"] else []),
-        *([f"read as: {found['layout']}"] if found["layout"] else []),
-        *([f"text column: {found['text_column']}"] if found["text_column"] else []),
+        f"{contents['file']}: {n:,} {'text' if n == 1 else 'texts'}"
+        + (f" in {contents['encoding']}" if contents["encoding"] else ""),
+        *([f"columns: {', '.join(contents['columns'])}"] if contents["columns"] else []),
+        *([f"read as: {contents['layout']}"] if contents["layout"] else []),
+        *([f"text column: {contents['text_column']}"] if contents["text_column"] else []),
         f"label column: {label or 'none'}",
     ]
-    if queries := found["queries"]:
+    if queries := contents["queries"]:
         judged = sum(map(len, (query["relevant"] for query in queries)))
         lines.append(f"queries: {len(queries):,}, with {judged:,} relevant texts")
-    if found["scored_pairs"]:
-        lines.append(f"pairs with a score: {len(found['scored_pairs']):,}")
+    if contents["scored_pairs"]:
+        lines.append(f"pairs with a score: {len(contents['scored_pairs']):,}")
     if label:
-        lines.append(f"labels: {counted_labels(found)}")
-    if found["repeated"]:
-        lines.append(f"texts that repeat an earlier one: {found['repeated']:,}")
+        lines.append(f"labels: {counted_labels(contents)}")
+    if contents["repeated"]:
+        lines.append(f"texts that repeat an earlier one: {contents['repeated']:,}")
     rows = [
         (
             str(text["row"]),
@@ -186,13 +186,13 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines += ["", table(("row", *ids, "label", "text"), rows, right=("row",))]
     if n > SHOWN:
         lines.append(f"and {n - SHOWN:,} more; --json prints all.")
-    return [*lines, "", *found["notes"], *_left_out(found)]
+    return [*lines, "", *contents["notes"], *_left_out(contents)]
 
 
-def _left_out(found: dict[str, Any]) -> list[str]:
+def _left_out(contents: dict[str, Any]) -> list[str]:
     from embedlab.data.reading import left_out_lines
 
-    listed = found["left_out"]
-    lines = left_out_lines(((each["row"], each["reason"]) for each in listed), found["notes"])
-    more = found["left_out_total"] - len(listed)
+    listed = contents["left_out"]
+    lines = left_out_lines(((each["row"], each["reason"]) for each in listed), contents["notes"])
+    more = contents["left_out_total"] - len(listed)
     return [*lines, *([f"{more:,} more rows were left out."] if more else [])]

@@ -36,7 +36,7 @@ def pairs_reading(
 
     chosen = choose_columns(rows, *columns, title=path.name)
     with answered():
-        found = read_pairs(rows, chosen, keep, title=path.name)
+        read = read_pairs(rows, chosen, keep, title=path.name)
     return {
         "encoding": rows.encoding,
         "columns": list(rows.columns),
@@ -46,25 +46,25 @@ def pairs_reading(
             "negatives": list(chosen.negatives),
         },
         "keep": keep,
-        "taken": found.taken,
-        "pairs": [pair._asdict() | {"negatives": list(pair.negatives)} for pair in found.pairs],
+        "taken": read.taken,
+        "pairs": [pair._asdict() | {"negatives": list(pair.negatives)} for pair in read.pairs],
         "total": rows.total,
-        "notes": list(found.notes),
-        "left_out": [{"row": row, "reason": reason} for row, reason in found.left_out],
-        "left_out_total": found.left_out_total,
+        "notes": list(read.notes),
+        "left_out": [{"row": row, "reason": reason} for row, reason in read.left_out],
+        "left_out_total": read.left_out_total,
     }
 
 
-def pairs_lines(found: dict[str, Any]) -> list[str]:
+def pairs_lines(contents: dict[str, Any]) -> list[str]:
     """The same for people: what was taken, the counts, three examples, and what was left out."""
     from embedlab.data.pairs import counts
 
-    pairs = found["pairs"]
+    pairs = contents["pairs"]
     anchors, negatives = [p["anchor"] for p in pairs], [p["negatives"] for p in pairs]
-    lines = [f"{found['file']}: {counts(anchors, negatives)}", found["taken"]]
+    lines = [f"{contents['file']}: {counts(anchors, negatives)}", contents["taken"]]
     for pair in pairs[:EXAMPLES]:
         lines += ["", *example_lines(pair["anchor"], pair["positive"], pair["negatives"])]
-    return [*lines, "", *found["notes"]]
+    return [*lines, "", *contents["notes"]]
 
 
 def example_lines(anchor: str, positive: str, negatives: Sequence[str]) -> list[str]:

@@ -283,14 +283,14 @@ def guess_labels(
 
 def label_choices(columns: Columns, used: Iterable[str] = ()) -> list[str]:
     """The columns with few values that repeat, as labels do; words first, then numbers, dates."""
-    found = []
+    ranked = []
     for name in columns:
         if name not in set(used) and may_be_labels(columns[name]):
             kind = kind_of(columns[name])
             rank = ("text", "code", "number", "date").index(kind) if kind in _RANKED else None
             if rank is not None:
-                found.append((rank, name))
-    return [name for _, name in sorted(found, key=lambda pair: pair[0])]
+                ranked.append((rank, name))
+    return [name for _, name in sorted(ranked, key=lambda pair: pair[0])]
 
 
 _RANKED = frozenset(("text", "code", "number", "date"))

@@ -48,12 +48,16 @@ def _cut(text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _Trial:
-    """What a form makes of the sample: ``cost`` counts the lines that do not fit it."""
+    """What a form makes of the sample: ``cost`` counts the lines that do not fit it.
+
+    Of those the ``ragged`` ones are lost; the others are read without quoting.
+    """
 
     form: Form
     rows: list[list[str]]
     width: int
     cost: int
+    ragged: int
     swallowed: int
     lines: int
 
@@ -93,14 +97,16 @@ def _best(sample: str, delimiter: str) -> _Trial:
     if '\\"' in sample:
         order.insert(1, "escaped")
     if delimiter in ("\t", "") and _as_programs_write(sample, delimiter):
-        # In tsv two stray marks look the same, but then each line has its cells.
+        # In tsv two stray marks look the same, but then each line has its cells and ends alike.
         plain = _try(sample, Form(delimiter=delimiter, quotes="plain"))
-        if plain.cost or not delimiter:
+        if plain.cost or not delimiter or _breaks_in_cells(sample):
             order.remove("plain")
     forms = [Form(delimiter=delimiter, quotes=quotes) for quotes in order]
     if delimiter and f'{delimiter} "' in sample:
         forms += [replace(form, spaces=True) for form in forms if form.quotes != "plain"]
-    return min((_try(sample, form) for form in forms), key=lambda t: (t.cost, t.swallowed))
+    return min(
+        (_try(sample, form) for form in forms), key=lambda t: (t.cost, t.ragged, t.swallowed)
+    )
 
 
 def _as_programs_write(sample: str, delimiter: str) -> bool:
@@ -126,6 +132,13 @@ def _as_programs_write(sample: str, delimiter: str) -> bool:
     return False
 
 
+def _breaks_in_cells(sample: str) -> bool:
+    """Whether some lines end otherwise than the rows do, as Excel writes a break in a cell."""
+    ends = Counter(re.findall(r"\r\n|\r|\n", sample))
+    # A text that was edited on two systems has either in any number.
+    return "\r\n" in ends and 0 < ends["\n"] <= ends["\r\n"]
+
+
 def _try(sample: str, form: Form) -> _Trial:
     records = Records(sample, form)
     rows = [row for row in islice(records, SAMPLE_ROWS) if row]
@@ -140,7 +153,13 @@ def _try(sample: str, form: Form) -> _Trial:
     cost = ragged + records.malformed - open_at_end + _unread_marks(rows, form)
     lines = len(rows) + records.swallowed
     return _Trial(
-        form=form, rows=rows, width=width, cost=cost, swallowed=records.swallowed, lines=lines
+        form=form,
+        rows=rows,
+        width=width,
+        cost=cost,
+        ragged=ragged,
+        swallowed=records.swallowed,
+        lines=lines,
     )
 
 

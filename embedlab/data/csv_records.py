@@ -33,11 +33,36 @@ class Form:
     spaces: bool = False
 
 
+class Unpaired(list[str]):
+    """The cells of a line whose quotation marks do not pair up, split at every delimiter."""
+
+    def __init__(self, cells: list[str], line: str) -> None:
+        super().__init__(cells)
+        self.line = line
+
+    def joined(self, width: int, delimiter: str) -> list[str]:
+        """``width`` cells, if it is speech that was split: ``"Out," he said`` is one cell.
+
+        Only where a single cell begins with an opening mark and all marks behind it are closed:
+        else nothing says which cells belong together, and they stay as they are.
+        """
+        pieces = self.line.rstrip("\r\n").split(delimiter)
+        opening = [i for i, piece in enumerate(pieces) if re.match(r'"\S', piece)]
+        if len(opening) != 1 or len(pieces) <= width:
+            return self
+        start = opening[0]
+        end = start + len(pieces) - width + 1
+        speech = delimiter.join(pieces[start:end])
+        fits = end <= len(pieces) and speech.count('"') % 2 == 0
+        return [*self[:start], speech, *self[end:]] if fits else self
+
+
 class Records:
     """The records of a text as lists of cells, [] for a blank line.
 
     A line whose quotation marks do not close where a cell ends is read without quoting, and the
     next record begins behind it: so a stray mark costs its own line at most and swallows no other.
+    Its cells are :class:`Unpaired`.
     """
 
     def __init__(self, text: str, form: Form) -> None:
@@ -51,6 +76,8 @@ class Records:
         self.malformed = 0
         self.malformed_at = 0
         self.open_at_end = False
+        #: Those of them whose speech was made one cell again.
+        self.joined = 0
         #: Lines that are inside of a quoted cell.
         self.swallowed = 0
 
@@ -79,7 +106,8 @@ class Records:
                 lines.read = before + 1
                 self.malformed_at = self.malformed_at if self.malformed else start
                 self.malformed += 1
-                yield from self._unquoted([self.source.readline()])
+                line = self.source.readline()
+                yield from (Unpaired(row, line) for row in self._unquoted([line]))
             else:
                 self.swallowed += lines.read - before - 1
                 yield row
@@ -113,8 +141,8 @@ class _Lines:
             raise StopIteration
         self.read += 1
         # Before other characters a backslash is one, as in C:\new.
-        return re.sub(r'\\(["\\])|\\', _kept_backslash, line) if self.escaped else line
+        return re.sub(r'\\(["\\])|\\', _doubled, line) if self.escaped else line
 
 
-def _kept_backslash(found: re.Match[str]) -> str:
-    return found[0] if found[1] else "\\\\"
+def _doubled(match: re.Match[str]) -> str:
+    return match[0] if match[1] else "\\\\"

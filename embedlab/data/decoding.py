@@ -21,6 +21,7 @@ ENCODINGS = {
     "cp1250": "Windows-1250",
     "cp1251": "Windows-1251",
     "koi8-r": "KOI8-R",
+    "koi8-u": "KOI8-U",
     "cp1253": "Windows-1253",
     "cp1254": "Windows-1254",
     "cp1255": "Windows-1255",
@@ -43,7 +44,7 @@ _MARKS = {
 }
 _MARK_NAMES = {"utf-8-sig": "utf-8"}
 _SINGLE_BYTE = (
-    *("cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256"),
+    *("cp1252", "cp1250", "cp1251", "koi8_r", "koi8_u", "cp1253", "cp1254", "cp1255", "cp1256"),
     "cp874",
 )
 #: Lines that are looked at to find out an encoding, in bytes.
@@ -108,8 +109,8 @@ def _decode_as(data: bytes, name: str, notes: tuple[str, ...]) -> tuple[str, str
     start = first.start() if first else 0
     line = text.count("\n", 0, start) + 1
     mended, places = _BAD.subn("�", text)
-    found = f"1 place (line {line:,})" if places == 1 else f"{places:,} places (from line {line:,})"
-    return mended, encoding, (*notes, f"Bytes that are not {title} were read as � in {found}.")
+    where = f"1 place (line {line:,})" if places == 1 else f"{places:,} places (from line {line:,})"
+    return mended, encoding, (*notes, f"Bytes that are not {title} were read as � in {where}.")
 
 
 def _escaped(data: bytes, name: str) -> str:
@@ -149,6 +150,8 @@ def _guess(data: bytes) -> str:
 def _guess_of_single_bytes(sample: bytes) -> str:
     from charset_normalizer import from_bytes
 
+    if _is_hungarian(sample):
+        return "cp1250"
     scores: dict[str, tuple[float, float]] = {}
     for match in from_bytes(sample, cp_isolation=list(_SINGLE_BYTE), preemptive_behaviour=False):
         # Encodings that give the same text are one match.
@@ -179,6 +182,24 @@ def _of_latin(sample: bytes) -> str:
     if best == "cp1252" and 5 * turkish >= western.total() and not western.keys() & set("áéíóúæ"):
         return "cp1254"
     return best
+
+
+def _is_hungarian(sample: bytes) -> bool:
+    """Whether Western letters are those of Hungarian, with õ and û in the places of its ő and ű.
+
+    No other letter beyond ASCII stands there but its vowels, and some have an acute accent.
+    Portuguese has õ before e, French has û and of these é alone, and Estonian no accent.
+    """
+    text = sample.decode("cp1252", "replace").lower()
+    letters = Counter(filter(str.isalpha, text))
+    marked = {c: n for c, n in letters.items() if c > "\x7f"}
+    return (
+        marked.keys() <= set("áéíóöúüõû")
+        and bool(marked.keys() & set("õû"))
+        and bool(marked.keys() & set("áíóú" + "é" * ("õ" in marked)))
+        and text.count("õe") * 2 <= marked.get("õ", 0)
+        and 2 * sum(marked.values()) < letters.total()
+    )
 
 
 def _usual_share(sample: bytes, encoding: str) -> float:

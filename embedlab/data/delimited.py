@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from embedlab.data.csv_form import DELIMITERS, SAMPLE_CHARS, SAMPLE_ROWS, form_around, form_of
-from embedlab.data.csv_records import Form, Records
+from embedlab.data.csv_records import Form, Records, Unpaired
 from embedlab.data.headers import is_header, is_usual_name
 from embedlab.data.rows import Bad, Taken, Unreadable, distinct_names, limit_columns, take
 from embedlab.data.tables import Table, count_note
@@ -49,8 +49,8 @@ def _without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
     """The text behind ``sep=;`` and comment lines, the delimiter said there, and notes."""
     said = ""
     notes: tuple[str, ...] = ()
-    if found := _SEP.match(text):
-        said, text = found[1], text[found.end() :]
+    if match := _SEP.match(text):
+        said, text = match[1], text[match.end() :]
         notes = (f"The first line says that cells are separated by {said!r}.",)
     lines = re.match(r"(?:#[^\n]*\n){1,100}", text)
     if lines and _are_comments(lines[0].splitlines(), text[lines.end() :]):
@@ -103,7 +103,8 @@ def _table(records: Records, limit: int) -> Table:
         header = [""] * width
         notes = _numbered_note(records.form)
     limit_columns(header)
-    taken = take((_fitted(row, len(header)) for part in (sample, every) for row in part), limit)
+    rows = (row for part in (sample, every) for row in part)
+    taken = take((_fitted(row, len(header), records) for row in rows), limit)
     if not taken.rows and taken.left_out:
         raise Unreadable(
             f"has no row with as many cells as its header ({len(header)}); check its delimiter and "
@@ -148,8 +149,11 @@ def _have_names(rows: list[list[str]], width: int, form: Form) -> bool:
     return form.quotes == "quoted" and gaps < 0.5 * len(fitting) and len(fitting) == len(rows)
 
 
-def _fitted(row: list[str], width: int) -> list[str] | Bad:
+def _fitted(row: list[str], width: int, records: Records) -> list[str] | Bad:
     """The row with as many cells as the header."""
+    if len(row) > width and isinstance(row, Unpaired):
+        row = row.joined(width, records.form.delimiter)
+        records.joined += len(row) == width
     if len(row) == width:
         return row
     if len(row) > width:
@@ -177,4 +181,7 @@ def _form_notes(records: Records, text: str, expected: str, skipped: int) -> tup
             else f"The quotation marks of {n:,} lines do not pair up, the first being {where}; "
             "they were read without quoting."
         )
+    if n := records.joined:
+        lines = f"{n:,} line{'s' * (n != 1)}"
+        notes.append(f"Speech that holds delimiters was kept in one cell, on {lines}.")
     return tuple(notes)

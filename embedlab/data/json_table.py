@@ -86,8 +86,8 @@ def _rows_of(whole: Any) -> tuple[list[Any], tuple[str, ...]]:
     if not isinstance(whole, dict) or not whole:
         return [], ()
     for shape in (_split, _of_lists, _of_mappings, _of_texts):
-        if found := shape(whole):
-            return found
+        if shaped := shape(whole):
+            return shaped
     path, rows = _list_inside(whole)
     # An object with a text of its own is one row, whatever lists it has.
     is_row = any(isinstance(value, str) and is_usual_name(name) for name, value in whole.items())
@@ -181,7 +181,7 @@ def _list_inside(whole: dict[str, Any]) -> tuple[list[str], list[Any]]:
     """The path to the list of rows in a page of an API, and the list; an empty path for none."""
     level: list[tuple[list[str], dict[str, Any]]] = [([], whole)]
     for _ in range(_DEEPEST):
-        lists = [found for path, node in level for found in _lists(path, node)]
+        lists = [one for path, node in level for one in _lists(path, node)]
         if lists:
             path, rows = max(lists, key=lambda each: (each[0][-1] in _LIST_NAMES, len(each[1])))
             if path[-1] not in _LIST_NAMES:  # such as "train" beside "test"
@@ -198,15 +198,15 @@ def _list_inside(whole: dict[str, Any]) -> tuple[list[str], list[Any]]:
 
 def _lists(path: list[str], node: dict[str, Any]) -> list[tuple[list[str], list[Any]]]:
     """The lists in an object that may be rows: of objects, or of strings on the first level."""
-    found = [
+    lists = [
         ([*path, name], value)
         for name, value in node.items()
         if isinstance(value, list) and value and all(isinstance(v, dict | str) for v in value)
     ]
-    objects = [each for each in found if any(isinstance(v, dict) for v in each[1])]
+    objects = [each for each in lists if any(isinstance(v, dict) for v in each[1])]
     # An object with a string or another list beside its list of strings is a row itself.
-    is_row = bool(path) or len(found) > 1 or any(isinstance(v, str) for v in node.values())
-    return objects or ([] if is_row else found)
+    is_row = bool(path) or len(lists) > 1 or any(isinstance(v, str) for v in node.values())
+    return objects or ([] if is_row else lists)
 
 
 def _alike(rows: list[Any], others: list[Any]) -> bool:

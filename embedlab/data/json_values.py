@@ -112,8 +112,8 @@ def _behind_each_other(line: str) -> list[Any]:
 
 
 def _space(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return found.end() if found else at
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def _line(text: str, at: int) -> str:
@@ -213,21 +213,21 @@ def _next_element(text: str, at: int, shared: frozenset[str], tries: int) -> tup
     """
     lost = 0
     margin = _margin(text, at)
-    for used, found in enumerate(_NEXT_ELEMENT.finditer(text, at + 1), start=1):
+    for used, match in enumerate(_NEXT_ELEMENT.finditer(text, at + 1), start=1):
         if used > min(_TRIES, tries):
             raise _not_json(text)
         try:
-            value, end = _DECODER.raw_decode(text, found.end())
+            value, end = _DECODER.raw_decode(text, match.end())
         except (ValueError, RecursionError):
-            name = _FIRST_NAME.match(text, found.end())
+            name = _FIRST_NAME.match(text, match.end())
             lost += name is not None and name[1] in shared
             continue
         # A value inside of the damaged element is none itself: it has other names, or stands
         # further right, or is a name.
         alike = isinstance(value, dict) and shared <= value.keys()
-        aligned = margin is not None and _margin(text, found.end()) == margin
+        aligned = margin is not None and _margin(text, match.end()) == margin
         if alike or (aligned and re.match(r"\s*[,\]]", text[end : end + 100])):
-            return found.end(), lost, tries - used
+            return match.end(), lost, tries - used
     return 0, lost, tries
 
 

@@ -75,8 +75,8 @@ def passages(cell: str) -> list[Passage] | None:
     if value is None:
         return None
     items = value if isinstance(value, list) else [value]
-    found = [Passage(text_of(item), _id_of(item)) for item in items]
-    return [passage for passage in found if passage.text]
+    every = [Passage(text_of(item), _id_of(item)) for item in items]
+    return [passage for passage in every if passage.text]
 
 
 def _id_of(item: Any) -> str:
@@ -107,8 +107,8 @@ def unfolded(table: Table, max_texts: int = MAX_TEXTS) -> Table:
     for i, number in enumerate(table.row_numbers):
         sizes = {name: len(cells) for name in nested if (cells := lists[name][i]) is not None}
         if len(set(sizes.values())) != 1 or not all(sizes.values()):
-            found = ", ".join(f"{size} {name}" for name, size in sizes.items())
-            left_out.append(LeftOut(number, f"has {found or 'no list'}: not one for each text"))
+            counts = ", ".join(f"{size} {name}" for name, size in sizes.items())
+            left_out.append(LeftOut(number, f"has {counts or 'no list'}: not one for each text"))
             continue
         size = next(iter(sizes.values()))
         for name, cells in columns.items():
@@ -181,10 +181,10 @@ def layout_of(table: Table) -> str:
 
 def _side_by_side(table: Table) -> list[str]:
     """The columns of sentences side by side, in order: the first that differ by a number alone."""
-    found: dict[str, list[str]] = {}
+    alike: dict[str, list[str]] = {}
     for name in _matching(table, _NUMBERED):
-        found.setdefault(_plain(name)[:-1], []).append(name)
-    return next((names for names in found.values() if len(names) > 1), [])
+        alike.setdefault(_plain(name)[:-1], []).append(name)
+    return next((names for names in alike.values() if len(names) > 1), [])
 
 
 def _score_column(table: Table) -> str | None:
@@ -269,10 +269,10 @@ def _search_corpus(
             [passages(table.columns[column][i]) for column in columns]
             for columns in (positive, negative)
         ]
-        if any(found is None for cells in both for found in cells):
+        if any(each is None for cells in both for each in cells):
             left_out.append(LeftOut(row, "a list that cannot be read"))
             continue
-        good, bad = ([one for found in cells for one in found or ()] for cells in both)
+        good, bad = ([one for each in cells for one in each or ()] for cells in both)
         if not name or not good:
             left_out.append(LeftOut(row, "no query" if good else "no positive"))
             continue

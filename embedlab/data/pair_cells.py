@@ -81,7 +81,7 @@ def text_of(item: Any) -> str:
         if isinstance(value, str) and value.strip()
     }
     title = texts.pop("title", "")
-    found = next((texts[key] for key in _TEXT_KEYS if key in texts), "")
-    if not found and len(texts) == 1:
-        found = next(iter(texts.values()))
-    return f"{title} {found}".strip()
+    text = next((texts[key] for key in _TEXT_KEYS if key in texts), "")
+    if not text and len(texts) == 1:
+        text = next(iter(texts.values()))
+    return f"{title} {text}".strip()

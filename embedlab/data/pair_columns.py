@@ -103,9 +103,9 @@ def choose_columns(
     named = [name for name in filled if _has_word(name, _NEGATIVE_WORDS)]
     labels = [name for name in filled if _are_labels(name, table.columns[name])]
     texts = [name for name in filled if kinds[name] == "text" and name not in (*named, *labels)]
-    found = tuple(negatives) or _hardest(named)
+    hard = tuple(negatives) or _hardest(named)
     if anchor and positives:
-        return PairColumns(anchor=anchor, positives=tuple(positives), negatives=found)
+        return PairColumns(anchor=anchor, positives=tuple(positives), negatives=hard)
     numbered = _numbered(name for name in filled if name not in named)
     guess = _guess(anchor, tuple(positives), texts, numbered)
     if guess is None and len(texts) == 1 and not given and holds_lists(table.columns[texts[0]]):
@@ -120,7 +120,7 @@ def choose_columns(
             f"{', '.join(contents) or 'no other column'}. Choose the columns, or add one."
         )
     anchor, chosen, more = guess
-    return PairColumns(anchor=anchor, positives=chosen, negatives=found or more)
+    return PairColumns(anchor=anchor, positives=chosen, negatives=hard or more)
 
 
 def _are_labels(name: str, cells: Sequence[str]) -> bool:
@@ -136,7 +136,7 @@ def _are_labels(name: str, cells: Sequence[str]) -> bool:
 def _guess(
     anchor: str, positives: tuple[str, ...], texts: Sequence[str], numbered: Sequence[str]
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
-    """Anchor, positives, and the hard negatives that numbers tell; None where two are not found."""
+    """Anchor, positives, and the hard negatives that numbers tell; None where two are not hard."""
     rest = [name for name in texts if name not in (anchor, *positives)]
     if not positives:
         positives = tuple(name for name in rest if _has_word(name, _POSITIVE_WORDS))

@@ -178,8 +178,8 @@ def _condition(table: Table, columns: PairColumns, keep: str, title: str) -> Kee
         return None
     if keep.strip():
         return parse_keep(keep, table, columns.names)
-    if asked := unanswered(table, columns, title):
-        raise asked
+    if needed := unanswered(table, columns, title):
+        raise needed
     return None
 
 

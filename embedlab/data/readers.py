@@ -66,8 +66,8 @@ def read_upload(
     Raises:
         EmbedLabError: as there, or the file takes too much memory or time.
     """
-    asked = {"max_bytes": max_bytes, "max_texts": max_texts, "encoding": encoding}
-    answer = in_child_process(read_table, path, bounds=bounds, **asked)
+    options = {"max_bytes": max_bytes, "max_texts": max_texts, "encoding": encoding}
+    answer = in_child_process(read_table, path, bounds=bounds, **options)
     return table_from_plain(answer)
 
 

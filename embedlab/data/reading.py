@@ -52,11 +52,11 @@ def reading(source: Table | Corpus, corpus: Corpus, text_column: str) -> dict[st
     }
 
 
-def counted_labels(found: Mapping[str, Any], most: int = 8) -> str:
+def counted_labels(contents: Mapping[str, Any], most: int = 8) -> str:
     """The labels of a :func:`reading` with their counts: ``good 6, bad 3, unlabelled 2``."""
-    if not found["label_column"]:
+    if not contents["label_column"]:
         return ""
-    counts = Counter(text["label"] for text in found["texts"])
+    counts = Counter(text["label"] for text in contents["texts"])
     unlabelled = counts.pop(None, 0)
     parts = [f"{value} {count:,}" for value, count in counts.most_common(most)]
     if len(counts) > most:
@@ -80,13 +80,13 @@ def _queries(corpus: Corpus) -> list[dict[str, Any]]:
 
 def spans(rows: list[int], most: int = 12) -> str:
     """Row numbers in words: ``3, 5–7 and 9``, cut after ``most`` spans."""
-    found: list[list[int]] = []
+    ranges: list[list[int]] = []
     for row in sorted(rows):
-        if found and row == found[-1][1] + 1:
-            found[-1][1] = row
+        if ranges and row == ranges[-1][1] + 1:
+            ranges[-1][1] = row
         else:
-            found.append([row, row])
-    words = [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in found]
+            ranges.append([row, row])
+    words = [f"{a:,}" if a == b else f"{a:,}–{b:,}" for a, b in ranges]
     if len(words) > most:
         return ", ".join(words[:most]) + ", …"
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""

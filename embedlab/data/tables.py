@@ -197,15 +197,15 @@ def _unguarded(columns: dict[str, list[str]]) -> tuple[dict[str, list[str]], tup
     Where they were written no cell is left that begins like a formula; so a column that has both
     stays as it is.
     """
-    found, count = {}, 0
+    unguarded, count = {}, 0
     for name, cells in columns.items():
         guarded = [bool(_GUARDED.match(cell)) for cell in cells]
-        found[name] = cells
+        unguarded[name] = cells
         if any(guarded) and not any(cell.startswith(_FORMULA) for cell in cells):
-            found[name] = [cell[yes:] for cell, yes in zip(cells, guarded, strict=True)]
+            unguarded[name] = [cell[yes:] for cell, yes in zip(cells, guarded, strict=True)]
             count += sum(guarded)
     done = "read without the apostrophe that keeps a spreadsheet from running it"
-    return found, count_note(count, "cell", done)
+    return unguarded, count_note(count, "cell", done)
 
 
 def _label_fields(

@@ -16,6 +16,7 @@ from embedlab.analysis.clusters import FINE, Clustering
 from embedlab.analysis.colouring import Colouring, Float64Array, Int64Array
 from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.data.corpus import Corpus
+from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
 from embedlab.lab.clusters import clusters
@@ -161,7 +162,10 @@ def _measured(
     if key.startswith(NEAR):
         assert context.selected is not None
         return colours.by_numbers(title, 100 * _cosines(side, context.selected), "Cosine ×100.")
-    similar = query_similarity(lab, side, context.query, progress)
+    try:
+        similar = query_similarity(lab, side, context.query, progress)
+    except NoQueryVectors as error:
+        return colours.by_numbers(title, _none(side.corpus), str(error))
     return colours.by_numbers(title, similar, f"Cosine ×100 with “{context.query[:60]}”.")
 
 
@@ -201,7 +205,7 @@ def query_similarity(
 ) -> Float64Array:
     """Cosine ×100 (n,) of each text with a query, which stands in the design's query prompt."""
     vector = lab.embed_queries([query], embedded, progress)[0].astype(np.float64)
-    return 100 * (embedded.vectors.astype(np.float64) @ vector)
+    return np.asarray(100 * (embedded.vectors.astype(np.float64) @ vector), np.float64)
 
 
 def _cosines(embedded: Embedded, index: int) -> Float64Array:

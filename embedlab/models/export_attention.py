@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sentence_transformers.base.modules.transformer import Transformer
 
 # Relative, so that it also holds where the files lie beside a model.
 from .export_template import TemplateTransformer
 from .layer_attention import BY_LAYER, ByLayer
+
+if TYPE_CHECKING:
+    from typing import Self
 
 #: Beside the weights: the arguments of :meth:`ByLayer.of` but the mask.
 FILE = "attention.json"
@@ -29,7 +32,7 @@ class LayerwiseTransformer(Transformer):
     attention: dict[str, Any]
 
     @classmethod
-    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> LayerwiseTransformer:
+    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> Self:
         """Read the model, the tokenizer and the attention from a folder or a Hub repository."""
         module = super().load(model_name_or_path, *args, **options)
         where = {name: options[name] for name in _WHERE if name in options}

@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from sentence_transformers.base.modules.module import Module
 from sentence_transformers.base.modules.transformer import Transformer
+
+if TYPE_CHECKING:
+    from typing import Self
 
 #: Beside the weights: for ``query`` and ``document`` the templates, each the parts around the text.
 FILE = "templates.json"
@@ -31,7 +34,7 @@ class TemplateTransformer(Transformer):
     templates: dict[str, Any]
 
     @classmethod
-    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> TemplateTransformer:
+    def load(cls, model_name_or_path: str, *args: Any, **options: Any) -> Self:
         """Read the model, the tokenizer and the templates from a folder or a Hub repository."""
         module = super().load(model_name_or_path, *args, **options)
         where = {name: options[name] for name in _WHERE if name in options}

@@ -29,7 +29,7 @@ def float32_copy(backbone: Backbone) -> tuple[Any, Any]:
     if backbone.readable:
         whole = backbone.model if backbone.adapter is None else backbone.adapter
         # The owner, because a pass that runs meanwhile changes the configuration.
-        own = backbone.owner.call(partial(_copied, whole))
+        own: Any = backbone.owner.call(partial(_copied, whole))
         return (own, None) if backbone.adapter is None else (own.base_model.model, own)
     plain = backbone.sibling(backbone.name, backbone.reload().float())
     if backbone.adapter is None:

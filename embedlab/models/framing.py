@@ -54,7 +54,7 @@ def framing(tokenizer: Any, name: str) -> Framing:
 
 
 def _added(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-    found = set()
+    frames = set()
     for text in _PROBES:
         whole = list(tokenizer(text, verbose=False)["input_ids"])
         bare = list(tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
@@ -63,12 +63,12 @@ def _added(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
             for i in range(len(whole) - len(bare) + 1)
             if bare and whole[i : i + len(bare)] == bare
         ]
-        found |= {(tuple(whole[:i]), tuple(whole[i + len(bare) :])) for i in starts[:1]}
+        frames |= {(tuple(whole[:i]), tuple(whole[i + len(bare) :])) for i in starts[:1]}
         if bare and not starts:
             return (), (), False
-    if len(found) != 1:
+    if len(frames) != 1:
         return (), (), False
-    [(before, added)] = found
+    [(before, added)] = frames
     return before, added, True
 
 

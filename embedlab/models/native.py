@@ -229,9 +229,9 @@ def _modules(find: Find) -> tuple[_Module, ...]:
             )
     kinds = [_kind(module) for module in modules]
     if kinds[:2] != ["Transformer", "Pooling"]:
-        found = ", ".join(kinds) or "no module"
+        named = ", ".join(kinds) or "no module"
         raise NotCovered(
-            f"{MODULES_FILE} names {found}; a transformer and a pooling have to come first"
+            f"{MODULES_FILE} names {named}; a transformer and a pooling have to come first"
         )
     return modules
 

@@ -35,6 +35,7 @@ LENGTH = 6
 #: Parameters that only state-space and other recurrent mixers have.
 _RECURRENT = frozenset({"A_log", "dt_bias"})
 _NOT_BY_LAYER = "its attention cannot be exchanged layer by layer"
+_PARTS_LOST = "its attention has parts, such as sinks or caps of scores, that would be lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +106,10 @@ def _verdict(backbone: Backbone) -> Verdict:
             causal = bidirectional = rerouted = partly = _no(unclear)
         else:
             causal, bidirectional = _causal(backbone, plain), _bidirectional(backbone)
+            rerouted, partly = _by_layer(backbone, plain[1])
             # These two are made out of the others.
-            rerouted = _rerouted(backbone, plain[1]) if causal.accepted else causal
-            partly = _partly(backbone, rerouted) if bidirectional.accepted else bidirectional
+            rerouted = rerouted if causal.accepted else causal
+            partly = partly if bidirectional.accepted else bidirectional
     return Verdict(
         architecture=backbone.config.model_type,
         causal=causal,
@@ -158,47 +160,48 @@ def _bidirectional(backbone: Backbone) -> ModeVerdict:
     return _yes(f"every layer looks both ways{_windows(backbone, 'bidirectional')}")
 
 
-def _rerouted(backbone: Backbone, causal: tuple[Tensor, ...]) -> ModeVerdict:
-    """In a band over all layers the first token reads the last one too, and no other ahead.
+def _by_layer(backbone: Backbone, causal: tuple[Tensor, ...]) -> tuple[ModeVerdict, ModeVerdict]:
+    """The modes that differ from layer to layer, ``rerouted`` and ``bidirectional>k``.
+
+    In a band over all layers the first token has to read the last one too, and no other ahead.
+    Above layer L - 1 it has to read its whole text, up to there itself alone; and up to there the
+    states have to be those of causal attention, which ours then is.
 
     Args:
         causal: the states of the padded texts under causal attention.
     """
     layers = backbone.num_layers
+    above = max(1, layers - 1)
     try:
-        seen = _seen_by_first(backbone, str(Attention(mode="rerouted", band=(1, layers))))
-        # Causal in all layers, by way of our function.
-        ours = padded_states(backbone, f"bidirectional>{layers}")
+        rerouted = padded_states(backbone, str(Attention(mode="rerouted", band=(1, layers))))
+        partly = padded_states(backbone, f"bidirectional>{above}")
     except Exception:  # whatever an attention raises that was not written for another function
-        return _no(_NOT_BY_LAYER)
-    if any(each != {0, LENGTH - 1} for each in seen):
-        return _no(_NOT_BY_LAYER)
-    if not equal_states(ours, causal):
-        return _no("its attention has parts, such as sinks or caps of scores, that would be lost")
+        return _no(_NOT_BY_LAYER), _no(_NOT_BY_LAYER)
+    if any(seen != {0, LENGTH - 1} for seen in _seen_by_first(rerouted)):
+        return _no(_NOT_BY_LAYER), _no(_NOT_BY_LAYER)
+    own_mask = is_bidirectional(backbone.config)  # and so nothing causal to compare with
+    if not own_mask and not equal_states(partly[: above + 1], causal[: above + 1]):
+        return _no(_PARTS_LOST), _no(_PARTS_LOST)
     first, last = Attention(mode="rerouted").band_of(layers)
     where = f"layers {first} to {last}" if first < last else f"layer {first}"
-    return _yes(f"all layers look back, and in {where} every token reads the last one too")
+    splits = _splits(partly[above - 1 :], _window(backbone))
+    both = "layers up to k look back, those above it both ways"
+    return (
+        _yes(f"all layers look back, and in {where} every token reads the last one too"),
+        _yes(both) if splits else _no(_NOT_BY_LAYER),
+    )
 
 
-def _partly(backbone: Backbone, rerouted: ModeVerdict) -> ModeVerdict:
-    """Up to layer k the first token reads itself alone, above it its whole text."""
-    half, window = max(1, backbone.num_layers // 2), _window(backbone)
-    if not rerouted.accepted and not is_bidirectional(backbone.config):
-        return rerouted
-    try:
-        seen = _seen_by_first(backbone, f"bidirectional>{half}")
-    except Exception:  # as above
-        return _no(_NOT_BY_LAYER)
-    whole = [_reads_on([token in each for token in range(LENGTH)], window) for each in seen[half:]]
-    if any(each != {0} for each in seen[:half]) or not all(whole):
-        return _no(_NOT_BY_LAYER)
-    return _yes("layers up to k look back, those above it both ways")
+def _splits(hidden: tuple[Tensor, ...], window: int) -> bool:
+    """Whether the first of one or two layers reads the first token alone, and the next its text."""
+    below, *above = _seen_by_first(hidden)
+    text = [[token in seen for token in range(LENGTH)] for seen in above]
+    return below == {0} and all(_reads_on(seen, window) for seen in text)
 
 
-def _seen_by_first(backbone: Backbone, attention: str) -> list[set[int]]:
-    """For each layer, the tokens that the first one of a padded text reads."""
-    reads = _read(padded_states(backbone, attention), 0)
-    return [{token for token, moved in enumerate(seen) if moved} for seen in reads]
+def _seen_by_first(hidden: tuple[Tensor, ...]) -> list[set[int]]:
+    """For each layer, the tokens of a padded text that its first one reads."""
+    return [{token for token, moved in enumerate(seen) if moved} for seen in _read(hidden, 0)]
 
 
 def equal_states(ours: tuple[Tensor, ...], theirs: tuple[Tensor, ...]) -> bool:
@@ -326,15 +329,15 @@ def _causal_mixers(backbone: Backbone) -> dict[int, str]:
     """
     lists = (part for part in backbone.model.modules() if isinstance(part, nn.ModuleList))
     layers = next((one for one in lists if len(one) == backbone.num_layers), nn.ModuleList())
-    found = {}
+    mixers = {}
     for number, layer in enumerate(layers):
         for part in layer.modules():
             parameters = {name for name, _ in part.named_parameters(recurse=False)}
             convolves = any(isinstance(child, nn.Conv1d) for child in part.children())
             if convolves or parameters & _RECURRENT:
-                found[number] = type(part).__name__
+                mixers[number] = type(part).__name__
                 break
-    return found
+    return mixers
 
 
 # How far a layer reads

@@ -95,7 +95,7 @@ def coordinates(points: npt.ArrayLike, n: int, letter: str = "") -> npt.NDArray[
         return np.zeros((0, 2), np.float32)
     low, high = xy.min(axis=0), xy.max(axis=0)
     half = max(float((high - low).max()) / 2, 1e-12)
-    return np.round((xy - (low + high) / 2) / half, 4).astype(np.float32)
+    return np.asarray(np.round((xy - (low + high) / 2) / half, 4), np.float32)
 
 
 def map_points(

@@ -188,7 +188,7 @@ def _axis_labels(labels: Sequence[str]) -> list[dict[str, Any]]:
     step = max(1, -(-len(labels) // 12))
     rows = [
         {"x": 0, "xref": "paper", "xanchor": "right", "y": i, "yref": "y", "xshift": -4}
-        | {"text": f"{plotly_text(shorten(label, 18))} {i + 1}"}
+        | {"text": f"{plotly_text(shorten(label, 16))} {i + 1}"}
         for i, label in enumerate(labels)
     ]
     columns = [

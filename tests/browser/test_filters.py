@@ -28,7 +28,8 @@ def test_a_filter_holds_and_a_selection_leaves(browser: Browser, served: Served)
         visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
 
         # A filter from the legend holds in another tab, which says so and can end it.
-        visitor.choose("field", "^word$")
+        visitor.choose("field", r"\bword\s*$")
+        expect(page.locator(".lm-legend-title")).to_have_text("word")
         entry = page.locator(".lm-legend button").filter(has_text="bank")
         entry.click(modifiers=["Shift"])
         line = f"{len(BANK)} of 160 texts: word = bank"
@@ -46,10 +47,10 @@ def test_a_filter_holds_and_a_selection_leaves(browser: Browser, served: Served)
         # A selection by a value: its ids and its files have all that is known.
         visitor.tab("Map")
         visitor.unfold("Filter or select texts")
-        visitor.choose("choose-by", "^word$")
-        visitor.choose("choose-values", "^bank ")
+        visitor.choose("choose-by", r"\bword\s*$")
+        visitor.choose("choose-values", r"\bbank ")
         page.keyboard.press("Escape")
-        page.locator("#choose-mark").click()
+        page.locator("#choose-select").click()
         visitor.shows(lasso=str(len(BANK)))
         panel = page.locator("#selection")
         expect(panel).to_contain_text(f"{len(BANK)} of 160 texts selected: word = bank")

@@ -7,6 +7,7 @@ import json
 import pickle
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,94 +16,87 @@ import pyarrow.parquet as pq
 import pytest
 from playwright.sync_api import Browser, expect
 from support.judged_folders import beir_folder
+from support.labs import real_lab
 from support.scripts import SCRIPTS
 from support.serving import ROOT, Served
 from support.visitor import Visitor, visiting
 
+from embedlab import Backbone
 from embedlab.analysis.comparison import quality
 from embedlab.data.file_sets import read_files
 from embedlab.data.readers import read_table
 from embedlab.data.tables import table_to_corpus
 from embedlab.lab.config import load_config
-from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
 
 SENSES = [json.loads(line) for line in (ROOT / "assets/senses.jsonl").read_text().splitlines()]
 QUERIES = (ROOT / "assets/senses_queries.jsonl").read_text().splitlines()
 
 
-def test_first_view_is_there_within_seconds(
-    browser: Browser, served: Served, record_property: pytest.RecordProperty
-) -> None:
+@pytest.fixture(scope="module")
+def first_view(browser: Browser, served: Served) -> Iterator[tuple[Visitor, float]]:
+    """A visit that most of these tests share, and how many seconds its map took to appear."""
     start = time.perf_counter()
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160", method=re.compile("PCA|UMAP"))
-        seconds = time.perf_counter() - start
-        assert len(visitor.places("a")[0]) == 160
-        assert list(visitor.figures()) == [
-            "kNN accuracy (k = 10)",
-            "V-measure (k-means)",
-            "Mean cosine (anisotropy)",
-        ]
+        yield visitor, time.perf_counter() - start
+
+
+@pytest.fixture
+def visitor(first_view: tuple[Visitor, float]) -> Visitor:
+    """That visit, with the first corpus's map open; the tests that change designs come last."""
+    visitor, _ = first_view
+    visitor.tab("Map")
+    title = "One word, several senses"
+    if visitor.page.locator("#corpus input").input_value() != title:
+        visitor.choose("corpus", title)
+    visitor.shows(points="160")
+    return visitor
+
+
+def test_first_view_is_there_within_seconds(
+    first_view: tuple[Visitor, float], served: Served, record_property: pytest.RecordProperty
+) -> None:
+    visitor, seconds = first_view
+    assert len(visitor.places("a")[0]) == 160
+    assert list(visitor.figures()) == [
+        "kNN accuracy (k = 10)",
+        "V-measure (k-means)",
+        "Mean cosine (anisotropy)",
+    ]
     print(f"start-up to page {served.start_seconds:.1f} s, page to map {seconds:.1f} s")
     record_property("start_to_page_s", round(served.start_seconds, 1))
     record_property("page_to_map_s", round(seconds, 1))
     assert served.start_seconds < 30 and seconds < 60
 
 
-def test_attention_and_pooling_change_map_and_figures(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.titled("b", "causal/last+filter1.5+centre · topic")
-        expect(visitor.page.locator("#quality")).to_contain_text("not a weight differs")
-        visitor.choose("preset-b", "bidirectional/mean")
-        visitor.titled("b", "bidirectional/mean")
-        places, figures = visitor.places("b"), visitor.figures()
+def test_selection_and_neighbours(visitor: Visitor) -> None:
+    visitor.click_point("a", 5)
+    neighbours = visitor.page.locator("#neighbours")
+    expect(neighbours).to_contain_text(SENSES[5]["text"])
+    expect(neighbours).to_contain_text("Jaccard@10")
+    for side in "ab":
+        rows = neighbours.locator(f".design-{side} li")
+        expect(rows).to_have_count(10)
+        expect(rows.first).to_contain_text(re.compile(r"\d\d\.\d\s+(#\d+|not near)"))
+        near = (visitor.map(f"near-{side}") or "").split()
+        first = rows.first.locator("[data-index]").get_attribute("data-index")
+        assert near[0] == first and len(near) == 10
 
-        visitor.page.locator("#attention-b").get_by_label("causal", exact=True).check()
-        visitor.titled("b", "causal/mean")
-        visitor.choose("pooling-b", "weighted_mean")
-        visitor.titled("b", "causal/weighted_mean")
-        assert visitor.page.locator("#preset-b input").input_value() == "custom"
-        assert not np.allclose(visitor.places("b"), places)
-        for name, (a, b, _) in visitor.figures().items():
-            assert a == figures[name][0] and b != figures[name][1]
+    pick = neighbours.locator(".design-b [data-index]").first
+    other = pick.get_attribute("data-index") or ""
+    pick.click()
+    visitor.shows(selected=other)
+    expect(neighbours).to_contain_text(SENSES[int(other)]["text"])
 
-        visitor.choose("preset-b", "M3")
-        visitor.titled("b", "M3 · causal/multi_layer_trainable · untrained (random)")
-        visitor.choose("preset-b", "M2")
-        visitor.titled("b", "M2")
-        expect(visitor.page.locator("#quality")).to_contain_text("M2 is degenerate")
+    visitor.page.locator(".lm-plot[data-side=b]").press("Escape")
+    visitor.shows(selected="")
+    expect(neighbours).to_contain_text("Click a point on either map")
 
-
-def test_selection_and_neighbours(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.click_point("a", 5)
-        neighbours = visitor.page.locator("#neighbours")
-        expect(neighbours).to_contain_text(SENSES[5]["text"])
-        expect(neighbours).to_contain_text("Jaccard@10")
-        for side in "ab":
-            rows = neighbours.locator(f".design-{side} li")
-            expect(rows).to_have_count(10)
-            expect(rows.first).to_contain_text(re.compile(r"\d\d\.\d\s+(#\d+|not near)"))
-            near = (visitor.map(f"near-{side}") or "").split()
-            first = rows.first.locator("[data-index]").get_attribute("data-index")
-            assert near[0] == first and len(near) == 10
-
-        pick = neighbours.locator(".design-b [data-index]").first
-        other = pick.get_attribute("data-index") or ""
-        pick.click()
-        visitor.shows(selected=other)
-        expect(neighbours).to_contain_text(SENSES[int(other)]["text"])
-
-        visitor.page.locator(".lm-plot[data-side=b]").press("Escape")
-        visitor.shows(selected="")
-        expect(neighbours).to_contain_text("Click a point on either map")
-
-        visitor.click_point("b", 7)
-        _click_where_nothing_is(visitor, "b")
-        visitor.shows(selected="", near_a="")
-        expect(neighbours).to_contain_text("Click a point on either map")
+    visitor.click_point("b", 7)
+    _click_where_nothing_is(visitor, "b")
+    visitor.shows(selected="", near_a="")
+    expect(neighbours).to_contain_text("Click a point on either map")
 
 
 def _click_where_nothing_is(visitor: Visitor, side: str) -> None:
@@ -128,26 +122,6 @@ def _draw_a_box(visitor: Visitor, side: str) -> None:
     visitor.shows(lasso=re.compile(r"^[1-9]"))
 
 
-def test_lasso_feeds_the_similarity_tab(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.tab("Similarity")
-        visitor.page.get_by_label("selected on the map").check()
-        assert "Fewer than two texts are selected on the map" in visitor.toast()
-        visitor.tab("Map")
-        _draw_a_box(visitor, "b")
-        chosen = int(visitor.map("lasso") or 0)
-        expect(visitor.page.locator("#neighbours")).to_contain_text(f"{chosen} of 160 texts")
-        visitor.tab("Similarity")
-        assert chosen > 100
-        _heatmaps_of(visitor, 32)
-        visitor.tab("Map")
-        visitor.choose("pooling-b", "weighted_mean")  # draws the map anew
-        visitor.titled("b", "causal/weighted_mean")
-        visitor.shows(lasso=str(chosen))
-        expect(visitor.page.locator("#neighbours")).to_contain_text(f"{chosen} of 160 texts")
-
-
 def _heatmaps_of(visitor: Visitor, n: int) -> None:
     """Wait for three heatmaps of n texts and the histogram."""
     for heat in ("heat-a", "heat-b", "heat-difference"):
@@ -164,63 +138,60 @@ def _heatmaps_of(visitor: Visitor, n: int) -> None:
     ).to_be_attached()
 
 
-def test_similarity(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.tab("Similarity")
-        _heatmaps_of(visitor, 32)
-        expect(visitor.page.locator("#pair")).to_contain_text("Cosine of the pair")
-        # A's cosines are all alike: the page says so, and other colours tell them apart.
-        notes, a = visitor.page.locator("#heat-notes"), visitor.page.locator("#heat-a")
-        expect(notes).to_contain_text(re.compile(r"A: the cosines of these texts lie from 9\d\.\d"))
-        expect(notes).to_contain_text("Blocks (by cluster of these texts")
-        visitor.page.get_by_label("rank of the pair").check()
-        expect(a.locator(".fig-caption")).to_contain_text("Ranks among the pairs of these texts")
-        expect(notes).not_to_contain_text("lie from")
-        visitor.choose("heat-order", "by label")
-        expect(notes).to_contain_text("Blocks (by label)")
-        limits = "id => { const t = document.querySelector(`#${id} .js-plotly-plot`).data[0];"
-        limits += " return [t.zmin, t.zmax, t.customdata.length]; }"
-        for heat in ("heat-a", "heat-b"):
-            assert visitor.page.evaluate(limits, heat) == [0, 100, 32]
-        visitor.page.get_by_label("cosine", exact=True).check()
-        visitor.page.get_by_label("typed below").check()
-        visitor.page.locator("#typed textarea").fill("a cat\na dog\na stock exchange")
-        visitor.page.locator("#typed textarea").blur()
-        _heatmaps_of(visitor, 3)
+def test_similarity(visitor: Visitor) -> None:
+    visitor.tab("Similarity")
+    _heatmaps_of(visitor, 32)
+    expect(visitor.page.locator("#pair")).to_contain_text("Cosine of the pair")
+    # A's cosines are all alike: the page says so, and other colours tell them apart.
+    notes, a = visitor.page.locator("#heat-notes"), visitor.page.locator("#heat-a")
+    expect(notes).to_contain_text(re.compile(r"A: the cosines of these texts lie from 9\d\.\d"))
+    expect(notes).to_contain_text("Blocks (by cluster of these texts")
+    visitor.page.get_by_label("rank of the pair").check()
+    expect(a.locator(".fig-caption")).to_contain_text("Ranks among the pairs of these texts")
+    expect(notes).not_to_contain_text("lie from")
+    visitor.choose("heat-order", "by label")
+    expect(notes).to_contain_text("Blocks (by label)")
+    limits = "id => { const t = document.querySelector(`#${id} .js-plotly-plot`).data[0];"
+    limits += " return [t.zmin, t.zmax, t.customdata.length]; }"
+    for heat in ("heat-a", "heat-b"):
+        assert visitor.page.evaluate(limits, heat) == [0, 100, 32]
+    visitor.page.get_by_label("cosine", exact=True).check()
+    visitor.page.get_by_label("typed below").check()
+    visitor.page.locator("#typed textarea").fill("a cat\na dog\na stock exchange")
+    visitor.page.locator("#typed textarea").blur()
+    _heatmaps_of(visitor, 3)
 
 
-def test_retrieval(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.tab("Retrieve")
-        lists = visitor.page.locator("#lists")
-        expect(lists.locator(".relevant-mark").first).to_be_visible()  # the corpus's first query
-        visitor.page.locator("#query").get_by_role("textbox").fill("where to put your savings")
-        visitor.page.keyboard.press("Enter")
-        expect(lists.locator(".relevant-mark")).to_have_count(0)
-        for side in "ab":
-            rows = lists.locator(f".design-{side} li")
-            expect(rows).to_have_count(10)
-            expect(rows.first).to_contain_text(re.compile(r"\d\d\.\d\s+(=|new|[▲▼]\d+)"))
+def test_retrieval(visitor: Visitor) -> None:
+    visitor.tab("Retrieve")
+    lists = visitor.page.locator("#lists")
+    expect(lists.locator(".relevant-mark").first).to_be_visible()  # the corpus's first query
+    visitor.page.locator("#query").get_by_role("textbox").fill("where to put your savings")
+    visitor.page.keyboard.press("Enter")
+    expect(lists.locator(".relevant-mark")).to_have_count(0)
+    for side in "ab":
+        rows = lists.locator(f".design-{side} li")
+        expect(rows).to_have_count(10)
+        expect(rows.first).to_contain_text(re.compile(r"\d\d\.\d\s+(=|new|[▲▼]\d+)"))
 
-        query = json.loads(QUERIES[3])
-        visitor.choose("own-queries", re.escape(query["query"]))
-        expect(visitor.page.locator("#query").get_by_role("textbox")).to_have_value(query["query"])
-        marks = lists.locator("li.relevant .text")
-        expect(marks.first).to_be_visible()
-        relevant = {SENSES[i]["text"] for i in query["relevant"]}
-        for text in marks.all_inner_texts():
-            assert text.removesuffix("✓ relevant").strip() in relevant
-        figures = visitor.figures("#retrieval-scores")
-        assert list(figures) == ["nDCG@10", "MRR@10", "Recall@10"]
-        assert all(0 < a <= 100 and 0 < b <= 100 for a, b, _ in figures.values())
-        expect(visitor.page.locator("#differs")).to_contain_text("in both lists")
-        _judge_by_hand(visitor)
-        visitor.page.get_by_label("Ask all presets too").check()
-        table = visitor.page.locator("#everywhere table")
-        expect(table.locator("thead tr").first.locator("th")).to_have_count(15)
-        expect(table.locator("tbody tr").first).to_contain_text(re.compile(r"^\d+"))
+    query = json.loads(QUERIES[3])
+    visitor.choose("own-queries", re.escape(query["query"]))
+    expect(visitor.page.locator("#query").get_by_role("textbox")).to_have_value(query["query"])
+    marks = lists.locator("li.relevant .text")
+    expect(marks.first).to_be_visible()
+    relevant = {SENSES[i]["text"] for i in query["relevant"]}
+    for text in marks.all_inner_texts():
+        assert text.removesuffix("✓ relevant").strip() in relevant
+    figures = visitor.figures("#retrieval-scores")
+    assert list(figures) == ["nDCG@10", "MRR@10", "Recall@10"]
+    assert all(0 < a <= 100 and 0 < b <= 100 for a, b, _ in figures.values())
+    expect(visitor.page.locator("#differs")).to_contain_text("in both lists")
+    _judge_by_hand(visitor)
+    visitor.page.get_by_label("Ask all presets too").check()
+    table = visitor.page.locator("#everywhere table")
+    expect(table.locator("thead tr").first.locator("th")).to_have_count(15)
+    expect(table.locator("tbody tr").first).to_contain_text(re.compile(r"^\d+"))
+    visitor.page.get_by_label("Ask all presets too").uncheck()
 
 
 def _judge_by_hand(visitor: Visitor) -> None:
@@ -241,10 +212,43 @@ def _judge_by_hand(visitor: Visitor) -> None:
     assert lines[-1].endswith("\twhere to put your savings")
     lists.locator(".design-b li").first.get_by_label("relevant", exact=True).click()
     expect(scores).to_contain_text("No text is known to be relevant")
-    visitor.page.locator("#load-qrels input[type=file]").set_input_files(
+    with visitor.page.expect_file_chooser() as chooser:
+        visitor.page.locator("#load-qrels").click()
+    chooser.value.set_files(
         {"name": "qrels.tsv", "mimeType": "text/plain", "buffer": "\n".join(lines).encode()}
     )
     expect(scores).to_contain_text("1 judged by hand")
+
+
+def test_bad_input_gives_a_sentence_and_loses_nothing(visitor: Visitor, tmp_path: Path) -> None:
+    empty, pickled, numbers = (tmp_path / name for name in ("e.csv", "p.csv", "n.parquet"))
+    empty.touch()
+    pickled.write_bytes(pickle.dumps(["a text", "another"]))
+    pq.write_table(pa.table({"x": [1, 2], "y": [0.5, 1.5]}), numbers)
+    for path, words in (
+        (empty, "'e.csv' is empty; choose a file with texts."),
+        (pickled, "'p.csv' is a pickle, not the .csv file its name says"),
+        (numbers, "'n.parquet' has no column with text; its columns are 'x', 'y'."),
+    ):
+        visitor.upload(path)
+        _one_sentence(visitor, words)
+    visitor.own_texts("Paste")
+    visitor.page.locator("#use-pasted").click()
+    _one_sentence(visitor, "There is no text yet; paste one text per line.")
+    visitor.own_texts("Hub")
+    visitor.page.locator("#hub-dataset").get_by_role("textbox").fill("../etc")
+    visitor.page.locator("#use-hub").click()
+    _one_sentence(visitor, "'../etc' is not the name of a Hub dataset; write owner/name")
+    visitor.page.locator("#sample input[type=number]").fill("0")
+    visitor.page.keyboard.press("Tab")
+    _one_sentence(visitor, "The number of texts is '0'; write a whole number from 1 up.")
+    visitor.page.locator("#sample input[type=number]").fill("160")
+    visitor.page.keyboard.press("Tab")
+    visitor.page.locator("#seed input").fill("-3")
+    visitor.page.keyboard.press("Enter")
+    _one_sentence(visitor, "The seed is '-3'; write a whole number from 0 up.")
+    visitor.page.locator("#seed input").fill("0")
+    visitor.click_point("a", 3)
 
 
 def test_own_texts_and_files(browser: Browser, served: Served, tmp_path: Path) -> None:
@@ -289,41 +293,6 @@ def _vectors_and_atlas(visitor: Visitor, folder: Path) -> None:
     expect(commands).to_contain_text("--x x_b --y y_b --neighbors neighbors_b --vector vector_b")
     visitor.tab("Inside")
     expect(visitor.page.locator("#layers-why")).to_contain_text("is vectors from a file")
-
-
-def test_bad_input_gives_a_sentence_and_loses_nothing(
-    browser: Browser, served: Served, tmp_path: Path
-) -> None:
-    empty, pickled, numbers = (tmp_path / name for name in ("e.csv", "p.csv", "n.parquet"))
-    empty.touch()
-    pickled.write_bytes(pickle.dumps(["a text", "another"]))
-    pq.write_table(pa.table({"x": [1, 2], "y": [0.5, 1.5]}), numbers)
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        for path, words in (
-            (empty, "'e.csv' is empty; choose a file with texts."),
-            (pickled, "'p.csv' is a pickle, not the .csv file its name says"),
-            (numbers, "'n.parquet' has no column with text; its columns are 'x', 'y'."),
-        ):
-            visitor.upload(path)
-            _one_sentence(visitor, words)
-        visitor.own_texts("Paste")
-        visitor.page.locator("#use-pasted").click()
-        _one_sentence(visitor, "There is no text yet; paste one text per line.")
-        visitor.own_texts("Hub")
-        visitor.page.locator("#hub-dataset").get_by_role("textbox").fill("../etc")
-        visitor.page.locator("#use-hub").click()
-        _one_sentence(visitor, "'../etc' is not the name of a Hub dataset; write owner/name")
-        visitor.page.locator("#sample input[type=number]").fill("0")
-        visitor.page.keyboard.press("Tab")
-        _one_sentence(visitor, "The number of texts is '0'; write a whole number from 1 up.")
-        visitor.page.locator("#sample input[type=number]").fill("160")
-        visitor.page.keyboard.press("Tab")
-        visitor.page.locator("#seed input").fill("-3")
-        visitor.page.keyboard.press("Enter")
-        _one_sentence(visitor, "The seed is '-3'; write a whole number from 0 up.")
-        visitor.page.locator("#seed input").fill("0")
-        visitor.click_point("a", 3)
 
 
 def _one_sentence(visitor: Visitor, words: str) -> None:
@@ -375,22 +344,20 @@ def test_texts_are_never_run(browser: Browser, served: Served, tmp_path: Path) -
         assert visitor.page.locator("main img[src=x], main iframe").count() == 0
 
 
-def test_own_queries_are_scored(browser: Browser, served: Served, tmp_path: Path) -> None:
+def test_own_queries_are_scored(visitor: Visitor, smollm2: Backbone, tmp_path: Path) -> None:
     folder = beir_folder(tmp_path / "mine")
     files = [path for path in folder.rglob("*") if path.is_file()]
     corpus = read_files(files)
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.upload(files)
-        shown = visitor.page.locator("#own-preview")
-        expect(shown).to_contain_text("12 texts, 4 queries")
-        expect(shown).to_contain_text("a query without a judgement")
-        visitor.use_file()
-        visitor.shows(points="12")
-        visitor.tab("Retrieve")
-        expect(visitor.page.locator("#retrieval-scores")).to_contain_text("3 queries")
-        figures = visitor.figures("#retrieval-scores")
-    lab = Lab(load_config(ROOT / "spaces_config.yaml"))
+    visitor.upload(files)
+    shown = visitor.page.locator("#own-preview")
+    expect(shown).to_contain_text("12 texts, 4 queries")
+    expect(shown).to_contain_text("a query without a judgement")
+    visitor.use_file()
+    visitor.shows(points="12")
+    visitor.tab("Retrieve")
+    expect(visitor.page.locator("#retrieval-scores")).to_contain_text("3 queries")
+    figures = visitor.figures("#retrieval-scores")
+    lab = real_lab(smollm2, load_config(ROOT / "spaces_config.yaml"))
     defaults = lab.config.defaults
     for column, design in enumerate((defaults.design_a, defaults.design_b)):
         scores = lab.retrieval_scores(lab.embedded(corpus, Design.parse(design)))
@@ -400,11 +367,11 @@ def test_own_queries_are_scored(browser: Browser, served: Served, tmp_path: Path
 
 
 def test_two_visitors_get_what_each_would_get_alone(
-    browser: Browser, served: Served, tmp_path: Path
+    browser: Browser, served: Served, smollm2: Backbone, tmp_path: Path
 ) -> None:
     designs = [("M1", "weighted_mean"), ("bidirectional/mean", "last_layer_trainable")]
     table = tmp_path / "words.csv"
-    rows = [[f"{row['text']} So it was.", row["word"]] for row in SENSES[::4]]
+    rows = [[f"{row['text']} So it was.", row["word"]] for row in SENSES[::8]]
     _write_csv(table, [["text", "word"], *rows])
     with visiting(browser, served.url) as one, visiting(browser, served.url) as two:
         for visitor, (preset, pooling) in zip((one, two), designs, strict=True):
@@ -423,9 +390,7 @@ def test_two_visitors_get_what_each_would_get_alone(
             visitor.shows(points=str(len(rows)))
         found = [visitor.figures() for visitor in (one, two)]
 
-    config = load_config(ROOT / "spaces_config.yaml")
-    limits = config.limits.model_copy(update={"state_disk_mb": 0})
-    alone = Lab(config.model_copy(update={"limits": limits}))
+    alone = real_lab(smollm2, load_config(ROOT / "spaces_config.yaml"))
     corpus = table_to_corpus(read_table(table))
     for figures, names in zip(
         found,
@@ -439,8 +404,7 @@ def test_two_visitors_get_what_each_would_get_alone(
             assert got == pytest.approx([100 * (value or 0) for value in exact], abs=0.051)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_every_tab_fits_the_window(
     browser: Browser, served: Served, width: int, theme: str
 ) -> None:
@@ -451,41 +415,25 @@ def test_every_tab_fits_the_window(
         if width < 500:
             covered = "!!document.elementFromPoint(195, 420).closest('.sidebar')"
             visitor.page.wait_for_function(f"!({covered})")
-        assert visitor.overflow() <= 0
+        visitor.fits()
         visitor.tab("Retrieve")
         expect(visitor.page.locator("#lists li").first).to_be_visible()
-        assert visitor.overflow() <= 0
+        visitor.fits()
         visitor.tab("Similarity")
         _heatmaps_of(visitor, 32)
-        assert visitor.overflow() <= 0
+        visitor.fits()
 
 
-def test_the_map_works_by_keyboard(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.page.locator(".lm-layers-toggle[data-side=a]").focus()
-        visitor.page.keyboard.press("Tab")
-        assert visitor.page.evaluate("document.activeElement.dataset.side") == "a"
-        visitor.page.keyboard.press("ArrowRight")
-        expect(visitor.page.locator(".lm-tip")).to_be_visible()
-        visitor.page.keyboard.press("ArrowDown")
-        visitor.page.keyboard.press("Enter")
-        visitor.shows(selected=re.compile(r"^\d+$"), near_b=re.compile(r"\d"))
-        expect(visitor.page.locator("#neighbours")).to_contain_text("Jaccard@10")
-
-
-def test_a_click_while_the_map_is_refreshed_counts(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.idle()
-        place = visitor.point("a", 5)
-        visitor.choose("preset-b", "M5")
-        visitor.page.mouse.click(*place)
-        visitor.titled("b", "M5")
-        visitor.shows(selected="5", near_b=re.compile(r"\d"))
-        neighbours = visitor.page.locator("#neighbours")
-        expect(neighbours).to_contain_text(SENSES[5]["text"])
-        expect(neighbours).to_contain_text("M5")
+def test_the_map_works_by_keyboard(visitor: Visitor) -> None:
+    visitor.page.locator(".lm-layers-toggle[data-side=a]").focus()
+    visitor.page.keyboard.press("Tab")
+    assert visitor.page.evaluate("document.activeElement.dataset.side") == "a"
+    visitor.page.keyboard.press("ArrowRight")
+    expect(visitor.page.locator(".lm-tip")).to_be_visible()
+    visitor.page.keyboard.press("ArrowDown")
+    visitor.page.keyboard.press("Enter")
+    visitor.shows(selected=re.compile(r"^\d+$"), near_b=re.compile(r"\d"))
+    expect(visitor.page.locator("#neighbours")).to_contain_text("Jaccard@10")
 
 
 def test_sliders_by_keyboard_and_own_texts_after_a_reload(browser: Browser, served: Served) -> None:
@@ -509,30 +457,28 @@ def test_sliders_by_keyboard_and_own_texts_after_a_reload(browser: Browser, serv
         expect(gone).to_be_hidden()
 
 
-def test_the_map_and_its_scores_are_taken_away(browser: Browser, served: Served) -> None:
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        with visitor.page.expect_download() as data:
-            visitor.page.locator(".linked-map-block [data-get=csv]").click()
-        rows = list(csv.reader(data.value.path().read_text(encoding="utf-8-sig").splitlines()))
-        for part in ("A M1", "One word, several senses", "160 texts", "seed 0", "float32"):
-            assert part in rows[0][0]
-        assert rows[1][:3] == ["row", "text", "label"]
-        assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
-        assert [row[2] for row in rows[2:]] == [row["sense"] for row in SENSES]
-        places = np.array([row[-4:] for row in rows[2:]], float)
-        np.testing.assert_allclose(places[:, :2].T, visitor.places("a"), atol=1e-6)
-        np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"), atol=1e-6)
-        with visitor.page.expect_download() as picture:
-            visitor.page.locator(".linked-map-block [data-get=png]").click()
-        assert picture.value.path().read_bytes().startswith(b"\x89PNG")
-        with visitor.page.expect_download() as scores:
-            visitor.page.locator("#quality [data-get=table]").click()
-        about, header, *table = csv.reader(
-            scores.value.path().read_text(encoding="utf-8-sig").splitlines()
-        )
-        assert "smollm2-135m" in about[0] and header == ["", "A", "B", "B − A"]
-        assert {row[0]: [float(x) for x in row[1:]] for row in table} == visitor.figures()
+def test_the_map_and_its_scores_are_taken_away(visitor: Visitor) -> None:
+    with visitor.page.expect_download() as data:
+        visitor.page.locator(".linked-map-block [data-get=csv]").click()
+    rows = list(csv.reader(data.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    for part in ("A M1", "One word, several senses", "160 texts", "seed 0", "float32"):
+        assert part in rows[0][0]
+    assert rows[1][:3] == ["row", "text", "label"]
+    assert [row[1] for row in rows[2:]] == [row["text"] for row in SENSES]
+    assert [row[2] for row in rows[2:]] == [row["sense"] for row in SENSES]
+    places = np.array([row[-4:] for row in rows[2:]], float)
+    np.testing.assert_allclose(places[:, :2].T, visitor.places("a"), atol=1e-6)
+    np.testing.assert_allclose(places[:, 2:].T, visitor.places("b"), atol=1e-6)
+    with visitor.page.expect_download() as picture:
+        visitor.page.locator(".linked-map-block [data-get=png]").click()
+    assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+    with visitor.page.expect_download() as scores:
+        visitor.page.locator("#quality [data-get=table]").click()
+    about, header, *table = csv.reader(
+        scores.value.path().read_text(encoding="utf-8-sig").splitlines()
+    )
+    assert "smollm2-135m" in about[0] and header == ["", "A", "B", "B − A"]
+    assert {row[0]: [float(x) for x in row[1:]] for row in table} == visitor.figures()
 
 
 def test_stop_says_when_nothing_runs(browser: Browser, served: Served) -> None:
@@ -542,28 +488,79 @@ def test_stop_says_when_nothing_runs(browser: Browser, served: Served) -> None:
         visitor.page.locator("#stop").click()
         status = visitor.page.locator("#status")
         expect(status).to_contain_text("Nothing is running")
-        # The event that waits for UMAP draws nothing that is drawn already.
-        visitor.page.wait_for_timeout(3000)
+        # The event that waits for UMAP, looking once a second, draws nothing that is drawn already.
+        visitor.page.wait_for_timeout(1500)
         expect(status).to_contain_text("Nothing is running")
 
 
-def test_stop_keeps_what_was_there(browser: Browser, served: Served) -> None:
+def test_attention_and_pooling_change_map_and_figures(visitor: Visitor) -> None:
+    visitor.titled("b", "causal/last+filter1.5+centre · topic")
+    expect(visitor.page.locator("#quality")).to_contain_text("not a weight differs")
+    visitor.choose("preset-b", "bidirectional/mean")
+    visitor.titled("b", "bidirectional/mean")
+    places, figures = visitor.places("b"), visitor.figures()
+
+    visitor.page.locator("#attention-b").get_by_label("causal", exact=True).check()
+    visitor.titled("b", "causal/mean")
+    visitor.choose("pooling-b", "weighted_mean")
+    visitor.titled("b", "causal/weighted_mean")
+    assert visitor.page.locator("#preset-b input").input_value() == "custom"
+    assert not np.allclose(visitor.places("b"), places)
+    for name, (a, b, _) in visitor.figures().items():
+        assert a == figures[name][0] and b != figures[name][1]
+
+    visitor.choose("preset-b", "M3")
+    visitor.titled("b", "M3 · causal/multi_layer_trainable · untrained (random)")
+    visitor.choose("preset-b", "M2")
+    visitor.titled("b", "M2")
+    expect(visitor.page.locator("#quality")).to_contain_text("M2 is degenerate")
+
+
+def test_a_click_while_the_map_is_refreshed_counts(visitor: Visitor) -> None:
+    visitor.idle()
+    place = visitor.point("a", 5)
+    visitor.choose("preset-b", "M5")
+    visitor.page.mouse.click(*place)
+    visitor.titled("b", "M5")
+    visitor.shows(selected="5", near_b=re.compile(r"\d"))
+    neighbours = visitor.page.locator("#neighbours")
+    expect(neighbours).to_contain_text(SENSES[5]["text"])
+    expect(neighbours).to_contain_text("M5")
+
+
+def test_stop_keeps_what_was_there(visitor: Visitor) -> None:
     words = " ".join(row["text"] for row in SENSES).split()
     long = [" ".join([str(i), *words[i : i + 30]]) for i in range(400)]
-    with visiting(browser, served.url) as visitor:
-        visitor.shows(points="160")
-        visitor.paste(long)
-        expect(visitor.page.locator("#status")).to_contain_text("embedding")
-        visitor.page.locator("#stop").click()
-        expect(visitor.page.locator("#status")).to_contain_text("Stopped")
-        assert visitor.map("points") == "160" and visitor.map("ready") == "true"
-        visitor.click_point("a", 9)
-        expect(visitor.page.locator("#neighbours")).to_contain_text(SENSES[9]["text"])
-        visitor.choose("corpus", "One word, several senses")
-        expect(visitor.page.locator("#status")).to_contain_text("One word, several senses")
-        visitor.choose("pooling-a", "weighted_mean")
-        visitor.titled("a", "weighted_mean")
-        visitor.click_point("a", 9)
+    visitor.paste(long)
+    expect(visitor.page.locator("#status")).to_contain_text("embedding")
+    visitor.page.locator("#stop").click()
+    expect(visitor.page.locator("#status")).to_contain_text("Stopped")
+    assert visitor.map("points") == "160" and visitor.map("ready") == "true"
+    visitor.click_point("a", 9)
+    expect(visitor.page.locator("#neighbours")).to_contain_text(SENSES[9]["text"])
+    visitor.choose("corpus", "One word, several senses")
+    expect(visitor.page.locator("#status")).to_contain_text("One word, several senses")
+    visitor.choose("pooling-a", "weighted_mean")
+    visitor.titled("a", "weighted_mean")
+    visitor.click_point("a", 9)
+
+
+def test_lasso_feeds_the_similarity_tab(visitor: Visitor) -> None:
+    visitor.tab("Similarity")
+    visitor.page.get_by_label("selected on the map").check()
+    assert "Fewer than two texts are selected on the map" in visitor.toast()
+    visitor.tab("Map")
+    _draw_a_box(visitor, "b")
+    chosen = int(visitor.map("lasso") or 0)
+    expect(visitor.page.locator("#neighbours")).to_contain_text(f"{chosen} of 160 texts")
+    visitor.tab("Similarity")
+    assert chosen > 100
+    _heatmaps_of(visitor, 32)
+    visitor.tab("Map")
+    visitor.choose("pooling-b", "weighted_mean")  # draws the map anew
+    visitor.titled("b", "weighted_mean")
+    visitor.shows(lasso=str(chosen))
+    expect(visitor.page.locator("#neighbours")).to_contain_text(f"{chosen} of 160 texts")
 
 
 def _write_csv(path: Path, rows: list[list[object]]) -> None:

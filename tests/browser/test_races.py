@@ -24,6 +24,8 @@ from embedlab.data.corpora import CORPORA
 from embedlab.models.design import PRESETS
 
 DELAYS = 0.2, 3.0
+#: How many times faster than written everything happens, the delays too.
+SPEED = 2
 #: Seconds until both choices have to be on the screen, and after which a choice counts as lost
 #: though no slowed step goes on any more: the other steps may take seconds on two busy cores.
 SETTLED_WITHIN, LOST_AFTER = 60, 20
@@ -151,7 +153,8 @@ class Race:
     def run(self, *kinds: str) -> str:
         """Choose one after the other without waiting; what is wrong in the end, or nothing."""
         for i, kind in enumerate(kinds):
-            self.page.wait_for_timeout(1000 * self.random.uniform(*DELAYS) * (i > 0))
+            delay = self.random.uniform(*DELAYS) / SPEED
+            self.page.wait_for_timeout(1000 * delay * (i > 0))
             self.expected = getattr(self, kind)(self.expected)
         return self.settle()
 
@@ -181,7 +184,7 @@ class Race:
 def race(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Race]:
     folder = tmp_path_factory.mktemp("races")
     busy = folder / "busy"
-    command = [str(ROOT / "tests/support/slow_app.py"), str(busy)]
+    command = [str(ROOT / "tests/support/slow_app.py"), str(busy), str(SPEED)]
     with serving(folder, command) as served, visiting(browser, served.url) as visitor:
         race = Race(visitor, folder, busy, seed=12)
         race.prepare()

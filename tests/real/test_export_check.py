@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.models import tiny_backbone, words
-from support.runs import random_head, run_info, trained
+from support.runs import run_info, trained
 
 from embedlab import Design, EmbedLabError, embed
 from embedlab.export.check import verify
@@ -22,19 +22,6 @@ def test_an_export_that_needs_this_project_is_refused(tmp_path):
     code.write_text(code.read_text() + "\nimport embedlab.models.pooling\n")
     with pytest.raises(EmbedLabError, match="the export needs embedlab"):
         verify(out, embed(TEXTS, design, backbone), TEXTS)
-
-
-def test_the_code_of_other_models_does_not_hide_the_exports(tmp_path, monkeypatch):
-    """transformers appends such a folder once a process has loaded a model with its own code."""
-    others = tmp_path / "others"
-    (others / "transformers_modules").mkdir(parents=True)
-    (others / "transformers_modules" / "__init__.py").touch()
-    monkeypatch.syspath_prepend(others)
-    backbone = tiny_backbone()
-    design = Design.parse("M3")
-    random_head(backbone, design)
-    out = export_sentence_transformers(backbone, design, run_info(backbone, design), tmp_path / "m")
-    assert verify(out, embed(TEXTS, design, backbone), TEXTS).ok
 
 
 def test_a_check_that_fails_gives_no_archive(tmp_path):

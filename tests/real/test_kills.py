@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import yaml
 from safetensors.torch import load_file
-from support.studies import SMALL, findings
+from support.studies import CLUSTERED, findings
 
 from embedlab import assets
 
@@ -149,7 +149,7 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path, tiny_folder):
 @pytest.mark.slow
 def test_a_study_loses_nothing_finished(tmp_path, tiny_folder):
     path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(SMALL | {"backbone": str(tiny_folder)}), encoding="utf-8")
+    path.write_text(yaml.safe_dump(CLUSTERED | {"backbone": str(tiny_folder)}), encoding="utf-8")
     undisturbed, out = tmp_path / "undisturbed", tmp_path / "killed"
     to_its_end(["study", str(path), "--out", str(undisturbed)])
     again = ["study", str(path), "--out", str(out)]

@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from support.labs import corpus_of
+from support.labs import corpus_of, real_lab
 
 from embedlab import Design, EmbedLabError, StateCache, embed
 from embedlab.analysis import projection
 from embedlab.analysis.comparison import NEAREST, quality
 from embedlab.data.tables import own_texts
-from embedlab.lab.config import Config, Limits
 from embedlab.lab.lab import Lab
 
 A, B = Design.parse("causal/mean"), Design.parse("bidirectional/mean@11")
@@ -23,24 +22,17 @@ DESIGNS = [
 ] + [B]
 
 
-def lab_with(backbone, **limits) -> Lab:
-    """A new Lab around the backbone that all tests share."""
-    lab = Lab(Config(limits=Limits(state_disk_mb=0, **limits)))
-    lab.models.put("smollm2-135m", backbone)
-    return lab
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(smollm2) -> Lab:
-    return lab_with(smollm2)
+    return real_lab(smollm2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def senses(lab):
     return lab.corpus("senses")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sides(lab, senses):
     return lab.embedded(senses, A), lab.embedded(senses, B)
 
@@ -53,7 +45,7 @@ def test_eight_threads_get_what_each_gets_alone(smollm2, lab):
         expected[design] = embed(few.texts, design, smollm2)
     smollm2.cache = StateCache(10**6)  # next to nothing is cached: every thread computes
     try:
-        shared = lab_with(smollm2)
+        shared = real_lab(smollm2)
         with ThreadPoolExecutor(8) as threads:
             got = list(threads.map(lambda design: shared.embedded(few, design), DESIGNS))
             queries = list(threads.map(lambda one: shared.embed_queries(few.texts, one), got))
@@ -83,7 +75,7 @@ def test_a_sample_says_how_much_it_is(lab):
 
 
 def test_limits_are_said_with_what_to_do(smollm2):
-    lab = lab_with(smollm2, max_texts=5, max_text_chars=100, max_prompt_chars=10, max_results=3)
+    lab = real_lab(smollm2, max_texts=5, max_text_chars=100, max_prompt_chars=10, max_results=3)
     few = own_texts("one\ntwo\nthree")
     side = lab.embedded(few, A)
     refused = {

@@ -11,7 +11,7 @@ TEXTS = [
     "A bank.",
     "She sat on the bank of the river and counted the boats that went by until it was dark.",
     "Zürich, 東京, مرحبا, 😀",
-    "word " * 90,
+    "word " * 40,
     "A bank.",
     "The match went out in the wind, so he struck another one and shielded the flame.",
 ]

@@ -5,21 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
-from functools import partial
 
 import pytest
-from support.studies import SMALL, findings
+from support.studies import CLUSTERED, SMALL, findings
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.study import run
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
 from embedlab.study.folder import StudyFolder
 from embedlab.study.pooled_texts import PooledTexts
 from embedlab.training import checkpoints
 
-#: In the same precision on every machine, whichever of the two its CPU multiplies faster.
-run_study = partial(run.run, dtype="float32")
+
+def run_study(*args, **options):
+    """In the same precision on every machine, whichever of the two its CPU multiplies faster.
+
+    With it comes mteb, which takes seconds to import.
+    """
+    from embedlab.study.run import run
+
+    return run(*args, dtype="float32", **options)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +59,15 @@ def test_every_cell_says_what_it_comes_from(undisturbed, small):
     assert all(task["sha256"] for task in record["tasks"])
     assert not list((folder / "work").glob("*"))
     assert any("6 left out because they stand in an evaluation corpus" in line for line in lines)
+
+
+def test_tasks_of_every_category_are_measured(tiny_folder, tmp_path):
+    study = study_from(CLUSTERED | {"backbone": str(tiny_folder)}, "clustered")
+    study = replace(study, recipe=None, designs=study.designs[-1:])
+    [cell] = run_study(study, tmp_path / "clustered")
+    assert cell.status == "done", cell.error
+    assert [task.id for task in cell.tasks] == CLUSTERED["tasks"]
+    assert {task.category for task in study.tasks} == set(CLUSTERED["sizes"])
 
 
 @pytest.mark.slow
@@ -154,6 +168,8 @@ def test_a_study_goes_on_in_the_precision_it_began_in(undisturbed, small, tmp_pa
         asked.append(dtype)
         raise Cancelled
 
+    from embedlab.study import run
+
     monkeypatch.setattr(run, "load_backbone", loading)
     shutil.copytree(undisturbed[0], tmp_path / "begun")
     for folder, dtype in (("begun", "auto"), ("begun", "bfloat16"), ("new", "auto")):
@@ -224,6 +240,6 @@ def test_a_task_that_cannot_be_had_is_said_before_anything_is_trained(small, tmp
 def test_training_data_that_is_not_there_is_said_before_a_backbone_is_loaded(
     small, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(run, "load_backbone", lambda *a, **k: pytest.fail("loaded"))
+    monkeypatch.setattr("embedlab.study.run.load_backbone", lambda *a, **k: pytest.fail("loaded"))
     with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
         run_study(replace(small, data="nowhere.csv"), tmp_path / "none")

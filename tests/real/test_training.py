@@ -7,12 +7,11 @@ import time
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from support.labs import real_lab
 from support.waiting import until
 
 from embedlab import Design, embed, load_corpus
 from embedlab.data.training_sets import load_pairs
-from embedlab.lab.config import Config, Limits
-from embedlab.lab.lab import Lab
 from embedlab.lab.run import Request
 from embedlab.training.recipe import recipe_from
 from embedlab.training.training import Training
@@ -30,7 +29,7 @@ def stsb_spearman(design: Design, backbone) -> float:
 
 
 def test_a_head_learns_on_cached_states(smollm2):
-    recipe = recipe_from("cpu", mode="head", steps=40, max_pairs=200, held_out=32)
+    recipe = recipe_from("cpu", mode="head", steps=24, max_pairs=96, held_out=16)
     training = Training(smollm2, Design.parse("M3"), load_pairs("stsb-train"), recipe)
     history = list(training.run())
     assert history[-1].loss < 0.7 * history[1].loss
@@ -39,9 +38,8 @@ def test_a_head_learns_on_cached_states(smollm2):
 @pytest.mark.alone
 def test_a_query_is_answered_while_another_trains(smollm2):
     """Within 2 s, and with the same vectors as without a training."""
-    lab = Lab(Config(limits=Limits(state_disk_mb=0)))
-    lab.models.put(lab.default_backbone, smollm2)
-    corpus = lab.corpus("senses")
+    lab = real_lab(smollm2)
+    corpus = lab.corpus("senses", 40)
     designs = (Design.parse("causal/mean@1"), Design.parse("bidirectional/mean@1"))
     a, b = (lab.embedded(corpus, design) for design in designs)
     queries = [f"a place near the water, number {i}" for i in range(8)]

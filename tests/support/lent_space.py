@@ -8,9 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gradio_client import Client
 
-from support.models import tiny_model
 from support.serving import Served, free_port, serving
 
 
@@ -20,6 +18,8 @@ class Space:
     def __init__(self, served: Served, platform: int, backbones: tuple[Path, Path]) -> None:
         self.served, self.backbones = served, backbones
         self._platform = f"http://127.0.0.1:{platform}"
+        from gradio_client import Client
+
         # The platform's proxy tells by this header who visits.
         self.client = Client(served.url, verbose=False, headers={"x-ip-token": "visitor-1"})
 
@@ -49,6 +49,8 @@ class Space:
 
 @pytest.fixture(scope="module")
 def space(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory, smollm2: Any) -> Iterator:
+    from support.models import tiny_model
+
     folder = tmp_path_factory.mktemp("space")
     second = folder / "second"
     tiny_model("llama", vocabulary=len(smollm2.tokenizer), seed=1).save_pretrained(second)

@@ -13,7 +13,6 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 
 from embedlab import Backbone, StateCache
-from support.serving import browser, served  # noqa: F401 - fixtures
 
 VOCABULARY = 120
 

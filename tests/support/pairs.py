@@ -1,6 +1,8 @@
-"""A small set of pairs and a short recipe."""
+"""A small set of pairs and a short recipe; texts of pairs as they are compared."""
 
 from __future__ import annotations
+
+import re
 
 from embedlab.data.pairs import PairSet
 from embedlab.training.recipe import recipe_from
@@ -33,3 +35,13 @@ def recipe(**changes):
         "warmup": 1,
     }
     return recipe_from("cpu", **(small | changes))
+
+
+def normal(text: str) -> str:
+    """A text as overlaps are looked for: spaces and case do not count."""
+    return re.sub(r"\s+", " ", text).strip().casefold()
+
+
+def texts_of(pairs: PairSet) -> set[str]:
+    """The anchors and positives, such."""
+    return {normal(text) for text in pairs.anchors + pairs.positives}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -63,7 +65,12 @@ def serving(
     start = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [python, *command], cwd=cwd, env=environment, stdout=output, stderr=output
+            [python, *command],
+            cwd=cwd,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
     try:
         _wait_for_page(url, process, log, start)
@@ -71,11 +78,11 @@ def serving(
         assert process.poll() is None, "the application ended"
     finally:
         process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # it may have workers that go on
+        process.wait()
 
 
 @pytest.fixture(scope="module")

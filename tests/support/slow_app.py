@@ -1,6 +1,6 @@
-"""The application on tiny models, slow enough that choices overlap: ``python slow_app.py FILE``.
+"""The application on tiny models, slow enough that choices overlap.
 
-FILE always holds the number of pieces of work under way.
+``python slow_app.py FILE SPEED``: FILE always holds the number of pieces of work under way.
 """
 
 from __future__ import annotations
@@ -103,6 +103,6 @@ class SlowLab(Lab):
 
 
 if __name__ == "__main__":
-    build_app(SlowLab(Path(sys.argv[1]))).launch(
+    build_app(SlowLab(Path(sys.argv[1]), float(sys.argv[2]))).launch(
         theme=Theme(), css_paths=STYLES, head=HEAD, ssr_mode=False
     )

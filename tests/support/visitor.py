@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect
 PATIENCE = 45_000
 MAP = ".linked-map-block[data-ready]"
 PLACE = "([side, i]) => document.querySelector(`.lm-plot[data-side=${side}]`).inWindow(i)"
+#: Pixels by which the page is wider than its window.
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 #: Gradio's own: at the end of an upload, and where a column has the name of one of its phrases.
 #: And what drawing by WebGL without a graphics card costs.
 HARMLESS = ("Method not implemented.", "[svelte-i18n]", "[.WebGL-")
@@ -86,11 +88,11 @@ class Visitor:
         expect(text).to_have_count(0)
         return words
 
-    def overflow(self) -> int:
-        """Pixels by which the page is wider than its window."""
-        return self.page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+    def fits(self) -> None:
+        """The page is no wider than its window, in either theme."""
+        for _ in range(2):  # ends with the theme it began with
+            self.page.evaluate("document.body.classList.toggle('dark')")
+            assert self.page.evaluate(OVERFLOW) <= 0
 
     # What there is to do
 

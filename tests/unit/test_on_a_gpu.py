@@ -185,14 +185,14 @@ def test_what_is_learned_is_what_the_cpu_learns(name, folder):
 )
 def test_a_training_resumes_on_the_gpu_where_it_stopped(name, folder, tmp_path):
     with pretended_gpu():
-        whole = learned(training_of(folder, name, steps=4))
-        first = training_of(folder, name, steps=4)
+        whole = learned(training_of(folder, name, steps=2))
+        first = training_of(folder, name, steps=2)
         steps = first.run()
-        while first.steps_done < 2:
+        while first.steps_done < 1:
             next(steps)
         save_checkpoint(first, tmp_path)
-        second = training_of(folder, name, steps=4)
-        assert resume(second, tmp_path) and second.steps_done == 2
+        second = training_of(folder, name, steps=2)
+        assert resume(second, tmp_path) and second.steps_done == 1
         assert all(p.is_cuda for p in second.optimiser.last_finite)
         assert_equal(learned(second), whole)
 

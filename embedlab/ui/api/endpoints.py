@@ -65,9 +65,9 @@ def add_endpoints(lab: Lab) -> None:
         Returns:
             a and b: each a design and results (rank, id, score, text, relevant, move).
         """
-        asked = parse.string(query, "query")
-        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b, asked)
-        hits = lab.retrieve(asked, a, b, parse.whole(k, "k"))
+        text = parse.string(query, "query")
+        a, b = _sides(lab, built_in(lab, corpus), design_a, design_b, text)
+        hits = lab.retrieve(text, a, b, parse.whole(k, "k"))
         return described(a.corpus) | _both(a, b, results=[list(map(asdict, each)) for each in hits])
 
     def similarity(texts: list[str], design_a: str, design_b: str) -> dict[str, Any]:

@@ -11,9 +11,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+
+
+@dataclass
+class _Setting:
+    """What the server has set of a control and the browser has not confirmed."""
+
+    properties: dict[str, Any] = field(default_factory=dict)
+    #: The revision of the answer that it went with first, 0 before that.
+    sent: int = 0
 
 
 class Choices:
@@ -22,15 +32,13 @@ class Choices:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._number = self._revision = 0
+        #: The controls' values by now, and as the browser had them in its last event.
         self._values: dict[Any, Any] = {}
         self._browser: dict[Any, Any] = {}
         #: The event by which the visitor set a control last, and the last one whose action sets it.
         self._chosen: dict[Any, int] = {}
         self._promised: dict[Any, int] = {}
-        #: What the server has set and the browser has not confirmed: properties by control, and
-        #: the revision of the answer that they went with first.
-        self._unseen: dict[Any, dict[str, Any]] = {}
-        self._sent: dict[Any, int] = {}
+        self._unseen: dict[Any, _Setting] = {}
         #: The values in each answer that the browser has not shown, by revision.
         self._on_the_way: dict[int, dict[Any, Any]] = {}
         #: Whether the page is older than this: what the session remembered is gone.
@@ -51,9 +59,8 @@ class Choices:
                 # The page has seen answers of another process, or of a session forgotten since.
                 self.forgot, self._revision = True, seen
             self._number += 1
-            for control in [c for c, revision in self._sent.items() if revision <= seen]:
-                del self._sent[control]
-                confirmed = self._unseen.pop(control)
+            for control in [c for c, new in self._unseen.items() if 0 < new.sent <= seen]:
+                confirmed = self._unseen.pop(control).properties
                 self._browser[control] = confirmed.get("value", self._browser.get(control))
             shown: dict[Any, Any] = {}
             for revision in [r for r in self._on_the_way if r <= seen]:
@@ -76,8 +83,7 @@ class Choices:
                 # An answer with another value may be on its way, even where an earlier one has been
                 # confirmed; the next one puts this back.
                 self._set(control, {"value": values[control]})
-            ahead = {c: new["value"] for c, new in self._unseen.items() if "value" in new}
-            self._values, self._browser = {**values, **ahead}, controls
+            self._values, self._browser = {**values, **self._ahead()}, controls
             self._chosen |= dict.fromkeys(changed, self._number)
             return self._number, changed
 
@@ -100,15 +106,20 @@ class Choices:
                     new["value"] = self._values[control]
                 self._set(control, new)
                 if "value" in new:
-                    self._values[control] = self._unseen[control]["value"]
+                    self._values[control] = self._unseen[control].properties["value"]
 
     def _set(self, control: Any, new: dict[str, Any]) -> None:
-        unseen = self._unseen.setdefault(control, {})
-        unseen |= new
-        value, maximum = unseen.get("value"), unseen.get("maximum")
+        old = self._unseen.get(control, _Setting())
+        properties = old.properties | new
+        value, maximum = properties.get("value"), properties.get("maximum")
         if isinstance(value, int | float) and maximum is not None:  # a slider with another range
-            unseen["value"] = min(value, maximum)
-        self._sent.pop(control, None)
+            properties["value"] = min(value, maximum)
+        self._unseen[control] = _Setting(properties)
+
+    def _ahead(self) -> dict[Any, Any]:
+        """The values that the browser has not confirmed."""
+        settings = ((control, new.properties) for control, new in self._unseen.items())
+        return {control: new["value"] for control, new in settings if "value" in new}
 
     def current(self) -> dict[Any, Any]:
         """The controls' values by now."""
@@ -125,10 +136,8 @@ class Choices:
             if not self._unseen:
                 return {revision: gr.skip()}
             self._revision += 1
-            for control in self._unseen:
-                self._sent.setdefault(control, self._revision)
-            self._on_the_way[self._revision] = {
-                control: new["value"] for control, new in self._unseen.items() if "value" in new
-            }
-            unseen = {control: gr.update(**new) for control, new in self._unseen.items()}
+            for new in self._unseen.values():
+                new.sent = new.sent or self._revision
+            self._on_the_way[self._revision] = self._ahead()
+            unseen = {c: gr.update(**new.properties) for c, new in self._unseen.items()}
             return {revision: self._revision, **unseen}

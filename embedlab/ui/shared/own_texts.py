@@ -28,12 +28,12 @@ def _preview(table: Table, columns: Sequence[str]) -> str:
     """The first texts in the chosen columns, the labels' counts, and what is left out."""
     text_column, label_column = columns
     corpus = corpus_of(table, text_column, label_column)
-    found = reading(table, corpus, text_column or table.text_column or "")
-    labels = counted_labels(found)
+    contents = reading(table, corpus, text_column or table.text_column or "")
+    labels = counted_labels(contents)
     lines = [*corpus.notes[1:], *left_out_lines(corpus.left_out, corpus.notes)]
     if corpus.repeated:
         lines.insert(0, f"{corpus.repeated:,} of {len(corpus.texts):,} texts repeat earlier ones.")
-    return html.READING.texts(found, labels, lines)
+    return html.READING.texts(contents, labels, lines)
 
 
 def _probable(table: Table) -> tuple[str, str]:

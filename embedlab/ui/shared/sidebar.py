@@ -432,13 +432,13 @@ class Sidebar:
         followers |= dict.fromkeys((self.corpus, self.own), (self.sample, *presets_too))
         presets_and_layers = [c for panel in (self.a, self.b) for c in (panel.layer, panel.preset)]
         followers |= dict.fromkeys(self.models, presets_and_layers)
-        found = {follower for control in changed for follower in followers.get(control, ())}
+        following = {follower for control in changed for follower in followers.get(control, ())}
         for panel in (self.a, self.b):
             # A native design sets the prompts too, and with another model it is another one.
             chosen = values is not None and values.get(panel.preset) == NATIVE
             if chosen and {panel.preset, *self.models} & set(changed):
-                found |= set(panel.inputs)
-        return found
+                following |= set(panel.inputs)
+        return following
 
     def follow(
         self, changed: Collection[Any], values: Values, progress: Progress = no_progress

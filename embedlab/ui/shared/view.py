@@ -159,18 +159,18 @@ class Workbench:
 class View:
     """A tab: its own controls, what it shows, and how it fills that from a pair.
 
-    A subclass builds its components in ``__init__`` and sets ``inputs`` (its own controls),
-    ``outputs`` (what :meth:`show` may change) and ``triggers`` (its own events after which it has
-    to be shown again); ``actions`` are such events that set controls first. A view is shown again
-    only if a control or something in ``remembered`` has changed: what the session remembers,
-    :meth:`show` reads, and an action sets.
+    A subclass builds its components in ``__init__`` and sets ``outputs`` (what :meth:`show` may
+    change) and, where it has controls, ``inputs`` (those) and ``triggers`` (its own events after
+    which it has to be shown again); ``actions`` are such events that set controls first. A view is
+    shown again only if a control or something in ``remembered`` has changed: what the session
+    remembers, :meth:`show` reads, and an action sets.
     """
 
     id: str
     title: str
-    inputs: Collection[Any]
+    inputs: Collection[Any] = ()
     outputs: list[Any]
-    triggers: list[Any]
+    triggers: Sequence[Any] = ()
     actions: Sequence[Action] = ()
     remembered: Collection[Remembered] = ()
     #: For what of the tab the filter on the texts holds, in a few words; "" where it does not.

@@ -130,7 +130,10 @@ class MapTab(View):
         caption = pair.caption(maps.method + (how if maps.method == "UMAP" else ""))
         selected = self.selected_index(pair, values)
         marked = shown_rows(values[self.marked], corpus, pair.kept)
-        near = map_lists.near(self.lab, pair, selected) if selected is not None else ((), ())
+        near_a: list[int] = []
+        near_b: list[int] = []
+        if selected is not None:
+            near_a, near_b = map_lists.near(self.lab, pair, selected)
         note = f"{maps.method} of {corpus.size_note} texts"
         if maps.method == "PCA" and len(corpus.firsts) >= UMAP_MINIMUM:
             note += ", until UMAP is compiled"
@@ -154,7 +157,7 @@ class MapTab(View):
                 ),
                 **parts,
                 names=map_names(*names, n=len(corpus.texts)),
-                selection=selection(selected, *near, marked, n=len(corpus.texts)),
+                selection=selection(selected, near_a, near_b, marked, n=len(corpus.texts)),
                 **new,
             ),
             self.neighbours: map_lists.several(self.lab, pair, marked)

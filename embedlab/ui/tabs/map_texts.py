@@ -98,7 +98,9 @@ class MapTexts:
             field: gr.update(choices=[(title, k) for k, title in offered.items()], value=key),
             self.coloured: key,
             self.panel.block: self.tools(pair, values, report),
-            **self.chooser.offer(offered, values),
+            **self.chooser.offer(
+                pair, offered, values, lambda key: self.colouring(pair, key, values, report)
+            ),
         }
         return updates, {"colouring": map_colouring(by, hidden), "kept": map_kept(mask)}
 

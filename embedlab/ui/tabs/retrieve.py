@@ -262,7 +262,7 @@ class RetrieveTab(View):
                 name="query-by-query",
                 caption=pair.caption(said),
             ),
-            self.won: html.muted(said + ".") + html.side_by_side(*lists),
+            self.won: html.side_by_side(*lists),
             self.order: tuple(queries),
         }
 

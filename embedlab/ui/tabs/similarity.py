@@ -126,6 +126,8 @@ class SimilarityTab(View):
         """Three heatmaps of up to 60 texts, the histogram over the corpus, and one pair."""
         a, b, rows = self._chosen(pair, values, report)
         order, scale = values[self.order], values[self.scale]
+        unlabelled = order == "labels" and a.corpus.labels is None  # such as texts typed here
+        order = "both" if unlabelled else order
         compared = views.similarities(
             self.lab, a, b, rows, order=order, scale=scale, progress=report
         )
@@ -154,7 +156,10 @@ class SimilarityTab(View):
         numbers = values[self.first], values[self.second]
         return updates | {
             self.heat_difference: _heatmap(figure, cells, *differences, scale, caption),
-            self.notes: html.note(_notes(compared, order, scale)),
+            self.notes: html.note(
+                ["These texts have no labels to order them by."] * unlabelled
+                + _notes(compared, order, scale)
+            ),
             self.histogram: self._histogram(pair, report),
             self.pair: _pair_behind(texts, compared, *numbers),
             self.code: code.view_code(pair, "similarity"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -16,7 +17,7 @@ from embedlab.lab.colourings import Context
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
-from embedlab.ui.shared.session import Updates, Values
+from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair
 
 #: What can be gone by besides colourings: letters, and whatever is shown, such as by the legend.
@@ -50,29 +51,48 @@ class TextChooser:
                 gr.Button(words, size="sm", min_width=110, elem_id=f"choose-{name}")
                 for name, words in (("only", "Show only these"), ("select", "Select these"))
             )
+        #: The key that is asked for, and of which texts with which categories.
+        self.asking = Remembered()
         self.inputs = [self.by, self.words, self.values, self.low, self.high]
         self.outputs = [*self.inputs, self.note]
 
-    def offer(self, offered: Mapping[str, str], values: Values) -> Updates:
-        """Updates for the colourings that there are; what was chosen stays if it is among them."""
-        choices = [*ALWAYS, *((title, key) for key, title in offered.items())]
-        by = values.get(self.by)
+    def offer(
+        self,
+        pair: Pair,
+        offered: Mapping[str, str],
+        values: Values,
+        colouring: Callable[[str], Colouring],
+    ) -> Updates:
+        """Updates for what is shown: the values of other texts or clusters are not left standing.
+
+        Args:
+            pair: what is shown.
+            offered: the keys of its colourings with their titles.
+            values: have what is asked.
+            colouring: gives one of the colourings.
+        """
+        key, asked_of = values[self.asking] or (LETTERS, None)
+        choices = [*ALWAYS, *((title, k) for k, title in offered.items())]
         update: Updates = {self.by: gr.update(choices=choices)}
-        if by in (None, LETTERS, SHOWN, *offered):
+        if asked_of is None:
             return update
-        return {
-            self.by: gr.update(choices=choices, value=LETTERS),
-            **self._asking(None, letters=True),
-        }
+        if key not in offered:
+            back = {self.by: gr.update(choices=choices, value=LETTERS), self.asking: None}
+            return back | self._inputs(None, letters=True)
+        by = colouring(key)
+        if asked_of == _mark(pair, by):
+            return update
+        return update | self._inputs(by) | {self.asking: (key, _mark(pair, by))}
 
     def asked(self, pair: Pair, values: Values, context: Context, report: Progress) -> Updates:
         """Updates after another choice of what to go by."""
         key = values[self.by]
         if key in (LETTERS, SHOWN):
-            return self._asking(None, letters=key == LETTERS)
-        return self._asking(colourings.colouring(self.lab, key, pair.a, pair.b, context, report))
+            return self._inputs(None, letters=key == LETTERS) | {self.asking: (key, None)}
+        by = colourings.colouring(self.lab, key, pair.a, pair.b, context, report)
+        return self._inputs(by) | {self.asking: (key, _mark(pair, by))}
 
-    def _asking(self, by: Colouring | None, *, letters: bool = False) -> Updates:
+    def _inputs(self, by: Colouring | None, *, letters: bool = False) -> Updates:
         """Shows the inputs that fit, empty, with the values or the range that there are."""
         categories = by is not None and by.kind == "categories"
         choices: list[tuple[str, int]] = []
@@ -112,9 +132,14 @@ class TextChooser:
         if by.kind == "numbers":
             return filtering.within_range(key, by, values[self.low], values[self.high], title)
         codes = values[self.values] or []
-        if not all(isinstance(code, int) for code in codes):
-            raise EmbedLabError("These values are of other texts; choose again.")
+        if values[self.asking] != (key, _mark(pair, by)) or set(map(type, codes)) - {int}:
+            raise EmbedLabError("These values are of other texts or clusters; choose again.")
         return filtering.in_categories(key, by, codes, title)
+
+
+def _mark(pair: Pair, by: Colouring) -> tuple[Any, ...]:
+    """Tells whether values that were offered are still those that there are."""
+    return (pair.corpus.key, tuple(counts(by)), by.range)
 
 
 def hidden_categories(kept: filtering.TextFilter | None, key: str, by: Colouring) -> list[int]:

@@ -1,3 +1,4 @@
+import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,6 +28,12 @@ def displacement(a, b):
     """Mean distance between two maps, as a share of the root-mean-square radius."""
     radius = np.sqrt(((a - a.mean(axis=0)) ** 2).sum(axis=1).mean())
     return np.linalg.norm(a - b, axis=1).mean() / radius
+
+
+@pytest.fixture(autouse=True)
+def _cold(monkeypatch):
+    """Afterwards UMAP counts as not compiled, so that other tests' maps are PCA's, as elsewhere."""
+    monkeypatch.setattr(projection, "_WARM", threading.Event())
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
-import threading
 from dataclasses import replace
 
 import pytest
 
-from embedlab import assets
-from embedlab.data import corpora
 from embedlab.data.corpora import CORPORA, load_corpus
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.errors import EmbedLabError
@@ -178,39 +175,6 @@ def test_the_fingerprint_follows_the_texts_alone():
 
     assert made("a", "b") == made("a", "b", notes=("n",))
     assert len({made("a", "b"), made("b", "a"), made("ab"), made("ab", "")}) == 4
-
-
-def test_an_unknown_corpus_lists_the_known():
-    with pytest.raises(EmbedLabError, match=r"'nope' is not a known corpus.*senses.*bbc"):
-        load_corpus("nope")
-
-
-def test_threads_share_one_reading(monkeypatch):
-    monkeypatch.setattr(corpora.BUILT_IN, "loaded", {})
-    loaded = []
-    threads = [
-        threading.Thread(target=lambda: loaded.append(load_corpus("trec"))) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(loaded) == 4
-    assert len(set(map(id, loaded))) == 1
-
-
-def test_a_damaged_file_is_named(tmp_path, monkeypatch):
-    source = assets.fetch("sms-spam")
-    monkeypatch.setattr(corpora.BUILT_IN, "loaded", {})
-    monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path))
-    copy = tmp_path / "assets" / "sms-spam"
-    copy.mkdir(parents=True)
-    for path in source.iterdir():
-        data = path.read_bytes()
-        damaged = b"\xff" * len(data) if path.suffix == ".csv" else data
-        (copy / path.name).write_bytes(damaged)
-    with pytest.raises(EmbedLabError, match=r"sms-spam.csv of sms-spam was damaged"):
-        load_corpus("sms-spam")
 
 
 def test_cleaning_replaces_only_what_cannot_be_written():

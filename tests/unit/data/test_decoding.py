@@ -15,11 +15,15 @@ SHORT = {
         "Text;Art\nDie Lieferung kam spät im März;Lob\nSie kam früh;Tadel\n",
         "text\nIt’s a “nice” day\nplain line\n",
         "texto\nEl niño comió piña en la montaña\n¿Dónde está?\n",
+        "texto\nAs opiniões são boas\nlimões caros\n",
+        "texte\nLe goût est sûr, bien sûr\nun coût élevé\n",
+        "tekst\nVõi oli põhjas, sõber\nõde jõi töö ajal\n",
         "text\n" + "a plain english line\n" * 200 + "one café\n",
     ],
     "cp1251": [
         "text,label\nДоставка пришла поздно,плохо\nВсё хорошо,хорошо\n",
         "Отзыв;Оценка\nОчень понравился магазин, приду ещё;5\n",
+        "відгук\nДуже гарний магазин, прийду ще\nНіхто не відповів\n",
     ],
     "gb18030": [
         "评论,类别\n手机很好用,好\n快递太慢,坏\n",
@@ -33,9 +37,17 @@ SHORT = {
     ],
     "euc_jp": ["text,label\nこの店の料理はおいしいです,良い\n対応がとても悪かった,悪い\n"],
     "cp949": ["내용,분류\n직원이 친절해요,좋음\n가격이 비싸요,나쁨\n", "내용\n안녕하세요\n"],
-    "cp1250": ["text,label\nZażółć gęślą jaźń dzień dobry,a\nPříliš žluťoučký kůň,b\n"],
+    "cp1250": [
+        "text,label\nZażółć gęślą jaźń dzień dobry,a\nPříliš žluťoučký kůň,b\n",
+        "text,label\nNagyon jó volt a főétel.,a\nA kiszolgálás lassú, de kedves.,b\n",
+        "vélemény;jegy\nA tűzhely későn melegedett föl;2\nSzép, gyűrűs fedél;5\n",
+    ],
     "cp1253": ["text,label\nΤο φαγητό ήταν πολύ καλό,α\nΗ παράδοση άργησε,β\n"],
     "koi8-r": ["text,label\nДоставка пришла поздно,плохо\nВсё хорошо,хорошо\n"],
+    "koi8-u": [
+        "text,label\nДоставка приїхала пізно,погано\nУсе добре, дякую,добре\n",
+        "text\nЄ питання щодо ціни.\nҐанок зламався\n",
+    ],
 }
 
 

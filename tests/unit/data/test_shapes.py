@@ -67,6 +67,39 @@ def test_a_stray_quotation_mark_swallows_no_line(read):
     assert any("line 3 do not pair up" in note for note in table.notes)
 
 
+@pytest.mark.parametrize("speech", ["first", "last"])
+def test_speech_that_begins_a_cell_is_kept_whole(read, speech):
+    lines = ['"Where to?" she asked.', '"Out," he said, "and not back."', "Fine.", '"No," said Ben']
+    rows = [("line", "speaker"), *zip(lines, "abab", strict=True)]
+    order = 1 if speech == "first" else -1
+    table = read(".csv", "\n".join(",".join(row[::order]) for row in rows))
+    assert table.columns["line"] == lines
+    assert "Speech that holds delimiters was kept in one cell, on 2 lines." in table.notes
+
+
+def test_speech_in_two_cells_of_a_line_is_left_out(read):
+    lines = ["Ben,Anna,day", '"Out," he said,"No," said she,Monday', "Hello.,Good day.,Tuesday"]
+    table = read(".csv", "\n".join(lines))
+    assert table.left_out == ((1, "another number of cells than the header"),)
+
+
+@pytest.mark.parametrize("stray", ["Good morning", '"Good" morning'])
+def test_a_tab_and_a_break_in_one_cell_of_a_tsv(read, stray):
+    content = f'id\ttext\tlabel\n1\t"We\tleave\nat dawn"\ta\n2\t{stray}\tb\n3\tIt rained\ta\n'
+    table = read(".tsv", content)
+    assert table.columns["text"] == ["We\tleave\nat dawn", stray, "It rained"]
+
+
+def test_a_break_that_ends_otherwise_than_the_rows_is_inside_of_a_cell(read):
+    """With two columns nothing else tells it from two rows with a stray mark each."""
+    rows = ["text\tlabel", '"We\tleave\nat dawn"\ta', "It rained\tb", "It snowed\ta"]
+    table = read(".tsv", "\r\n".join(rows))
+    assert table.columns["text"] == ["We\tleave\nat dawn", "It rained", "It snowed"]
+    table = read(".tsv", "\n".join(rows))
+    assert table.columns["text"] == ['"We', 'at dawn"', "It rained", "It snowed"]
+    assert "Quotation marks were read as part of the texts." in table.notes
+
+
 def test_a_stray_quotation_mark_far_down(read):
     lines = [f'"text {i}, of many",a' for i in range(20_000)]
     lines[15_000] = '"text 15000 of many,a'

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
 from support.runs import run_info
 
@@ -25,13 +25,18 @@ def tied_backbone() -> Backbone:
     return Backbone(backbone.model, backbone.tokenizer, name="tiny", max_length=64)
 
 
-def exported(design: Design, backbone: Backbone, folder) -> tuple[SentenceTransformer, FittedSteps]:
+def loaded(folder, own_code: bool):
+    from sentence_transformers import SentenceTransformer
+
+    return SentenceTransformer(str(folder), device="cpu", trust_remote_code=own_code)
+
+
+def exported(design: Design, backbone: Backbone, folder) -> tuple[Any, FittedSteps]:
     steps = fit(DOCUMENTS, design, backbone)
     info = untrained_info(backbone, design, "tiny")
     export_sentence_transformers(backbone, design, info, folder, steps=steps)
     own_code = any(folder.glob("export_*.py"))
-    model = SentenceTransformer(str(folder), device="cpu", trust_remote_code=own_code)
-    return model, steps
+    return loaded(folder, own_code), steps
 
 
 @pytest.mark.parametrize(
@@ -63,7 +68,7 @@ def test_the_export_gives_the_same_vectors(text, own_code, tmp_path):
         np.testing.assert_allclose(encode(list(TEXTS), batch_size=4), expected, atol=1e-4)
     assert any((tmp_path / "out").glob("export_*.py")) is own_code
     model.save(str(tmp_path / "again"))
-    again = SentenceTransformer(str(tmp_path / "again"), device="cpu", trust_remote_code=own_code)
+    again = loaded(tmp_path / "again", own_code)
     np.testing.assert_array_equal(again.encode_query(["w7 w2"]), model.encode_query(["w7 w2"]))
 
 
@@ -102,7 +107,7 @@ def test_attention_that_differs_from_layer_to_layer(architecture, text, tmp_path
         expected = embed(TEXTS, design, backbone, query=query, fit=steps)
         np.testing.assert_allclose(encode(list(TEXTS), batch_size=4), expected, atol=1e-4)
     model.save(str(tmp_path / "again"))
-    again = SentenceTransformer(str(tmp_path / "again"), device="cpu", trust_remote_code=True)
+    again = loaded(tmp_path / "again", own_code=True)
     np.testing.assert_array_equal(again.encode_query(["w7 w2"]), model.encode_query(["w7 w2"]))
 
 

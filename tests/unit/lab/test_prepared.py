@@ -14,6 +14,7 @@ from embedlab.analysis import metrics
 from embedlab.data.prepared import NoQueryVectors, Prepared
 from embedlab.errors import EmbedLabError
 from embedlab.lab import inside, retrieving, views
+from embedlab.lab.colourings import Context, colouring, offered
 from embedlab.lab.lab import Lab
 
 RNG = np.random.default_rng(4)
@@ -122,3 +123,12 @@ def test_they_are_written_like_any_design_and_are_all_of_it() -> None:
 def test_a_backbone_refuses_them(lab: Lab) -> None:
     with pytest.raises(EmbedLabError, match="vectors from a file, of one corpus"):
         lab.backbone().check(DESIGN)
+
+
+def test_vectors_without_a_model_have_no_lengths_and_only_their_own_queries(lab, side) -> None:
+    assert not {"tokens", "tokens A", "cut", "cut A"} & set(offered(lab, side, side))
+    known = colouring(lab, "query A", side, side, Context(query="w3"))
+    expected = 100 * (GIVEN.vectors @ GIVEN.query_vectors[1])
+    np.testing.assert_allclose(known.values, expected, atol=1e-3)
+    unknown = colouring(lab, "query A", side, side, Context(query="a new one"))
+    assert unknown.range is None and "a new one" in unknown.note

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import spearmanr
-from sentence_transformers import SentenceTransformer
 from support.models import tiny_backbone, words
 from support.runs import run_info
 
@@ -129,6 +128,8 @@ def test_sentence_transformers_gives_its_vectors(name, tmp_path):
     export_sentence_transformers(backbone, design, run_info(backbone, design), folder)
     texts = words(1, 2, 5, 20, 62, 63, 64, 65, 90)
     for path in (folder, tmp_path / "two"):
+        from sentence_transformers import SentenceTransformer
+
         model = SentenceTransformer(str(path), device="cpu", trust_remote_code=True)
         vectors = model.encode_document(texts, batch_size=4)
         np.testing.assert_allclose(vectors, embed(texts, design, backbone), atol=1e-4)

@@ -13,7 +13,6 @@ from scipy.stats import (
     ttest_1samp,
     wilcoxon,
 )
-from statsmodels.stats.multitest import multipletests
 
 from embedlab.analysis.item_comparisons import Items, compare_items, holm, score_interval
 from embedlab.analysis.paired_tests import (
@@ -27,6 +26,13 @@ from embedlab.analysis.paired_tests import (
     wilcoxon_p,
 )
 from embedlab.study.comparisons import compare_over_datasets, seed_sd
+
+
+def statsmodels_holm(p):
+    """statsmodels takes seconds to import, and every worker reads every file."""
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests(p, method="holm")[1]
 
 
 @pytest.fixture
@@ -278,7 +284,7 @@ def test_holm_by_hand_and_by_statsmodels(rng):
         largest = max(largest, min(1.0, (9 - step) * p[index]))
         expected[index] = largest
     assert holm(p) == pytest.approx(expected)
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
+    assert holm(p) == pytest.approx(statsmodels_holm(p).tolist())
     assert holm([None, 0.01, None, 0.04]) == [None, 0.02, None, 0.04]
     assert holm([0.01, 0.04], comparisons=10) == pytest.approx([0.1, 0.36])
     assert holm([None, None]) == [None, None]
@@ -292,7 +298,7 @@ def test_every_pair_over_datasets_equals_scipy_and_statsmodels_called_directly(r
     assert [(c.a, c.b) for c in result] == [("M1", "M4"), ("M1", "mean"), ("M4", "mean")]
     gains = [scores[1] - scores[0], scores[2] - scores[0], scores[2] - scores[1]]
     p = [wilcoxon(gain, method="exact").pvalue for gain in gains]
-    corrected = multipletests(p, method="holm")[1]
+    corrected = statsmodels_holm(p)
     for one, gain, raw, expected in zip(result, gains, p, corrected, strict=True):
         ends = ttest_1samp(gain, 0).confidence_interval(0.95)
         assert (one.low, one.high) == pytest.approx((ends.low, ends.high))

@@ -85,6 +85,16 @@ def report(folder):
     return report_of(folder)
 
 
+@pytest.fixture(scope="module")
+def even(tmp_path_factory):
+    """The report on a study in which nothing gains, with a cell of another study in its folder."""
+    folder = made_up(tmp_path_factory.mktemp("even"), {})
+    stray = json.loads(next((folder / "cells").glob("*.json")).read_text(encoding="utf-8"))
+    stray |= {"study": "other", "label": "causal/mean@1"}
+    (folder / "cells" / "stray.json").write_text(json.dumps(stray), encoding="utf-8")
+    return report_of(folder)
+
+
 def cells_of(folder, label, kind="trained"):
     cells = [json.loads(p.read_text(encoding="utf-8")) for p in (folder / "cells").glob("*.json")]
     return [c for c in cells if (c["label"], c["kind"]) == (label, kind)]
@@ -162,8 +172,8 @@ def test_the_papers_claims_are_judged(report):
     assert claims["Clustering"].found == DISAGREES
 
 
-def test_no_difference_is_not_taken_for_equality(tmp_path):
-    claims = {c.category: c for c in report_of(made_up(tmp_path / "s", {})).claims}
+def test_no_difference_is_not_taken_for_equality(even):
+    claims = {c.category: c for c in even.claims}
     assert claims["STS"].found == CANNOT_TELL
 
 
@@ -238,12 +248,8 @@ def test_a_folder_without_a_study_is_said(tmp_path):
         report_of(tmp_path)
 
 
-def test_cells_of_another_study_are_not_mixed_in(tmp_path):
-    folder = made_up(tmp_path / "s", {})
-    stray = json.loads(next((folder / "cells").glob("*.json")).read_text(encoding="utf-8"))
-    stray |= {"study": "other", "label": "causal/mean@1"}
-    (folder / "cells" / "stray.json").write_text(json.dumps(stray), encoding="utf-8")
-    assert "causal/mean@1" not in {m.label for m in report_of(folder).models}
+def test_cells_of_another_study_are_not_mixed_in(even):
+    assert "causal/mean@1" not in {m.label for m in even.models}
 
 
 def test_the_shipped_study_is_read_and_written_unchanged(tmp_path):

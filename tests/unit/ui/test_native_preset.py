@@ -17,10 +17,10 @@ from embedlab.ui.shared.sidebar import CUSTOM, NATIVE, Sidebar
 class Loaded(Lab):
     """A lab whose backbones are in memory."""
 
-    backbones: dict[str, Backbone]
+    loaded: dict[str, Backbone]
 
     def untrained(self, backbone_id, progress=no_progress):
-        return self.backbones[backbone_id]
+        return self.loaded[backbone_id]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def native(tmp_path_factory) -> Backbone:
 def sidebar(native) -> Sidebar:
     entries = tuple(BackboneEntry(id=name) for name in ("plain", "native"))
     lab = Loaded(Config(backbones=entries, limits=Limits(state_disk_mb=0)))
-    lab.backbones = {"plain": tiny_backbone(), "native": native}
+    lab.loaded = {"plain": tiny_backbone(), "native": native}
     with gr.Blocks():
         return Sidebar(lab, Sessions())
 

@@ -217,9 +217,9 @@ def test_own_texts_of_another_process_have_to_be_loaded_again(lab: Lab, tabs) ->
     assert session.choices.forgot
     values = {sidebar.corpus: OWN, sidebar.own: None}
     with pytest.raises(EmbedLabError, match="loaded again: the server was restarted"):
-        sidebar._whole(Values({**values, sidebar.forgot: True}), no_progress)
+        sidebar.whole(Values({**values, sidebar.forgot: True}), no_progress)
     with pytest.raises(EmbedLabError, match="not given any texts yet"):
-        sidebar._whole(Values(values), no_progress)
+        sidebar.whole(Values(values), no_progress)
     # What the server sets from now on is confirmed by numbers that the page has not seen yet.
     session.choices.settle(1, {sidebar.sample: 5})
     revision = object()

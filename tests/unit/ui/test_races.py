@@ -22,8 +22,8 @@ from embedlab.ui.shared.sidebar import OWN
 from embedlab.ui.tabs.inside.tab import InsideTab
 
 #: How many times faster than in the browser's test everything happens.
-SPEED = 8
-LATENCY = 0.02  # less than between two choices, so events arrive in their order
+SPEED = 12
+LATENCY = 0.012  # less than between two choices, so events arrive in their order
 #: What stands for a kind of choice here; a file is read like pasted texts.
 METHODS = {"file": "paste", "tab": "open"}
 

@@ -60,12 +60,12 @@ def press(tabs: dict[str, Any], view: dict[Any, Any], **data: Any) -> dict[Any, 
 
 def test_what_differs_is_what_one_list_alone_has(tabs: dict[str, Any]) -> None:
     tab = tabs["retrieve"]
-    view = shown(tabs)
+    view = shown(tabs, k=15)
     lists, differs = view[tab.lists], view[tab.differs]
     both = lists.split('class="design-b"')
     found = [{text for text in CORPUS.texts if f">{text}" in part} for part in both]
-    assert [len(each) for each in found] == [5, 5]
-    assert f"Of 5 texts each, {len(found[0] & found[1])} " in differs
+    assert [len(each) for each in found] == [15, 15]
+    assert f"Of 15 texts each, {len(found[0] & found[1])} " in differs
     only = differs.split('class="design-b"')
     for part, texts in zip(only, (found[0] - found[1], found[1] - found[0]), strict=True):
         assert {text for text in CORPUS.texts if f">{text}" in part} == texts

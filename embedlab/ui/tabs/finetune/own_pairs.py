@@ -103,10 +103,10 @@ class OwnPairs:
 def _pairs(table: Table, columns: Sequence[str], keep: str = "") -> PairSet:
     """The pairs of an upload; where a question is open, its message says where to answer."""
     try:
-        found = read_pairs(table, _columns(table, columns), keep, title="your file")
+        read = read_pairs(table, _columns(table, columns), keep, title="your file")
     except KeepNeeded as question:
         raise EmbedLabError(f"{question} Answer in {KEEP_LABEL!r}.") from question
-    return found.pair_set(title="Your pairs")
+    return read.pair_set(title="Your pairs")
 
 
 def _columns(table: Table, columns: Sequence[str]) -> PairColumns:

@@ -124,5 +124,5 @@ class ShapePanel(View):
 def _most_frequent(hubness: space.Hubness, rows: Sequence[int] | None) -> list[int]:
     """The texts that are neighbours most often: of all, or of some."""
     if rows is None:
-        return hubness.hub_ids[:HUBS].tolist()
-    return sorted(rows, key=lambda i: -hubness.counts[i])[:HUBS]
+        return [int(i) for i in hubness.hub_ids[:HUBS]]
+    return sorted(rows, key=lambda i: -int(hubness.counts[i]))[:HUBS]

@@ -58,7 +58,6 @@ class InsideTab(View):
         self.inputs = [c for panel in self.panels for c in panel.inputs]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
         self.outputs += [place for both in self.places.values() for place in both]
-        self.triggers = []
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The open panel."""

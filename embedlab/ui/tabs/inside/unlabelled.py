@@ -31,13 +31,12 @@ class UnlabelledPanel(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.lab = bench.lab
-        empty = "What the layers look like without labels appears here."
-        self.figure = figure_block("unlabelled-figure", empty)
+        self.figure = figure_block(
+            "unlabelled-figure", "What the layers look like without labels appears here."
+        )
         self.notes = html.block("unlabelled-notes")
         self.agreement = html.table_block("unlabelled-agreement")
-        self.inputs: list[object] = []
         self.outputs = [self.figure, self.notes, self.agreement]
-        self.triggers = []
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """Both designs at every layer; one that reads no single layer is shown by its mean."""

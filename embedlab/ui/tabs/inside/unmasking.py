@@ -21,12 +21,11 @@ class UnmaskingPanel(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.lab = bench.lab
-        empty = "The quality over the layers that stay causal appears here."
-        self.figure = figure_block("unmasking-figure", empty)
+        self.figure = figure_block(
+            "unmasking-figure", "The quality over the layers that stay causal appears here."
+        )
         self.notes = html.block("unmasking-notes")
-        self.inputs: list[object] = []
         self.outputs = [self.figure, self.notes]
-        self.triggers = []
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The curves of A's and B's head over k."""

@@ -173,8 +173,8 @@ class StudyTab:
         self.training = SectionPanel("training", study_sections.training, curves)
         self.run = SectionPanel("run", study_sections.run)
         #: The sections without choices.
-        self.fixed = (self.head, self.effects, self.designs, self.paper, self.scores)
-        self.fixed += (self.training, self.run)
+        self.fixed = [self.head, self.effects, self.designs, self.paper, self.scores]
+        self.fixed += [self.training, self.run]
         self.code = code_block("study-code", "shell")
         self.files = html.frame("study-files", "study_files", list(FILES))
 
