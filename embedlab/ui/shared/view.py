@@ -200,14 +200,18 @@ class View:
                 raise EmbedLabError(
                     "This was drawn too long ago; change a setting to draw it again."
                 )
-            return handler(bench.embedded(values[shown], report), values, event, report)
+            updates = handler(bench.embedded(values[shown], report), values, event, report)
+            report(0, 0, "drawing")  # ends here if something was clicked since
+            return updates
 
         return trigger(
             bench.sessions.event_handler(handle, f"{self.id}:{handler.__name__}"),
             set(inputs),
             self.outputs,
             show_progress="hidden",
-            trigger_mode="always_last",  # what was clicked last counts
+            # What was clicked last counts: a later event stops the earlier one. Gradio's own
+            # "always_last" runs again with the data of the first.
+            trigger_mode="multiple",
             **LANE,
             **PRIVATE,
         )

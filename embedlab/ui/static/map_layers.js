@@ -57,6 +57,8 @@ function takeFrames(frames) {
   own.slider.value = frames.layer;
   own.play.disabled = own.slider.disabled = false;
   if (own.open) showLayer(own, frames.layer, TWEEN);
+  // A later question stops an earlier one.
+  Object.values(layers).filter((other) => other.open && !other.frames).forEach(askForLayers);
 }
 
 // A layout of its own for the layer that the slider was left at, unless it has moved on.
