@@ -82,7 +82,7 @@ class Defaults(YamlModel):
 
     corpus: str = "senses"
     design_a: DesignText = "causal/eos"
-    design_b: DesignText = "causal/last+filter1.5+centre?template=topic"
+    design_b: DesignText = "causal/mean_last+filter1.5+centre?template=topic"
     sample: Annotated[int, Field(ge=2)] = 400
     sample_chars: AtLeastOne = 40_000
     seed: Annotated[int, Field(ge=0)] = 0

@@ -334,7 +334,7 @@ PRESETS: dict[str, Design] = PAPER | BASELINES
 TRAINING_FREE: dict[str, Design] = {
     name: Design.parse(text)
     for name, text in {
-        "Topic": "causal/last+filter1.5+centre?template=topic",
+        "Topic": "causal/mean_last+filter1.5+centre?template=topic",
         "PromptEOL": "causal/last?template=prompteol",
         "MetaEOL": "causal/last?template=metaeol",
         "Echo": "causal/mean?template=echo",
