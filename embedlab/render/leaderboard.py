@@ -241,7 +241,7 @@ def _number(value: float) -> float | None:
 
 def agreement_order(agreement: Agreement) -> list[int]:
     """The order that puts designs with the same neighbours beside each other."""
-    return metrics.cluster_order(agreement.overlap).tolist()
+    return [int(i) for i in metrics.cluster_order(agreement.overlap)]
 
 
 def agreement_heatmap(
