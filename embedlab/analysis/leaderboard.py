@@ -217,13 +217,13 @@ def ranking(
         progress(0, 0, f"comparing {len(others)} rows with the best")
         items = {row.name: there for row in scored if (there := row.scores[measure].items)}
         compared = compare_pairs(items, [(row.name, best.name) for row in others])
-    corrected = holm([one and one.p for one in compared])
+    corrected = holm([None if one is None else one.p for one in compared])
     standings = {
         row.name: Standing(
             name=row.name,
             loss=top.score - row.scores[measure].score,
-            low=one and one.low,
-            high=one and one.high,
+            low=None if one is None else one.low,
+            high=None if one is None else one.high,
             p=p,
         )
         for row, one, p in zip(others, compared, corrected, strict=True)
@@ -272,17 +272,17 @@ def _beside(ranked: Ranking, best: Row) -> list[str]:
     elif (default := _of_design(ranked, DEFAULT, best.model)) is not None:
         there = ranked.standings[default.name]
         lost = f"The default that everybody uses, {default.name}, "
-        real = there.separable
         lines.append(
             f"{lost}loses {_points(there.loss)}."
-            if real
+            if there.separable
             else f"{lost}is {_points(there.loss)} below, which is not separable."
         )
     for row in ranked.rows:
-        if row.yardstick and (there := ranked.standings.get(row.name)) is not None:
+        if row.yardstick and row.name in ranked.standings:
+            there = ranked.standings[row.name]
             side = "below" if there.loss > 0 else "above"
-            real = "" if there.separable else ", not separable"
-            lines.append(f"The yardstick, {row.name}, is {_points(abs(there.loss))} {side}{real}.")
+            apart = "" if there.separable else ", not separable"
+            lines.append(f"The yardstick, {row.name}, is {_points(abs(there.loss))} {side}{apart}.")
     return lines
 
 

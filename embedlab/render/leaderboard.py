@@ -241,7 +241,8 @@ def _number(value: float) -> float | None:
 
 def agreement_order(agreement: Agreement) -> list[int]:
     """The order that puts designs with the same neighbours beside each other."""
-    return metrics.cluster_order(agreement.overlap).tolist()
+    order: list[int] = metrics.cluster_order(agreement.overlap).tolist()
+    return order
 
 
 def agreement_heatmap(
