@@ -62,7 +62,7 @@ def test_a_filter_holds_and_a_selection_leaves(browser: Browser, served: Served)
         assert [row["text"] for row in table] == [SENSES[i]["text"] for i in BANK]
         assert all(len(row["nearest rows under B"].split()) == 10 for row in table)
         parquet = pq.read_table(io.BytesIO(_downloaded(visitor, "Parquet"))).to_pylist()
-        assert [row["word"] for row in parquet] == ["bank"] * len(BANK)
+        assert [row["label"] for row in parquet] == ["bank"] * len(BANK)
 
         # It becomes a corpus of its own, and there is a way back.
         panel.get_by_label("Name").fill("All <b>banks</b>")
