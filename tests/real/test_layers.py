@@ -46,7 +46,7 @@ def curve(result, name):
 @torch.no_grad()
 def test_values_equal_a_script_straight_from_transformers(smollm2, stsb):
     whole, _ = stsb
-    corpus = first_pairs(whole, 20)
+    corpus = first_pairs(whole, 40)
     result = layer_quality(
         corpus, {a: smollm2.states(corpus.texts, a) for a in ATTENTIONS}, bootstrap=0
     )
