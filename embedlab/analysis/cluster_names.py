@@ -10,14 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from embedlab.analysis.retrieval import Float32Array, Int64Array
 from embedlab.analysis.stop_words import stop_words
 from embedlab.analysis.terms import CHARACTERS, is_unspaced, pieces, words
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 #: Words of a name, and those it is chosen from.
 WORDS, _CANDIDATES = 3, 40
@@ -36,6 +39,8 @@ def c_tf_idf(counts: npt.ArrayLike, overall: npt.ArrayLike) -> sparse.csr_array:
         counts: how often each cluster has each word, (k, V), dense or sparse.
         overall: how often all texts have each, (V,), which is more where a text is in no cluster.
     """
+    from scipy import sparse
+
     # A copy: scipy would sort indices in place that both share, and the counts would be wrong.
     frequency = sparse.csr_array(counts, dtype=np.float64, copy=True)
     average = frequency.sum() / max(1, frequency.shape[0])
@@ -145,6 +150,8 @@ def _count(texts: Sequence[str], analyser: Callable[[str, int], Iterable[str]]) 
             columns.append(numbers.setdefault(term, len(numbers)))
             values.append(count)
     shape = (len(texts), len(numbers))
+    from scipy import sparse
+
     counts = sparse.csr_array((values, (rows, columns)), shape=shape, dtype=np.int64)
     of_texts = np.bincount(columns, minlength=len(numbers))
     terms = np.array(list(numbers), object)

@@ -203,7 +203,7 @@ def test_a_filter_holds_in_every_tab_that_lists_texts(visit: Visit, lab: Lab) ->
     panel = next(p for p in inside.panels if p.id == "shape")
     only_these(changed[panel.hubs])
     assert visit.line("inside").startswith("Filter 8 of 24")
-    assert set(visit.work.filter_lines) == {"map", "retrieve", "similarity", "inside"}
+    assert set(visit.work.filter_lines) == {"map", "retrieve", "similarity", "inside", "compare"}
 
 
 def test_figures_of_filtered_texts_stand_in_rows_of_their_own(visit: Visit, lab: Lab) -> None:

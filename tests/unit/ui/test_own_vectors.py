@@ -12,6 +12,7 @@ from support.labs import corpus_of, tiny_lab
 from support.models import words
 from support.tabs import tabs_of
 
+from embedlab.analysis.clusters import Clustering
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
@@ -130,7 +131,9 @@ def test_every_tab_shows_vectors_or_says_why_not(tabs, file, tmp_path) -> None:
         assert ("vectors from a file" in shown[why]) == refused
         assert shown[group]["visible"] != refused
     for name in ("map", "retrieve", "similarity"):
-        text = code.view_code(pair, name, query="w1", n_neighbors=15, min_dist=0.1)
+        text = code.view_code(
+            pair, name, query="w1", n_neighbors=15, min_dist=0.1, clustering=Clustering()
+        )
         compile(text, "shown", "exec")
         assert "np.load(" in text and "design_b" not in text
 
