@@ -276,7 +276,7 @@ def _vectors_and_atlas(visitor: Visitor, folder: Path) -> None:
     """Vectors of another model for these 30 texts, as B; and all of it for Embedding Atlas."""
     rows = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
     np.save(folder / "other.npy", rows)
-    visitor.own_texts("Vectors")
+    visitor.unfold("Vectors of these texts", "#sidebar")
     visitor.page.locator("#vectors input[type=file]").set_input_files(folder / "other.npy")
     expect(visitor.page.locator("#vectors-preview")).to_contain_text("30 × 12, float32")
     visitor.page.locator("#use-vectors").click()

@@ -86,9 +86,10 @@ class OwnTexts:
                     elem_id="hub-dataset",
                 )
                 self.use_hub = gr.Button("Load it", elem_id="use-hub")
-            with gr.Tab("Vectors"):
-                #: Vectors of the chosen corpus's texts, which the sidebar makes a design of.
-                self.vectors = VectorsUpload(self.limits, sessions)
+        # No fourth tab: a narrow sidebar would hide one of four behind a menu.
+        with gr.Accordion("Vectors of these texts", open=False, elem_id="own-vectors"):
+            #: Vectors of the chosen corpus's texts, which the sidebar makes a design of.
+            self.vectors = VectorsUpload(self.limits, sessions)
         self.inputs = {self.pasted, self.dataset, *self.upload.inputs}
         self.sources = (
             (self.use_pasted.click, self.from_paste),

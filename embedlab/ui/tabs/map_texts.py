@@ -47,6 +47,8 @@ class MapTexts:
         self.chooser, self.panel = tab.chooser, tab.panel
         #: The key of the colouring that is drawn.
         self.coloured = Remembered("")
+        #: What the corpus that was drawn last was coloured by at first.
+        self.first = Remembered("")
         asked = {*self.chooser.inputs, tab.field}
         block = self.panel.block
         for trigger, handler in (
@@ -87,7 +89,10 @@ class MapTexts:
         """Updates of the controls, and the parts of the map that are colours and filters."""
         field, corpus = self.tab.field, pair.corpus
         offered = colourings.offered(self.lab, pair.a, pair.b, report)
-        key = values[field] if values[field] in offered else colourings.first_key(corpus)
+        first, key = colourings.first_key(corpus), values[field]
+        # What nobody chose does not outlive its corpus: labels are shown where there are some.
+        if key not in offered or key == values[self.first]:
+            key = first
         by = self.colouring(pair, key, values, report)
         mask = None
         if pair.kept:
@@ -97,6 +102,7 @@ class MapTexts:
         updates = {
             field: gr.update(choices=[(title, k) for k, title in offered.items()], value=key),
             self.coloured: key,
+            self.first: first,
             self.panel.block: self.tools(pair, values, report),
             **self.chooser.offer(
                 pair, offered, values, lambda key: self.colouring(pair, key, values, report)
