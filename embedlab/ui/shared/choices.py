@@ -84,7 +84,12 @@ class Choices:
                 # confirmed; the next one puts this back.
                 self._set(control, {"value": values[control]})
             self._values, self._browser = {**values, **self._ahead()}, controls
-            self._chosen |= dict.fromkeys(changed, self._number)
+            chosen = set(changed)
+            if target in controls and not isinstance(target, gr.Dropdown):
+                # Also where the value is as before: an action that is under way may be about to
+                # set another one. A dropdown reports visits too.
+                chosen.add(target)
+            self._chosen |= dict.fromkeys(chosen, self._number)
             return self._number, changed
 
     def promise(self, number: int, controls: Iterable[Any]) -> None:

@@ -100,6 +100,19 @@ def test_an_unfinished_action_does_not_undo_a_later_choice(controls):
     assert controls.agree(corpus="spam", sample=400)
 
 
+def test_what_is_entered_again_counts_against_an_action_that_is_under_way(controls):
+    controls.event(preset="one query")
+    # A list of queries tells that it is left: its action is going to set the query once more.
+    controls.screen[controls.preset] = "another query"
+    number, _ = controls.choices.arrive(dict(controls.screen), controls.seen, controls.sample)
+    controls.choices.promise(number, {controls.preset})
+    controls.choices.arrive(dict(controls.screen), controls.seen, controls.preset)
+    controls.choices.settle(number, {controls.preset: "a query of the list"})
+    assert controls.choices.current()[controls.preset] == "another query"
+    controls.receive(controls.answer())
+    assert controls.agree(preset="another query")
+
+
 def test_a_range_arrives_although_the_value_was_chosen_meanwhile(controls):
     trec, _ = controls.event(corpus="trec")
     controls.choices.promise(trec, [controls.sample])
