@@ -1,6 +1,6 @@
 # `make install` once; then `make run`, `make check`, `make quick`.
 
-.PHONY: install run check quick test pretended-gpu test-slow reach fuzz load kills presets wheel bench
+.PHONY: install run check quick test pretended-gpu oldest test-slow reach fuzz load kills presets wheel bench
 
 install:
 	pip install -e ".[dev]"
@@ -27,6 +27,10 @@ test:
 # The unit tests of models and trainings a second time, where there seems to be a GPU.
 pretended-gpu:
 	python -m pytest --pretended-gpu tests/unit/models tests/unit/training
+
+# With the oldest versions that pyproject.toml allows, in an environment of its own.
+oldest:
+	.ci/oldest
 
 test-slow:
 	python -m pytest -n 0 -m slow
