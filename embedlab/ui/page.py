@@ -46,7 +46,8 @@ CLOSE_SIDEBAR_ON_A_PHONE = """() => {
 }"""
 
 #: Gradio's sliders report a change by pointer only. A key's change is reported as if a pointer had
-#: made it, once the keys rest; a typed number reports itself, but for one that Enter confirms.
+#: made it, once the keys rest; a typed number reports itself, but for one that Enter confirms. An
+#: answer that comes before the keys rest may have put the slider back: then the keys' value counts.
 SLIDERS_BY_KEYBOARD = """() => {
   const waiting = new WeakMap();
   let byKey = false;
@@ -56,7 +57,14 @@ SLIDERS_BY_KEYBOARD = """() => {
     const slider = target.closest?.('.block')?.querySelector('input[type=range]');
     if (!byKey || !slider || document.activeElement !== target) return;
     clearTimeout(waiting.get(slider));
-    const release = () => target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+    const chosen = target.value;
+    const release = () => {
+      if (byKey && target.value !== chosen) {
+        target.value = chosen;
+        target.dispatchEvent(new Event('input', { bubbles: true }));
+      }
+      target.dispatchEvent(new PointerEvent('pointerup', { bubbles: true }));
+    };
     waiting.set(slider, setTimeout(release, 150));
   }, true);
 }"""

@@ -31,6 +31,13 @@ from embedlab.models.design import Design
 
 SENSES = [json.loads(line) for line in (ROOT / "assets/senses.jsonl").read_text().splitlines()]
 QUERIES = (ROOT / "assets/senses_queries.jsonl").read_text().splitlines()
+#: A key's change of a slider, and at once the old value again, as an answer under way brings it.
+UNDONE_WHILE_THE_KEYS_REST = """(slider, value) => {
+  const say = name => slider.dispatchEvent(new Event(name, { bubbles: true }));
+  const old = slider.value;
+  slider.value = value; say('input'); say('change');
+  slider.value = old; say('input');
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -441,6 +448,9 @@ def test_sliders_by_keyboard_and_own_texts_after_a_reload(browser: Browser, serv
             visitor.page.keyboard.press(key)
             visitor.shows(points=points)
             expect(slider).to_have_js_property("value", points)
+        slider.evaluate(UNDONE_WHILE_THE_KEYS_REST, "2")
+        visitor.shows(points="2")
+        expect(slider).to_have_js_property("value", "2")
         gone = visitor.page.locator("#own-lost p")
         visitor.paste(["one", "two", "one"])
         visitor.shows(points="3")
