@@ -13,6 +13,7 @@ TOGETHER = {
         *("browser/test_finetune", "browser/test_scripts", "browser/test_study"),
         *("real/test_endpoints", "real/test_endpoints_finetune"),
     ),
+    "UMAP once it is compiled": ("real/test_lab", "real/test_projection"),
     "states of STS-B under the real backbone": ("real/test_layers", "real/test_backbone"),
 }
 _SHARED = {f"tests/{file}.py": what for what, files in TOGETHER.items() for file in files}
