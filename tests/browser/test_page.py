@@ -367,6 +367,11 @@ def test_own_queries_are_scored(visitor: Visitor, smollm2: Backbone, tmp_path: P
         assert scores is not None
         exact = [100 * value for value in (scores.ndcg_10, scores.mrr_10, scores.recall_10)]
         assert [row[column] for row in figures.values()] == pytest.approx(exact, abs=0.051)
+    visitor.page.get_by_label("Ask all presets too").check()
+    table = visitor.page.locator("#everywhere table")
+    expect(table.locator("thead tr").first.locator("th")).to_have_count(15)
+    expect(table.locator("tbody tr").first).to_contain_text(re.compile(r"^\d+"))
+    visitor.page.get_by_label("Ask all presets too").uncheck()
 
 
 def test_two_visitors_get_what_each_would_get_alone(

@@ -94,7 +94,8 @@ class RetrieveTab(View):
         ]
         self.actions = [
             Action(
-                trigger=self.own.input,
+                # A pick alone: `input` also tells that the list is left, as somebody types a query.
+                trigger=self.own.select,
                 run=lambda values, *_: {self.query: values[self.own]},
                 sets={self.query},
                 inputs={self.own},
