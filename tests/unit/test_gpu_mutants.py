@@ -206,7 +206,7 @@ def test_a_fault_is_noticed(name, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}: write it anew"
     path.write_text(text.replace(old, new), encoding="utf-8")
-    suite = ROOT / "tests" / "unit" / "test_on_a_gpu.py"
+    suite = ROOT / "tests" / "real" / "test_on_a_gpu.py"
     options = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", "-k", tests]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(suite)],

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -88,29 +86,6 @@ def test_threads_get_what_one_alone_would(rng):
                 alone, pool.map(lambda v: neighbours(v, 10).ids, vectors), strict=True
             ):
                 np.testing.assert_array_equal(actual, expected)
-
-
-@pytest.mark.parametrize("order", ["torch faiss", "faiss torch"])
-def test_faiss_and_torch_share_a_process(order):
-    # Both wheels bring an OpenMP runtime of their own; on some platforms two crash or hang.
-    first, second = order.split()
-    code = f"""
-import {first}, {second}
-import threading, numpy as np, torch
-from embedlab.analysis.retrieval import neighbours
-v = np.random.default_rng(0).normal(size=(500, 32)).astype("float32")
-m = torch.randn(300, 300)
-def both():
-    for _ in range(5):
-        neighbours(v, 10); (m @ m).sum()
-threads = [threading.Thread(target=both) for _ in range(4)]
-[t.start() for t in threads]; [t.join() for t in threads]
-print("fine")
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.stdout.strip() == "fine", done.stderr
 
 
 def test_rank_moves():
