@@ -220,6 +220,7 @@ def _judge_by_hand(visitor: Visitor) -> None:
         {"name": "qrels.tsv", "mimeType": "text/plain", "buffer": "\n".join(lines).encode()}
     )
     expect(scores).to_contain_text("1 judged by hand")
+    assert "judgement" in visitor.toast()
 
 
 def test_bad_input_gives_a_sentence_and_loses_nothing(visitor: Visitor, tmp_path: Path) -> None:
