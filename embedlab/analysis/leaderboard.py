@@ -272,17 +272,17 @@ def _beside(ranked: Ranking, best: Row) -> list[str]:
     elif (default := _of_design(ranked, DEFAULT, best.model)) is not None:
         there = ranked.standings[default.name]
         lost = f"The default that everybody uses, {default.name}, "
-        real = there.separable
         lines.append(
             f"{lost}loses {_points(there.loss)}."
-            if real
+            if there.separable
             else f"{lost}is {_points(there.loss)} below, which is not separable."
         )
     for row in ranked.rows:
-        if row.yardstick and (beside := ranked.standings.get(row.name)) is not None:
-            side = "below" if beside.loss > 0 else "above"
-            note = "" if beside.separable else ", not separable"
-            lines.append(f"The yardstick, {row.name}, is {_points(abs(beside.loss))} {side}{note}.")
+        if row.yardstick and row.name in ranked.standings:
+            there = ranked.standings[row.name]
+            side = "below" if there.loss > 0 else "above"
+            note = "" if there.separable else ", not separable"
+            lines.append(f"The yardstick, {row.name}, is {_points(abs(there.loss))} {side}{note}.")
     return lines
 
 

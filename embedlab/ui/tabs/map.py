@@ -130,10 +130,7 @@ class MapTab(View):
         caption = pair.caption(maps.method + (how if maps.method == "UMAP" else ""))
         selected = self.selected_index(pair, values)
         marked = shown_rows(values[self.marked], corpus, pair.kept)
-        near_a: list[int] = []
-        near_b: list[int] = []
-        if selected is not None:
-            near_a, near_b = map_lists.near(self.lab, pair, selected)
+        near_a, near_b = ([], []) if selected is None else map_lists.near(self.lab, pair, selected)
         note = f"{maps.method} of {corpus.size_note} texts"
         if maps.method == "PCA" and len(corpus.firsts) >= UMAP_MINIMUM:
             note += ", until UMAP is compiled"
