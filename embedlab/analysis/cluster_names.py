@@ -76,7 +76,7 @@ class _Table:
         overall = self.counts.sum(axis=0)
         scores = c_tf_idf(counts, overall).toarray() * self.weights
         common = counts * overall.sum() <= overall * counts.sum(axis=1, keepdims=True)
-        found = []
+        candidates = []
         for c, each in enumerate(members):
             texts = self.counts[each].tocoo()
             late = common[c] | (np.bincount(texts.col, minlength=len(self.terms)) < 2)
@@ -84,8 +84,8 @@ class _Table:
             np.minimum.at(nearest, texts.col, texts.row)
             terms = np.flatnonzero(counts[c])
             order = np.lexsort((nearest[terms], -scores[c, terms], late[terms]))
-            found.append([str(self.terms[i]) for i in terms[order[:_CANDIDATES]]])
-        return found
+            candidates.append([str(self.terms[i]) for i in terms[order[:_CANDIDATES]]])
+        return candidates
 
 
 class Names:

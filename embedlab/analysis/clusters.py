@@ -128,12 +128,12 @@ def cluster(
     parents = _group(rows, fine)
     progress(2, 3, "Naming the clusters")
     names = names or Names(texts)
-    found = _described(rows, fine, names, method, note)
+    fine_clusters = _described(rows, fine, names, method, note)
     if parents is None:
-        return found
+        return fine_clusters
     coarse = _largest_first(np.where(fine >= 0, parents[fine], NOISE))
     grouped = _described(rows, coarse, names, f"{method}, grouped", note)
-    return replace(found, coarse=grouped, parents=coarse[found.medoids])
+    return replace(fine_clusters, coarse=grouped, parents=coarse[fine_clusters.medoids])
 
 
 _Found = tuple[Int64Array, str, str]
@@ -241,9 +241,9 @@ def _by_density(rows: Float32Array, how: Clustering, progress: Progress) -> _Fou
 
 def _largest_first(labels: Int64Array) -> Int64Array:
     """The same clusters, numbered by their size; of equal ones the one that comes first."""
-    found, first, counts = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
-    number = np.full(int(found.max(initial=-1)) + 2, NOISE, np.int64)  # its last is for -1
-    number[found[np.lexsort((first, -counts))]] = np.arange(len(found))
+    values, first, counts = np.unique(labels[labels >= 0], return_index=True, return_counts=True)
+    number = np.full(int(values.max(initial=-1)) + 2, NOISE, np.int64)  # its last is for -1
+    number[values[np.lexsort((first, -counts))]] = np.arange(len(values))
     return number[labels]
 
 

@@ -146,8 +146,8 @@ def renamed(colouring: Colouring, title: str) -> Colouring:
 
 def counts(colouring: Colouring) -> list[tuple[str, int]]:
     """How many texts each category has, in the order of its names."""
-    found = Counter(colouring.codes.tolist())
-    return [(name, found[code]) for code, name in enumerate(colouring.names)]
+    counts = Counter(colouring.codes.tolist())
+    return [(name, counts[code]) for code, name in enumerate(colouring.names)]
 
 
 def by_column(title: str, cells: Sequence[str]) -> Colouring | None:

@@ -306,8 +306,8 @@ def _small(n: int, measure: str) -> list[str]:
 
 def _of_design(ranked: Ranking, design: str, model: str) -> Row | None:
     """A design's row, on the given model where it is there."""
-    found = [r for r in ranked.rows if r.design == design and r.name in ranked.standings]
-    return next((r for r in found if r.model == model), found[0] if found else None)
+    rows = [r for r in ranked.rows if r.design == design and r.name in ranked.standings]
+    return next((r for r in rows if r.model == model), rows[0] if rows else None)
 
 
 def _points(loss: float) -> str:

@@ -31,13 +31,13 @@ def words(text: str, characters: int = CHARACTERS) -> Iterator[str]:
     read, and as many fewer where they give n-grams as these are more than words.
     """
     plain = unicodedata.normalize("NFC", _ADDRESS.sub(" ", text[:characters])).lower()
-    for found in _RUN.finditer(plain):
-        if found["unspaced"]:
+    for match in _RUN.finditer(plain):
+        if match["unspaced"]:
             # Each character begins an n-gram of every length.
-            most = (characters - found.start()) // _lengths(_UNSPACED_N)
-            yield from _n_grams(found[0][: max(0, most)], *_UNSPACED_N)
-        elif len(found[0]) > 1:
-            yield found[0]
+            most = (characters - match.start()) // _lengths(_UNSPACED_N)
+            yield from _n_grams(match[0][: max(0, most)], *_UNSPACED_N)
+        elif len(match[0]) > 1:
+            yield match[0]
 
 
 def pieces(text: str, characters: int = CHARACTERS) -> Iterator[str]:
@@ -49,8 +49,8 @@ def pieces(text: str, characters: int = CHARACTERS) -> Iterator[str]:
 
 def is_unspaced(term: str) -> bool:
     """Whether a term is an n-gram of a script without spaces."""
-    found = _RUN.match(term)
-    return bool(found and found["unspaced"])
+    match = _RUN.match(term)
+    return bool(match and match["unspaced"])
 
 
 def _n_grams(run: str, least: int, most: int) -> Iterator[str]:

@@ -48,9 +48,9 @@ def spoken_names(
     Empty where the design's vectors are no states of the backbone, or its unembedding is not at
     hand.
     """
-    found = clusters(lab, embedded, how, progress).at(level)
+    clustered = clusters(lab, embedded, how, progress).at(level)
     try:
-        words = inside.group_words(lab, embedded, found.labels, len(found), progress)
+        words = inside.group_words(lab, embedded, clustered.labels, len(clustered), progress)
     except EmbedLabError:
         return ()
     # Many of a vocabulary's words nearest to a state are one word in several forms.

@@ -49,33 +49,33 @@ class Context:
 def offered(lab: Lab, a: Embedded, b: Embedded, progress: Progress = no_progress) -> dict[str, str]:
     """The keys of the colourings that there are, with their titles; labels come first."""
     corpus = a.corpus
-    found = {LABEL + name: name for name in corpus.fields}
-    found |= {CLUSTER + letter: f"Clusters of {letter}" for letter in "AB"}
+    titles = {LABEL + name: name for name in corpus.fields}
+    titles |= {CLUSTER + letter: f"Clusters of {letter}" for letter in "AB"}
     for name in (*corpus.fields, *corpus.columns):
         column = column_colouring(lab, corpus, name, progress)
         if column is None or (name in corpus.fields and column.kind == "categories"):
             continue
         if name in corpus.fields:
-            found[NUMBERS + name] = f"{name}, as numbers"
+            titles[NUMBERS + name] = f"{name}, as numbers"
         else:
-            found[COLUMN + name] = name
+            titles[COLUMN + name] = name
     one = a.backbone is b.backbone
     for key, title in ((TOKENS, "Length in tokens"), (CUT, "Truncated")):
         letters = [""] if one or a.backbone.key == b.backbone.key else ["A", "B"]
         # Vectors from a file know no tokens.
         letters = [each for each in letters if not (b if each == "B" else a).design.file]
-        found |= {
+        titles |= {
             f"{key} {letter}".strip(): f"{title} under {letter}" if letter else title
             for letter in letters
         }
-    found[OVERLAP] = "Overlap of the neighbourhoods under A and B"
+    titles[OVERLAP] = "Overlap of the neighbourhoods under A and B"
     for start, title in (
         (HUBS, "Hubness under"),
         (NEAR, "Similarity to the selected text, under"),
         (QUERY, "Similarity to the query, under"),
     ):
-        found |= {start + letter: f"{title} {letter}" for letter in "AB"}
-    return found
+        titles |= {start + letter: f"{title} {letter}" for letter in "AB"}
+    return titles
 
 
 def first_key(corpus: Corpus) -> str:
@@ -123,8 +123,8 @@ def colouring(
             assert column is not None  # or it would not be offered
             return colours.renamed(column, title)
     if key.startswith(CLUSTER):
-        found = clusters(lab, side, context.clustering, progress).at(context.level)
-        return colours.by_codes(title, found.labels, found.names, found.note)
+        of_side = clusters(lab, side, context.clustering, progress).at(context.level)
+        return colours.by_codes(title, of_side.labels, of_side.names, of_side.note)
     if key.startswith(QUERY) and not context.query.strip():
         note = "There is no query yet; search on the map or in the Retrieve tab."
         return colours.by_numbers(title, _none(corpus), note)
