@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 
 from embedlab import gpu
 from embedlab.analysis import projection
+from embedlab.lab import first_view
 from embedlab.lab.config import default_config, load_config
 from embedlab.lab.lab import Lab
 from embedlab.terminal import progress_bar
@@ -76,6 +77,7 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 def _warm_up(lab: Lab) -> None:
     try:
+        first_view.compute(lab)
         if not gpu.LENT:  # there every pass has a visitor who pays for it
             with progress_bar() as progress:
                 lab.warm_up(progress)

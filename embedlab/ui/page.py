@@ -138,6 +138,16 @@ class Workspace:
         gr.on([self.blocks.load, *self.sidebar.triggers, *own_triggers], **self._showing())
         for action in [*self.sidebar.actions, *self.actions]:
             action.trigger(**self._showing(action))
+        loaded = self.blocks.load(
+            self.sessions.handler(self._load_model, "model"),
+            {self.sidebar.backbone},
+            [self.source],
+            show_progress="full",
+            show_progress_on=self.source,
+            concurrency_limit=None,
+            **PRIVATE,
+        )
+        loaded.success(**self._showing())
         compiled = self.blocks.load(
             _until_umap_is_compiled, show_progress="hidden", concurrency_limit=None, **PRIVATE
         )
@@ -235,7 +245,11 @@ class Workspace:
             # A kind of its own: a later event lets it go on, and only the Stop button stops it.
             with session.work(f"choice {number}", progress) as report:
                 now = session.values(choices.current())
-                updates = action.run(now, report, event) if action else {}
+                updates = (
+                    self.bench.with_model(report, lambda: action.run(now, report, event))
+                    if action
+                    else {}
+                )
                 new = set_values(updates)
                 now |= new
                 updates |= self.sidebar.follow(changed | new.keys(), now, report)
@@ -256,9 +270,13 @@ class Workspace:
                     return session.choices.answer(self.revision)
                 report = stack.enter_context(session.work("show", progress))
             try:
-                pair = self.bench.pair(values, report)
-                updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
-                status = html.status_line(pair.corpus, pair.names)
+                pair, updates = self.bench.with_model(
+                    report, lambda: self._drawn(view, values, report)
+                )
+                updates |= self._filter_line(view, pair, values)
+                status = html.status_line(
+                    pair.corpus, pair.names, pair.prepared, self._dropped(pair)
+                )
                 with session.lock:
                     report(0, 0, "drawing")  # the last moment at which it can be stopped
                     updates |= {
@@ -272,6 +290,16 @@ class Workspace:
             except BaseException:
                 session.failed_to_show(key)
                 raise
+
+    def _drawn(self, view: View, values: Values, report: Progress) -> tuple[Pair, Updates]:
+        pair = self.bench.pair(values, report)
+        return pair, view.show(pair, values, report)
+
+    def _dropped(self, pair: Pair) -> str:
+        """Why what was prepared is not shown, if it is not."""
+        sides = zip(pair.designs, pair.backbone_ids, strict=True)
+        dropped = (self.lab.prepared_views.dropped(pair.corpus, *side) for side in sides)
+        return next(filter(None, dropped), "")
 
     def _filter_line(self, view: View, pair: Pair, values: Values) -> Updates:
         """Says in the tab which filter holds, and in a word that another corpus has ended one."""
@@ -291,12 +319,21 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
+            self.bench.readiness(values),
             values[self.sidebar.vectors],
             *(values[each] for each in view.remembered),
             view.filtered and values[self.bench.kept],
             # Weak references, as this must not keep a visitor's texts in memory.
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]
+
+    def _load_model(self, values: Values, report: Progress) -> Updates:
+        """What is prepared is shown meanwhile; the bar stands where the model will be named."""
+        try:
+            self.lab.backbone(values[self.sidebar.backbone] or "", report)
+        except EmbedLabError as error:
+            return {self.source: muted(f"The model is not there, only what is prepared: {error}")}
+        return {}
 
     def _stop(self, session: Session, *_: Any) -> Updates:
         stopped = "Stopped; what was there is still there."

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from embedlab.analysis import metrics
 from embedlab.analysis.comparison import Embedded
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, NeedsModel
 from embedlab.lab import inside, selections, views
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress
@@ -78,10 +78,14 @@ def words(lab: Lab, pair: Pair, chosen: tuple[int, ...], *, together: bool = Fal
     """Words near to a text's state, or to what tells some texts from all, under A and B."""
     rows = []
     for side in pair.sides:
+        prepared = None if together else lab.prepared_views.words(side.embedded, chosen)
+        if prepared is not None:
+            rows.append((side.letter, list(prepared[0])))
+            continue
         try:
             [found] = inside.key_tokens(lab, side.embedded, chosen, together=together)
-        except EmbedLabError:  # a head's vectors, or an unembedding that is not at hand
-            continue
+        except (EmbedLabError, NeedsModel):
+            continue  # a head's vectors, an unembedding that is not at hand, or a model not yet
         rows.append((side.letter, [token.word for token in found]))
     return html.RESULTS.key_tokens(rows, together) if rows else html.joined([])
 
