@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from embedlab.analysis.clusters import Clustering
 from embedlab.lab import retrieving, views
 from embedlab.lab.clusters import clusters, flow
 from embedlab.lab.colourings import offered
 from embedlab.lab.lab import Lab
-from embedlab.analysis.clusters import Clustering
 from embedlab.models.design import Design
 
 
@@ -18,7 +18,8 @@ def compute(lab: Lab) -> None:
     defaults = lab.config.defaults
     corpus = lab.corpus(defaults.corpus)
     a, b = (
-        lab.at_once(corpus, Design.parse(design)) for design in (defaults.design_a, defaults.design_b)
+        lab.at_once(corpus, Design.parse(design))
+        for design in (defaults.design_a, defaults.design_b)
     )
     if a is None or b is None:
         return

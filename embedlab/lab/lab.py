@@ -494,7 +494,9 @@ class Lab:
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
         if gpu.LENT:
-            models = [side for side in (a, b) if not side.design.file and not is_prepared(query, side)]
+            models = [
+                side for side in (a, b) if not side.design.file and not is_prepared(query, side)
+            ]
             sides = (wanted_queries([query], side.design, side.backbone) for side in models)
             self.together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))

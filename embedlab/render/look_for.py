@@ -64,7 +64,9 @@ def neighbourhoods(
     gain = agree[better] - agree[1 - better]
     fit = {name: float(gain[of].mean()) for name, (of, _) in groups.items() if of.sum() >= FEW}
     if not fit:
-        return f"Texts of one label lie closer together {names[better]}: of 100 neighbours {overall}."
+        return (
+            f"Texts of one label lie closer together {names[better]}: of 100 neighbours {overall}."
+        )
     word = max(fit, key=lambda name: fit[name])
     of, senses = groups[word]
     there, elsewhere = (float(agree[side][of].mean()) for side in (better, 1 - better))
@@ -95,7 +97,10 @@ def blocks(matrix: npt.ArrayLike, labels: Sequence[str] | None, letter: str) -> 
     share = 100 * _higher(pairs[alike], pairs[~alike])
     told = f"in {share:.0f} of 100 comparisons (50 is chance)"
     if abs(share - 50) < SAME:
-        return f"No blocks to see: two texts of one label are the more similar pair {told} under {letter}."
+        return (
+            f"No blocks to see: two texts of one label are the more similar pair {told} under "
+            f"{letter}."
+        )
     return (
         f"Light blocks on the diagonal: under {letter} two texts of one label are more similar "
         f"than two of different labels {told}."
@@ -157,7 +162,9 @@ def ranked_lists(a: Sequence[Hit], b: Sequence[Hit], relevant: int) -> str:
     if found[0] == found[1]:
         first = [next((hit.rank for hit in hits if hit.relevant), None) for hits in (a, b)]
         where = f", the first at rank {first[0]} under A and {first[1]} under B" if found[0] else ""
-        return f"No winner here: both lists have {found[0]} {of}{where}; {shared} texts are in both."
+        return (
+            f"No winner here: both lists have {found[0]} {of}{where}; {shared} texts are in both."
+        )
     return (
         f"The marks ✓: {of} the first {len(b)} under B have {found[1]}, under A {found[0]}; "
         f"{shared} texts are in both lists."
@@ -207,6 +214,35 @@ def table(ranked: Ranking) -> str:
     )
 
 
+def small_maps(
+    names: Sequence[str], labels: Sequence[str] | None, near: Sequence[npt.ArrayLike]
+) -> str:
+    """Of the maps of several designs: which one keeps texts of one label together, and which not.
+
+    ``near`` has each design's nearest of each text, (n, k).
+    """
+    known = [bool(label.strip()) for label in labels or ()]
+    if len(names) < 2:
+        return "Choose a second design to see what changes between their maps."
+    if labels is None or len({label for label in labels if label.strip()}) < 2:
+        return (
+            "These texts have no labels: groups that stay together on every map depend on no "
+            "design."
+        )
+    codes = np.unique([label.strip() for label in labels], return_inverse=True)[1]
+    shares = [100 * float((codes[np.asarray(of)] == codes[:, None])[known].mean()) for of in near]
+    best, worst = int(np.argmax(shares)), int(np.argmin(shares))
+    if shares[best] - shares[worst] < SAME:
+        return (
+            f"Little to tell them apart: {min(shares):.0f} to {max(shares):.0f} of 100 neighbours "
+            "share a text's label under all of them."
+        )
+    return (
+        f"{shorten(names[best], 60)} keeps texts of one label together best, {shares[best]:.0f} of "
+        f"100 neighbours share it; {shorten(names[worst], 60)} least, {shares[worst]:.0f}."
+    )
+
+
 def pairs_of_designs(names: Sequence[str], values: npt.ArrayLike, what: str) -> str:
     """Of a matrix (m, m) of agreement: the two designs that are most alike and those least."""
     matrix = np.asarray(values, np.float64)
@@ -232,10 +268,12 @@ def _shared(near_a: npt.NDArray[np.int64], near_b: npt.NDArray[np.int64]) -> str
     mean = float(np.mean(counts))
     if mean >= ALL_BUT_EQUAL * k / 10:
         return (
-            f"Next to nothing to see: of a text's {k} nearest {mean:.1f} are the same under A and B."
+            f"Next to nothing to see: of a text's {k} nearest {mean:.1f} are the same under A "
+            "and B."
         )
     return (
-        f"Of a text's {k} nearest {mean:.1f} are the same under A and B. These texts have no labels "
+        f"Of a text's {k} nearest {mean:.1f} are the same under A and B. These texts have no "
+        "labels "
         "to say which is right: read those whose neighbourhoods changed most."
     )
 

@@ -51,7 +51,9 @@ def without_labels(sides: Sequence[LabelFree]) -> str:
         layer, _ = one.proposal
         flat = np.nanmax(values) - np.nanmin(values) < SAME * abs(float(np.nanmax(values)))
         peak = f"peaks at layer {layer} of {len(values)} ({one.entropy[layer]:.2f})"
-        lines.append(f"{letter}'s is flat, so it proposes nothing" if flat else f"{letter}'s {peak}")
+        lines.append(
+            f"{letter}'s is flat, so it proposes nothing" if flat else f"{letter}'s {peak}"
+        )
     if not lines:
         return "These texts have the same vector at every layer: nothing to see."
     return f"The highest point of the dataset entropy: {'; '.join(lines)}."
@@ -148,12 +150,15 @@ def explained(shapes: Sequence[Shape]) -> str:
     """Of the variance by component: whether a few directions hold most of it."""
     first = [100 * float(shape.explained[0]) for shape in shapes]
     ranks = [shape.effective_rank for shape in shapes]
-    told = f"the first direction holds {first[0]:.0f} of 100 parts under A and {first[1]:.0f} under B"
+    told = (
+        f"the first direction holds {first[0]:.0f} of 100 parts under A and {first[1]:.0f} under B"
+    )
     if max(ranks) <= 1.2 * min(ranks):
         return f"Two lines of about the same fall: {told}."
     wide = int(ranks[1] > ranks[0])
     return (
-        f"The steeper line uses fewer directions: {told}; {'AB'[wide]} uses about {ranks[wide]:.0f} "
+        f"The steeper line uses fewer directions: {told}; {'AB'[wide]} uses about "
+        f"{ranks[wide]:.0f} "
         f"directions, {'BA'[wide]} {ranks[1 - wide]:.0f}."
     )
 
@@ -162,7 +167,9 @@ def hubs(shapes: Sequence[Shape]) -> str:
     """Of how often texts are neighbours: how far the largest hubs are from the average."""
     largest = [int(np.max(shape.hubness.counts)) for shape in shapes]
     k, n = shapes[0].hubness.k, shapes[0].n
-    told = f"the most frequent text is near to {largest[0]} of {n:,} under A and {largest[1]} under B"
+    told = (
+        f"the most frequent text is near to {largest[0]} of {n:,} under A and {largest[1]} under B"
+    )
     if max(largest) < 3 * k:
         return f"No hubs to see: {told}, where the average is {k}."
     return f"The tail to the right: {told}, where the average is {k}."

@@ -71,7 +71,9 @@ def two_choices(down: Sequence[str], across: Sequence[str], means: npt.ArrayLike
     cells = np.asarray(means, np.float64)
     if np.isfinite(cells).sum() < 2:
         return "One cell has nothing to be compared with."
-    best, worst = (divmod(int(pick(cells)), cells.shape[1]) for pick in (np.nanargmax, np.nanargmin))
+    best, worst = (
+        divmod(int(pick(cells)), cells.shape[1]) for pick in (np.nanargmax, np.nanargmin)
+    )
 
     def said(cell: tuple[int, int]) -> str:
         return f"{down[cell[0]]} with {across[cell[1]]} ({100 * cells[cell]:.1f})"
@@ -93,7 +95,10 @@ def losses(curves: Sequence[Curve]) -> str:
     if not counted:
         return "Too few steps to see how the loss ends."
     if not falling:
-        return f"Flat ends: none of {counted} losses fell by more than a twentieth over its last tenth."
+        return (
+            f"Flat ends: none of {counted} losses fell by more than a twentieth over its last "
+            "tenth."
+        )
     return (
         f"Lines that still fall at their end: {falling} of {counted} losses fell by more than a "
         "twentieth over their last tenth, so more steps would have changed something."

@@ -17,13 +17,16 @@ def loss(history: Sequence[Step]) -> str:
         first, last = mean(losses[:SMOOTHED_STEPS]), mean(losses[-SMOOTHED_STEPS:])
         fell = f"; the loss went from {first:.2f} to {last:.2f}"
     if len(scored) < 2:
-        return f"Nothing to see yet: the held-out score has been measured {len(scored)} times{fell}."
+        return (
+            f"Nothing to see yet: the held-out score has been measured {len(scored)} times{fell}."
+        )
     start, end = scored[0][1], scored[-1][1]
     best_at, best = max(scored, key=lambda each: each[1])
     went = f"the held-out score went from {100 * start:.1f} to {100 * end:.1f}{fell}"
     if best - end >= SCORE_DROP:
         return (
-            f"The turn at step {best_at}: {went}, and the best was {100 * best:.1f}. What is learned "
+            f"The turn at step {best_at}: {went}, and the best was {100 * best:.1f}. What is "
+            "learned "
             "after that is the pairs, not the task."
         )
     if abs(end - start) < SCORE_DROP:
@@ -40,7 +43,10 @@ def rate(history: Sequence[Step]) -> str:
     if not rates:
         return "Nothing to see yet: no step has been made."
     at, top = max(rates, key=lambda each: each[1])
-    return f"The peak of {top:.1e} at step {at}; the last step, {rates[-1][0]}, used {rates[-1][1]:.1e}."
+    return (
+        f"The peak of {top:.1e} at step {at}; the last step, {rates[-1][0]}, used "
+        f"{rates[-1][1]:.1e}."
+    )
 
 
 def speed(history: Sequence[Step]) -> str:
@@ -53,6 +59,7 @@ def speed(history: Sequence[Step]) -> str:
     if slowest > middle / 2:
         return f"An even line around {middle:,.0f} tokens/s: nothing slowed the training down."
     return (
-        f"The dips: step {at} ran at {slowest:,.0f} tokens/s, the middle one at {middle:,.0f}; other "
+        f"The dips: step {at} ran at {slowest:,.0f} tokens/s, the middle one at {middle:,.0f}; "
+        "other "
         "people's work goes first, and long texts take longer."
     )

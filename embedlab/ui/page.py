@@ -14,6 +14,7 @@ from embedlab.analysis import projection
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
+from embedlab.progress import Progress
 from embedlab.render.html import muted
 from embedlab.text import escape
 from embedlab.ui.shared import html

@@ -1,4 +1,6 @@
-"""Prepared views: used as long as texts, designs and weights agree, and dropped where they do not."""
+"""Prepared views: used while texts, designs and weights agree, dropped where they do not."""
+
+"not."
 
 from __future__ import annotations
 
