@@ -1,7 +1,5 @@
 """Prepared views: used while texts, designs and weights agree, dropped where they do not."""
 
-"not."
-
 from __future__ import annotations
 
 from dataclasses import replace
