@@ -320,7 +320,7 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
-            self.bench.readiness(values),
+            view.at_once and self.bench.readiness(values),
             values[self.sidebar.vectors],
             *(values[each] for each in view.remembered),
             view.filtered and values[self.bench.kept],

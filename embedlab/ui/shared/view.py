@@ -172,7 +172,7 @@ class Workbench:
         return work()
 
     def readiness(self, values: Values) -> tuple[bool, ...]:
-        """Which models of A and B are loaded: with them more can be shown than is prepared."""
+        """Which models of A and B are loaded: once they are, what was prepared is shown as theirs."""
         ids = self.sidebar.resolved(values)
         return tuple(self.lab.models.get(each) is not None for each in ids)
 
@@ -206,6 +206,8 @@ class View:
     triggers: Sequence[Any] = ()
     actions: Sequence[Action] = ()
     remembered: Collection[Remembered] = ()
+    #: Whether prepared vectors are enough for it, so that it is shown before the model is loaded.
+    at_once: bool = False
     #: For what of the tab the filter on the texts holds, in a few words; "" where it does not.
     filtered: str = ""
 

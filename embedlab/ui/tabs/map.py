@@ -52,6 +52,7 @@ class MapTab(View):
 
     id = "map"
     title = "Map"
+    at_once = True
     filtered = (
         "Points, lists and neighbours are of these texts; places, clusters and figures count all "
         "texts, unless they say that they do not."

@@ -45,6 +45,7 @@ class RetrieveTab(View):
 
     id = "retrieve"
     title = "Retrieve"
+    at_once = True
     filtered = "Only these texts are ranked; the scores over the corpus's queries count all texts."
 
     def __init__(self, bench: Workbench) -> None:

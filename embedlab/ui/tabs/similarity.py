@@ -44,6 +44,7 @@ class SimilarityTab(View):
 
     id = "similarity"
     title = "Similarity"
+    at_once = True
     filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
     def __init__(self, bench: Workbench, marked: Remembered) -> None:
