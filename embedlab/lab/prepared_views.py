@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -82,8 +83,10 @@ class PreparedViews:
             return None
         backbone = loaded if loaded is not None else cast("Backbone", file.stand_in)
         prepared = view.prepared
+        # The weights agree, under whatever key this process knows them.
+        steps = view.steps if loaded is None else replace(view.steps, backbone=loaded.key)
         return Embedded(
-            corpus, design, backbone, prepared.vectors, view.cut, view.steps, shipped=prepared
+            corpus, design, backbone, prepared.vectors, view.cut, steps, shipped=prepared
         )
 
     def dropped(self, corpus: Corpus, design: Design, backbone_id: str) -> str:

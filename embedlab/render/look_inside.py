@@ -87,7 +87,10 @@ def unmasking(curves: Sequence[tuple[Sequence[int], Sequence[float]]]) -> str:
         steps = np.diff(np.asarray(scores, np.float64))
         lost = float(scores[-1] - scores[0])
         if not len(steps) or not lost > SAME:
-            lines.append(f"{letter} loses nothing to speak of by unmasking ({100 * -lost:+.1f})")
+            lines.append(
+                f"{letter} loses nothing to speak of by unmasking "
+                f"({100 * (scores[0] - scores[-1]):+.1f})"
+            )
             continue
         most = int(np.nanargmax(steps))
         lines.append(

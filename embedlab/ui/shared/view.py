@@ -172,7 +172,8 @@ class Workbench:
         return work()
 
     def readiness(self, values: Values) -> tuple[bool, ...]:
-        """Which models of A and B are loaded: once they are, what was prepared is shown as theirs."""
+        """Which models of A and B are loaded: once they are, what was prepared is shown as "
+        "theirs."""
         ids = self.sidebar.resolved(values)
         return tuple(self.lab.models.get(each) is not None for each in ids)
 
