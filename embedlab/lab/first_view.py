@@ -10,10 +10,10 @@ from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
 
 
-def compute(lab: Lab) -> None:
+def compute(lab: Lab) -> bool:
     """Put the figures of the first map and of its queries into the Lab's cache, without a model.
 
-    Nothing where the first view is not prepared.
+    Returns whether there are any: nothing is done where the first view is not prepared.
     """
     defaults = lab.config.defaults
     corpus = lab.corpus(defaults.corpus)
@@ -22,7 +22,7 @@ def compute(lab: Lab) -> None:
         for design in (defaults.design_a, defaults.design_b)
     )
     if a is None or b is None:
-        return
+        return False
     field, how = next(iter(corpus.fields), ""), Clustering(seed=defaults.seed)
     for side in (a, b):
         views.quality(lab, side, field)
@@ -31,3 +31,4 @@ def compute(lab: Lab) -> None:
     views.changed_neighbourhoods(lab, a, b)
     offered(lab, a, b)
     retrieving.outcomes(lab, a, b)
+    return True

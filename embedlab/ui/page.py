@@ -136,10 +136,12 @@ class Workspace:
 
     def _wire(self) -> None:
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
-        gr.on([self.blocks.load, *self.sidebar.triggers, *own_triggers], **self._showing())
+        gr.on([*self.sidebar.triggers, *own_triggers], **self._showing())
+        opened = self.blocks.load(**self._showing())
         for action in [*self.sidebar.actions, *self.actions]:
             action.trigger(**self._showing(action))
-        loaded = self.blocks.load(
+        # Only then, since the import of torch would hold up what is prepared.
+        loaded = opened.then(
             self.sessions.handler(self._load_model, "model"),
             {self.sidebar.backbone},
             [self.source],
