@@ -27,7 +27,7 @@ from embedlab.text import shorten
 from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.link_controls import controls_of
 from embedlab.ui.shared.parse import event_data, whole_number
-from embedlab.ui.shared.session import Remembered, Updates, Values, with_value
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values, with_value
 from embedlab.ui.shared.sidebar import OWN, Sidebar
 
 if TYPE_CHECKING:
@@ -76,39 +76,62 @@ class Links:
         #: Changes when a link says something that no control shows.
         self.changed = Remembered(0)
         # The last link: its number, what of it could not be read, and what it says for good.
-        self._number, self._said = Remembered(0), Remembered(())
+        self._number, self._said = Remembered(-1), Remembered(())
         self._hidden, self._room, self._lesson = Remembered(()), Remembered(""), Remembered("")
         #: The tab that the browser has yet to open.
         self._opening = Remembered("")
 
-    def wire(self, tabs: gr.Tabs, views: Sequence[View], titles: Mapping[str, str]) -> None:
+    def wire(
+        self, blocks: gr.Blocks, tabs: gr.Tabs, views: Sequence[View], titles: Mapping[str, str]
+    ) -> None:
         """Tell which tabs there are: the views, and the titles of all tabs by their ids."""
-        self.tabs, self.views, self.titles = tabs, views, titles
+        self.blocks, self.tabs, self.views, self.titles = blocks, tabs, views, titles
         self.active.default = views[0].id
 
     @property
-    def sets(self) -> set[Any]:
-        """The controls that a link may set."""
-        sidebar = self.sidebar
-        controls = {sidebar.backbone, sidebar.corpus, sidebar.sample, sidebar.seed}
-        controls |= {*sidebar.a.controls, *sidebar.b.controls}
-        return controls.union(*((*view.linked.values(), *view.link_sets) for view in self.views))
+    def actions(self) -> tuple[Action, Action]:
+        """The opening of the page, whose bar is among its inputs, and that of a link in it."""
+        page = Action(
+            trigger=self.blocks.load, run=self._arrived, sets=self._sets, inputs={self.bar}
+        )
+        return page, Action(trigger=self.bar.link, run=self._followed, sets=self._sets)
 
     # A link is opened
 
-    def arrived(self, values: Values, report: Progress, _: gr.EventData) -> Updates:
-        """The address that the page was opened with, which its script puts into the bar's value."""
-        return self._opened(values, report, values.get(self.bar), 0)
+    def _link(self, values: Values, event: gr.EventData) -> Address:
+        """What an event is about: a link in its data, or the page's address in the bar's place."""
+        link = event_data(event).get("query", values.get(self.bar))
+        return Address.parse(link if isinstance(link, str) else "")
 
-    def followed(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
-        """A link that another script opens in the page."""
-        sent = event_data(event)
-        number = sent.get("number")
+    def _sets(self, values: Values, event: gr.EventData) -> set[Any]:
+        """The controls that a link is going to set, and no others: they may be on their way."""
+        sidebar, address = self.sidebar, self._link(values, event)
+        named = dict(address.controls)
+        controls = {
+            sidebar.backbone: address.model,
+            sidebar.corpus: address.corpus,
+            sidebar.sample: address.n,
+            sidebar.seed: address.seed,
+            sidebar.a.model: address.model_a,
+            sidebar.b.model: address.model_b,
+            **dict.fromkeys((sidebar.a.preset, *sidebar.a.inputs), address.a),
+            **dict.fromkeys((sidebar.b.preset, *sidebar.b.inputs), address.b),
+        }
+        for view in self.views:
+            controls |= {control: named.get(name) for name, control in view.linked.items()}
+            controls |= dict.fromkeys(view.link_sets, address.q)
+        return {control for control, said in controls.items() if said not in (None, "")}
+
+    def _arrived(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        return self._opened(values, report, self._link(values, event), 0)
+
+    def _followed(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        number = event_data(event).get("number")
         known = number if type(number) is int and 0 <= number < 2**31 else 0
-        return self._opened(values, report, sent.get("query"), max(known, values[self._number]))
+        least = max(1, values[self._number])
+        return self._opened(values, report, self._link(values, event), max(known, least))
 
-    def _opened(self, values: Values, report: Progress, link: Any, number: int) -> Updates:
-        address = Address.parse(link if isinstance(link, str) else "")
+    def _opened(self, values: Values, report: Progress, address: Address, number: int) -> Updates:
         said = list(address.unread)
         updates = self._opened_tab(address, values, said)
         updates |= self._said_for_good(address, values, said)
@@ -134,7 +157,7 @@ class Links:
             self._number: number,
             self._said: tuple(said),
             # Until it is shown; what cannot be shown stays in the browser as it was written.
-            self.address: values[self.address] if values[self.address] != Address() else address,
+            self.address: replace(address, unread=()) if number == 0 else values[self.address],
         }
 
     def _opened_tab(self, address: Address, values: Values, said: list[str]) -> Updates:
@@ -348,10 +371,13 @@ class Links:
         now = _without_long(replace(before, **changed, unread=parts.unread))
         if now == before:
             return {}
-        return {self.address: now, **self.answer(Values(values | {self.address: now}))}
+        answer = self.answer(Values(values | {self.address: now}))
+        return {self.address: now, **{self.bar: answer[self.bar]}}
 
     def answer(self, values: Values) -> Updates:
         """What every answer tells the browser: the address, the last link, the tab to open."""
+        if values[self._number] < 0:
+            return {}  # the page's own address has not been read yet
         address: Address = values[self.address]
         if aside := values[self.aside]:
             address = replace(address, tab=aside, panel="", q=None, controls=())
