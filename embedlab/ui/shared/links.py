@@ -91,10 +91,9 @@ class Links:
     @property
     def actions(self) -> tuple[Action, Action]:
         """The opening of the page, whose bar is among its inputs, and that of a link in it."""
-        page = Action(
-            trigger=self.blocks.load, run=self._arrived, sets=self._sets, inputs={self.bar}
-        )
-        return page, Action(trigger=self.bar.link, run=self._followed, sets=self._sets)
+        load, link, sets = self.blocks.load, self.bar.link, self._sets
+        page = Action(trigger=load, run=self._arrived, sets=sets, inputs={self.bar})
+        return page, Action(trigger=link, run=self._followed, sets=sets)
 
     # A link is opened
 
@@ -372,7 +371,7 @@ class Links:
         if now == before:
             return {}
         answer = self.answer(Values(values | {self.address: now}))
-        return {self.address: now, **{self.bar: answer[self.bar]}}
+        return {self.address: now, self.bar: answer[self.bar]}
 
     def answer(self, values: Values) -> Updates:
         """What every answer tells the browser: the address, the last link, the tab to open."""

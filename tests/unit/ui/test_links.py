@@ -116,7 +116,7 @@ def lab() -> Lab:
         "?tab=inside&panel=shape&space=centre",
         "?tab=inside&measure=v_measure",
         "?sel=17",
-        "?sel=3,7-9,120&colour=cluster:A&neighbours=5&distance=0.3",
+        "?sel=3,7-9,120&colour=cluster+A&neighbours=5&distance=0.3",
         "?tab=similarity&sel=1-20&only=1-40&texts=selected+on+the+map",
         "?q=a+boat+on+the+river",
         "?a=causal/mean?query=find%2520%2526%2520keep%253A%2520",
@@ -160,9 +160,12 @@ def test_a_link_selects_by_the_numbers_in_the_corpus(lab: Lab) -> None:
 def test_the_view_is_computed_once_for_a_link(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     page, drawn = Page(lab, None), []
     for view in page.work.views:
-        monkeypatch.setattr(
-            view, "show", lambda pair, *_, id=view.id: drawn.append((id, *map(str, pair.designs))) or {}
-        )  # fmt: skip
+
+        def show(pair: Any, *_: Any, name: str = view.id) -> dict[Any, Any]:
+            drawn.append((name, *map(str, pair.designs)))
+            return {}
+
+        monkeypatch.setattr(view, "show", show)
     page.screen[page.links.bar] = "?tab=similarity&a=M2&b=M4&sel=5"
     page.fire(page.blocks, "load")
     # The browser reports the tab that the answer opened, as it does any other.
@@ -209,9 +212,7 @@ def test_a_link_in_an_open_page_leaves_what_it_does_not_name(lab: Lab) -> None:
     n = page.screen[page.sidebar.sample]
     page.open("?b=M4&tab=similarity", 7)
     assert page.screen[page.links.bar]["number"] == 7
-    assert page.query == "?n=40&a=M2&b=M4&tab=similarity" + (
-        "&sel=5" if "sel" in page.query else ""
-    )
+    assert page.query == "?n=40&a=M2&b=M4&tab=similarity&sel=5"
     assert page.designs == tuple(str(Design.parse(name)) for name in ("M2", "M4"))
     assert page.screen[page.sidebar.sample] == n == 40
     page.open("?sel=", 8)
@@ -308,8 +309,6 @@ values = st.sampled_from(
 
 @given(st.lists(st.tuples(st.sampled_from([*PARAMETERS, "x"]), values), max_size=12))
 @settings(max_examples=150, deadline=None)
-def test_no_link_breaks_the_page(
-    opened: Callable[[str], Any], pairs: list[tuple[str, str]]
-) -> None:
+def test_no_link_breaks_the_page(opened, pairs):
     said = opened("?" + "&".join(f"{key}={value}" for key, value in pairs))
     assert all("\n" not in sentence for sentence in said)
