@@ -39,7 +39,7 @@ TRAINED_HERE = "run"
 UNTRAINED = "untrained"
 #: What a filter by a link's texts is called.
 LINKED = "the texts that the link names"
-_TOO_LONG = {"sel": "the selection", "only": "the filter"}
+_TOO_LONG = {"part": "the corpus", "sel": "the selection", "only": "the filter"}
 
 
 def link_bar() -> gr.HTML:
@@ -108,7 +108,8 @@ class Links:
         named = dict(address.controls)
         controls = {
             sidebar.backbone: address.model,
-            sidebar.corpus: address.corpus,
+            sidebar.corpus: address.corpus or address.part,
+            sidebar.own: address.part,
             sidebar.sample: address.n,
             sidebar.seed: address.seed,
             sidebar.a.model: address.model_a,
@@ -118,8 +119,8 @@ class Links:
         }
         for view in self.views:
             controls |= {control: named.get(name) for name, control in view.linked.items()}
-            controls |= dict.fromkeys(view.link_sets, address.q)
-        return {control for control, said in controls.items() if said not in (None, "")}
+            controls |= dict.fromkeys(view.link_sets, address.q is not None or None)
+        return {control for control, said in controls.items() if said not in (None, "", ())}
 
     def _arrived(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
         return self._opened(values, report, self._link(values, event), 0)
@@ -226,14 +227,19 @@ class Links:
             known = ", ".join(self.lab.config.corpora)
             said.append(f"“{shorten(address.corpus, 40)}” is no corpus offered here ({known})")
             return {self.waiting: None}  # numbers of other texts mean nothing
-        if not address.corpus:
+        if not address.corpus and not address.part:
             return waits
+        corpus_id = address.corpus or self.lab.config.defaults.corpus
         try:
-            self.lab.whole(address.corpus, report)
+            whole = self.lab.whole(corpus_id, report)
         except EmbedLabError as error:
             said.append(str(error).rstrip("."))
             return {self.waiting: None}
-        return waits | {sidebar.corpus: address.corpus}
+        updates = waits | {sidebar.corpus: corpus_id}
+        if address.part and (rows := _rows(whole, address.part, "picked", said)):
+            for view in self.views:
+                updates |= view.pick_linked(whole, rows, values, corpus_id)
+        return updates
 
     def _possible(
         self, letter: str, design: Design, backbone_id: str, said: list[str], report: Progress
@@ -454,5 +460,5 @@ def _without_long(address: Address) -> Address:
     """The address without selections that are too long for a link; ``unread`` says so."""
     long = [name for name in _TOO_LONG if not fits(getattr(address, name) or ())]
     notes = [f"{_TOO_LONG[name]} has too many parts" for name in long]
-    changed: dict[str, Any] = dict.fromkeys(long)
+    changed: dict[str, Any] = {name: () if name == "part" else None for name in long}
     return replace(address, **changed, unread=(*address.unread, *notes))

@@ -65,12 +65,13 @@ function painted(step) {
 
 function answer(value) {
   const fresh = value.number !== state.number;
-  state = value;
-  if (fresh) {
-    if (value.lesson) lesson = value.lesson;
+  // More is said once somebody's own texts are there, and nothing twice that was dismissed.
+  if (fresh || value.said !== state.said) {
     said.hidden = !value.said;
     said.firstElementChild.textContent = value.said;
   }
+  state = value;
+  if (fresh && value.lesson) lesson = value.lesson;
   hide(value.hide);
   writeBack();
   const { query, hide: hidden, room } = value;

@@ -47,6 +47,7 @@ numbers = st.none() | st.lists(st.integers(1, 99_999), max_size=30).map(tuple)
 addresses = st.builds(
     Address,
     corpus=st.sampled_from(("", "senses", "sms-spam", own_corpus("0123456789abcdef", 12))),
+    part=st.lists(st.integers(1, 500), max_size=9).map(tuple),
     n=st.none() | st.integers(1, 10**6),
     seed=st.none() | st.integers(0, 10**8),
     model=st.sampled_from(("", "smollm2-135m", "Qwen/Qwen2-0.5B", "/models/a&b=c%20d+e")),

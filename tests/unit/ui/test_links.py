@@ -121,6 +121,7 @@ def lab() -> Lab:
         "?q=a+boat+on+the+river",
         "?a=causal/mean?query=find%2520%2526%2520keep%253A%2520",
         "?tab=finetune&hide=study,compare&class=3b",
+        "?corpus=trec&part=3-40,900&sel=7,900",
         "?tab=study",
     ],
 )
@@ -278,6 +279,20 @@ def test_a_click_on_the_map_changes_the_address(lab: Lab) -> None:
     assert page.query == "?tab=study"
     page.tab("Map")
     assert page.query == ""
+
+
+def test_texts_that_were_picked_are_named_by_where_they_come_from(lab: Lab) -> None:
+    page = Page(lab, "?only=2-9&sel=1-20")
+    selection = page.views["map"].panel.block
+    page.fire(selection, "keep", {"name": "Mine"})
+    assert page.query == "?corpus=senses&part=2-9"
+    texts = page.remembered(page.views["map"].shown).corpus.texts
+    assert texts == lab.whole("senses").texts[1:9]
+    again = Page(lab, page.query)
+    assert again.remembered(again.views["map"].shown).corpus.texts == texts
+    assert "8 of One word" in again.status
+    again.fire(again.views["map"].panel.block, "back")
+    assert again.query == "" and SENSES in again.status
 
 
 def test_every_control_in_links_is_a_tabs(lab: Lab) -> None:
