@@ -135,7 +135,7 @@ class Links:
         said = list(address.unread)
         updates = self._opened_tab(address, values, said)
         updates |= self._said_for_good(address, values, said)
-        updates |= self._models(address, said)
+        updates |= self._models(address, values, said)
         updates |= self._corpus(address, values, said, report)
         now = Values(values | updates)
         for letter, panel, design in zip(
@@ -190,7 +190,7 @@ class Links:
             lesson = ""
         return {self._lesson: lesson, self._room: address.class_name or values[self._room]}
 
-    def _models(self, address: Address, said: list[str]) -> Updates:
+    def _models(self, address: Address, values: Values, said: list[str]) -> Updates:
         sidebar, updates = self.sidebar, {}
         for key, control, name in (
             ("model", sidebar.backbone, address.model),
@@ -206,7 +206,8 @@ class Links:
             elif name == UNTRAINED and control is not sidebar.backbone:
                 updates[control] = ""
             elif name in known:
-                updates[control] = name
+                if name != values[control]:
+                    updates[control] = name
             elif name:
                 offered = ", ".join(known) or "none"
                 said.append(f"{key} is “{shorten(name, 40)}”, not one offered here ({offered})")
@@ -235,7 +236,9 @@ class Links:
         except EmbedLabError as error:
             said.append(str(error).rstrip("."))
             return {self.waiting: None}
-        updates = waits | {sidebar.corpus: corpus_id}
+        # The same corpus again would start with its first number of texts again.
+        same = values[sidebar.corpus] == corpus_id
+        updates = waits if same else waits | {sidebar.corpus: corpus_id}
         if address.part and (rows := _rows(whole, address.part, "picked", said)):
             for view in self.views:
                 updates |= view.pick_linked(whole, rows, values, corpus_id)

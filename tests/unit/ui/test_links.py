@@ -216,6 +216,8 @@ def test_a_link_in_an_open_page_leaves_what_it_does_not_name(lab: Lab) -> None:
     assert page.query == "?n=40&a=M2&b=M4&tab=similarity&sel=5"
     assert page.designs == tuple(str(Design.parse(name)) for name in ("M2", "M4"))
     assert page.screen[page.sidebar.sample] == n == 40
+    page.open("?corpus=senses&model=tiny", 8)
+    assert page.screen[page.sidebar.sample] == 40
     page.open("?sel=", 8)
     assert "sel" not in page.query and page.screen[page.links.bar]["number"] == 8
     page.open({"no": "text"}, 9)
