@@ -191,7 +191,8 @@ class Links:
         return {self._lesson: lesson, self._room: address.class_name or values[self._room]}
 
     def _models(self, address: Address, values: Values, said: list[str]) -> Updates:
-        sidebar, updates = self.sidebar, {}
+        sidebar = self.sidebar
+        updates: Updates = {}
         for key, control, name in (
             ("model", sidebar.backbone, address.model),
             ("model_a", sidebar.a.model, address.model_a),
