@@ -79,7 +79,7 @@ function answer(value) {
   painted(() => {
     opened?.(detail);
     opened = null;
-    for (const [mine, resolve] of [...waiting]) {
+    for (const [mine, resolve] of waiting) {
       if (mine > value.number) continue;
       waiting.delete(mine);
       resolve(detail);
