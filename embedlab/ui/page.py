@@ -121,7 +121,7 @@ class Workspace:
             with gr.Tab(StudyTab.title, id=StudyTab.id) as self.study:
                 StudyTab(self.study, lab.config.limits, self.sessions)
         titles = {view.id: view.title for view in self.views} | {StudyTab.id: StudyTab.title}
-        self.links.wire(self.tabs, self.views, titles)
+        self.links.wire(blocks, self.tabs, self.views, titles)
         self._wire()
 
     def _add(self, kind: type[Any], *args: Any) -> Any:

@@ -16,12 +16,7 @@ from embedlab.lab.address import own_corpus
 
 FOLLOW = "link => window.embedlab.openLink(link)"
 OPEN_TAB = "[role=tab][aria-selected=true][data-tab-id]"
-BANK = [
-    "the bank of the river",
-    "the bank lends money",
-    "a boat on the river",
-    "a loan for a house",
-]
+BANK = ["the bank of the river", "the bank lends money", "a boat on the river", "a new loan"]
 
 
 @pytest.fixture(scope="module")

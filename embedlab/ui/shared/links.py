@@ -106,21 +106,21 @@ class Links:
         """The controls that a link is going to set, and no others: they may be on their way."""
         sidebar, address = self.sidebar, self._link(values, event)
         named = dict(address.controls)
-        controls = {
-            sidebar.backbone: address.model,
-            sidebar.corpus: address.corpus or address.part,
-            sidebar.own: address.part,
-            sidebar.sample: address.n,
-            sidebar.seed: address.seed,
-            sidebar.a.model: address.model_a,
-            sidebar.b.model: address.model_b,
-            **dict.fromkeys((sidebar.a.preset, *sidebar.a.inputs), address.a),
-            **dict.fromkeys((sidebar.b.preset, *sidebar.b.inputs), address.b),
+        sets = {
+            sidebar.backbone: address.model != "",
+            sidebar.corpus: address.corpus != "" or address.part != (),
+            sidebar.own: address.part != (),
+            sidebar.sample: address.n is not None,
+            sidebar.seed: address.seed is not None,
+            sidebar.a.model: address.model_a != "",
+            sidebar.b.model: address.model_b != "",
+            **dict.fromkeys((sidebar.a.preset, *sidebar.a.inputs), address.a is not None),
+            **dict.fromkeys((sidebar.b.preset, *sidebar.b.inputs), address.b is not None),
         }
         for view in self.views:
-            controls |= {control: named.get(name) for name, control in view.linked.items()}
-            controls |= dict.fromkeys(view.link_sets, address.q is not None or None)
-        return {control for control, said in controls.items() if said not in (None, "", ())}
+            sets |= {control: name in named for name, control in view.linked.items()}
+            sets |= dict.fromkeys(view.link_sets, address.q is not None)
+        return {control for control, is_set in sets.items() if is_set}
 
     def _arrived(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
         return self._opened(values, report, self._link(values, event), 0)

@@ -68,7 +68,7 @@ addresses = st.builds(
 
 
 @given(addresses)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_an_address_is_read_back_as_it_was_written(address):
     written = str(address)
     again = Address.parse(written)
@@ -190,7 +190,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces | st.text(max_size=12), max_size=40).map("".join))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_no_query_string_breaks_it(query):
     """Whatever was read is an address of its own, and the rest is said in one line."""
     address = Address.parse(query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from support.labs import tiny_lab
 
 from embedlab.data.tables import own_texts
 from embedlab.lab.address import CONTROLS, PARAMETERS, Address, own_corpus
+from embedlab.lab.config import Defaults
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
 from embedlab.ui.page import Workspace
@@ -24,17 +26,18 @@ SENSES = "One word, several senses"
 
 
 class Page:
-    """An open page: its screen, and the answers to its events, one after the other."""
+    """A visitor's page: its screen, and the answers to its events, one after the other.
 
-    def __init__(self, lab: Lab, link: str | None = "") -> None:
-        with gr.Blocks() as self.blocks:
-            self.work = Workspace(lab, self.blocks)
+    All of them share the components, which take a second to build, and none a session.
+    """
+
+    number = itertools.count()
+
+    def __init__(self, work: Workspace, link: str | None = "") -> None:
+        self.work, self.blocks = work, work.blocks
         self.links, self.sidebar = self.work.links, self.work.sidebar
-        self.request = types.SimpleNamespace(session_hash="one")
+        self.request = types.SimpleNamespace(session_hash=f"page {next(self.number)}")
         self.screen = {b: getattr(b, "value", None) for b in self.blocks.blocks.values()}
-        self.handlers = {
-            (target, name): fn for fn in self.blocks.fns.values() for target, name in fn.targets
-        }
         self.views = {view.id: view for view in self.work.views}
         if link is not None:
             self.screen[self.links.bar] = link
@@ -101,7 +104,17 @@ class Page:
 
 @pytest.fixture(scope="module")
 def lab() -> Lab:
-    return tiny_lab()
+    """Around a tiny backbone, which has no unembedding for the steps of the shipped defaults."""
+    lab = tiny_lab()
+    defaults = Defaults(design_b="causal/mean")
+    lab.config = lab.config.model_copy(update={"defaults": defaults})
+    return lab
+
+
+@pytest.fixture(scope="module")
+def work(lab: Lab) -> Workspace:
+    with gr.Blocks() as blocks:
+        return Workspace(lab, blocks)
 
 
 @pytest.mark.parametrize(
@@ -125,15 +138,16 @@ def lab() -> Lab:
         "?tab=study",
     ],
 )
-def test_a_state_is_opened_and_written_as_it_was(lab: Lab, link: str) -> None:
-    page = Page(lab, link)
+def test_a_state_is_opened_and_written_as_it_was(work: Workspace, link: str) -> None:
+    page = Page(work, link)
     assert (page.query, page.said) == (link, ""), page.status
+    assert page.status.startswith('<p class="status-line">')  # the view was drawn
     assert Address.parse(page.query).unread == ()
 
 
-def test_what_a_link_says_is_on_the_screen(lab: Lab) -> None:
+def test_what_a_link_says_is_on_the_screen(work: Workspace) -> None:
     link = "?corpus=trec&n=60&seed=2&a=M3&b=causal/mean@1+centre&tab=retrieve&q=who&k=4&sel=2"
-    page = Page(lab, link.replace("sel=2", "sel=999999"))
+    page = Page(work, link.replace("sel=2", "sel=999999"))
     sidebar, screen = page.sidebar, page.screen
     assert screen[sidebar.corpus] == "trec" and screen[sidebar.sample] == 60
     assert screen[sidebar.seed] == 2 and screen[sidebar.a.preset] == "M3"
@@ -142,24 +156,24 @@ def test_what_a_link_says_is_on_the_screen(lab: Lab) -> None:
     assert screen[page.work.tabs] == "retrieve"
     retrieve = page.views["retrieve"]
     assert screen[retrieve.query] == "who" and screen[retrieve.k] == 4
-    assert "60 of 5,4" in page.status and "causal/mean@1+centre" in page.status
+    assert "60 of 5,382" in page.status and "causal/mean@1+centre" in page.status
     assert screen[retrieve.lists].count("<li") == 8
     assert "1 of the 1 texts to be selected are not among the 60 shown" in page.said
 
 
-def test_a_link_selects_by_the_numbers_in_the_corpus(lab: Lab) -> None:
-    whole = lab.whole("trec")
-    shown = lab.sample(whole, 30, 1)
+def test_a_link_selects_by_the_numbers_in_the_corpus(work: Workspace) -> None:
+    whole = work.lab.whole("trec")
+    shown = work.lab.sample(whole, 30, 1)
     numbers = sorted(shown.rows)[3:6]
     assert numbers != [4, 5, 6]
-    page = Page(lab, f"?corpus=trec&n=30&seed=1&sel={','.join(map(str, numbers))}")
+    page = Page(work, f"?corpus=trec&n=30&seed=1&sel={','.join(map(str, numbers))}")
     marked = page.remembered(page.views["map"].marked)
     assert marked.rows == (3, 4, 5) and marked.words == LINKED
     assert [shown.texts[i] for i in marked.rows] == [whole.texts[n - 1] for n in numbers]
 
 
-def test_the_view_is_computed_once_for_a_link(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, drawn = Page(lab, None), []
+def test_the_view_is_computed_once_for_a_link(work, monkeypatch):
+    page, drawn = Page(work, None), []
     for view in page.work.views:
 
         def show(pair: Any, *_: Any, name: str = view.id) -> dict[Any, Any]:
@@ -177,8 +191,8 @@ def test_the_view_is_computed_once_for_a_link(lab: Lab, monkeypatch: pytest.Monk
 NONSENSE = {
     "?corpus=nowhere&a=M2": "“nowhere” is no corpus offered here",
     "?a=M2&b=causal/nothing": "'nothing' is not a known pooling",
-    "?a=M2&b=causal/mean@99": "causal/mean@99 names layer 99, and tiny has",
-    "?a=M2&b=causal/eos%2Bnative": "the files of tiny name another design",
+    "?a=M2&b=causal/mean@99": "causal/mean@99 names layer 99, and tiny-llama has 4",
+    "?a=M2&b=causal/eos%2Bnative": "the files of tiny-llama name another design",
     "?a=M2&b=file:%20mine": "“file: mine” is vectors from a file",
     "?a=M2&tab=nothing": "“nothing” is no tab",
     "?a=M2&tab=inside&panel=nothing": "“nothing” is no panel of Inside",
@@ -201,15 +215,15 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("link", NONSENSE)
-def test_what_cannot_be_used_is_said_in_one_line_and_the_rest_is_shown(lab, link):
-    page = Page(lab, link)
+def test_what_cannot_be_used_is_said_in_one_line_and_the_rest_is_shown(work, link):
+    page = Page(work, link)
     assert page.designs[0] == str(Design.parse("M2")), page.status
     assert NONSENSE[link] in page.said and "\n" not in page.said
     assert SENSES in page.status and Address.parse(page.query).unread == ()
 
 
-def test_a_link_in_an_open_page_leaves_what_it_does_not_name(lab: Lab) -> None:
-    page = Page(lab, "?n=40&a=M2&tab=retrieve&sel=5")
+def test_a_link_in_an_open_page_leaves_what_it_does_not_name(work: Workspace) -> None:
+    page = Page(work, "?n=40&a=M2&tab=retrieve&sel=5")
     n = page.screen[page.sidebar.sample]
     page.open("?b=M4&tab=similarity", 7)
     assert page.screen[page.links.bar]["number"] == 7
@@ -226,11 +240,11 @@ def test_a_link_in_an_open_page_leaves_what_it_does_not_name(lab: Lab) -> None:
     assert page.screen[page.links.bar]["number"] == 9
 
 
-def test_own_texts_are_waited_for_and_then_the_rest_is_applied(lab: Lab) -> None:
+def test_own_texts_are_waited_for_and_then_the_rest_is_applied(work: Workspace) -> None:
     texts = [f"text number {i} of mine" for i in range(12)]
     corpus = own_texts("\n".join(texts))
     name = own_corpus(corpus.fingerprint, 12)
-    page = Page(lab, f"?corpus={name}&n=6&b=M4&sel=1-12&hide=study")
+    page = Page(work, f"?corpus={name}&n=6&b=M4&sel=1-12&hide=study")
     assert "(12 texts, " in page.status and "own" in page.status and SENSES not in page.status
     assert page.query == f"?corpus={name}&n=6&b=M4&sel=1-12&hide=study"  # a reload still has it
     page.paste(*texts)
@@ -241,8 +255,8 @@ def test_own_texts_are_waited_for_and_then_the_rest_is_applied(lab: Lab) -> None
     assert page.query.startswith(f"?corpus={name}&n=6&b=M4&sel=")
 
 
-def test_other_texts_than_those_of_the_link_are_shown_and_said(lab: Lab) -> None:
-    page = Page(lab, f"?corpus={own_corpus('3f9a' * 4, 12)}&sel=1-3&b=M4")
+def test_other_texts_than_those_of_the_link_are_shown_and_said(work: Workspace) -> None:
+    page = Page(work, f"?corpus={own_corpus('3f9a' * 4, 12)}&sel=1-3&b=M4")
     assert "(12 texts, 3f9a…)" in page.status
     page.paste(*(f"another text {i}" for i in range(5)))
     assert "these are not the texts of the link" in page.said
@@ -250,8 +264,8 @@ def test_other_texts_than_those_of_the_link_are_shown_and_said(lab: Lab) -> None
     assert page.designs[1] == str(Design.parse("M4"))
 
 
-def test_a_choice_during_a_slow_link_counts(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = Page(lab)
+def test_a_choice_during_a_slow_link_counts(work, monkeypatch):
+    page = Page(work)
     follow = page.sidebar.follow
 
     def meanwhile(*args: Any) -> Any:
@@ -267,8 +281,8 @@ def test_a_choice_during_a_slow_link_counts(lab: Lab, monkeypatch: pytest.Monkey
     assert page.remembered(page.work.active) == "retrieve"
 
 
-def test_a_click_on_the_map_changes_the_address(lab: Lab) -> None:
-    page = Page(lab)
+def test_a_click_on_the_map_changes_the_address(work: Workspace) -> None:
+    page = Page(work)
     page.fire(page.views["map"].map, "point_click", {"index": 16})
     assert page.query == "?sel=17"
     page.fire(page.views["map"].map, "lasso", {"indices": [0, 1, 2, 9]})
@@ -283,28 +297,28 @@ def test_a_click_on_the_map_changes_the_address(lab: Lab) -> None:
     assert page.query == ""
 
 
-def test_texts_that_were_picked_are_named_by_where_they_come_from(lab: Lab) -> None:
-    page = Page(lab, "?only=2-9&sel=1-20")
+def test_texts_that_were_picked_are_named_by_where_they_come_from(work: Workspace) -> None:
+    page = Page(work, "?only=2-9&sel=1-20")
     selection = page.views["map"].panel.block
     page.fire(selection, "keep", {"name": "Mine"})
     assert page.query == "?corpus=senses&part=2-9"
     texts = page.remembered(page.views["map"].shown).corpus.texts
-    assert texts == lab.whole("senses").texts[1:9]
-    again = Page(lab, page.query)
+    assert texts == work.lab.whole("senses").texts[1:9]
+    again = Page(work, page.query)
     assert again.remembered(again.views["map"].shown).corpus.texts == texts
     assert "8 of One word" in again.status
     again.fire(again.views["map"].panel.block, "back")
     assert again.query == "" and SENSES in again.status
 
 
-def test_every_control_in_links_is_a_tabs(lab: Lab) -> None:
-    named = [name for view in Page(lab, None).work.views for name in view.linked]
+def test_every_control_in_links_is_a_tabs(work: Workspace) -> None:
+    named = [name for view in Page(work, None).work.views for name in view.linked]
     assert sorted([*named, "colour"]) == sorted(CONTROLS) and set(CONTROLS) <= PARAMETERS.keys()
 
 
 @pytest.fixture(scope="module")
-def opened(lab: Lab) -> Callable[[str], Any]:
-    page = Page(lab)
+def opened(work: Workspace) -> Callable[[str], Any]:
+    page = Page(work)
 
     def run(link: str) -> Any:
         values = page.session.values(page.session.choices.current() | {page.links.bar: link})
