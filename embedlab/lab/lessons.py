@@ -1,0 +1,301 @@
+"""Lessons: YAML files of a few steps each, which a teacher writes without code.
+
+This is what a file can say; ``lesson_figures`` has the figures that it can ask for, and
+docs/teaching.md shows how one is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import parse_qsl, quote
+
+from pydantic import Field, model_validator
+
+from embedlab.errors import EmbedLabError, check_known
+from embedlab.models.design import Design, DesignText
+from embedlab.render import markdown
+from embedlab.resources import ASSETS
+from embedlab.text import one_line, shorten
+from embedlab.validation import validated
+from embedlab.yaml_files import ListOf, YamlModel, read_yaml
+
+#: The lessons that ship with EmbedLab.
+SHIPPED = ASSETS / "lessons"
+#: Bounds of a folder of lessons: what is more was not meant for people to read.
+MAX_LESSONS, MAX_BYTES = 60, 200_000
+#: What a step's link may set; ``panel`` is one of the panels of the Inside tab.
+LINK_KEYS = ("corpus", "n", "seed", "a", "b", "tab", "panel", "q", "sel")
+#: What completes a step, with what stands behind its colon ("" for nothing).
+DONE = {
+    "next": "",
+    "click": "",  # on the target
+    "select": "",  # a text on the map
+    "query": "",  # asked in Retrieve or on the map
+    "tab": "the id of a tab",
+    "panel": "the id of a panel of the Inside tab",
+    "corpus": "the id of a corpus",
+    "design-a": "a design",
+    "design-b": "a design",
+}
+#: What can be predicted: one of the two figures, or that they do not differ.
+ANSWERS = ("A", "B", "same")
+_ID = re.compile(r"(?:\d+-)?([a-z0-9][a-z0-9-]{0,39})")
+
+Words = Annotated[str, Field(min_length=1, max_length=4000)]
+Line = Annotated[str, Field(min_length=1, max_length=200)]
+Short = Annotated[str, Field(max_length=500)]
+
+
+class Figure(YamlModel):
+    """A figure that is computed when it is needed: which measure, of what.
+
+    ``corpus`` is the lesson's where it is empty. What of ``design``, ``against``, ``texts`` and
+    ``k`` counts depends on the measure.
+    """
+
+    measure: Line
+    corpus: Short = ""
+    design: DesignText | None = None
+    against: DesignText | None = None
+    texts: ListOf[Short] = ()
+    k: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureValue:
+    """A computed figure: the number that predictions compare, and how it is written in a text."""
+
+    number: float
+    words: str
+
+
+class Prediction(YamlModel):
+    """A question that is answered before the figures are shown.
+
+    The answer is A or B, the first or the second of ``between``, whichever is higher (or lower,
+    where ``higher`` is false), or that there is no difference: they are less than ``margin``
+    apart, in the unit of the figures. ``answers`` are the words for the three.
+    """
+
+    question: Words
+    between: Annotated[ListOf[str], Field(min_length=2, max_length=2)]
+    higher: bool = True
+    margin: Annotated[float, Field(ge=0)] = 0
+    answers: Annotated[ListOf[Line], Field(min_length=3, max_length=3)] = (
+        "A",
+        "B",
+        "No difference",
+    )
+
+    def outcome(self, values: Mapping[str, FigureValue]) -> str:
+        """Which of :data:`ANSWERS` is right for these figures."""
+        a, b = (values[name].number for name in self.between)
+        if abs(a - b) < self.margin or a == b:
+            return "same"
+        return "A" if (a > b) == self.higher else "B"
+
+
+class Step(YamlModel):
+    """One step: words, or a prediction with what is revealed after it.
+
+    ``link`` is the state that it needs, as an address has it; what it does not name stays as it
+    is. ``target`` is a CSS selector of what is pointed at, and ``done`` what completes the step.
+    """
+
+    text: Annotated[str, Field(max_length=4000)] = ""
+    link: Annotated[str, Field(max_length=2000)] = ""
+    target: Short = ""
+    done: Line = "next"
+    predict: Prediction | None = None
+    reveal: Annotated[str, Field(max_length=4000)] = ""
+
+    @model_validator(mode="after")
+    def _is_one_step(self) -> Self:
+        if self.predict is None and not self.text:
+            raise EmbedLabError("a step needs a 'text', or a 'predict' with its 'reveal'.")
+        if (self.predict is None) != (not self.reveal):
+            raise EmbedLabError("'predict' and 'reveal' go together: a question and its answer.")
+        if self.predict is not None and self.done != "next":
+            raise EmbedLabError(
+                f"done is {self.done[:60]!r}, but a prediction is done once its answer is shown; "
+                "leave 'done' out."
+            )
+        kind, value = self.completion
+        check_known(kind, "a way to complete a step", DONE)
+        if bool(value) != bool(DONE[kind]):
+            raise EmbedLabError(
+                f"done is {self.done[:60]!r}; write {kind}"
+                + (f":… with {DONE[kind]} behind the colon." if DONE[kind] else " alone.")
+            )
+        if kind == "click" and not self.target:
+            raise EmbedLabError("done is 'click', so the step needs a 'target' to be clicked.")
+        if kind.startswith("design"):
+            Design.parse(value)
+        _ = self.state
+        return self
+
+    @property
+    def completion(self) -> tuple[str, str]:
+        """What completes it, and of what kind: ``("tab", "inside")``."""
+        kind, _, value = self.done.partition(":")
+        return kind, value.strip()
+
+    @cached_property
+    def state(self) -> dict[str, str]:
+        """What the link sets, designs as they are written everywhere else.
+
+        Raises:
+            EmbedLabError: it sets something unknown, twice, or to what is no design.
+        """
+        found: dict[str, str] = {}
+        # A whole address can be pasted. In a design + is a step, elsewhere it is a space.
+        query = self.link.partition("?")[2] if "?" in self.link else self.link
+        for pair in filter(None, query.partition("#")[0].split("&")):
+            plain = pair.replace("+", "%2B") if pair.startswith(("a=", "b=")) else pair
+            [(key, value)] = parse_qsl(plain, keep_blank_values=True) or [(pair, "")]
+            if key not in LINK_KEYS:
+                known = ", ".join(LINK_KEYS)
+                raise EmbedLabError(f"link: unknown key {key[:40]!r}; known are {known}.")
+            if key in found:
+                raise EmbedLabError(f"link: {key!r} is there twice; leave one out.")
+            found[key] = str(Design.parse(value)) if key in ("a", "b") else value
+        return found
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All its Markdown."""
+        question = (self.predict.question,) if self.predict else ()
+        return tuple(filter(None, (self.text, *question, self.reveal)))
+
+
+class Lesson(YamlModel):
+    """A lesson: what a visitor sees, does, predicts and learns in a minute or two.
+
+    ``about`` is one line for the list of lessons, ``corpus`` what its figures are computed on.
+    """
+
+    title: Line
+    minutes: Annotated[int, Field(ge=1, le=60)] = 2
+    about: Annotated[str, Field(max_length=200)] = ""
+    corpus: Line = "senses"
+    figures: dict[str, Figure] = Field(default_factory=dict)
+    steps: Annotated[ListOf[Step], Field(min_length=1, max_length=40)]
+
+    @model_validator(mode="after")
+    def _has_its_figures(self) -> Self:
+        for number, step in enumerate(self.steps):
+            asked = [name for text in step.texts for name in markdown.names(text)]
+            asked += step.predict.between if step.predict else ()
+            for name in asked:
+                if name not in self.figures:
+                    known = ", ".join(self.figures) or "none"
+                    raise EmbedLabError(
+                        f"steps[{number}] has the figure {{{one_line(name)[:40]}}}, which is not "
+                        f"under 'figures' ({known}); add it, or write `braces` as code."
+                    )
+        return self
+
+    @property
+    def questions(self) -> list[int]:
+        """The steps that are predictions, by their number."""
+        return [number for number, step in enumerate(self.steps) if step.predict]
+
+    def asked(self, number: int, *, revealed: bool) -> list[str]:
+        """The figures that a step needs, before its answer is revealed or after."""
+        step = self.steps[number]
+        if step.predict is None:
+            return _named([step.text])
+        if not revealed:
+            return _named([step.text, step.predict.question])
+        return list(dict.fromkeys([*step.predict.between, *_named(step.texts)]))
+
+    def state(self, number: int) -> dict[str, str]:
+        """What is on the screen when a step begins, as far as this step and those before say."""
+        state: dict[str, str] = {}
+        for step in self.steps[:number]:
+            kind, value = step.completion
+            state |= step.state
+            if value:
+                key = kind.removeprefix("design-")
+                state[key] = str(Design.parse(value)) if kind.startswith("design-") else value
+        return state | self.steps[number].state
+
+
+def link_to(state: Mapping[str, str]) -> str:
+    """A state as the query string of a link."""
+    pairs = (f"{key}={quote(value, safe='/@.?=>_')}" for key, value in state.items())
+    return "?" + "&".join(pairs)
+
+
+def read_lessons(folder: Path, measures: Collection[str]) -> dict[str, Lesson]:
+    """The lessons of a folder by their ids, in the order of the files' names.
+
+    A lesson's id is its file's name without a number in front: ``02-mask.yaml`` is ``mask``.
+
+    Args:
+        folder: holds a ``.yaml`` file for each lesson.
+        measures: what a figure may measure.
+
+    Raises:
+        EmbedLabError: there is no such folder, or a file is not a lesson; the sentence names the
+            file and what is wrong in it.
+    """
+    if not folder.is_dir():
+        raise EmbedLabError(
+            f"{str(folder)[:200]!r} is no folder; 'lessons' names one with a .yaml file for each "
+            "lesson."
+        )
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    if len(files) > MAX_LESSONS:
+        raise EmbedLabError(
+            f"{str(folder)[:200]!r} has {len(files):,} lessons; up to {MAX_LESSONS} are shown."
+        )
+    found: dict[str, Lesson] = {}
+    for path in files:
+        lesson_id = _id_of(path)
+        if lesson_id in found:
+            raise EmbedLabError(
+                f"{path.name}: another file is the lesson {lesson_id!r}; rename it."
+            )
+        found[lesson_id] = _read(path, measures)
+    return found
+
+
+def all_lessons(folder: Path | None, measures: Collection[str]) -> dict[str, Lesson]:
+    """The lessons that ship, and those of a deployment's own folder behind them.
+
+    One of its own with the id of one that ships takes its place.
+    """
+    shipped = read_lessons(SHIPPED, measures)
+    return shipped | (read_lessons(folder, measures) if folder else {})
+
+
+def _id_of(path: Path) -> str:
+    match = _ID.fullmatch(path.stem)
+    if match is None:
+        raise EmbedLabError(
+            f"{shorten(path.name, 80)}: a lesson's file is named by up to 40 small letters, digits "
+            "and hyphens, such as 02-mask.yaml."
+        )
+    return match[1]
+
+
+def _read(path: Path, measures: Collection[str]) -> Lesson:
+    if path.stat().st_size > MAX_BYTES:
+        raise EmbedLabError(f"{path.name} is larger than the {MAX_BYTES:,} bytes of a lesson.")
+    lesson = validated(Lesson, read_yaml(path, "a lesson"), path.name)
+    for name, figure in lesson.figures.items():
+        try:
+            check_known(figure.measure, "a known measure", measures)
+        except EmbedLabError as error:
+            raise EmbedLabError(f"{path.name}: figures.{name}.measure: {error}") from None
+    return lesson
+
+
+def _named(texts: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(name for text in texts for name in markdown.names(text)))
