@@ -54,8 +54,11 @@ Short = Annotated[str, Field(max_length=500)]
 class Figure(YamlModel):
     """A figure that is computed when it is needed: which measure, of what.
 
-    ``corpus`` is the lesson's where it is empty. What of ``design``, ``against``, ``texts`` and
-    ``k`` counts depends on the measure.
+    ``corpus`` is the lesson's where it is empty. What of the rest counts depends on the measure
+    (docs/teaching.md has them all): designs, ``texts`` and a ``word`` of theirs, ``where`` for some
+    texts of the corpus (``context=before``), the score ``of`` which something is asked, a
+    ``layer`` (a number, ``best`` or ``last``), a ``category`` of the study, and ``when``, before or
+    after a training.
     """
 
     measure: Line
@@ -63,7 +66,12 @@ class Figure(YamlModel):
     design: DesignText | None = None
     against: DesignText | None = None
     texts: ListOf[Short] = ()
-    k: Annotated[int, Field(ge=1, le=100)] = 10
+    word: Short = ""
+    where: Short = ""
+    of: Short = ""
+    layer: Short = ""
+    category: Short = ""
+    when: Short = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,8 +108,20 @@ class Prediction(YamlModel):
         return "A" if (a > b) == self.higher else "B"
 
 
+class Reveal(YamlModel):
+    """What follows a prediction, by the answer that turns out right, and ``then`` after each."""
+
+    A: Words
+    B: Words
+    same: Words
+    then: Annotated[str, Field(max_length=4000)] = ""
+
+
 class Step(YamlModel):
     """One step: words, or a prediction with what is revealed after it.
+
+    A ``reveal`` is one text, which then has to be true however the figures come out, or one for
+    each answer.
 
     ``link`` is the state that it needs, as an address has it; what it does not name stays as it
     is. ``target`` is a CSS selector of what is pointed at, and ``done`` what completes the step.
@@ -112,7 +132,7 @@ class Step(YamlModel):
     target: Short = ""
     done: Line = "next"
     predict: Prediction | None = None
-    reveal: Annotated[str, Field(max_length=4000)] = ""
+    reveal: Annotated[str, Field(max_length=4000)] | Reveal = ""
 
     @model_validator(mode="after")
     def _is_one_step(self) -> Self:
@@ -170,7 +190,15 @@ class Step(YamlModel):
     def texts(self) -> tuple[str, ...]:
         """All its Markdown."""
         question = (self.predict.question,) if self.predict else ()
-        return tuple(filter(None, (self.text, *question, self.reveal)))
+        told = self.reveal.model_dump().values() if isinstance(self.reveal, Reveal) else ()
+        reveal = (self.reveal,) if isinstance(self.reveal, str) else tuple(told)
+        return tuple(filter(None, (self.text, *question, *reveal)))
+
+    def told(self, outcome: str) -> str:
+        """The Markdown that is revealed where ``outcome`` of :data:`ANSWERS` is right."""
+        if isinstance(self.reveal, str):
+            return self.reveal
+        return "\n\n".join(filter(None, (getattr(self.reveal, outcome), self.reveal.then)))
 
 
 class Lesson(YamlModel):
@@ -232,14 +260,14 @@ def link_to(state: Mapping[str, str]) -> str:
     return "?" + "&".join(pairs)
 
 
-def read_lessons(folder: Path, measures: Collection[str]) -> dict[str, Lesson]:
+def read_lessons(folder: Path, measures: Mapping[str, Collection[str]]) -> dict[str, Lesson]:
     """The lessons of a folder by their ids, in the order of the files' names.
 
     A lesson's id is its file's name without a number in front: ``02-mask.yaml`` is ``mask``.
 
     Args:
         folder: holds a ``.yaml`` file for each lesson.
-        measures: what a figure may measure.
+        measures: what a figure may measure, each with what it has to say besides.
 
     Raises:
         EmbedLabError: there is no such folder, or a file is not a lesson; the sentence names the
@@ -266,7 +294,7 @@ def read_lessons(folder: Path, measures: Collection[str]) -> dict[str, Lesson]:
     return found
 
 
-def all_lessons(folder: Path | None, measures: Collection[str]) -> dict[str, Lesson]:
+def all_lessons(folder: Path | None, measures: Mapping[str, Collection[str]]) -> dict[str, Lesson]:
     """The lessons that ship, and those of a deployment's own folder behind them.
 
     One of its own with the id of one that ships takes its place.
@@ -285,7 +313,7 @@ def _id_of(path: Path) -> str:
     return match[1]
 
 
-def _read(path: Path, measures: Collection[str]) -> Lesson:
+def _read(path: Path, measures: Mapping[str, Collection[str]]) -> Lesson:
     if path.stat().st_size > MAX_BYTES:
         raise EmbedLabError(f"{path.name} is larger than the {MAX_BYTES:,} bytes of a lesson.")
     lesson = validated(Lesson, read_yaml(path, "a lesson"), path.name)
@@ -294,6 +322,11 @@ def _read(path: Path, measures: Collection[str]) -> Lesson:
             check_known(figure.measure, "a known measure", measures)
         except EmbedLabError as error:
             raise EmbedLabError(f"{path.name}: figures.{name}.measure: {error}") from None
+        missing = [key for key in measures[figure.measure] if not getattr(figure, key)]
+        if missing:
+            raise EmbedLabError(
+                f"{path.name}: figures.{name}: {figure.measure} needs {missing[0]!r} as well."
+            )
     return lesson
 
 
