@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from embedlab.resources import ASSETS
 
 LESSONS = read_lessons(SHIPPED, MEASURES)
 REPORT = json.loads((ASSETS / "study" / "report.json").read_text(encoding="utf-8"))
+BOTH = {"causal/eos", "bidirectional/multi_layer_trainable"}
 STEP = {"steps": ({"text": "some words"},)}
 
 
@@ -53,8 +55,6 @@ def test_a_lesson_asks_before_it_shows_and_uses_all_of_its_figures(key):
 @pytest.mark.parametrize("key", LESSONS)
 def test_no_score_is_typed_into_a_text(key):
     # Scores have a decimal; whole numbers in texts are scales, layers of designs and lessons.
-    import re
-
     for step in LESSONS[key].steps:
         for text in (*step.texts, *(step.predict.answers if step.predict else ())):
             assert not re.search(r"\d\.\d|\d %|\d{3,}(?<!100)", text), text
