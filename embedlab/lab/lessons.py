@@ -154,9 +154,7 @@ class Step(YamlModel):
             )
         if kind == "click" and not self.target:
             raise EmbedLabError("done is 'click', so the step needs a 'target' to be clicked.")
-        if kind.startswith("design"):
-            Design.parse(value)
-        _ = self.state
+        _ = self.sets, self.state
         return self
 
     @property
@@ -164,6 +162,14 @@ class Step(YamlModel):
         """What completes it, and of what kind: ``("tab", "inside")``."""
         kind, _, value = self.done.partition(":")
         return kind, value.strip()
+
+    @property
+    def sets(self) -> dict[str, str]:
+        """What of the state a visitor has set once it is complete, as a link says it."""
+        kind, value = self.completion
+        if kind.startswith("design-"):
+            return {kind.removeprefix("design-"): str(Design.parse(value))}
+        return {kind: value} if value else {}
 
     @cached_property
     def state(self) -> dict[str, str]:
@@ -246,11 +252,7 @@ class Lesson(YamlModel):
         """What is on the screen when a step begins, as far as this step and those before say."""
         state: dict[str, str] = {}
         for step in self.steps[:number]:
-            kind, value = step.completion
-            state |= step.state
-            if value:
-                key = kind.removeprefix("design-")
-                state[key] = str(Design.parse(value)) if kind.startswith("design-") else value
+            state |= step.state | step.sets
         return state | self.steps[number].state
 
 

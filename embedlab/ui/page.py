@@ -17,6 +17,7 @@ from embedlab.lab.lab import Lab
 from embedlab.render.html import muted
 from embedlab.text import escape
 from embedlab.ui.shared import html
+from embedlab.ui.shared.lessons import Lessons
 from embedlab.ui.shared.session import (
     Action,
     Remembered,
@@ -106,7 +107,7 @@ class Workspace:
         trainings = Trainings(blocks)
         self.views: list[View] = []
         self.actions: list[Action] = []
-        with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
+        with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap", elem_id="tabs"):
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.marked)
@@ -115,6 +116,7 @@ class Workspace:
             self._add(FinetuneTab, trainings)
             with gr.Tab(StudyTab.title, id=StudyTab.id) as study:
                 StudyTab(study, lab.config.limits, self.sessions)
+        self.lessons = Lessons(lab, self.sessions)
         self._wire()
 
     def _add(self, kind: type[Any], *args: Any) -> Any:
@@ -162,7 +164,7 @@ class Workspace:
     def _outputs(self) -> list[Any]:
         own = {component for view in self.views for component in view.outputs}
         lines = set(self.filter_lines.values())
-        return list(self._inputs | own | lines | {self.status, self.source, self.given})
+        return list(self._inputs | own | lines | {self.status, self.source, self.given, self.lessons.block})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.

@@ -1,0 +1,224 @@
+// How a lesson goes: opening one, its steps, what completes them, predictions, and the end; and how the
+// panel opens and closes. The last file of the lessons' function.
+
+// Milliseconds between two looks at the page.
+const LOOK = 200;
+const now = { lesson: null, step: 0, complete: false, arrived: false, since: 0, before: {}, asking: 0 };
+const current = () => now.lesson?.steps[now.step];
+const inStep = () => now.lesson !== null && now.step < now.lesson.count;
+
+// --- a lesson ----------------------------------------------------------------------------------
+
+async function openLesson(id) {
+  const asking = (now.asking += 1);
+  showPanel();
+  now.lesson = null;
+  frame({ heading: "Lessons" });
+  body.append(make("p", { class: "muted" }, "Opening the lesson…"));
+  const lesson = await ask("lesson", { lesson: id });
+  if (asking !== now.asking) return;
+  if (lesson.error) {
+    showList();
+    tell(lesson.error);
+    return;
+  }
+  now.lesson = lesson;
+  address(lesson.id);
+  const { step, done } = mine(lesson.id);
+  enter(done ? 0 : Math.min(step, lesson.count - 1));
+  if (lesson.figures) await fetchFigures(lesson);
+}
+
+// The figures of the texts, which take a while where the model is not there yet.
+async function fetchFigures(lesson) {
+  const { texts, error } = await ask("figures", { lesson: lesson.id });
+  if (now.lesson !== lesson) return;
+  lesson.failed = error ?? "";
+  lesson.figures = false;
+  texts?.forEach((text, number) => Object.assign(lesson.steps[number], text));
+  for (const part of body.querySelectorAll("[data-text]")) {
+    if (inStep()) part.innerHTML = current()[part.dataset.text];
+  }
+}
+
+function enter(number) {
+  Object.assign(now, { step: number, arrived: false, since: performance.now(), before: actions() });
+  const step = current();
+  now.complete = step.done === "next" && !step.question;
+  note(now.lesson.id, { step: number });
+  drawStep();
+  say(`Step ${number + 1} of ${now.lesson.count}`);
+  title.focus({ preventScroll: true });
+  goTo(step);
+  look();
+}
+
+function complete() {
+  now.complete = true;
+  drawNext();
+  say("Done. Escape brings you back to the lesson.");
+}
+
+async function reveal(made) {
+  const { lesson, step: number } = now;
+  const first = !mine(lesson.id).predictions[number];
+  foot.querySelector(".ls-reveal")?.toggleAttribute("disabled", true);
+  body.querySelectorAll("input").forEach((input) => (input.disabled = true));
+  const wait = setTimeout(() => here() && tell(slow()), 700);
+  const here = () => now.lesson === lesson && now.step === number;
+  const room = new URLSearchParams(window.location.search).get("class") ?? "";
+  const answer = await ask("reveal", { lesson: lesson.id, step: number, answer: made.answer, sure: made.sure, class: room, first });
+  clearTimeout(wait);
+  if (!here()) return;
+  tell("");
+  if (answer.error) {
+    tell(answer.error, button("Try again", () => { tell(""); reveal(made); }));
+    now.complete = true; // one can go on without
+    drawNext();
+    return;
+  }
+  const predictions = { ...mine(lesson.id).predictions, [number]: { answer: made.answer, sure: made.sure, right: answer.right } };
+  note(lesson.id, { predictions });
+  const shown = drawRevealed(answer.html);
+  if (first) shown.focus({ preventScroll: true });
+  shown.scrollIntoView({ block: "nearest" });
+}
+
+const slow = () => (now.lesson?.loading && !props.view
+  ? "The model is still being loaded; the figures come when it is there."
+  : "The figures are being computed.");
+
+async function finish() {
+  const { lesson } = now;
+  note(lesson.id, { done: true, step: 0 });
+  const here = predictionsOf(lesson.id);
+  const everywhere = allPredictions();
+  now.step = lesson.count;
+  pointAt("");
+  drawEnd("");
+  title.focus({ preventScroll: true });
+  if (!everywhere.length) return;
+  const { html, error } = await ask("result", { here, everywhere });
+  if (now.lesson !== lesson || inStep()) return;
+  drawEnd(html ?? "");
+  if (error) tell(error);
+  title.focus({ preventScroll: true });
+}
+
+// --- what happens on the page ------------------------------------------------------------------
+
+function look() {
+  if (panel.hidden || !inStep()) return;
+  const step = current();
+  const words = strayed(step);
+  openPanel(step);
+  const there = pointAt(step.target);
+  if (words !== null && !words.length) now.arrived = true;
+  if (!now.complete && !step.question && isComplete(step, now.before)) complete();
+  saySituation(step, words, there);
+}
+
+// One line about the page: it is on its way to the step's state, it has left it, or lacks the target.
+function saySituation(step, words, there) {
+  const late = performance.now() - now.since;
+  const back = () => button("Back to the lesson’s view", goBack, { class: "ls-button ls-back" });
+  if (waiting.reveal) return;
+  if (words?.length && (now.arrived || late > PATIENCE)) {
+    tell(`This step needs ${words.join(", ")}; the page shows something else.`, back());
+  } else if (words === null || words.length) {
+    if (late > 1500) tell(words === null ? slow() : "The lesson’s view is on its way.");
+  } else if (!there && late > 4000) {
+    tell("What this step points at is not on the page; you can go on without it.", back());
+  } else if (now.lesson.failed && late < PATIENCE) {
+    tell(now.lesson.failed);
+  } else if (now.lesson.figures && late > 1500) {
+    tell(slow());
+  } else {
+    tell("");
+  }
+}
+
+function goBack() {
+  Object.assign(now, { arrived: false, since: performance.now() });
+  pointed.element = null;
+  pointed.opened.clear();
+  tell("The lesson’s view is on its way.");
+  window.embedlab?.openLink?.(current().link);
+  look();
+}
+
+// A press on the target completes a step that asks for it; by keyboard, too.
+function pressed(event) {
+  if (panel.hidden || !inStep() || now.complete || current().done !== "click") return;
+  if (event.type === "keydown" && !["Enter", " "].includes(event.key)) return;
+  if (pointed.element?.contains(event.target)) complete();
+}
+
+// --- the panel ---------------------------------------------------------------------------------
+
+function showPanel() {
+  panel.hidden = false;
+  opener.setAttribute("aria-expanded", "true");
+  root.classList.add("ls-shown");
+}
+
+function showList() {
+  now.asking += 1;
+  now.lesson = null;
+  address("");
+  showPanel();
+  pointAt("");
+  drawList();
+  title.focus({ preventScroll: true });
+}
+
+function closePanel() {
+  panel.hidden = true;
+  opener.setAttribute("aria-expanded", "false");
+  root.classList.remove("ls-shown");
+  opener.textContent = inStep() ? `Lesson: go on` : "Lessons";
+  address("");
+  drawRing();
+  opener.focus({ preventScroll: true });
+}
+
+function reopen() {
+  if (!inStep()) {
+    showList();
+    return;
+  }
+  showPanel();
+  address(now.lesson.id);
+  enter(now.step);
+}
+
+// Escape closes the panel; from elsewhere on the page it leads back to it first, unless what has the
+// focus needs it: an open list, or a search that it clears.
+function escaped(event) {
+  if (event.key !== "Escape" || panel.hidden) return;
+  const focus = document.activeElement;
+  if (root.contains(focus) || focus === document.body) {
+    event.preventDefault();
+    closePanel();
+  } else if (!event.defaultPrevented && focus.getAttribute("aria-expanded") !== "true" && !(focus.type === "search" && focus.value)) {
+    (foot.querySelector(".ls-next") ?? title).focus({ preventScroll: true });
+  }
+}
+
+// The address carries the lesson, whatever else stands in it.
+function address(id) {
+  const others = window.location.search.replace(/^\?/, "").split("&").filter((pair) => pair && !pair.startsWith("lesson="));
+  const query = [...others, ...(id ? [`lesson=${encodeURIComponent(id)}`] : [])].join("&");
+  window.history.replaceState(window.history.state, "", `${window.location.pathname}${query ? `?${query}` : ""}${window.location.hash}`);
+}
+
+opener.addEventListener("click", () => (panel.hidden ? reopen() : closePanel()));
+root.querySelector(".ls-close").addEventListener("click", closePanel);
+root.querySelector(".ls-list").addEventListener("click", showList);
+document.addEventListener("keydown", escaped);
+document.addEventListener("click", pressed, true);
+document.addEventListener("keydown", pressed, true);
+setInterval(look, LOOK);
+new ResizeObserver(() => (root.style.height = panel.hidden ? "" : `${panel.offsetHeight}px`)).observe(panel);
+const asks = new URLSearchParams(window.location.search).get("lesson");
+if (asks) setTimeout(() => openLesson(asks), 0);
