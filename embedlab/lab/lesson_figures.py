@@ -250,18 +250,23 @@ def _rows(corpus: Corpus, where: str) -> tuple[int, ...]:
     return rows
 
 
-def _curve(asked: Asked) -> NDArray[np.float64]:
-    """The scores of the design's pooling over layers, as the Layers panel draws them."""
-    design = asked.design
-    quality = inside.layer_curves(
-        *(asked.lab, asked.corpus, design),
-        measure=asked.figure.of or "auto",
-        progress=asked.progress,
-    )
-    for curve in quality.curves:
-        if (curve.design.attention, curve.design.pooling) == (design.attention, design.pooling):
-            return curve.scores
+def curve(
+    lab: Lab, corpus: Corpus, design: Design, of: str = "auto", progress: Progress = no_progress
+) -> NDArray[np.float64]:
+    """The scores of a design's pooling over layers, (L + 1,), as the Layers panel draws them.
+
+    Raises:
+        EmbedLabError: the pooling reads no single layer, or the corpus has no such score.
+    """
+    quality = inside.layer_curves(lab, corpus, design, measure=of, progress=progress)
+    for each in quality.curves:
+        if (each.design.attention, each.design.pooling) == (design.attention, design.pooling):
+            return each.scores
     raise EmbedLabError(f"{design} has no curve over layers.")
+
+
+def _curve(asked: Asked) -> NDArray[np.float64]:
+    return curve(asked.lab, asked.corpus, asked.design, asked.figure.of or "auto", asked.progress)
 
 
 def _view(asked: Asked) -> TokenView:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import parse_qsl, quote
 
 from pydantic import Field, model_validator
@@ -207,6 +207,26 @@ class Step(YamlModel):
         return "\n\n".join(filter(None, (getattr(self.reveal, outcome), self.reveal.then)))
 
 
+class Drawing(YamlModel):
+    """What a worksheet draws of a lesson, for the designs and the corpus that it begins with.
+
+    ``maps`` marks the texts for which ``where`` holds (``word=bank``); ``layers`` and ``tokens``
+    are frames to sketch in, drawn in the answer key; ``tokens`` is about one ``text``.
+    """
+
+    kind: Literal["maps", "layers", "tokens"]
+    caption: Line
+    where: Short = ""
+    text: Short = ""
+
+    @model_validator(mode="after")
+    def _has_what_it_draws(self) -> Self:
+        needs = {"maps": "where", "tokens": "text"}.get(self.kind)
+        if needs and not getattr(self, needs):
+            raise EmbedLabError(f"a drawing of {self.kind} needs {needs!r} as well.")
+        return self
+
+
 class Lesson(YamlModel):
     """A lesson: what a visitor sees, does, predicts and learns in a minute or two.
 
@@ -218,6 +238,7 @@ class Lesson(YamlModel):
     about: Annotated[str, Field(max_length=200)] = ""
     corpus: Line = "senses"
     figures: dict[str, Figure] = Field(default_factory=dict)
+    drawings: ListOf[Drawing] = ()
     steps: Annotated[ListOf[Step], Field(min_length=1, max_length=40)]
 
     @model_validator(mode="after")
