@@ -67,18 +67,15 @@ def lines(drawn: Sequence[Line], n: int, *, x_title: str, y_title: str) -> Marku
 
 def bars(names: Sequence[str], values: Sequence[float], *, y_title: str) -> Markup:
     """A bar for each name, from 0; without values, the frame to sketch in."""
-    n, most = len(names), max(values, default=0.0)
+    n, bottom = len(names), HIGH - _BOTTOM
+    most = 1.12 * max(values, default=0.0)  # room for the number above the longest
     width = (WIDE - _LEFT - _RIGHT) / n
     middles = [_LEFT + width * (i + 0.5) for i in range(n)]
-    drawn = [
-        (
-            round(x - width / 3, 1),
-            round(_up(value, most), 1),
-            round(2 * width / 3, 1),
-            f"{value:,.0f}",
-        )
-        for x, value in zip(middles, values, strict=False)
-    ]
+    drawn = []
+    for x, value in zip(middles, values, strict=False):
+        top = round(_up(value, most), 1)
+        bar = (round(x - width / 3, 1), top, round(2 * width / 3, 1), round(bottom - top, 1))
+        drawn.append((*bar, f"{value:,.0f}"))
     labels = [(round(x, 1), name) for x, name in zip(middles, names, strict=True)]
     return _DRAWINGS.bars(drawn, _frame(), labels, y_title)
 

@@ -1,4 +1,4 @@
-"""``embedlab worksheet``: blanks without answers, computed figures with them, and what it refuses."""
+"""``embedlab worksheet``: blanks, or computed figures with ``--answers``, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import yaml
 from support.command_line import run
 from support.models import model_folder, tiny_model
 
+FIRST = "?corpus=senses&tab=map&a=causal/eos&b=causal/mean"
 LESSON = {
     "title": "Half & half",
     "about": "What <b>two</b> designs do.",
@@ -23,10 +24,7 @@ LESSON = {
         {"kind": "tokens", "text": "along the bank", "caption": "Each token."},
     ],
     "steps": [
-        {
-            "text": "There are {n} texts.",
-            "link": "?corpus=senses&tab=map&a=causal/eos&b=causal/mean",
-        },
+        {"text": "There are {n} texts.", "link": FIRST},
         {
             "predict": {"question": "Which is **higher**?", "between": ["a", "b"]},
             "reveal": {"A": "It is A: {a}.", "B": "It is B: {b}.", "same": "As good: {a}, {b}."},
@@ -111,7 +109,7 @@ def test_words_of_a_lesson_are_inert_and_nothing_is_fetched(made):
         (("--out", "sheet.pdf"), "'sheet.pdf' is not .html"),
         (
             ("--out", "x.html", "--lesson", "chess"),
-            "'chess' is not a lesson; use one of two-senses",
+            "'chess' is not a lesson; use one of two-",
         ),
         (("--out", "x.html", "--address", "room"), "'room' is no address"),
         (("--out", "x.html", "--class", "a b"), "'a b' cannot be the name of a class"),
