@@ -30,6 +30,7 @@ const ASK = {
   lesson: (data) => trigger('open_lesson', data),
   figures: (data) => trigger('ask_figures', data),
   reveal: (data) => trigger('predicted', data),
+  room: (data) => trigger('ask_room', data),
   result: (data) => trigger('finished', data),
 };
 const waiting = {};
