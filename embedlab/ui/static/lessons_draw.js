@@ -17,10 +17,10 @@ function frame({ heading, counted = "", part = 0, list = true }) {
 
 // A line under the text, with a button where something can be done about it.
 function tell(words, ...buttons) {
-  if (note_.dataset.words === words && !note_.hidden === Boolean(words)) return;
-  note_.dataset.words = words;
-  note_.hidden = !words;
-  note_.replaceChildren(words, ...(words ? buttons.flatMap((each) => [" ", each]) : []));
+  if (line.dataset.words === words && !line.hidden === Boolean(words)) return;
+  line.dataset.words = words;
+  line.hidden = !words;
+  line.replaceChildren(words, ...(words ? buttons.flatMap((each) => [" ", each]) : []));
 }
 
 const say = (words) => (said.textContent = words);

@@ -49,7 +49,7 @@ function enter(number) {
   Object.assign(now, { step: number, arrived: false, since: performance.now(), before: actions() });
   const step = current();
   now.complete = step.done === "next" && !step.question;
-  note(now.lesson.id, { step: number });
+  keep(now.lesson.id, { step: number });
   drawStep();
   say(`Step ${number + 1} of ${now.lesson.count}`);
   title.focus({ preventScroll: true });
@@ -83,7 +83,7 @@ async function reveal(made) {
     return;
   }
   const predictions = { ...mine(lesson.id).predictions, [number]: { answer: made.answer, sure: made.sure, right: answer.right } };
-  note(lesson.id, { predictions });
+  keep(lesson.id, { predictions });
   const shown = drawRevealed(answer);
   if (first) shown.focus({ preventScroll: true });
   shown.scrollIntoView({ block: "nearest" });
@@ -120,7 +120,7 @@ const slow = () => (now.lesson?.loading && !props.view
 
 async function finish() {
   const { lesson } = now;
-  note(lesson.id, { done: true, step: 0 });
+  keep(lesson.id, { done: true, step: 0 });
   const here = predictionsOf(lesson.id);
   const everywhere = allPredictions();
   now.step = lesson.count;
