@@ -62,8 +62,11 @@ def texts(asked: Asked) -> FigureValue:
 
 
 def labels(asked: Asked) -> FigureValue:
-    """The number of different labels, such as senses."""
-    return whole(len(set(asked.corpus.labels or ())))
+    """The number of different labels, such as senses, or of another field's values, ``where``."""
+    field = asked.figure.where
+    if field:
+        check_known(field, "a field of this corpus", asked.corpus.fields)
+    return whole(len(set(asked.corpus.fields[field] if field else asked.corpus.labels or ())))
 
 
 def queries(asked: Asked) -> FigureValue:
@@ -215,7 +218,7 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "layer_score": ("design", "layer"),
     **dict.fromkeys(("tokens", "first_norm", "other_norm", "norm_ratio", "first_cosine"), _TEXTS),
     "moved": (*_TEXTS, "word"),
-    **dict.fromkeys(("study_score", "study_spread"), _DESIGN),
+    **dict.fromkeys(("study_score", "study_spread", "study_learned"), _DESIGN),
     "study_held_out": ("design", "when"),
     **dict.fromkeys(
         (f"study_{name}" for name in ("gain", "low", "high", "better", "sources", "p")), _TWO

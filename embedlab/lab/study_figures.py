@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from embedlab.errors import EmbedLabError, check_known
@@ -45,7 +44,9 @@ def spread(asked: Asked) -> FigureValue:
     """The standard deviation of a trained design's mean score over seeds, ×100."""
     report = _report(asked)
     summary = _summary(report, asked.design, "after")
-    return points(summary.seed_sds[_category(asked, report)], "spread over seeds")
+    found = summary.seed_sds[_category(asked, report)]
+    # One training is no sample, and a lesson has more to say than its spread.
+    return FigureValue(number=0, words="?") if found is None else points(found, "spread")
 
 
 def gain(asked: Asked) -> FigureValue:
@@ -89,6 +90,11 @@ def comparisons(asked: Asked) -> FigureValue:
     return whole(len(_pairs(asked)))
 
 
+def alpha(asked: Asked) -> FigureValue:
+    """The chance of any false "separable" that the study allows itself, in %."""
+    return whole(100 * _report(asked).alpha)
+
+
 def needed_p(asked: Asked) -> FigureValue:
     """The p that the first of these comparisons has to reach under Holm's correction."""
     return chance(_report(asked).alpha / len(_pairs(asked)))
@@ -96,8 +102,13 @@ def needed_p(asked: Asked) -> FigureValue:
 
 def held_out(asked: Asked) -> FigureValue:
     """The score on pairs that are not trained on, ``before`` or ``after``: the mean over seeds."""
-    scores = list(_held_out(asked))
-    return points(sum(scores) / len(scores) if scores else None, "held-out score")
+    return points(_held_out(asked, asked.figure.when), "held-out score")
+
+
+def learned(asked: Asked) -> FigureValue:
+    """By how much a training raised that score."""
+    before, after = (_held_out(asked, when) for when in WHEN)
+    return signed(after - before, "held-out score")
 
 
 #: Every measure of the study, by its name in a lesson.
@@ -105,7 +116,7 @@ STUDY = {
     f"study_{function.__name__}": function
     for function in (
         *(steps, batch, seeds, score, spread, gain, low, high, better, sources),
-        *(p, smallest_p, comparisons, needed_p, held_out),
+        *(p, smallest_p, comparisons, alpha, needed_p, held_out, learned),
     )
 }
 
@@ -165,10 +176,13 @@ def _over(asked: Asked) -> DatasetComparison:
     raise EmbedLabError(f"the study does not compare {asked.design} with {asked.against}.")
 
 
-def _held_out(asked: Asked) -> Iterator[float]:
-    """The first or the last held-out score of each training of the design."""
-    check_known(asked.figure.when, "a moment of a training", WHEN)
-    for curve in _report(asked).curves:
-        scores = [score for _, _, score in curve.points if score is not None]
-        if curve.label == str(asked.design) and scores:
-            yield scores[-WHEN.index(asked.figure.when)]
+def _held_out(asked: Asked, when: str) -> float:
+    """The first or the last held-out score of the design, averaged over its trainings."""
+    check_known(when, "a moment of a training", WHEN)
+    report, at = _report(asked), -WHEN.index(when)
+    curves = [curve.points for curve in report.curves if curve.label == str(asked.design)]
+    scored = [[score for _, _, score in points if score is not None] for points in curves]
+    ends = [scores[at] for scores in scored if scores]
+    if not ends:
+        raise EmbedLabError(f"the study has no held-out score of {asked.design}.")
+    return sum(ends) / len(ends)
