@@ -11,13 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import parse_qsl, quote
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote
 
 from pydantic import Field, model_validator
 
 from embedlab.errors import EmbedLabError, check_known
-from embedlab.models.design import Design, DesignText
+from embedlab.lab.address import PARAMETERS, Address, in_one_line
+from embedlab.models.design import DesignText
 from embedlab.render import markdown
 from embedlab.resources import ASSETS
 from embedlab.text import one_line, shorten
@@ -28,8 +29,9 @@ from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 SHIPPED = ASSETS / "lessons"
 #: Bounds of a folder of lessons: what is more was not meant for people to read.
 MAX_LESSONS, MAX_BYTES = 60, 200_000
-#: What a step's link may set; ``panel`` is one of the panels of the Inside tab.
-LINK_KEYS = ("corpus", "n", "seed", "a", "b", "tab", "panel", "q", "sel")
+#: What of an address is no state that a step could need.
+NOT_A_STATE = ("lesson", "hide", "class")
+_NOTHING: tuple[Any, ...] = (None, "", ())
 #: What completes a step, with what stands behind its colon ("" for nothing).
 DONE = {
     "next": "",
@@ -154,7 +156,7 @@ class Step(YamlModel):
             )
         if kind == "click" and not self.target:
             raise EmbedLabError("done is 'click', so the step needs a 'target' to be clicked.")
-        _ = self.sets, self.state
+        _ = self.sets, self.address
         return self
 
     @property
@@ -163,33 +165,32 @@ class Step(YamlModel):
         kind, _, value = self.done.partition(":")
         return kind, value.strip()
 
-    @property
-    def sets(self) -> dict[str, str]:
-        """What of the state a visitor has set once it is complete, as a link says it."""
-        kind, value = self.completion
-        if kind.startswith("design-"):
-            return {kind.removeprefix("design-"): str(Design.parse(value))}
-        return {kind: value} if value else {}
-
     @cached_property
-    def state(self) -> dict[str, str]:
-        """What the link sets, designs as they are written everywhere else.
+    def address(self) -> Address:
+        """What the link says.
 
         Raises:
-            EmbedLabError: it sets something unknown, twice, or to what is no design.
+            EmbedLabError: something in it cannot be read, or a lesson has no say in it.
         """
-        found: dict[str, str] = {}
-        # A whole address can be pasted. In a design + is a step, elsewhere it is a space.
-        query = self.link.partition("?")[2] if "?" in self.link else self.link
-        for pair in filter(None, query.partition("#")[0].split("&")):
-            plain = pair.replace("+", "%2B") if pair.startswith(("a=", "b=")) else pair
-            [(key, value)] = parse_qsl(plain, keep_blank_values=True) or [(pair, "")]
-            if key not in LINK_KEYS:
-                known = ", ".join(LINK_KEYS)
-                raise EmbedLabError(f"link: unknown key {key[:40]!r}; known are {known}.")
-            if key in found:
-                raise EmbedLabError(f"link: {key!r} is there twice; leave one out.")
-            found[key] = str(Design.parse(value)) if key in ("a", "b") else value
+        found = Address.parse(self.link)
+        refused = [key for key in NOT_A_STATE if PARAMETERS[key].of(found) is not None]
+        unread = [*found.unread, *(f"{key} is not for a lesson to say" for key in refused)]
+        if unread:
+            raise EmbedLabError(f"link: {in_one_line(unread)}")
+        return found
+
+    @cached_property
+    def sets(self) -> Address:
+        """What a visitor has set once the step is complete.
+
+        Raises:
+            EmbedLabError: it cannot be set to that.
+        """
+        kind, value = self.completion
+        key = kind.removeprefix("design-")
+        found = Address.parse(f"?{key}={quote(value, safe='/+=?:@')}" if value else "")
+        if found.unread:
+            raise EmbedLabError(f"done: {found.said}")
         return found
 
     @property
@@ -269,18 +270,13 @@ class Lesson(YamlModel):
             return _named([step.text, step.predict.question])
         return list(dict.fromkeys([*step.predict.between, *_named(step.texts)]))
 
-    def state(self, number: int) -> dict[str, str]:
-        """What is on the screen when a step begins, as far as this step and those before say."""
-        state: dict[str, str] = {}
-        for step in self.steps[:number]:
-            state |= step.state | step.sets
-        return state | self.steps[number].state
-
-
-def link_to(state: Mapping[str, str]) -> str:
-    """A state as the query string of a link."""
-    pairs = (f"{key}={quote(value, safe='/@.?=>_')}" for key, value in state.items())
-    return "?" + "&".join(pairs)
+    def address(self, number: int) -> Address:
+        """The page when a step begins, as far as this step and those before it say."""
+        said = [each for step in self.steps[:number] for each in (step.address, step.sets)]
+        values: dict[str, Any] = {}
+        for each in (*said, self.steps[number].address):
+            values |= {key: value for key, value in vars(each).items() if value not in _NOTHING}
+        return Address(**values)
 
 
 def read_lessons(folder: Path, measures: Mapping[str, Collection[str]]) -> dict[str, Lesson]:

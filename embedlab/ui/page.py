@@ -164,7 +164,9 @@ class Workspace:
     def _outputs(self) -> list[Any]:
         own = {component for view in self.views for component in view.outputs}
         lines = set(self.filter_lines.values())
-        return list(self._inputs | own | lines | {self.status, self.source, self.given, self.lessons.block})
+        return list(
+            self._inputs | own | lines | {self.status, self.source, self.given, self.lessons.block}
+        )
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -261,6 +263,7 @@ class Workspace:
                 pair = self.bench.pair(values, report)
                 updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
                 status = html.status_line(pair.corpus, pair.names)
+                query = updates.get(self.bench.query, values[self.bench.query])
                 with session.lock:
                     report(0, 0, "drawing")  # the last moment at which it can be stopped
                     updates |= {
@@ -268,6 +271,7 @@ class Workspace:
                         self.status: status,
                         self.shown: status,
                         self.given: values[self.sidebar.own] is not None,
+                        **self.lessons.view(pair, values[self.sidebar.corpus], query),
                         **session.choices.answer(self.revision),
                     }
                     return dict(session.remember(updates))

@@ -17,19 +17,20 @@ from markupsafe import Markup
 
 from embedlab.analysis.calibration import Calibration, calibration
 from embedlab.errors import Cancelled, EmbedLabError, check_known
+from embedlab.lab.address import PARAMETERS, Address
 from embedlab.lab.lab import Lab
 from embedlab.lab.lesson_figures import MEASURES, values
-from embedlab.lab.lessons import ANSWERS, FigureValue, Lesson, all_lessons, link_to
-from embedlab.progress import Progress
+from embedlab.lab.lessons import ANSWERS, FigureValue, Lesson, Prediction, all_lessons
+from embedlab.progress import Progress, no_progress
 from embedlab.render.html import Macros
 from embedlab.render.markdown import markdown
-from embedlab.ui.shared.html import frame
+from embedlab.ui.shared.html import frame, muted
 from embedlab.ui.shared.parse import event_data, word
 from embedlab.ui.shared.session import UNEXPECTED, Sessions, Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair
 
 #: What the server answers; each is a part of the component that changes by itself.
-PARTS = ("lesson", "figures", "reveal", "result", "view")
+PARTS = ("lesson", "figures", "reveal", "room", "result", "view")
 #: Certainties that can be stated, in percent.
 CERTAINTIES = (50, 60, 70, 80, 90, 100)
 #: Fewer predictions say little about the one who made them.
@@ -61,11 +62,12 @@ class Lessons:
             index=[_entry(key, lesson) for key, lesson in self.lessons.items()],
             **dict.fromkeys(PARTS),
         )
-        for trigger, answer, part in (
-            (self.block.open_lesson, self.lesson, "lesson"),
-            (self.block.ask_figures, self.figures, "figures"),
-            (self.block.predicted, self.reveal, "reveal"),
-            (self.block.finished, self.result, "result"),
+        for trigger, answer, part, lane in (
+            (self.block.open_lesson, self.lesson, "lesson", {}),
+            (self.block.ask_figures, self.figures, "figures", LANE),
+            (self.block.predicted, self.reveal, "reveal", LANE),
+            (self.block.ask_room, self.room, "room", {}),
+            (self.block.finished, self.result, "result", {}),
         ):
             trigger(
                 sessions.event_handler(self._answering(answer, part), f"lessons: {part}"),
@@ -73,15 +75,16 @@ class Lessons:
                 [self.block],
                 show_progress="hidden",
                 trigger_mode="multiple",
-                **LANE,
+                **lane,
                 **PRIVATE,
             )
 
     def view(self, pair: Pair, corpus_id: str, query: str) -> Updates:
         """Tells the panel what is on the screen, as a link says it; the browser knows the tabs."""
-        a, b = map(str, pair.designs)
-        state = {"corpus": corpus_id, "n": str(len(pair.corpus.texts)), "seed": str(pair.seed)}
-        return {self.block: gr.update(view={**state, "a": a, "b": b, "q": query})}
+        a, b = pair.designs
+        n = len(pair.corpus.texts)
+        shown = Address.of(corpus=corpus_id, n=n, seed=pair.seed, a=a, b=b, q=query)
+        return {self.block: gr.update(view=_said(shown))}
 
     def _answering(
         self, answer: Callable[[Mapping[str, Any], Progress], dict[str, Any]], part: str
@@ -123,21 +126,44 @@ class Lessons:
 
     def reveal(self, data: Mapping[str, Any], report: Progress) -> dict[str, Any]:
         """Whether a prediction is right, and what the lesson tells then."""
-        _, lesson = self._named(data)
-        number = _number(data, "step")
-        if number not in lesson.questions:
-            raise EmbedLabError(f"Step {number} of this lesson asks for no prediction.")
+        key, lesson, number, asked = self._question(data)
         answer, sure = word(data.get("answer"), "The answer"), _number(data, "sure")
         check_known(answer, "an answer", ANSWERS)
         check_known(sure, "a certainty in %", CERTAINTIES)
-        step = lesson.steps[number]
-        assert step.predict is not None  # one of the questions
         found = values(self.lab, lesson, lesson.asked(number, revealed=True), report)
-        outcome = step.predict.outcome(found)
-        words = dict(zip(ANSWERS, step.predict.answers, strict=True))
-        told = markdown(step.told(outcome), _words(found))
+        outcome = asked.outcome(found)
+        words = dict(zip(ANSWERS, asked.answers, strict=True))
+        told = markdown(lesson.steps[number].told(outcome), _words(found))
         html = _LESSONS.revealed(answer == outcome, words[answer], words[outcome], sure, told)
-        return {"right": answer == outcome, "outcome": outcome, "html": str(html)}
+        room = self._gathered(data, (key, number, answer, sure)) or self.room(data)["html"]
+        return {"right": answer == outcome, "outcome": outcome, "html": str(html), "room": room}
+
+    def _gathered(self, data: Mapping[str, Any], made: tuple[str, int, str, int]) -> str:
+        """Count a prediction for its class; why it was not counted, "" where it was."""
+        name, who = (word(data.get(each) or "", each) for each in ("class", "who"))
+        if name and who and data.get("first") is True:
+            key, number, answer, sure = made
+            try:
+                self.lab.classes.answer(name, key, number, who, answer, sure)
+            except EmbedLabError as error:
+                return str(muted(str(error)))
+        return ""
+
+    def room(self, data: Mapping[str, Any], _: Progress = no_progress) -> dict[str, Any]:
+        """What a class has predicted so far; "" where the page is of none."""
+        key, _lesson, number, asked = self._question(data)
+        name = word(data.get("class") or "", "The class")
+        if not name:
+            return {"html": ""}
+        try:
+            found = self.lab.classes.distribution(name, key, number)
+        except EmbedLabError as error:
+            return {"html": str(muted(str(error)))}
+        rows = [
+            (words, found.counts[each], found.certainty_of[each])
+            for each, words in zip(ANSWERS, asked.answers, strict=True)
+        ]
+        return {"html": str(_LESSONS.room(name, found.n, rows, found.certainty))}
 
     def result(self, data: Mapping[str, Any], _: Progress) -> dict[str, Any]:
         """How well this lesson's predictions, and all of this browser, are calibrated."""
@@ -146,6 +172,14 @@ class Lessons:
         if len(everywhere) > len(here):
             parts.append(_calibrated("In all lessons so far", everywhere))
         return {"html": str(Markup("").join(parts))}
+
+    def _question(self, data: Mapping[str, Any]) -> tuple[str, Lesson, int, Prediction]:
+        key, lesson = self._named(data)
+        number = _number(data, "step")
+        asked = lesson.steps[number].predict if number < len(lesson.steps) else None
+        if asked is None:
+            raise EmbedLabError(f"Step {number} of this lesson asks for no prediction.")
+        return key, lesson, number, asked
 
     def _named(self, data: Mapping[str, Any]) -> tuple[str, Lesson]:
         key = word(data.get("lesson"), "The lesson")
@@ -163,22 +197,26 @@ def _entry(key: str, lesson: Lesson) -> dict[str, Any]:
 
 def _step(lesson: Lesson, number: int) -> dict[str, Any]:
     """A step as the panel takes it."""
-    step, state = lesson.steps[number], lesson.state(number)
-    panel = state.pop("panel", "")
+    step, address = lesson.steps[number], lesson.address(number)
     return {
         **_texts(lesson, number, {}),
         "answers": list(step.predict.answers) if step.predict else [],
         "target": step.target,
         "done": step.completion[0],
-        "sets": step.sets,
-        "state": state,
-        "panel": panel,
-        "link": link_to(state),
+        "sets": _said(step.sets),
+        "state": _said(address),
+        "link": str(address),
     }
 
 
+def _said(address: Address) -> dict[str, str]:
+    """What an address says, by parameter and as it is written."""
+    given = ((key, each, each.of(address)) for key, each in PARAMETERS.items())
+    return {key: each.write(value) for key, each, value in given if value is not None}
+
+
 def _texts(lesson: Lesson, number: int, figures: Mapping[str, str]) -> dict[str, str]:
-    """What is read before a step's answer is revealed; figures that are not there yet come later."""
+    """What is read before a step's answer is revealed, with the figures that are there."""
     step = lesson.steps[number]
     shown = dict.fromkeys(lesson.figures, COMING) | dict(figures)
     question = step.predict.question if step.predict else ""

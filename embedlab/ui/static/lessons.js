@@ -6,7 +6,7 @@
 const root = element.querySelector(".lessons");
 const panel = root.querySelector(".ls-panel");
 const opener = root.querySelector(".ls-open");
-const [title, count, bar, body, note_, foot, said] =
+const [title, count, bar, body, line, foot, said] =
   [".ls-title", ".ls-count", ".ls-progress i", ".ls-body", ".ls-note", ".ls-foot", ".ls-said"].map((each) => root.querySelector(each));
 const CERTAINTIES = root.dataset.certainties.trim().split(" ").map(Number);
 
@@ -30,6 +30,7 @@ const ASK = {
   lesson: (data) => trigger('open_lesson', data),
   figures: (data) => trigger('ask_figures', data),
   reveal: (data) => trigger('predicted', data),
+  room: (data) => trigger('ask_room', data),
   result: (data) => trigger('finished', data),
 };
 const waiting = {};

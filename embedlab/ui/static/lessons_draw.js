@@ -17,10 +17,10 @@ function frame({ heading, counted = "", part = 0, list = true }) {
 
 // A line under the text, with a button where something can be done about it.
 function tell(words, ...buttons) {
-  if (note_.dataset.words === words && !note_.hidden === Boolean(words)) return;
-  note_.dataset.words = words;
-  note_.hidden = !words;
-  note_.replaceChildren(words, ...(words ? buttons.flatMap((each) => [" ", each]) : []));
+  if (line.dataset.words === words && !line.hidden === Boolean(words)) return;
+  line.dataset.words = words;
+  line.hidden = !words;
+  line.replaceChildren(words, ...(words ? buttons.flatMap((each) => [" ", each]) : []));
 }
 
 const say = (words) => (said.textContent = words);
@@ -68,10 +68,10 @@ function drawNext() {
     : button("Skip", onward, { class: "ls-button ls-next", title: "Go on without doing this" }));
 }
 
-const choices = (name, legend, values, chosen) => make("fieldset", { class: `ls-choices ls-${name}` },
+const choices = (name, legend, values, made) => make("fieldset", { class: `ls-choices ls-${name}` },
   make("legend", {}, legend),
   ...values.map(([value, words]) => make("label", {},
-    make("input", { type: "radio", name: `ls-${name}`, value, checked: `${chosen}` === `${value}`, disabled: chosen !== undefined }),
+    make("input", { type: "radio", name: `ls-${name}`, value, checked: `${made}` === `${value}`, disabled: made !== undefined }),
     make("span", {}, words))));
 
 function drawQuestion(step, made) {
@@ -83,22 +83,22 @@ function drawQuestion(step, made) {
     reveal(made);
     return;
   }
-  const show = primary("Show the answer", () => reveal(chosen()), { class: "ls-button ls-primary ls-reveal", disabled: true });
-  body.addEventListener("change", () => (show.disabled = !chosen()));
-  foot.append(show);
+  foot.append(primary("Show the answer", () => reveal(chosen()), { class: "ls-button ls-primary ls-reveal", disabled: true }));
 }
+
+body.addEventListener("change", () => foot.querySelector(".ls-reveal")?.toggleAttribute("disabled", !chosen()));
 
 function chosen() {
   const value = (name) => body.querySelector(`input[name=ls-${name}]:checked`)?.value;
   return value("answer") && value("sure") ? { answer: value("answer"), sure: Number(value("sure")) } : null;
 }
 
-function drawRevealed(html) {
+function drawRevealed({ html, room }) {
   foot.querySelector(".ls-reveal")?.remove();
   body.querySelectorAll("input").forEach((input) => (input.disabled = true));
-  body.querySelector(".ls-revealed")?.remove();
+  body.querySelectorAll(".ls-revealed, .ls-room").forEach((each) => each.remove());
   const shown = make("div", { class: "ls-revealed", tabindex: "-1", html });
-  body.append(shown);
+  body.append(shown, make("div", { class: "ls-room", html: room ?? "" }));
   now.complete = true;
   drawNext();
   return shown;

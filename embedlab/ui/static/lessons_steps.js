@@ -3,6 +3,10 @@
 
 // Milliseconds between two looks at the page.
 const LOOK = 200;
+// Milliseconds between two looks at what the class says, and where this browser's name is kept.
+const ROOM = 4000;
+const WHO = "embedlab browser";
+let unkept = "";
 const now = { lesson: null, step: 0, complete: false, arrived: false, since: 0, before: {}, asking: 0 };
 const current = () => now.lesson?.steps[now.step];
 const inStep = () => now.lesson !== null && now.step < now.lesson.count;
@@ -45,11 +49,12 @@ function enter(number) {
   Object.assign(now, { step: number, arrived: false, since: performance.now(), before: actions() });
   const step = current();
   now.complete = step.done === "next" && !step.question;
-  note(now.lesson.id, { step: number });
+  keep(now.lesson.id, { step: number });
   drawStep();
   say(`Step ${number + 1} of ${now.lesson.count}`);
   title.focus({ preventScroll: true });
-  goTo(step);
+  const words = strayed(step);
+  if (words === null || words.length) goTo(step);
   look();
 }
 
@@ -66,8 +71,8 @@ async function reveal(made) {
   body.querySelectorAll("input").forEach((input) => (input.disabled = true));
   const wait = setTimeout(() => here() && tell(slow()), 700);
   const here = () => now.lesson === lesson && now.step === number;
-  const room = new URLSearchParams(window.location.search).get("class") ?? "";
-  const answer = await ask("reveal", { lesson: lesson.id, step: number, answer: made.answer, sure: made.sure, class: room, first });
+  const question = { lesson: lesson.id, step: number, class: room(), who: who() };
+  const answer = await ask("reveal", { ...question, answer: made.answer, sure: made.sure, first });
   clearTimeout(wait);
   if (!here()) return;
   tell("");
@@ -78,10 +83,35 @@ async function reveal(made) {
     return;
   }
   const predictions = { ...mine(lesson.id).predictions, [number]: { answer: made.answer, sure: made.sure, right: answer.right } };
-  note(lesson.id, { predictions });
-  const shown = drawRevealed(answer.html);
+  keep(lesson.id, { predictions });
+  const shown = drawRevealed(answer);
   if (first) shown.focus({ preventScroll: true });
   shown.scrollIntoView({ block: "nearest" });
+  if (room()) followRoom(question, here);
+}
+
+// What the class predicts comes in while its answer is on the screen.
+async function followRoom(question, here) {
+  const place = body.querySelector(".ls-room");
+  while (here() && place.isConnected) {
+    await new Promise((done) => setTimeout(done, ROOM));
+    if (panel.hidden || document.hidden) continue;
+    const { html } = await ask("room", question);
+    if (html !== undefined && html !== place.dataset.html) place.innerHTML = place.dataset.html = html;
+  }
+}
+
+const room = () => new URLSearchParams(window.location.search).get("class") ?? "";
+
+// A random name of this browser, so that a class counts each of its members once.
+function who() {
+  const made = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+  try {
+    if (!localStorage.getItem(WHO)) localStorage.setItem(WHO, made());
+    return localStorage.getItem(WHO).slice(0, 60);
+  } catch {
+    return (unkept ||= made());
+  }
 }
 
 const slow = () => (now.lesson?.loading && !props.view
@@ -90,7 +120,7 @@ const slow = () => (now.lesson?.loading && !props.view
 
 async function finish() {
   const { lesson } = now;
-  note(lesson.id, { done: true, step: 0 });
+  keep(lesson.id, { done: true, step: 0 });
   const here = predictionsOf(lesson.id);
   const everywhere = allPredictions();
   now.step = lesson.count;
@@ -111,7 +141,6 @@ function look() {
   if (panel.hidden || !inStep()) return;
   const step = current();
   const words = strayed(step);
-  openPanel(step);
   const there = pointAt(step.target);
   if (words !== null && !words.length) now.arrived = true;
   if (!now.complete && !step.question && isComplete(step, now.before)) complete();
@@ -143,7 +172,7 @@ function goBack() {
   pointed.element = null;
   pointed.opened.clear();
   tell("The lesson’s view is on its way.");
-  window.embedlab?.openLink?.(current().link);
+  goTo(current());
   look();
 }
 

@@ -36,7 +36,7 @@ function keepProgress() {
 
 const mine = (id) => progress[id] ?? progressOf(null);
 
-function note(id, change) {
+function keep(id, change) {
   progress[id] = { ...mine(id), ...change };
   keepProgress();
 }

@@ -1,7 +1,11 @@
 // What is on the page, as far as a lesson needs it: the state that the server last showed, the open
 // tabs, what is selected; and how the page gets back to the state that a step needs.
 
-const WORDS = { corpus: "the corpus", n: "the number of texts", seed: "the seed", a: "design A", b: "design B", tab: "the tab" };
+const WORDS = {
+  corpus: "the corpus", n: "the number of texts", seed: "the seed", a: "design A", b: "design B",
+  model: "the backbone", model_a: "for A the model", model_b: "for B the model", tab: "the tab", panel: "the panel",
+};
+const TABS = ["tab", "panel"];
 // How long the page may take to get to a step's state before that is said with a way to try again.
 const PATIENCE = 20_000;
 
@@ -14,30 +18,21 @@ function pageState() {
 
 // What of a step's state is otherwise on the page, in words; null while the page shows nothing yet.
 function strayed(step) {
-  if (!props.view && Object.keys(step.state).some((key) => key !== "tab")) return null;
+  const needed = Object.entries(step.state).filter(([key]) => WORDS[key] && !(key in step.sets));
+  if (!props.view && needed.some(([key]) => !TABS.includes(key))) return null;
   const page = pageState();
-  const free = Object.keys(step.sets);
-  const needed = Object.entries(step.state).filter(([key]) => WORDS[key] && !free.includes(key));
-  const other = needed.filter(([key, value]) => page[key] !== value);
-  const words = other.map(([key, value]) => `${WORDS[key]} ${key === "tab" ? tabName(value) : value}`);
-  if (step.panel && !free.includes("panel") && !other.length && page.panel !== step.panel) words.push(`the panel ${tabName(step.panel)}`);
-  return words;
+  const wrong = needed.filter(([key, value]) => page[key] !== value);
+  // The panels are those of a tab; before that is open there are none to speak of.
+  const told = wrong.some(([key]) => key === "tab") ? wrong.filter(([key]) => key !== "panel") : wrong;
+  return told.map(([key, value]) => `${WORDS[key]} ${TABS.includes(key) ? tabName(value) : value}`);
 }
 
-const tabName = (id) => [...document.querySelectorAll("[role=tab]")].find((tab) => tab.dataset.tabId === id)?.textContent.trim() ?? id;
+const tabOf = (id) => [...document.querySelectorAll("[role=tab]")].find((tab) => tab.dataset.tabId === id);
+const tabName = (id) => tabOf(id)?.textContent.trim() ?? id;
 
-// Brings the page to a step's state by its link, as one who opens it would. A panel of the Inside tab
-// is opened once the tab is.
+// Brings the page to a step's state by its link, as one who opens it would.
 function goTo(step) {
-  const words = strayed(step);
-  if (words !== null && !words.length) return;
-  if (Object.keys(step.state).length) window.embedlab?.openLink?.(step.link);
-}
-
-function openPanel(step) {
-  if (!step.panel || "panel" in step.sets || openTab("#tabs") !== "inside") return;
-  if (openTab("#inside-panels") === step.panel) return;
-  [...document.querySelectorAll("#inside-panels [role=tab]")].find((tab) => tab.dataset.tabId === step.panel && isShown(tab))?.click();
+  if (step.link) window.embedlab?.openLink?.(step.link);
 }
 
 // What a visitor has done on the page since a step began.
