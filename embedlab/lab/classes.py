@@ -25,7 +25,7 @@ ANSWERS = ("A", "B", "same")
 #: How sure one can be, in percent: a coin is right as often as the least of it.
 LEAST_SURE, MOST_SURE = 50, 100
 #: Bounds of what one server keeps.
-MAX_CLASSES, MAX_QUESTIONS, MAX_ANSWERS, MAX_NAME = 100, 100, 500, 32
+MAX_CLASSES, MAX_QUESTIONS, MAX_ANSWERS, MAX_NAME = 100, 100, 500, 40
 #: How long a class is kept after its last answer.
 KEEP_SECONDS = 6 * 3600
 _NAME = re.compile(r"\w[\w-]*")

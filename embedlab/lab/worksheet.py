@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import quote
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab import inside
+from embedlab.lab.address import Address
 from embedlab.lab.lab import Lab
 from embedlab.lab.lesson_figures import curve, values
-from embedlab.lab.lessons import ANSWERS, Drawing, FigureValue, Lesson, link_to
+from embedlab.lab.lessons import ANSWERS, Drawing, FigureValue, Lesson
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 from embedlab.render import drawings
@@ -29,10 +29,9 @@ class Paper:
     address: str = "http://127.0.0.1:7860"
     class_name: str = ""
 
-    def link(self, query: str) -> str:
-        """A full address of the application with this query string."""
-        room = f"&class={quote(self.class_name)}" if self.class_name else ""
-        return f"{self.address.rstrip('/')}/{query}{room}"
+    def link(self, to: Address) -> str:
+        """A full address of the application; of the class, where there is one."""
+        return f"{self.address.rstrip('/')}/{replace(to, class_name=self.class_name)}"
 
 
 def sheets(
@@ -60,7 +59,7 @@ def _sheet(paper: Paper, key: str, lesson: Lesson) -> Sheet:
         title=lesson.title,
         minutes=lesson.minutes,
         about=lesson.about,
-        link=paper.link(f"?lesson={key}"),
+        link=paper.link(Address(lesson=key)),
         items=tuple(_item(paper, lesson, i, words, found) for i in range(len(lesson.steps))),
         drawings=tuple(
             (one.caption, DRAWN[one.kind](paper, lesson, one)) for one in lesson.drawings
@@ -77,7 +76,7 @@ def _item(
 ) -> Item:
     step = lesson.steps[number]
     # The lesson's own link opens its first step.
-    link = paper.link(link_to(lesson.state(number))) if step.state and number else ""
+    link = paper.link(lesson.address(number)) if step.link and number else ""
     text = markdown(step.text, words) if step.text else Markup()
     if step.predict is None:
         return Item(text=text, link=link)
@@ -97,10 +96,10 @@ def _item(
 
 def _designs(lesson: Lesson) -> tuple[Design, Design]:
     """The designs that the lesson begins with."""
-    state = lesson.steps[0].state
-    if "a" not in state or "b" not in state:
+    begins = lesson.steps[0].address
+    if begins.a is None or begins.b is None:
         raise EmbedLabError("a drawing needs a first step whose link names the designs a and b.")
-    return Design.parse(state["a"]), Design.parse(state["b"])
+    return begins.a, begins.b
 
 
 def _maps(paper: Paper, lesson: Lesson, drawing: Drawing) -> Markup:

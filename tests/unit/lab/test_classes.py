@@ -62,7 +62,7 @@ def test_a_room_of_many_answering_at_once_loses_none_and_counts_none_twice():
         assert dict(room.distribution(name, "mask", 1).counts) == {"A": 40, "B": 40, "same": 40}
 
 
-@pytest.mark.parametrize("name", ["room-12", "7_b", "Ćwiczenia", "教室3", "x" * 32])
+@pytest.mark.parametrize("name", ["room-12", "7_b", "Ćwiczenia", "教室3", "x" * 40])
 def test_names_that_a_class_can_have(name):
     assert class_name(name) == name.casefold()
 
@@ -74,7 +74,7 @@ def test_a_room_finds_its_class_however_it_types_the_name():
 
 
 @pytest.mark.parametrize(
-    "name", ["", " ", "-a", "a b", "x" * 33, "<script>", "a/b", "a\nb", "a=b", "x" * 10**6, "🧲"]
+    "name", ["", " ", "-a", "a b", "x" * 41, "<script>", "a/b", "a\nb", "a=b", "x" * 10**6, "🧲"]
 )
 def test_names_that_no_class_can_have_say_what_is_accepted(name):
     with pytest.raises(EmbedLabError, match="letters, digits") as refused:

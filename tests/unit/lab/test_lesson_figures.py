@@ -35,7 +35,8 @@ def test_eight_lessons_ship_in_their_order():
 def test_a_lesson_asks_before_it_shows_and_uses_all_of_its_figures(key):
     lesson = LESSONS[key]
     assert lesson.questions, "no prediction"
-    assert all(lesson.steps[0].state.get(name) for name in ("corpus", "tab", "a", "b"))
+    begins = lesson.steps[0].address
+    assert all((begins.corpus, begins.tab, begins.a, begins.b)), "it begins wherever one was"
     used = {
         name
         for number in range(len(lesson.steps))
