@@ -205,6 +205,7 @@ def _step(lesson: Lesson, number: int) -> dict[str, Any]:
         "done": step.completion[0],
         "sets": _said(step.sets),
         "state": _said(address),
+        "own": list(_said(step.address)),
         "link": str(address),
     }
 
