@@ -30,18 +30,25 @@ async function openLesson(id) {
   address(lesson.id);
   const { step, done } = mine(lesson.id);
   enter(done ? 0 : Math.min(step, lesson.count - 1));
-  if (lesson.figures) await fetchFigures(lesson);
+  fetchFigures(lesson);
 }
 
-// The figures of the texts, which take a while where the model is not there yet.
+// The figures of the texts come step by step, from the open one on: they take a while where the model is
+// not there yet. Then what the answers need is computed, so that they are there when they are asked for.
 async function fetchFigures(lesson) {
-  const { texts, error } = await ask("figures", { lesson: lesson.id });
-  if (now.lesson !== lesson) return;
-  lesson.failed = error ?? "";
-  lesson.figures = false;
-  texts?.forEach((text, number) => Object.assign(lesson.steps[number], text));
-  for (const part of body.querySelectorAll("[data-text]")) {
-    if (inStep()) part.innerHTML = current()[part.dataset.text];
+  const begun = now.step;
+  const later = (numbers) => numbers.toSorted((x, y) => (x < begun) - (y < begun) || x - y);
+  const asks = [...later(lesson.figures).map((step) => ({ step })), ...later(lesson.questions).map((step) => ({ step, ahead: true }))];
+  lesson.coming = new Set(lesson.figures);
+  for (const each of asks) {
+    const { text, question, error } = await ask("figures", { lesson: lesson.id, ...each });
+    if (now.lesson !== lesson) return;
+    if (each.ahead) continue;
+    lesson.coming.delete(each.step);
+    Object.assign(lesson.steps[each.step], error ? { failed: error } : { text, question });
+    if (now.step === each.step) {
+      body.querySelectorAll("[data-text]").forEach((part) => (part.innerHTML = current()[part.dataset.text]));
+    }
   }
 }
 
@@ -158,9 +165,9 @@ function saySituation(step, words, there) {
     if (late > 1500) tell(words === null ? slow() : "The lesson’s view is on its way.");
   } else if (!there && late > 4000) {
     tell("What this step points at is not on the page; you can go on without it.", back());
-  } else if (now.lesson.failed && late < PATIENCE) {
-    tell(now.lesson.failed);
-  } else if (now.lesson.figures && late > 1500) {
+  } else if (step.failed) {
+    tell(step.failed);
+  } else if (now.lesson.coming?.has(now.step) && late > 1500) {
     tell(slow());
   } else {
     tell("");
