@@ -111,18 +111,25 @@ class Lessons:
     def lesson(self, data: Mapping[str, Any], _: Progress) -> dict[str, Any]:
         """A lesson with its texts; figures in them are still to come, where there are any."""
         key, lesson = self._named(data)
+        numbers = range(len(lesson.steps))
         return {
             **_entry(key, lesson),
-            "steps": [_step(lesson, number) for number in range(len(lesson.steps))],
-            "figures": bool(_shown_first(lesson)),
+            "steps": [_step(lesson, number) for number in numbers],
+            "figures": [number for number in numbers if lesson.asked(number, revealed=False)],
+            "questions": lesson.questions,
             "loading": self.lab.default_backbone not in self.lab.models,
         }
 
     def figures(self, data: Mapping[str, Any], report: Progress) -> dict[str, Any]:
-        """The texts of a lesson anew, with their figures."""
+        """The texts of a step anew, with their figures.
+
+        ``ahead`` of a prediction, what its answer needs is computed, too, and not told.
+        """
         _, lesson = self._named(data)
-        found = _words(values(self.lab, lesson, _shown_first(lesson), report))
-        return {"texts": [_texts(lesson, number, found) for number in range(len(lesson.steps))]}
+        number = _step_number(lesson, data)
+        values(self.lab, lesson, lesson.asked(number, revealed=data.get("ahead") is True), report)
+        names = lesson.asked(number, revealed=False)
+        return _texts(lesson, number, _words(values(self.lab, lesson, names, report)))
 
     def reveal(self, data: Mapping[str, Any], report: Progress) -> dict[str, Any]:
         """Whether a prediction is right, and what the lesson tells then."""
@@ -175,8 +182,8 @@ class Lessons:
 
     def _question(self, data: Mapping[str, Any]) -> tuple[str, Lesson, int, Prediction]:
         key, lesson = self._named(data)
-        number = _number(data, "step")
-        asked = lesson.steps[number].predict if number < len(lesson.steps) else None
+        number = _step_number(lesson, data)
+        asked = lesson.steps[number].predict
         if asked is None:
             raise EmbedLabError(f"Step {number} of this lesson asks for no prediction.")
         return key, lesson, number, asked
@@ -205,6 +212,7 @@ def _step(lesson: Lesson, number: int) -> dict[str, Any]:
         "done": step.completion[0],
         "sets": _said(step.sets),
         "state": _said(address),
+        "own": list(_said(step.address)),
         "link": str(address),
     }
 
@@ -226,12 +234,6 @@ def _texts(lesson: Lesson, number: int, figures: Mapping[str, str]) -> dict[str,
     }
 
 
-def _shown_first(lesson: Lesson) -> list[str]:
-    """The figures in texts that are read without a prediction."""
-    asked = (lesson.asked(number, revealed=False) for number in range(len(lesson.steps)))
-    return list(dict.fromkeys(name for names in asked for name in names))
-
-
 def _words(figures: Mapping[str, FigureValue]) -> dict[str, str]:
     return {name: figure.words for name, figure in figures.items()}
 
@@ -241,6 +243,13 @@ def _number(data: Mapping[str, Any], name: str) -> int:
     if type(value) is not int or not 0 <= value < 10**6:
         raise EmbedLabError(f"{name!r} is {str(value)[:40]!r}; it must be a whole number.")
     return value
+
+
+def _step_number(lesson: Lesson, data: Mapping[str, Any]) -> int:
+    number = _number(data, "step")
+    if number >= len(lesson.steps):
+        raise EmbedLabError(f"The lesson has {len(lesson.steps)} steps, and none {number}.")
+    return number
 
 
 def _predictions(given: Any) -> list[tuple[float, bool]]:

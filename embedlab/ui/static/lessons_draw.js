@@ -28,6 +28,7 @@ const say = (words) => (said.textContent = words);
 function drawList() {
   const lessons = plain(props.index) ?? [];
   frame({ heading: "Lessons", list: false });
+  Object.assign(panel.dataset, { lesson: "", step: "" });
   body.append(make("p", { class: "muted" },
     "Short lessons on the page itself. Each lets you predict before it shows, and counts how often you were right. What you have done is kept in this browser alone."));
   const list = make("ol", { class: "ls-lessons" });
@@ -49,6 +50,7 @@ function drawList() {
 function drawStep() {
   const { lesson, step: number } = now;
   const step = lesson.steps[number];
+  Object.assign(panel.dataset, { lesson: lesson.id, step: number });
   frame({ heading: lesson.title, counted: `${number + 1} / ${lesson.count}`, part: (number + 1) / lesson.count });
   if (step.text) body.append(make("div", { class: "ls-words", "data-text": "text", html: step.text }));
   if (step.question) drawQuestion(step, mine(lesson.id).predictions[number]);
@@ -60,12 +62,15 @@ function drawStep() {
 
 function drawNext() {
   const { lesson, step: number } = now;
-  foot.querySelector(".ls-next")?.remove();
+  const before = foot.querySelector(".ls-next");
+  const focused = before === document.activeElement;
+  before?.remove();
   const last = number + 1 === lesson.count;
   const onward = () => (last ? finish() : enter(number + 1));
   const words = last ? "Finish" : "Next";
   foot.append(now.complete ? primary(words, onward, { class: "ls-button ls-primary ls-next" })
     : button("Skip", onward, { class: "ls-button ls-next", title: "Go on without doing this" }));
+  if (focused) foot.lastElementChild.focus({ preventScroll: true });
 }
 
 const choices = (name, legend, values, made) => make("fieldset", { class: `ls-choices ls-${name}` },
@@ -101,12 +106,14 @@ function drawRevealed({ html, room }) {
   body.append(shown, make("div", { class: "ls-room", html: room ?? "" }));
   now.complete = true;
   drawNext();
+  panel.dataset.revealed = now.step;
   return shown;
 }
 
 function drawEnd(result) {
   const { lesson } = now;
   const index = plain(props.index) ?? [];
+  panel.dataset.step = "end";
   const next = index[index.findIndex(({ id }) => id === lesson.id) + 1];
   frame({ heading: lesson.title, counted: "finished", part: 1 });
   body.append(make("p", {}, "That was the lesson."));

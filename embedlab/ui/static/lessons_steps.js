@@ -7,7 +7,7 @@ const LOOK = 200;
 const ROOM = 4000;
 const WHO = "embedlab browser";
 let unkept = "";
-const now = { lesson: null, step: 0, complete: false, arrived: false, since: 0, before: {}, asking: 0 };
+const now = { lesson: null, asked: "", step: 0, complete: false, arrived: false, since: 0, before: {}, asking: 0 };
 const current = () => now.lesson?.steps[now.step];
 const inStep = () => now.lesson !== null && now.step < now.lesson.count;
 
@@ -16,7 +16,7 @@ const inStep = () => now.lesson !== null && now.step < now.lesson.count;
 async function openLesson(id) {
   const asking = (now.asking += 1);
   showPanel();
-  now.lesson = null;
+  Object.assign(now, { lesson: null, asked: id });
   frame({ heading: "Lessons" });
   body.append(make("p", { class: "muted" }, "Opening the lesson…"));
   const lesson = await ask("lesson", { lesson: id });
@@ -30,18 +30,25 @@ async function openLesson(id) {
   address(lesson.id);
   const { step, done } = mine(lesson.id);
   enter(done ? 0 : Math.min(step, lesson.count - 1));
-  if (lesson.figures) await fetchFigures(lesson);
+  fetchFigures(lesson);
 }
 
-// The figures of the texts, which take a while where the model is not there yet.
+// The figures of the texts come step by step, from the open one on: they take a while where the model is
+// not there yet. Then what the answers need is computed, so that they are there when they are asked for.
 async function fetchFigures(lesson) {
-  const { texts, error } = await ask("figures", { lesson: lesson.id });
-  if (now.lesson !== lesson) return;
-  lesson.failed = error ?? "";
-  lesson.figures = false;
-  texts?.forEach((text, number) => Object.assign(lesson.steps[number], text));
-  for (const part of body.querySelectorAll("[data-text]")) {
-    if (inStep()) part.innerHTML = current()[part.dataset.text];
+  const begun = now.step;
+  const later = (numbers) => numbers.toSorted((x, y) => (x < begun) - (y < begun) || x - y);
+  const asks = [...later(lesson.figures).map((step) => ({ step })), ...later(lesson.questions).map((step) => ({ step, ahead: true }))];
+  lesson.coming = new Set(lesson.figures);
+  for (const each of asks) {
+    const { text, question, error } = await ask("figures", { lesson: lesson.id, ...each });
+    if (now.lesson !== lesson) return;
+    if (each.ahead) continue;
+    lesson.coming.delete(each.step);
+    Object.assign(lesson.steps[each.step], error ? { failed: error } : { text, question });
+    if (now.step === each.step) {
+      body.querySelectorAll("[data-text]").forEach((part) => (part.innerHTML = current()[part.dataset.text]));
+    }
   }
 }
 
@@ -52,9 +59,10 @@ function enter(number) {
   keep(now.lesson.id, { step: number });
   drawStep();
   say(`Step ${number + 1} of ${now.lesson.count}`);
-  title.focus({ preventScroll: true });
-  const words = strayed(step);
-  if (words === null || words.length) goTo(step);
+  body.focus({ preventScroll: true });
+  pointAnew(step.target);
+  // A query or a selection of the step's own is set once, and then free to change.
+  if (strayed(step)?.length !== 0 || step.own.some((key) => !WORDS[key])) goTo(step);
   look();
 }
 
@@ -69,8 +77,8 @@ async function reveal(made) {
   const first = !mine(lesson.id).predictions[number];
   foot.querySelector(".ls-reveal")?.toggleAttribute("disabled", true);
   body.querySelectorAll("input").forEach((input) => (input.disabled = true));
-  const wait = setTimeout(() => here() && tell(slow()), 700);
   const here = () => now.lesson === lesson && now.step === number;
+  const wait = setTimeout(() => here() && tell(slow()), 700);
   const question = { lesson: lesson.id, step: number, class: room(), who: who() };
   const answer = await ask("reveal", { ...question, answer: made.answer, sure: made.sure, first });
   clearTimeout(wait);
@@ -126,13 +134,12 @@ async function finish() {
   now.step = lesson.count;
   pointAt("");
   drawEnd("");
-  title.focus({ preventScroll: true });
+  body.focus({ preventScroll: true });
   if (!everywhere.length) return;
   const { html, error } = await ask("result", { here, everywhere });
   if (now.lesson !== lesson || inStep()) return;
   drawEnd(html ?? "");
   if (error) tell(error);
-  title.focus({ preventScroll: true });
 }
 
 // --- what happens on the page ------------------------------------------------------------------
@@ -158,9 +165,9 @@ function saySituation(step, words, there) {
     if (late > 1500) tell(words === null ? slow() : "The lesson’s view is on its way.");
   } else if (!there && late > 4000) {
     tell("What this step points at is not on the page; you can go on without it.", back());
-  } else if (now.lesson.failed && late < PATIENCE) {
-    tell(now.lesson.failed);
-  } else if (now.lesson.figures && late > 1500) {
+  } else if (step.failed) {
+    tell(step.failed);
+  } else if (now.lesson.coming?.has(now.step) && late > 1500) {
     tell(slow());
   } else {
     tell("");
@@ -169,8 +176,7 @@ function saySituation(step, words, there) {
 
 function goBack() {
   Object.assign(now, { arrived: false, since: performance.now() });
-  pointed.element = null;
-  pointed.opened.clear();
+  pointAnew(current().target);
   tell("The lesson’s view is on its way.");
   goTo(current());
   look();
@@ -198,7 +204,7 @@ function showList() {
   showPanel();
   pointAt("");
   drawList();
-  title.focus({ preventScroll: true });
+  body.focus({ preventScroll: true });
 }
 
 function closePanel() {
@@ -230,15 +236,13 @@ function escaped(event) {
     event.preventDefault();
     closePanel();
   } else if (!event.defaultPrevented && focus.getAttribute("aria-expanded") !== "true" && !(focus.type === "search" && focus.value)) {
-    (foot.querySelector(".ls-next") ?? title).focus({ preventScroll: true });
+    (foot.querySelector(".ls-next") ?? body).focus({ preventScroll: true });
   }
 }
 
-// The address carries the lesson, whatever else stands in it.
+// The address carries the lesson.
 function address(id) {
-  const others = window.location.search.replace(/^\?/, "").split("&").filter((pair) => pair && !pair.startsWith("lesson="));
-  const query = [...others, ...(id ? [`lesson=${encodeURIComponent(id)}`] : [])].join("&");
-  window.history.replaceState(window.history.state, "", `${window.location.pathname}${query ? `?${query}` : ""}${window.location.hash}`);
+  window.embedlab?.setLesson?.(id);
 }
 
 opener.addEventListener("click", () => (panel.hidden ? reopen() : closePanel()));
@@ -248,6 +252,14 @@ document.addEventListener("keydown", escaped);
 document.addEventListener("click", pressed, true);
 document.addEventListener("keydown", pressed, true);
 setInterval(look, LOOK);
-new ResizeObserver(() => (root.style.height = panel.hidden ? "" : `${panel.offsetHeight}px`)).observe(panel);
-const asks = new URLSearchParams(window.location.search).get("lesson");
-if (asks) setTimeout(() => openLesson(asks), 0);
+// Room at the ends of the page and of the sidebar, so that nothing has to stay under the panel.
+new ResizeObserver(() => {
+  const height = panel.hidden ? 0 : panel.offsetHeight;
+  document.documentElement.style.setProperty("--lesson-room", `${height}px`);
+}).observe(panel);
+// The lesson that the page was opened with, at once; one that a link in the open page asks for later.
+const first = new URLSearchParams(window.location.search).get("lesson");
+if (first) setTimeout(() => openLesson(first), 0);
+document.addEventListener("embedlab:link", ({ detail }) => {
+  if (detail.lesson && detail.lesson !== (now.lesson?.id ?? now.asked)) openLesson(detail.lesson);
+});

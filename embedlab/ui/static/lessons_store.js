@@ -13,14 +13,18 @@ function progressOf(given) {
   return { step, done: given?.done === true, predictions: Object.fromEntries(predictions) };
 }
 
+// Without a prototype, so that a lesson may have any name.
+const none = () => Object.create(null);
+
 // A browser may refuse to keep anything; then the progress lasts as long as the page.
 function readProgress() {
   try {
     const kept = JSON.parse(localStorage.getItem(STORE));
-    if (!kept || typeof kept !== "object" || Array.isArray(kept)) return {};
-    return Object.fromEntries(Object.entries(kept).slice(0, 200).map(([id, given]) => [id, progressOf(given)]));
+    if (!kept || typeof kept !== "object" || Array.isArray(kept)) return none();
+    const lessons = Object.entries(kept).slice(0, 200).map(([id, given]) => [id, progressOf(given)]);
+    return Object.assign(none(), Object.fromEntries(lessons));
   } catch {
-    return {};
+    return none();
   }
 }
 
@@ -42,7 +46,7 @@ function keep(id, change) {
 }
 
 function forget(id) {
-  if (id === undefined) progress = {};
+  if (id === undefined) progress = none();
   else delete progress[id];
   keepProgress();
 }

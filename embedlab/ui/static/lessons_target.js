@@ -22,14 +22,19 @@ function lookFor(selector) {
   const all = candidates(selector);
   const shown = all.find(isShown);
   if (shown) return shown;
-  for (const each of all) {
-    const fold = each.closest(".block")?.parentElement?.closest(".block")?.querySelector(":scope > .label-wrap:not(.open)");
-    if (fold && !pointed.opened.has(fold)) {
-      pointed.opened.add(fold);
-      fold.click();
-    }
-  }
+  all.flatMap(foldsAround).filter((fold) => !pointed.opened.has(fold)).forEach((fold) => {
+    pointed.opened.add(fold);
+    fold.click();
+  });
   return null;
+}
+
+function foldsAround(each) {
+  const folds = [];
+  for (let up = each.parentElement; up; up = up.parentElement) {
+    folds.push(...up.querySelectorAll(":scope > .label-wrap:not(.open)"));
+  }
+  return folds;
 }
 
 // On a phone the sidebar lies over everything else, so it is open exactly while it is pointed at.
@@ -43,14 +48,11 @@ function openSidebarFor(target) {
   return true;
 }
 
-// How much of a box the panel would cover.
-function covered(box, left) {
-  const { width, height } = panel.getBoundingClientRect();
+// How wide a part of a box the panel would stand above, in the right or in the left corner.
+function across(box, left) {
+  const { width } = panel.getBoundingClientRect();
   const x = left ? GAP : window.innerWidth - GAP - width;
-  const y = window.innerHeight - GAP - height;
-  const across = Math.min(box.right, x + width) - Math.max(box.left, x);
-  const down = Math.min(box.bottom, y + height) - Math.max(box.top, y);
-  return Math.max(0, across) * Math.max(0, down);
+  return Math.max(0, Math.min(box.right, x + width) - Math.max(box.left, x));
 }
 
 // Scrolls to the target, above the panel where that lies across the page, else beside it.
@@ -59,14 +61,14 @@ function bring(target) {
     target.scrollIntoView({ block: "start" });
   } else {
     const box = target.getBoundingClientRect();
-    const beside = !NARROW.matches && Math.min(covered(box, true), covered(box, false)) === 0;
+    const beside = !NARROW.matches && Math.min(across(box, true), across(box, false)) === 0;
     const below = window.innerHeight - (beside ? 0 : panel.offsetHeight + GAP);
     const room = below - 2 * GAP;
     const top = box.height <= room ? GAP + (room - box.height) / 2 : GAP;
     window.scrollBy({ top: box.top - top, behavior: "instant" });
   }
   const box = target.getBoundingClientRect();
-  root.dataset.side = !NARROW.matches && covered(box, true) < covered(box, false) ? "left" : "right";
+  root.dataset.side = !NARROW.matches && across(box, true) < across(box, false) ? "left" : "right";
   drawRing();
 }
 
@@ -83,7 +85,7 @@ function drawRing() {
 
 // Points at what a selector names; true once it is on the page, or where there is nothing to point at.
 function pointAt(selector) {
-  if (selector !== pointed.selector) Object.assign(pointed, { selector, element: null, opened: new Set() });
+  if (selector !== pointed.selector) pointAnew(selector);
   const target = selector ? lookFor(selector) : null;
   if (target && target !== pointed.element) {
     pointed.element = target;
@@ -91,10 +93,15 @@ function pointAt(selector) {
     bring(target);
   } else if (!target) {
     pointed.element = null;
-    if (!selector && NARROW.matches && !panel.hidden) openSidebarFor(null);
   }
   drawRing();
   return target !== null || !selector;
+}
+
+// A step looks for its target anew, even where that of the step before was the same.
+function pointAnew(selector) {
+  Object.assign(pointed, { selector, element: null, opened: new Set() });
+  if (!selector && NARROW.matches) openSidebarFor(null);
 }
 
 function focusTarget() {

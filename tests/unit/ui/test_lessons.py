@@ -55,7 +55,8 @@ def predicted(lessons: Lessons, **more: Any) -> dict[str, Any]:
 
 def test_a_lesson_is_there_before_its_figures(lessons):
     found = lessons.lesson({"lesson": "counting"}, no_progress)
-    assert (found["title"], found["count"], found["figures"]) == ("Texts and labels", 3, True)
+    assert (found["title"], found["count"]) == ("Texts and labels", 3)
+    assert (found["figures"], found["questions"]) == ([0], [2])
     assert found["loading"] is True  # nothing has loaded the backbone
     first, second, third = found["steps"]
     assert first["text"] == "<p>There are ….</p>\n"
@@ -66,8 +67,10 @@ def test_a_lesson_is_there_before_its_figures(lessons):
     assert third["answers"] == ["Texts", "Labels", "Equal"]
     # What a prediction is about stays with the server until it is made.
     assert "160" not in str(found)
-    texts = lessons.figures({"lesson": "counting"}, no_progress)["texts"]
-    assert texts[0]["text"] == "<p>There are 160.</p>\n"
+    asked = {"lesson": "counting", "step": 0}
+    assert lessons.figures(asked, no_progress)["text"] == "<p>There are 160.</p>\n"
+    ahead = lessons.figures({"lesson": "counting", "step": 2, "ahead": True}, no_progress)
+    assert ahead == {"text": "", "question": third["question"]}
 
 
 def test_a_prediction_is_right_or_not_and_both_are_told(lessons):
@@ -113,7 +116,7 @@ def test_nothing_that_is_given_becomes_html(tmp_path, script):
         ({"lesson": ["x"]}, "must be a string"),
         ({"lesson": "x" * 10_000}, "names have up to"),
         ({"lesson": "counting", "step": 0}, "asks for no prediction"),
-        ({"lesson": "counting", "step": 99}, "asks for no prediction"),
+        ({"lesson": "counting", "step": 99}, "has 3 steps, and none 99"),
         ({"lesson": "counting", "step": -1}, "'step' is '-1'"),
         ({"lesson": "counting", "step": True}, "'step' is 'True'"),
         ({"lesson": "counting", "step": 2, "answer": "C", "sure": 80}, "'C' is not an answer"),
