@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab import inside, selections, views
 from embedlab.lab.figure_values import Asked, points, signed, whole
@@ -37,20 +39,30 @@ def values(
     Raises:
         EmbedLabError: one of them cannot be computed; the sentence names it.
     """
+    asked = {
+        name: Asked(
+            lab=lab,
+            figure=lesson.figures[name],
+            corpus_id=lesson.figures[name].corpus or lesson.corpus,
+            progress=progress,
+        )
+        for name in names
+    }
+    if gpu.LENT:  # the passes of all scores in one call
+        scored = [each for each in asked.values() if each.figure.measure in SCORES]
+        lab.prepare([(each.corpus, each.design, "") for each in scored], progress=progress)
     found = {}
-    for name in names:
-        figure = lesson.figures[name]
-        corpus_id = figure.corpus or lesson.corpus
-
-        def work(report: Progress, figure: Figure = figure, of: str = corpus_id) -> FigureValue:
-            asked = Asked(lab=lab, figure=figure, corpus_id=of, progress=report)
-            return FIGURES[figure.measure](asked)
-
+    for name, each in asked.items():
+        key = ("figure", each.corpus_id, each.figure)
         try:
-            found[name] = lab.compute(("figure", corpus_id, figure), work, progress)
+            found[name] = lab.compute(key, partial(_figure, each), progress)
         except EmbedLabError as error:
             raise EmbedLabError(f"The lesson's figure {name!r}: {error}") from error
     return found
+
+
+def _figure(asked: Asked, report: Progress) -> FigureValue:
+    return FIGURES[asked.figure.measure](replace(asked, progress=report))
 
 
 # The texts
