@@ -21,7 +21,7 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab import inside, selections, views
 from embedlab.lab.figure_values import Asked, points, signed, whole
 from embedlab.lab.lab import Lab
-from embedlab.lab.lessons import Figure, FigureValue, Lesson
+from embedlab.lab.lessons import FigureValue, Lesson
 from embedlab.lab.study_figures import STUDY
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
