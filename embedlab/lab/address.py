@@ -26,7 +26,7 @@ MAX_SELECTED, MAX_SELECTION = 50_000, 2000
 #: Controls of tabs that a link can set, in the order in which they are written.
 CONTROLS = (
     *("colour", "neighbours", "distance", "k", "texts", "count", "order", "scale"),
-    *("text", "other"),
+    *("measure", "centre", "text", "first", "second", "space"),
 )
 #: The corpus of a link about somebody's own texts: a hash of them, and how many they are.
 _OWN = re.compile(r"own:([0-9a-f]{12}):(\d{1,8})")

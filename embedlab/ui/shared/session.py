@@ -71,6 +71,12 @@ def set_values(updates: Updates) -> Updates:
     return values
 
 
+def with_value(update: Any, value: Any) -> Any:
+    """An update of a control that sets this value, with the update's other properties."""
+    is_update = isinstance(update, dict) and "__type__" in update
+    return {**update, "value": value} if is_update else value
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Action:
     """An event that sets controls before the open tab is shown again.

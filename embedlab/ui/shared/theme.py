@@ -19,6 +19,7 @@ SCRIPTS = {
         *("lessons.js", "lessons_store.js", "lessons_target.js", "lessons_view.js"),
         *("lessons_draw.js", "lessons_steps.js"),
     ),
+    "links": ("copy.js", "links.js"),
     "linked_map": (
         *("download.js", "map_points.js", "linked_map.js", "map_over.js", "map_words.js"),
         *("map_search.js", "map_layers.js", "map_input.js", "map_parts.js", "map_download.js"),
@@ -26,7 +27,7 @@ SCRIPTS = {
     "own_lost": ("own_lost.js",),
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),
-    "selection": ("selection.js",),
+    "selection": ("copy.js", "selection.js"),
     "small_maps": ("small_maps.js",),
     "sortable": ("sortable.js",),
     "study_files": ("download.js", "study_files.js"),

@@ -74,6 +74,7 @@ class LayersPanel(View):
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
         self.curves = Remembered([])  # their designs: a click names a curve by its number
         self.inputs = [self.measure, self.skip_first, self.centre, self.model]
+        self.linked = {"measure": self.measure, "centre": self.centre}
         self.outputs = [self.figure, self.notes, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
         self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
