@@ -159,7 +159,8 @@ def first_norm(asked: Asked) -> FigureValue:
 
 def other_norm(asked: Asked) -> FigureValue:
     """The median norm of its other tokens there."""
-    return whole(float(np.median(_view(asked).norms[1:])))
+    # Of two in the middle the lower one, as torch has it, with which the ratio is made.
+    return whole(float(np.quantile(_view(asked).norms[1:], 0.5, method="lower")))
 
 
 def norm_ratio(asked: Asked) -> FigureValue:
