@@ -165,7 +165,8 @@ def other_norm(asked: Asked) -> FigureValue:
 
 def norm_ratio(asked: Asked) -> FigureValue:
     """How many times the others' median norm that of the first token is."""
-    return whole(_view(asked).norm_ratio)
+    ratio = _view(asked).norm_ratio
+    return FigureValue(number=ratio, words=f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}")
 
 
 def first_cosine(asked: Asked) -> FigureValue:
