@@ -62,7 +62,7 @@ def test_a_lesson_to_its_end(
         right = learner.follow(key, LESSONS[key])
         assert len(right) == len(LESSONS[key].questions)
         told = learner.panel.locator(".ls-calibration").first
-        expect(told).to_contain_text(f"{sum(right)} of {len(right)} predictions were right")
+        expect(told).to_contain_text(f"Right: {sum(right)} of {len(right)}")
         expect(told).to_contain_text("80 % sure on average")
         visitor.fits()
 
@@ -152,7 +152,7 @@ def test_a_lesson_of_ones_own_with_everything_in_it(
         learner.predict("A", 100)
         learner.press(".ls-next")
         learner.at("mine", "end")
-        expect(learner.panel).to_contain_text("1 of 1 predictions were right")
+        expect(learner.panel).to_contain_text("Right: 1 of 1")
         assert visitor.page.evaluate("window.pwned") is None
         assert visitor.page.locator(".lessons img, .lessons iframe, .lessons svg").count() == 0
 

@@ -33,8 +33,8 @@ from embedlab.ui.shared.view import LANE, PRIVATE, Pair
 PARTS = ("lesson", "figures", "reveal", "room", "result", "view")
 #: Certainties that can be stated, in percent.
 CERTAINTIES = (50, 60, 70, 80, 90, 100)
-#: Fewer predictions say little about the one who made them.
-FEW = 10
+#: Fewer predictions say little about the one who made them, and fewer still nothing.
+FEW, FEWEST = 10, 3
 #: By how much certainty and hits differ at least to be called different.
 OFF = 0.1
 #: What stands for a figure that is still being computed.
@@ -117,7 +117,7 @@ class Lessons:
             "steps": [_step(lesson, number) for number in numbers],
             "figures": [number for number in numbers if lesson.asked(number, revealed=False)],
             "questions": lesson.questions,
-            "loading": self.lab.default_backbone not in self.lab.models,
+            "loading": self.lab.models.get(self.lab.default_backbone) is None,
         }
 
     def figures(self, data: Mapping[str, Any], report: Progress) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class Lessons:
         key, lesson, number, asked = self._question(data)
         answer, sure = word(data.get("answer"), "The answer"), _number(data, "sure")
         check_known(answer, "an answer", ANSWERS)
-        check_known(sure, "a certainty in %", CERTAINTIES)
+        check_known(str(sure), "a certainty in %", map(str, CERTAINTIES))
         found = values(self.lab, lesson, lesson.asked(number, revealed=True), report)
         outcome = asked.outcome(found)
         words = dict(zip(ANSWERS, asked.answers, strict=True))
@@ -266,7 +266,8 @@ def _predictions(given: Any) -> list[tuple[float, bool]]:
 
 def _calibrated(title: str, predictions: Sequence[tuple[float, bool]]) -> Markup:
     found = calibration(predictions)
-    return _LESSONS.calibrated(title, found, verdict(found), found.n < FEW)
+    told = verdict(found) if found.n >= FEWEST else ""
+    return _LESSONS.calibrated(title, found, told, found.n < FEW)
 
 
 def verdict(found: Calibration) -> str:

