@@ -50,6 +50,7 @@ class Address:
         a, b: the designs.
         tab, panel: the open tab, and the open panel of one that has several.
         q: the query; "" for none.
+        part: the numbers of the texts that are a corpus of their own, picked from the one named.
         sel, only: the numbers of the selected texts in their corpus, from 1, and of those that a
             filter leaves; () for none.
         controls: what controls of the tabs say, by their names in :data:`CONTROLS`.
@@ -63,6 +64,7 @@ class Address:
     """
 
     corpus: str = ""
+    part: tuple[int, ...] = ()
     n: int | None = None
     seed: int | None = None
     model: str = ""
@@ -82,7 +84,7 @@ class Address:
     unread: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("sel", "only"):
+        for name in ("part", "sel", "only"):
             if (numbers := getattr(self, name)) is not None:
                 object.__setattr__(self, name, tuple(sorted({*numbers})))
         given = dict(self.controls)
@@ -312,6 +314,7 @@ _CORPUS = re.compile(rf"{_OWN.pattern}|(?!own)[\w.-]{{1,60}}")
 #: Everything that a link can say, in the order in which it is written.
 PARAMETERS: dict[str, _Parameter] = {
     "corpus": _Parameter(name="corpus", read=_name("corpus", _CORPUS, "corpus")),
+    "part": _Parameter(name="part", read=_numbers("part"), write=ranges, plus=True),
     "n": _Parameter(name="n", read=_number("n", 1)),
     "seed": _Parameter(name="seed", read=_number("seed", 0)),
     **{

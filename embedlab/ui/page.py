@@ -122,9 +122,9 @@ class Workspace:
             with gr.Tab(StudyTab.title, id=StudyTab.id) as self.study:
                 StudyTab(self.study, lab.config.limits, self.sessions)
         titles = {view.id: view.title for view in self.views} | {StudyTab.id: StudyTab.title}
-        self.links.wire(self.tabs, self.views, titles)
         self.lessons = Lessons(lab, self.sessions)
         self.links.lessons = self.lessons.lessons
+        self.links.wire(blocks, self.tabs, self.views, titles)
         self._wire()
 
     def _add(self, kind: type[Any], *args: Any) -> Any:
@@ -149,14 +149,12 @@ class Workspace:
     def _wire(self) -> None:
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
         gr.on([*self.sidebar.triggers, *own_triggers], **self._showing())
-        links, sets = self.links, self.links.sets
-        arrival = Action(trigger=self.blocks.load, run=links.arrived, sets=sets, inputs={links.bar})
-        arrival.trigger(**self._showing(arrival), js=_with_address(arrival, self._inputs))
-        self.actions.append(Action(trigger=links.bar.link, run=links.followed, sets=sets))
+        opening, link = self.links.actions
+        opening.trigger(**self._showing(opening), js=_with_address(opening, self._inputs))
         self.study.select(
             self.sessions.session_handler(self._aside), set(), self._outputs, **PRIVATE
         )
-        for action in [*self.sidebar.actions, *self.actions]:
+        for action in [*self.sidebar.actions, *self.actions, link]:
             action.trigger(**self._showing(action))
         compiled = self.blocks.load(
             _until_umap_is_compiled, show_progress="hidden", concurrency_limit=None, **PRIVATE
@@ -250,7 +248,7 @@ class Workspace:
         before = choices.current()
         number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
         session.remember({self.sidebar.forgot: choices.forgot})
-        sets = set(action.sets) if action else set()
+        sets = action.sets_of(Values(values), event) if action else set()
         choices.promise(number, sets | self.sidebar.followers(changed | sets, choices.current()))
         try:
             # A kind of its own: a later event lets it go on, and only the Stop button stops it.

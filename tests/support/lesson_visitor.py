@@ -129,7 +129,7 @@ class Learner:
 
     def _select(self) -> None:
         if self.keyboard:
-            self.press("button:text-is('Show me where')")
+            self.press(".ls-where")
             self.page.locator(".lm-plot[data-side=a]").focus()
             self.page.keyboard.press("ArrowRight")
             self.page.keyboard.press("Enter")
@@ -153,10 +153,10 @@ class Learner:
 
     def _press_target(self) -> None:
         if self.keyboard:
-            self.press("button:text-is('Show me where')")
+            self.press(".ls-where")
             self.page.keyboard.press("Enter")
         else:
-            self.panel.locator("button:text-is('Show me where')").click()
+            self.panel.locator(".ls-where").click()
             self.page.locator("*:focus").click()
 
     def follow(self, key: str, lesson: Lesson) -> list[bool]:

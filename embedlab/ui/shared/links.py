@@ -27,7 +27,7 @@ from embedlab.text import shorten
 from embedlab.ui.shared.html import frame
 from embedlab.ui.shared.link_controls import controls_of
 from embedlab.ui.shared.parse import event_data, whole_number
-from embedlab.ui.shared.session import Remembered, Updates, Values, with_value
+from embedlab.ui.shared.session import Action, Remembered, Updates, Values, with_value
 from embedlab.ui.shared.sidebar import OWN, Sidebar
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ TRAINED_HERE = "run"
 UNTRAINED = "untrained"
 #: What a filter by a link's texts is called.
 LINKED = "the texts that the link names"
-_TOO_LONG = {"sel": "the selection", "only": "the filter"}
+_TOO_LONG = {"part": "the corpus", "sel": "the selection", "only": "the filter"}
 
 
 def link_bar() -> gr.HTML:
@@ -76,43 +76,66 @@ class Links:
         #: Changes when a link says something that no control shows.
         self.changed = Remembered(0)
         # The last link: its number, what of it could not be read, and what it says for good.
-        self._number, self._said = Remembered(0), Remembered(())
+        self._number, self._said = Remembered(-1), Remembered(())
         self._hidden, self._room, self._lesson = Remembered(()), Remembered(""), Remembered("")
         #: The tab that the browser has yet to open.
         self._opening = Remembered("")
 
-    def wire(self, tabs: gr.Tabs, views: Sequence[View], titles: Mapping[str, str]) -> None:
+    def wire(
+        self, blocks: gr.Blocks, tabs: gr.Tabs, views: Sequence[View], titles: Mapping[str, str]
+    ) -> None:
         """Tell which tabs there are: the views, and the titles of all tabs by their ids."""
-        self.tabs, self.views, self.titles = tabs, views, titles
+        self.blocks, self.tabs, self.views, self.titles = blocks, tabs, views, titles
         self.active.default = views[0].id
 
     @property
-    def sets(self) -> set[Any]:
-        """The controls that a link may set."""
-        sidebar = self.sidebar
-        controls = {sidebar.backbone, sidebar.corpus, sidebar.sample, sidebar.seed}
-        controls |= {*sidebar.a.controls, *sidebar.b.controls}
-        return controls.union(*((*view.linked.values(), *view.link_sets) for view in self.views))
+    def actions(self) -> tuple[Action, Action]:
+        """The opening of the page, whose bar is among its inputs, and that of a link in it."""
+        load, link, sets = self.blocks.load, self.bar.link, self._sets
+        page = Action(trigger=load, run=self._arrived, sets=sets, inputs={self.bar})
+        return page, Action(trigger=link, run=self._followed, sets=sets)
 
     # A link is opened
 
-    def arrived(self, values: Values, report: Progress, _: gr.EventData) -> Updates:
-        """The address that the page was opened with, which its script puts into the bar's value."""
-        return self._opened(values, report, values.get(self.bar), 0)
+    def _link(self, values: Values, event: gr.EventData) -> Address:
+        """What an event is about: a link in its data, or the page's address in the bar's place."""
+        link = event_data(event).get("query", values.get(self.bar))
+        return Address.parse(link if isinstance(link, str) else "")
 
-    def followed(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
-        """A link that another script opens in the page."""
-        sent = event_data(event)
-        number = sent.get("number")
+    def _sets(self, values: Values, event: gr.EventData) -> set[Any]:
+        """The controls that a link is going to set, and no others: they may be on their way."""
+        sidebar, address = self.sidebar, self._link(values, event)
+        named = dict(address.controls)
+        sets = {
+            sidebar.backbone: address.model != "",
+            sidebar.corpus: address.corpus != "" or address.part != (),
+            sidebar.own: address.part != (),
+            sidebar.sample: address.n is not None,
+            sidebar.seed: address.seed is not None,
+            sidebar.a.model: address.model_a != "",
+            sidebar.b.model: address.model_b != "",
+            **dict.fromkeys((sidebar.a.preset, *sidebar.a.inputs), address.a is not None),
+            **dict.fromkeys((sidebar.b.preset, *sidebar.b.inputs), address.b is not None),
+        }
+        for view in self.views:
+            sets |= {control: name in named for name, control in view.linked.items()}
+            sets |= dict.fromkeys(view.link_sets, address.q is not None)
+        return {control for control, is_set in sets.items() if is_set}
+
+    def _arrived(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        return self._opened(values, report, self._link(values, event), 0)
+
+    def _followed(self, values: Values, report: Progress, event: gr.EventData) -> Updates:
+        number = event_data(event).get("number")
         known = number if type(number) is int and 0 <= number < 2**31 else 0
-        return self._opened(values, report, sent.get("query"), max(known, values[self._number]))
+        least = max(1, values[self._number])
+        return self._opened(values, report, self._link(values, event), max(known, least))
 
-    def _opened(self, values: Values, report: Progress, link: Any, number: int) -> Updates:
-        address = Address.parse(link if isinstance(link, str) else "")
+    def _opened(self, values: Values, report: Progress, address: Address, number: int) -> Updates:
         said = list(address.unread)
         updates = self._opened_tab(address, values, said)
         updates |= self._said_for_good(address, values, said)
-        updates |= self._models(address, said)
+        updates |= self._models(address, values, said)
         updates |= self._corpus(address, values, said, report)
         now = Values(values | updates)
         for letter, panel, design in zip(
@@ -134,7 +157,7 @@ class Links:
             self._number: number,
             self._said: tuple(said),
             # Until it is shown; what cannot be shown stays in the browser as it was written.
-            self.address: values[self.address] if values[self.address] != Address() else address,
+            self.address: replace(address, unread=()) if number == 0 else values[self.address],
         }
 
     def _opened_tab(self, address: Address, values: Values, said: list[str]) -> Updates:
@@ -167,8 +190,9 @@ class Links:
             lesson = ""
         return {self._lesson: lesson, self._room: address.class_name or values[self._room]}
 
-    def _models(self, address: Address, said: list[str]) -> Updates:
-        sidebar, updates = self.sidebar, {}
+    def _models(self, address: Address, values: Values, said: list[str]) -> Updates:
+        sidebar = self.sidebar
+        updates: Updates = {}
         for key, control, name in (
             ("model", sidebar.backbone, address.model),
             ("model_a", sidebar.a.model, address.model_a),
@@ -183,7 +207,8 @@ class Links:
             elif name == UNTRAINED and control is not sidebar.backbone:
                 updates[control] = ""
             elif name in known:
-                updates[control] = name
+                if name != values[control]:
+                    updates[control] = name
             elif name:
                 offered = ", ".join(known) or "none"
                 said.append(f"{key} is “{shorten(name, 40)}”, not one offered here ({offered})")
@@ -204,14 +229,21 @@ class Links:
             known = ", ".join(self.lab.config.corpora)
             said.append(f"“{shorten(address.corpus, 40)}” is no corpus offered here ({known})")
             return {self.waiting: None}  # numbers of other texts mean nothing
-        if not address.corpus:
+        if not address.corpus and not address.part:
             return waits
+        corpus_id = address.corpus or self.lab.config.defaults.corpus
         try:
-            self.lab.whole(address.corpus, report)
+            whole = self.lab.whole(corpus_id, report)
         except EmbedLabError as error:
             said.append(str(error).rstrip("."))
             return {self.waiting: None}
-        return waits | {sidebar.corpus: address.corpus}
+        # The same corpus again would start with its first number of texts again.
+        same = values[sidebar.corpus] == corpus_id
+        updates = waits if same else waits | {sidebar.corpus: corpus_id}
+        if address.part and (rows := _rows(whole, address.part, "picked", said)):
+            for view in self.views:
+                updates |= view.pick_linked(whole, rows, values, corpus_id)
+        return updates
 
     def _possible(
         self, letter: str, design: Design, backbone_id: str, said: list[str], report: Progress
@@ -348,10 +380,13 @@ class Links:
         now = _without_long(replace(before, **changed, unread=parts.unread))
         if now == before:
             return {}
-        return {self.address: now, **self.answer(Values(values | {self.address: now}))}
+        answer = self.answer(Values(values | {self.address: now}))
+        return {self.address: now, self.bar: answer[self.bar]}
 
     def answer(self, values: Values) -> Updates:
         """What every answer tells the browser: the address, the last link, the tab to open."""
+        if values[self._number] < 0:
+            return {}  # the page's own address has not been read yet
         address: Address = values[self.address]
         if aside := values[self.aside]:
             address = replace(address, tab=aside, panel="", q=None, controls=())
@@ -429,5 +464,5 @@ def _without_long(address: Address) -> Address:
     """The address without selections that are too long for a link; ``unread`` says so."""
     long = [name for name in _TOO_LONG if not fits(getattr(address, name) or ())]
     notes = [f"{_TOO_LONG[name]} has too many parts" for name in long]
-    changed: dict[str, Any] = dict.fromkeys(long)
+    changed: dict[str, Any] = {name: () if name == "part" else None for name in long}
     return replace(address, **changed, unread=(*address.unread, *notes))

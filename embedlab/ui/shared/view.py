@@ -217,6 +217,12 @@ class View:
         """Updates of what a link sets besides ``linked``; ``said`` gets what is not possible."""
         return {}
 
+    def pick_linked(
+        self, corpus: Corpus, rows: Sequence[int], values: Values, corpus_id: str
+    ) -> Updates:
+        """Updates that make some texts of a built-in corpus one of their own."""
+        return {}
+
     def select_linked(self, corpus: Corpus, rows: Sequence[int], values: Values) -> Updates:
         """Updates that select the texts that a link names, by index."""
         return {}

@@ -54,7 +54,7 @@ function drawStep() {
   frame({ heading: lesson.title, counted: `${number + 1} / ${lesson.count}`, part: (number + 1) / lesson.count });
   if (step.text) body.append(make("div", { class: "ls-words", "data-text": "text", html: step.text }));
   foot.append(button("Back", () => enter(number - 1), { disabled: number === 0 }));
-  if (step.target) foot.append(button("Show me where", focusTarget));
+  if (step.target) foot.append(button("Show me where", focusTarget, { class: "ls-button ls-where" }));
   foot.append(make("span", { class: "ls-space" }));
   if (step.question) drawQuestion(step, mine(lesson.id).predictions[number]);
   else drawNext();

@@ -10,7 +10,7 @@ const TABS = ["tab", "panel"];
 const PATIENCE = 20_000;
 
 const openTab = (within) => document.querySelector(`${within} [role=tab][aria-selected=true]`)?.dataset.tabId ?? "";
-const linkedMap = () => document.querySelector(".linked-map-block");
+const linkedMap = () => document.querySelector(".linked-map-block[data-ready]");
 
 function pageState() {
   return { ...plain(props.view), tab: openTab("#tabs"), panel: openTab("#inside-panels") };

@@ -65,12 +65,13 @@ function painted(step) {
 
 function answer(value) {
   const fresh = value.number !== state.number;
-  state = value;
-  if (fresh) {
-    if (value.lesson) lesson = value.lesson;
+  // More is said once somebody's own texts are there, and nothing twice that was dismissed.
+  if (fresh || value.said !== state.said) {
     said.hidden = !value.said;
     said.firstElementChild.textContent = value.said;
   }
+  state = value;
+  if (fresh && value.lesson) lesson = value.lesson;
   hide(value.hide);
   writeBack();
   const { query, hide: hidden, room } = value;
@@ -78,7 +79,7 @@ function answer(value) {
   painted(() => {
     opened?.(detail);
     opened = null;
-    for (const [mine, resolve] of [...waiting]) {
+    for (const [mine, resolve] of waiting) {
       if (mine > value.number) continue;
       waiting.delete(mine);
       resolve(detail);

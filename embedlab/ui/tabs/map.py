@@ -209,6 +209,8 @@ class MapTab(View):
         index = self.selected_index(pair, values)
         rows = rows_of(values[self.marked], pair.corpus) if index is None else (index,)
         fields: dict[str, Any] = {}
+        if source := self.panel.source(values):
+            fields |= dict(zip(("corpus", "part"), source, strict=True))
         if rows:
             fields["sel"] = tuple(sorted(pair.corpus.rows[i] for i in rows))
         if is_open and values[self.found]:
@@ -225,6 +227,12 @@ class MapTab(View):
         """A link's colouring, and its query where the map is what it opens."""
         updates = self.texts.follow_link(address, values)
         return updates | ({self.asking: address.q} if is_open and address.q is not None else {})
+
+    def pick_linked(
+        self, corpus: Corpus, rows: Sequence[int], values: Values, corpus_id: str
+    ) -> Updates:
+        """The texts that were picked from a built-in corpus."""
+        return self.panel.pick(corpus, rows, values, corpus_id)
 
     def select_linked(self, corpus: Corpus, rows: Sequence[int], values: Values) -> Updates:
         """One text as if its point had been clicked, several as a selection."""
