@@ -65,12 +65,18 @@ def test_the_teachers_guide_says_what_comes_out(computed):
     """docs/teaching.md has a row for every prediction: its two figures and the answer."""
     guide = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d) \|[^|]*\| ([^|]*) \| ([^|]*) \| (A|B|same) \|$", guide, re.M)
-    expected = []
-    for number, (key, lesson) in enumerate(LESSONS.items(), start=1):
-        for step in (lesson.steps[i].predict for i in lesson.questions):
-            words = [computed[key][name].words for name in step.between]
-            expected.append((str(number), *words, step.outcome(computed[key])))
-    assert rows == expected
+    asked = [(n, key, i) for n, key in enumerate(LESSONS, 1) for i in LESSONS[key].questions]
+    assert [int(number) for number, *_ in rows] == [n for n, *_ in asked]
+    for (_, *written, right), (_, key, step) in zip(rows, asked, strict=True):
+        predict = LESSONS[key].steps[step].predict
+        assert predict.outcome(computed[key]) == right
+        for text, name in zip(written, predict.between, strict=True):
+            figure = computed[key][name]
+            if not figure.words.isalpha():
+                # Another processor may put one neighbour before another: two sentences of 160.
+                assert float(text) == pytest.approx(figure.number, abs=1.3), (key, name)
+            else:
+                assert text == figure.words
 
 
 class ByHand:
