@@ -25,6 +25,7 @@ from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab.backbones import Backbones
 from embedlab.lab.cache import LruCache, size_in_bytes
+from embedlab.lab.classes import Classes
 from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.run import PREFIX
@@ -81,6 +82,8 @@ class Lab:
         self.models = self.backbones.loaded
         self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
         self.runs = RunQueue(self.untrained, limits)
+        #: The rooms that predict together; nothing else in the Lab belongs to anybody.
+        self.classes = Classes()
 
     def compute(
         self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress

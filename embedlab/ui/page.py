@@ -17,6 +17,7 @@ from embedlab.lab.lab import Lab
 from embedlab.render.html import muted
 from embedlab.text import escape
 from embedlab.ui.shared import html
+from embedlab.ui.shared.lessons import Lessons
 from embedlab.ui.shared.links import link_bar
 from embedlab.ui.shared.session import (
     Action,
@@ -111,7 +112,7 @@ class Workspace:
         self.views: list[View] = []
         self.actions: list[Action] = []
         # None is selected here: the page would report that as a choice, after that of a link.
-        with gr.Tabs(overflow_behavior="wrap") as self.tabs:
+        with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as self.tabs:
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.marked)
@@ -121,6 +122,8 @@ class Workspace:
             with gr.Tab(StudyTab.title, id=StudyTab.id) as self.study:
                 StudyTab(self.study, lab.config.limits, self.sessions)
         titles = {view.id: view.title for view in self.views} | {StudyTab.id: StudyTab.title}
+        self.lessons = Lessons(lab, self.sessions)
+        self.links.lessons = self.lessons.lessons
         self.links.wire(blocks, self.tabs, self.views, titles)
         self._wire()
 
@@ -178,7 +181,7 @@ class Workspace:
         own = {component for view in self.views for component in view.outputs}
         lines = set(self.filter_lines.values())
         page = {self.status, self.source, self.given, self.links.bar, self.tabs}
-        return list(self._inputs | own | lines | page)
+        return list(self._inputs | own | lines | page | {self.lessons.block})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -294,6 +297,7 @@ class Workspace:
                         self.status: status,
                         self.shown: status,
                         self.given: values[self.sidebar.own] is not None,
+                        **self.lessons.view(pair, now[self.sidebar.corpus], now[self.bench.query]),
                     }
                     return {**session.remember(updates), **self._answer(session)}
             except BaseException:
