@@ -30,6 +30,7 @@ from embedlab.cli.options import (
     lab_design,
     model_and_base,
 )
+from embedlab.cli.prepare import prepare
 from embedlab.cli.read import corpus_by_name, read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
@@ -63,7 +64,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check, compare, atlas, worksheet):
+for command in (read, train, fit, export, study, check, compare, atlas, prepare, worksheet):
     app.command()(command)
 
 
