@@ -58,7 +58,12 @@ class DesignSet(YamlModel):
     max_length: Annotated[int, Field(ge=8)] = 512
     mntp_steps: Whole = 0
     recipe: dict[str, Any] = Field(default_factory=dict)
-    plateau: Annotated[Plateau, Field(strict=False)] = Plateau()
+    plateau: Plateau = Plateau()
+
+    @field_validator("plateau", mode="before")
+    @classmethod
+    def _is_a_plateau(cls, value: Any) -> Any:
+        return validated(Plateau, value, "plateau") if isinstance(value, dict) else value
 
     @field_validator("designs")
     @classmethod

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from support.models import model_folder, tiny_model, tiny_tokenizer, words
+from support.models import model_folder, tiny_model
 
+_DISHES, _THINGS = ("rice", "fish", "beans", "eggs", "soup"), tuple("abcdefgh")
 SMALL = {
     "precision": "float32",
     "designs": ["M3", "bidirectional/mean"],
@@ -33,9 +34,8 @@ SMALL = {
 def small_set(folder: Path, **changes) -> Path:
     """The file of such a set, with the backbone and the pairs beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    model_folder(folder / "tiny", tiny_model("llama", tied=True), tiny_tokenizer())
-    anchors, positives = (words(*[3 + i % 4 for i in range(40)], seed=s) for s in (1, 2))
-    rows = [f"{a},{p}" for a, p in zip(anchors, positives, strict=True)]
+    model_folder(folder / "tiny", tiny_model("llama", tied=True))  # its tokens are characters
+    rows = [f"how to cook {a} {b},put {b} to {a}" for a in _DISHES for b in _THINGS]
     (folder / "pairs.csv").write_text("\n".join(["anchor,positive", *rows]), encoding="utf-8")
     values = SMALL | {
         "backbone": str(folder / "tiny"),

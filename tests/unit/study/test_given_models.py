@@ -104,8 +104,8 @@ def test_the_cells_are_measured_with_the_models_weights(made, tmp_path, monkeypa
     seen = {}
 
     def results(setup, encoder_for):
-        encode = encoder_for(["w1 w2", "w3 w4 w5"])
-        seen[len(seen)] = np.array(encode(["w1 w2", "w3 w4 w5"], False))
+        encode = encoder_for(["some rice", "an egg"])
+        seen[len(seen)] = np.array(encode(["some rice", "an egg"], False))
         return []
 
     monkeypatch.setattr(study_run, "_task_results", results)
@@ -117,7 +117,7 @@ def test_the_cells_are_measured_with_the_models_weights(made, tmp_path, monkeypa
 
     for number, (cell, name) in enumerate(zip(cells, [made[1], made[1], *made[0]], strict=True)):
         expected = embed(
-            ["w1 w2", "w3 w4 w5"], Design.parse(cell.label), load_backbone(name, dtype="float32")
+            ["some rice", "an egg"], Design.parse(cell.label), load_backbone(name, dtype="float32")
         )
         found = seen[number] / np.linalg.norm(seen[number], axis=1, keepdims=True)
         np.testing.assert_allclose(found, expected, atol=1e-4)

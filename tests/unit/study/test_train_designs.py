@@ -20,7 +20,7 @@ from embedlab.models.run_folder import read_run_info
 from embedlab.study.design_set import read_design_set
 from embedlab.study.train_designs import check_designs, train_designs
 
-TEXTS = ["w1 w2 w3", "w9 w8", "w4 w5 w6 w7"]
+TEXTS = ["how to fry rice", "salt", "put it away"]
 
 
 @pytest.fixture(scope="module")
@@ -89,18 +89,22 @@ def test_the_card_says_figures_recipe_data_and_what_it_is_not_for(made):
 
 def test_a_set_that_is_stopped_again_and_again_ends_as_an_undisturbed_one(made, tmp_path):
     file, whole, _ = made
-    design_set, calls = read_design_set(file), 0
+    design_set, stops = read_design_set(file), 0
 
-    def impatient(done, total, what):
-        nonlocal calls
-        calls += 1
-        if calls % 9 == 0 and "loading" not in what:
-            raise Cancelled
+    class Impatient:
+        """Stops at the so manyth report of progress; every next one has more patience."""
 
-    stops = 0
+        def __init__(self, patience: int) -> None:
+            self.left = patience
+
+        def __call__(self, done, total, what):
+            self.left -= 1
+            if self.left < 0:
+                raise Cancelled
+
     while True:
         try:
-            train_designs(design_set, tmp_path / "out", progress=impatient)
+            train_designs(design_set, tmp_path / "out", progress=Impatient(4 * (stops + 1)))
             break
         except Cancelled:
             stops += 1
@@ -142,7 +146,7 @@ def test_a_trained_design_loads_by_its_name(made, monkeypatch):
     base = load_backbone(read_run_info(made[1] / "tiny-m3").backbone.id, dtype="float32")
     assert abs(embed(TEXTS, design, loaded) - embed(TEXTS, design, base)).max() > 1e-3
     assert trained_designs.trained_as(loaded_from(made), design) == "tiny-m3"
-    centred = Design.parse("M3+centre")
+    centred = Design.parse("causal/multi_layer_trainable+centre")
     assert trained_designs.trained_as(loaded_from(made), centred) == "tiny-m3"
     for other in ("M1", "causal/mean"):
         assert trained_designs.trained_as(loaded_from(made), Design.parse(other)) == ""

@@ -19,7 +19,7 @@ from embedlab.ui.shared.session import Sessions, Values, set_values
 from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.weights import MY_RUN, TRAINED, UNTRAINED
 
-TEXTS = ("w1 w2 w3", "w9 w8", "w4 w5 w6 w7")
+TEXTS = ("how to fry rice", "salt", "put it away")
 RUN = "run:secret"
 
 
