@@ -127,9 +127,11 @@ class Lab:
         return self.backbones.default
 
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """The default backbone, one of the config by its id, or the trained one of a run."""
+        """The default backbone, one of the config by its id, a trained design's or a run's."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.model(backbone_id).backbone
+        if self.backbones.is_trained(backbone_id):
+            return self.backbones.trained(backbone_id, progress)
         return self.untrained(backbone_id or self.default_backbone, progress)
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:

@@ -17,9 +17,9 @@ from embedlab.progress import Progress
 from embedlab.render import look_inside
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
+from embedlab.ui.shared.design_panel import DesignPanel
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
-from embedlab.ui.shared.sidebar import DesignPanel
 from embedlab.ui.shared.view import Pair, Side, View, Workbench
 
 MEASURE_TITLES = {
