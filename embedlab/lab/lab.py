@@ -25,6 +25,7 @@ from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab.backbones import Backbones
 from embedlab.lab.cache import LruCache, size_in_bytes
+from embedlab.lab.classes import Classes
 from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
 from embedlab.lab.prepared_views import PreparedViews
@@ -85,6 +86,8 @@ class Lab:
         self.models = self.backbones.loaded
         self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
         self.runs = RunQueue(self.untrained, limits)
+        #: The rooms that predict together; nothing else in the Lab belongs to anybody.
+        self.classes = Classes()
 
     def compute(
         self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
@@ -124,9 +127,11 @@ class Lab:
         return self.backbones.default
 
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """The default backbone, one of the config by its id, or the trained one of a run."""
+        """The default backbone, one of the config by its id, a trained design's or a run's."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.model(backbone_id).backbone
+        if self.backbones.is_trained(backbone_id):
+            return self.backbones.trained(backbone_id, progress)
         return self.untrained(backbone_id or self.default_backbone, progress)
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:

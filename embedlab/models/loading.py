@@ -28,6 +28,7 @@ from embedlab.models.native import OLD_TRANSFORMER, Described, Find, describe, t
 from embedlab.models.probe import leak_probe
 from embedlab.models.scheduler.lent import LENT_OWNER
 from embedlab.models.state_cache import StateCache
+from embedlab.models.trained_designs import trained_designs, verify
 from embedlab.progress import Progress, no_progress
 
 #: Says what ``dtype="auto"`` means, where every process has to take the same.
@@ -63,8 +64,8 @@ def load_backbone(
     """Load a decoder-only LLM and make sure that it obeys the attention mode.
 
     Args:
-        name_or_path: a pinned backbone's id (``smollm2-135m``), a folder, a Hub name, or the
-            folder of a training.
+        name_or_path: a pinned backbone's id (``smollm2-135m``), a trained design's
+            (``smollm2-135m-m5``), a folder, a Hub name, or the folder of a training.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: ``float32``, ``bfloat16`` or ``auto``: bfloat16 on a GPU, and on a CPU whichever of
             the two multiplies matrices faster there. float16 is not offered: first-token
@@ -83,6 +84,9 @@ def load_backbone(
     # The library's progress bars would mix with ours and fill every log.
     transformers_logging.disable_progress_bar()
     name = str(name_or_path)
+    if (trained := trained_designs().get(name)) is not None:
+        verify(trained.folder)
+        name = str(trained.folder)
     if (Path(name) / run_folder.RUN_FILE).is_file():
         trained_from = _base_of(Path(name), base)
         longest = max_length or run_folder.read_run_info(Path(name)).backbone.max_length

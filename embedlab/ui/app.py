@@ -17,6 +17,7 @@ from embedlab.analysis import projection
 from embedlab.lab import first_view
 from embedlab.lab.config import default_config, load_config
 from embedlab.lab.lab import Lab
+from embedlab.memory import share_freed_memory
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
@@ -50,6 +51,7 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
+    share_freed_memory()
     lab = Lab(load_config(config or default_config()))
     lab.backbones.load_for_lent_gpu()
     app = build_app(lab)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -12,12 +12,23 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.filtering import TextFilter
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError, NeedsModel
+from embedlab.lab.address import Address
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
 from embedlab.models.steps import NotFitted
 from embedlab.progress import Progress
 from embedlab.ui.shared.html import design_name, is_untrained, provenance
-from embedlab.ui.shared.session import Action, Remembered, Sessions, Updates, Values, sentence
+from embedlab.ui.shared.link_controls import differing
+from embedlab.ui.shared.links import Links, link_bar
+from embedlab.ui.shared.session import (
+    Action,
+    Remembered,
+    Sessions,
+    Updates,
+    Values,
+    sentence,
+    set_values,
+)
 from embedlab.ui.shared.sidebar import Choice, Sidebar
 
 if TYPE_CHECKING:
@@ -124,12 +135,16 @@ class Pair:
 
 
 class Workbench:
-    """Shared by all tabs."""
+    """Shared by all tabs; ``bar`` is where the page has its :func:`~links.link_bar`."""
 
-    def __init__(self, lab: Lab, sidebar: Sidebar, sessions: Sessions) -> None:
+    def __init__(
+        self, lab: Lab, sidebar: Sidebar, sessions: Sessions, bar: gr.HTML | None = None
+    ) -> None:
         self.lab, self.sidebar, self.sessions = lab, sidebar, sessions
         #: The filter on the texts, and the last query: tabs share them.
         self.kept, self.query = Remembered(), Remembered("")
+        #: The address of what is on the screen.
+        self.links = Links(lab, sidebar, bar or link_bar(), self.kept)
 
     def pair(self, values: Values, report: Progress) -> Pair:
         """What the sidebar's values mean, embedded; a filter of other texts does not hold."""
@@ -172,8 +187,7 @@ class Workbench:
         return work()
 
     def readiness(self, values: Values) -> tuple[bool, ...]:
-        """Which models of A and B are loaded: once they are, what was prepared is shown as "
-        "theirs."""
+        """Which models of A and B are loaded; what was prepared is shown as theirs then."""
         ids = self.sidebar.resolved(values)
         return tuple(self.lab.models.get(each) is not None for each in ids)
 
@@ -211,10 +225,42 @@ class View:
     at_once: bool = False
     #: For what of the tab the filter on the texts holds, in a few words; "" where it does not.
     filtered: str = ""
+    #: The controls that a link can set, by their names in it.
+    linked: Mapping[str, Any] = {}
+    #: The fields of the address that a click on something drawn changes.
+    addressed: Collection[str] = ()
+    #: The controls that :meth:`follow_link` sets.
+    link_sets: Collection[Any] = ()
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """New values for some of ``outputs``; ``values`` holds all ``inputs`` by component."""
         raise NotImplementedError
+
+    # What an address says of the tab
+
+    def address(self, pair: Pair, values: Values, *, is_open: bool) -> dict[str, Any]:
+        """The fields of an :class:`Address` that this tab alone knows of; most while it is open."""
+        return {}
+
+    def link_controls(self, values: Values) -> dict[str, str]:
+        """What its controls say in an address, where they say something else than at first."""
+        return differing(self.linked, values)
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """Updates of what a link sets besides ``linked``; ``said`` gets what is not possible."""
+        return {}
+
+    def pick_linked(
+        self, corpus: Corpus, rows: Sequence[int], values: Values, corpus_id: str
+    ) -> Updates:
+        """Updates that make some texts of a built-in corpus one of their own."""
+        return {}
+
+    def select_linked(self, corpus: Corpus, rows: Sequence[int], values: Values) -> Updates:
+        """Updates that select the texts that a link names, by index."""
+        return {}
 
     def on(
         self,
@@ -231,22 +277,23 @@ class View:
         something else by now, which is not drawn yet or was stopped.
         """
 
+        def answer(values: Values, report: Progress, event: gr.EventData) -> tuple[Pair, Updates]:
+            pair = bench.embedded(values[shown], report)
+            return pair, handler(pair, values, event, report)
+
         def handle(values: Values, report: Progress, event: gr.EventData) -> Updates:
             if values[shown] is None:
                 raise EmbedLabError(
                     "This was drawn too long ago; change a setting to draw it again."
                 )
-            updates = bench.with_model(
-                report,
-                lambda: handler(bench.embedded(values[shown], report), values, event, report),
-            )
+            pair, updates = bench.with_model(report, lambda: answer(values, report, event))
             report(0, 0, "drawing")  # ends here if something was clicked since
-            return updates
+            return updates | bench.links.again(self, pair, Values(values | set_values(updates)))
 
         return trigger(
             bench.sessions.event_handler(handle, f"{self.id}:{handler.__name__}"),
             set(inputs),
-            self.outputs,
+            [*self.outputs, bench.links.bar],
             show_progress="hidden",
             # What was clicked last counts: a later event stops the earlier one. Gradio's own
             # "always_last" runs again with the data of the first.

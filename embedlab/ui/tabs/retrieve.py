@@ -18,12 +18,14 @@ from embedlab.data.marks import Marks, ReadMarks, judged, marked, qrels, read_ma
 from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError
 from embedlab.lab import retrieving
+from embedlab.lab.address import Address
 from embedlab.lab.retrieving import Answer
 from embedlab.models.design import PRESET_GROUPS, Design
 from embedlab.progress import Progress
 from embedlab.render import look_for
 from embedlab.render.html import Macros, points
 from embedlab.render.retrieval import outcome_bars
+from embedlab.text import one_line
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider, code_block
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
@@ -90,6 +92,7 @@ class RetrieveTab(View):
         self.marks = Remembered({})
         self.remembered = [self.marks]
         self.inputs = [self.query, self.k, self.everywhere]
+        self.linked, self.link_sets = {"k": self.k}, [self.query]
         self.outputs = [
             *(self.query, self.own, self.lists, self.differs, self.this_query, self.scores),
             *(self.bars, self.won, self.table, self.file, self.code),
@@ -151,6 +154,22 @@ class RetrieveTab(View):
             | self._outcomes(pair, report)
             | {self.table: self._everywhere(pair, query, values, report)}
         )
+
+    # Links
+
+    def address(self, pair: Pair, values: Values, *, is_open: bool) -> dict[str, Any]:
+        """The query, unless it is the corpus's first, which is there by itself."""
+        if not is_open:
+            return {}
+        query, own = one_line(values[self.query] or ""), pair.corpus.queries
+        is_first = bool(own) and query == one_line(own[0])
+        return {"q": query} if query and not is_first else {}
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """A link's query is as good as one that was typed."""
+        return {} if address.q is None else {self.query: address.q}
 
     # What is shown
 

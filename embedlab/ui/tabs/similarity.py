@@ -12,6 +12,7 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
+from embedlab.lab.address import Address
 from embedlab.lab.selections import evenly
 from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
@@ -103,6 +104,8 @@ class SimilarityTab(View):
             *(self.which, self.count, self.order, self.scale, self.typed),
             *(self.first, self.second),
         ]
+        self.linked = {"texts": self.which, "count": self.count}
+        self.linked |= {"order": self.order, "scale": self.scale}
         self.outputs = [self.notes, *heatmaps, self.histogram, self.pair, self.code]
         self.which.input(
             lambda which: gr.update(visible=which == TYPED),
@@ -169,6 +172,22 @@ class SimilarityTab(View):
             self.pair: _pair_behind(texts, compared, *numbers),
             self.code: code.view_code(pair, "similarity"),
         }
+
+    # Links
+
+    def link_controls(self, values: Values) -> dict[str, str]:
+        """All but typed texts, which stay with whoever typed them."""
+        controls = super().link_controls(values)
+        return {name: said for name, said in controls.items() if said != TYPED}
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """No link has typed texts."""
+        if dict(address.controls).get("texts") != TYPED:
+            return {}
+        said.append("texts that were typed are in no link")
+        return {self.which: FIRST}
 
     def _histogram(self, pair: Pair, report: Progress) -> Any:
         if len(pair.rows or pair.corpus.texts) < 2:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -14,7 +13,7 @@ from embedlab.analysis.contestants import KINDS
 from embedlab.analysis.leaderboard import DEFAULT, LABEL_FREE, MEASURES, Ranking, answer
 from embedlab.analysis.projection import is_warm
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.lab.entries import Request, entries_for
+from embedlab.lab.entries import Request, entries_for, trained_models
 from embedlab.lab.leaderboard import Table, leaderboard, ranking
 from embedlab.lab.views import aligned_maps
 from embedlab.models.design import Design
@@ -24,10 +23,11 @@ from embedlab.render import look_for
 from embedlab.render.csv_table import csv_table
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import code_block
+from embedlab.ui.shared.design_panel import DesignPanel
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import Action, Remembered, Session, Updates, Values
-from embedlab.ui.shared.sidebar import OWN, Choice, DesignPanel
+from embedlab.ui.shared.sidebar import OWN, Choice
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, View, Workbench
 from embedlab.ui.tabs.compare.maps import MOST_MAPS, maps_value, small_maps
@@ -263,7 +263,7 @@ class CompareTab(View):
         kinds = values[self.kinds] or []
         also = [(choice.a, choice.backbone_ids[0]), (choice.b, choice.backbone_ids[1])]
         if "trained" in kinds:
-            also += self._trained(values[self.trainings.run_ids])
+            also += trained_models(self.lab, values[self.base], values[self.trainings.run_ids])
         return entries_for(
             self.lab,
             choice.corpus,
@@ -286,16 +286,6 @@ class CompareTab(View):
         same_texts = request.corpus.key == choice.corpus.key and request.seed == choice.seed
         on_same = request.field == self._field(values) and request.model == values[self.base]
         return same_texts and on_same
-
-    def _trained(self, run_ids: Any) -> list[tuple[Design, str]]:
-        """This browser's trained models that the server still has, imported ones too."""
-        models = []
-        for run_id in run_ids if isinstance(run_ids, list) else []:
-            with suppress(EmbedLabError):
-                run = self.lab.runs.get(str(run_id))
-                if run.backbone is not None:
-                    models.append((run.request.design, run.id))
-        return models
 
     def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
         """A row's design becomes A or B."""

@@ -90,7 +90,8 @@ class LivePanel:
         outputs = [
             *(self.run, self.status, self.buttons, self.stop, self.go_on),
             *(self.curves, self.loss, self.rate, self.speed),
-            *(self.timer, self.results, self.sidebar.a.model, self.sidebar.b.model),
+            *(self.timer, self.results),
+            *(each for side in (self.sidebar.a, self.sidebar.b) for each in side.model_controls),
         ]
         working = {"show_progress": "full", "show_progress_on": self.status, **PRIVATE}
         self.form.start.click(

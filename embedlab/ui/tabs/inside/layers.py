@@ -17,9 +17,9 @@ from embedlab.progress import Progress
 from embedlab.render import look_inside
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
+from embedlab.ui.shared.design_panel import DesignPanel
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
-from embedlab.ui.shared.sidebar import DesignPanel
 from embedlab.ui.shared.view import Pair, Side, View, Workbench
 
 MEASURE_TITLES = {
@@ -75,6 +75,7 @@ class LayersPanel(View):
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
         self.curves = Remembered([])  # their designs: a click names a curve by its number
         self.inputs = [self.measure, self.skip_first, self.centre, self.model]
+        self.linked = {"measure": self.measure, "centre": self.centre}
         self.outputs = [self.figure, self.notes, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
         self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}

@@ -47,6 +47,7 @@ class ShapePanel(View):
         self.occurrences = figure_block("shape-occurrences")
         self.hubs = html.block("shape-hubs")
         self.inputs = [self.how]
+        self.linked = {"space": self.how}
         figures = [self.cosines, self.explained, self.occurrences]
         self.outputs = [self.table, self.effect, *figures, self.hubs]
         self.triggers = [self.how.input]

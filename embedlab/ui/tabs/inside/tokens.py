@@ -48,6 +48,7 @@ class MaskPanel(View):
             self.causal = figure_block("proof-causal")
             self.bidirectional = figure_block("proof-bidirectional")
         self.inputs = [self.text_a, self.text_b]
+        self.linked = {"first": self.text_a, "second": self.text_b}
         self.outputs = [self.verdict, self.causal, self.bidirectional]
         self.triggers = [self.run.click, self.text_a.submit, self.text_b.submit]
 
@@ -92,6 +93,7 @@ class TokensPanel(View):
         self.cosines = figure_block("token-cosines")
         self.skip = html.table_block("token-skip")
         self.inputs = [self.text]
+        self.linked = {"text": self.text}
         self.outputs = [self.strip, self.norms, self.cosines, self.skip]
         self.triggers = [self.run.click, self.text.submit]
 
