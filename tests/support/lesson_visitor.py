@@ -17,7 +17,7 @@ HIDDEN = """() => {
   const panel = document.querySelector(".ls-panel").getBoundingClientRect();
   const across = Math.min(ring.right, panel.right) - Math.max(ring.left, panel.left);
   const down = Math.min(ring.bottom, panel.bottom) - Math.max(ring.top, panel.top);
-  const room = Math.max(0, innerHeight - (innerWidth <= 700 ? panel.height : 0));
+  const room = innerHeight - panel.height - 48;
   const seen = Math.min(ring.bottom, innerHeight) - Math.max(ring.top, 0);
   const covered = Math.max(0, across) * Math.max(0, down);
   return { covered: covered / (ring.width * ring.height), seen, height: ring.height, room };
@@ -124,8 +124,8 @@ class Learner:
         }
         deeds[kind](value)
         if self.keyboard:
-            # Back from wherever on the page.
-            self.page.keyboard.press("Escape")
+            # The focus comes back from wherever on the page.
+            expect(self.panel.locator(".ls-primary.ls-next")).to_be_focused()
 
     def _select(self) -> None:
         if self.keyboard:

@@ -7,6 +7,7 @@ const LOOK = 200;
 const ROOM = 4000;
 const WHO = "embedlab browser";
 let unkept = "";
+let byKey = false;
 const now = { lesson: null, asked: "", step: 0, complete: false, arrived: false, since: 0, before: {}, asking: 0 };
 const current = () => now.lesson?.steps[now.step];
 const inStep = () => now.lesson !== null && now.step < now.lesson.count;
@@ -66,10 +67,12 @@ function enter(number) {
   look();
 }
 
+// Whoever did it by keyboard goes on from the panel, without looking for the way back to it.
 function complete() {
   now.complete = true;
   drawNext();
-  say("Done. Escape brings you back to the lesson.");
+  say("Done.");
+  if (byKey && !root.contains(document.activeElement)) foot.querySelector(".ls-next").focus({ preventScroll: true });
 }
 
 async function reveal(made) {
@@ -248,6 +251,8 @@ function address(id) {
 opener.addEventListener("click", () => (panel.hidden ? reopen() : closePanel()));
 root.querySelector(".ls-close").addEventListener("click", closePanel);
 root.querySelector(".ls-list").addEventListener("click", showList);
+document.addEventListener("keydown", () => (byKey = true), true);
+document.addEventListener("pointerdown", () => (byKey = false), true);
 document.addEventListener("keydown", escaped);
 document.addEventListener("click", pressed, true);
 document.addEventListener("keydown", pressed, true);
