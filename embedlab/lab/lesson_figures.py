@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from embedlab import gpu
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab import inside, selections, views
 from embedlab.lab.figure_values import Asked, points, signed, whole
 from embedlab.lab.lab import Lab
-from embedlab.lab.lessons import Figure, FigureValue, Lesson
+from embedlab.lab.lessons import FigureValue, Lesson
 from embedlab.lab.study_figures import STUDY
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
@@ -37,20 +39,30 @@ def values(
     Raises:
         EmbedLabError: one of them cannot be computed; the sentence names it.
     """
+    asked = {
+        name: Asked(
+            lab=lab,
+            figure=lesson.figures[name],
+            corpus_id=lesson.figures[name].corpus or lesson.corpus,
+            progress=progress,
+        )
+        for name in names
+    }
+    if gpu.LENT:  # the passes of all scores in one call
+        scored = [each for each in asked.values() if each.figure.measure in SCORES]
+        lab.prepare([(each.corpus, each.design, "") for each in scored], progress=progress)
     found = {}
-    for name in names:
-        figure = lesson.figures[name]
-        corpus_id = figure.corpus or lesson.corpus
-
-        def work(report: Progress, figure: Figure = figure, of: str = corpus_id) -> FigureValue:
-            asked = Asked(lab=lab, figure=figure, corpus_id=of, progress=report)
-            return FIGURES[figure.measure](asked)
-
+    for name, each in asked.items():
+        key = ("figure", each.corpus_id, each.figure)
         try:
-            found[name] = lab.compute(("figure", corpus_id, figure), work, progress)
+            found[name] = lab.compute(key, partial(_figure, each), progress)
         except EmbedLabError as error:
             raise EmbedLabError(f"The lesson's figure {name!r}: {error}") from error
     return found
+
+
+def _figure(asked: Asked, report: Progress) -> FigureValue:
+    return FIGURES[asked.figure.measure](replace(asked, progress=report))
 
 
 # The texts
@@ -147,12 +159,14 @@ def first_norm(asked: Asked) -> FigureValue:
 
 def other_norm(asked: Asked) -> FigureValue:
     """The median norm of its other tokens there."""
-    return whole(float(np.median(_view(asked).norms[1:])))
+    # Of two in the middle the lower one, as torch has it, with which the ratio is made.
+    return whole(float(np.quantile(_view(asked).norms[1:], 0.5, method="lower")))
 
 
 def norm_ratio(asked: Asked) -> FigureValue:
     """How many times the others' median norm that of the first token is."""
-    return whole(_view(asked).norm_ratio)
+    ratio = _view(asked).norm_ratio
+    return FigureValue(number=ratio, words=f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}")
 
 
 def first_cosine(asked: Asked) -> FigureValue:

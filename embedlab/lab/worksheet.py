@@ -112,7 +112,8 @@ def _maps(paper: Paper, lesson: Lesson, drawing: Drawing) -> Markup:
     labels = corpus.labels or ()
     groups = [label if here else "" for label, here in zip(labels, chosen, strict=True)]
     found = paper.lab.maps(a, b)
-    return drawings.maps((designs[0].name, designs[1].name), (found.a, found.b), groups)
+    titles = str(designs[0]), str(designs[1])
+    return drawings.maps(titles, (found.a, found.b), groups, found.method)
 
 
 def _layers(paper: Paper, lesson: Lesson, drawing: Drawing) -> Markup:

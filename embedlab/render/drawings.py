@@ -35,6 +35,7 @@ def maps(
     titles: tuple[str, str],
     places: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
     groups: Sequence[str],
+    method: str,
 ) -> Markup:
     """Two maps beside each other, with the points of up to four groups marked.
 
@@ -42,6 +43,7 @@ def maps(
         titles: the designs' names.
         places: the points' places, (n, 2) each.
         groups: each point's group, n of them, "" for none.
+        method: how the maps were made, such as ``PCA``.
     """
     names = [name for name in dict.fromkeys(groups) if name][:MARKS]
     marks = [names.index(name) if name in names else -1 for name in groups]
@@ -50,7 +52,7 @@ def maps(
         points = [(x, y, mark) for (x, y), mark in zip(_fitted(xy).tolist(), marks, strict=True)]
         # The marked points last, so that nothing covers them.
         sides.append((letter, title, sorted(points, key=lambda point: point[2])))
-    return _DRAWINGS.maps(sides, list(enumerate(names)), MAP_SIZE)
+    return _DRAWINGS.maps(sides, list(enumerate(names)), method, MAP_SIZE)
 
 
 def lines(drawn: Sequence[Line], n: int, *, x_title: str, y_title: str) -> Markup:

@@ -39,7 +39,7 @@ def sheet():
     curve = [drawings.Line(name="causal/mean", values=rng.uniform(0, 100, 31))]
     names = ("causal/mean_last+filter1.5+centre?template=topic", "causal/eos")
     drawn = (
-        ("Two maps.", drawings.maps(names, places, groups)),
+        ("Two maps.", drawings.maps(names, places, groups, "PCA")),
         ("Lines.", drawings.lines(curve, 31, x_title="layer", y_title="kNN accuracy × 100")),
         ("Bars.", drawings.bars(["They", "␣walked", "␣on"], [22500, 90, 8], y_title="length")),
     )

@@ -7,6 +7,7 @@ masks come straight from transformers. The scores are counted here, text by text
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import cache
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from support.labs import real_lab
+from support.serving import ROOT
 
 from embedlab import Design, embed
 from embedlab.lab.lesson_figures import MEASURES, values
@@ -57,6 +59,24 @@ def test_a_prediction_is_right_by_the_figures_alone(computed):
             close = abs(a - b) < predict.margin or a == b
             expected = "same" if close else ("A" if a > b else "B")
             assert predict.outcome(computed[key]) == expected, (key, number)
+
+
+def test_the_teachers_guide_says_what_comes_out(computed):
+    """docs/teaching.md has a row for every prediction: its two figures and the answer."""
+    guide = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \|[^|]*\| ([^|]*) \| ([^|]*) \| (A|B|same) \|$", guide, re.M)
+    asked = [(n, key, i) for n, key in enumerate(LESSONS, 1) for i in LESSONS[key].questions]
+    assert [int(number) for number, *_ in rows] == [n for n, *_ in asked]
+    for (_, *written, right), (_, key, step) in zip(rows, asked, strict=True):
+        predict = LESSONS[key].steps[step].predict
+        assert predict.outcome(computed[key]) == right
+        for text, name in zip(written, predict.between, strict=True):
+            figure = computed[key][name]
+            if not figure.words.isalpha():
+                # Another processor may put one neighbour before another: two sentences of 160.
+                assert float(text) == pytest.approx(figure.number, abs=1.3), (key, name)
+            else:
+                assert text == figure.words
 
 
 class ByHand:
@@ -129,11 +149,11 @@ class ByHand:
         return self._norms(figure)[0]
 
     def other_norm(self, figure):
-        return np.median(self._norms(figure)[1:])
+        others = np.sort(self._norms(figure)[1:])
+        return others[(len(others) - 1) // 2]  # torch's median: the lower of two
 
     def norm_ratio(self, figure):
-        norms = self._norms(figure)
-        return norms[0] / np.sort(norms[1:])[(len(norms) - 2) // 2]  # torch's median: the lower
+        return self.first_norm(figure) / self.other_norm(figure)
 
     def first_cosine(self, figure):
         layer = Design.parse(figure.design).layer

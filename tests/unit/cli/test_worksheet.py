@@ -92,7 +92,7 @@ def test_links_lead_to_the_room_and_its_class(made):
         links = set(re.findall(r'href="([^"]+)"', text))
         assert "http://10.0.0.5:7860/?lesson=half&amp;class=room-12" in links
         [state] = [link for link in links if "panel=mask" in link]
-        assert "corpus=senses" in state and "a=causal/eos" in state, "the whole state"
+        assert "corpus=senses" in state and "a=M1&amp;b=causal/mean" in state, "the whole"
         assert len(links) == 2
 
 
@@ -118,5 +118,5 @@ def test_words_of_a_lesson_are_inert_and_nothing_is_fetched(made):
 def test_what_it_refuses_before_anything_is_computed(arguments, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, stdout, stderr = run("worksheet", *arguments)
-    assert code == 1 and says in stderr and not stdout
+    assert code == 2 and says in stderr and not stdout
     assert not list(tmp_path.iterdir())
