@@ -4,8 +4,10 @@ const NARROW = window.matchMedia("(max-width: 700px)");
 const GAP = 12;
 const FOCUSABLE = "a[href], button:not([disabled]), input:not([disabled]), select, textarea, [tabindex]:not([tabindex='-1'])";
 const ring = root.querySelector(".ls-ring");
-// ``place`` is where the target was brought to; ``settling`` until the visitor moves on the page.
-const pointed = { selector: "", element: null, opened: new Set(), place: "", settling: false };
+// ``place`` is where the target was brought to, ``settling`` until when it is kept there: until the visitor
+// does something on the page, and not for long.
+const SETTLING = 8000;
+const pointed = { selector: "", element: null, opened: new Set(), place: "", settling: 0 };
 
 function candidates(selector) {
   if (!selector) return [];
@@ -95,10 +97,10 @@ function pointAt(selector) {
   if (selector !== pointed.selector) pointAnew(selector);
   const target = selector ? lookFor(selector) : null;
   if (target && target !== pointed.element) {
-    Object.assign(pointed, { element: target, settling: true });
+    Object.assign(pointed, { element: target, settling: performance.now() + SETTLING });
     openSidebarFor(target);
     bring(target);
-  } else if (target && pointed.settling && placeOf(target) !== pointed.place) {
+  } else if (target && performance.now() < pointed.settling && placeOf(target) !== pointed.place) {
     bring(target); // something above it has been drawn since
   } else if (!target) {
     pointed.element = null;
@@ -124,7 +126,7 @@ function focusTarget() {
 window.addEventListener("resize", drawRing);
 for (const moved of ["wheel", "touchmove", "pointerdown", "keydown"]) {
   document.addEventListener(moved, (event) => {
-    if (!root.contains(event.target)) pointed.settling = false;
+    if (!root.contains(event.target)) pointed.settling = 0;
   }, { capture: true, passive: true });
 }
 document.addEventListener("scroll", drawRing, { capture: true, passive: true });
