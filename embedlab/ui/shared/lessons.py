@@ -58,7 +58,10 @@ class Lessons:
         own = lab.config.lessons
         self.lessons = all_lessons(Path(own) if own else None, MEASURES)
         self.block = frame(
-            *("lessons", "lessons", len(self.lessons), CERTAINTIES),
+            "lessons",
+            "lessons",
+            len(self.lessons),
+            CERTAINTIES,
             index=[_entry(key, lesson) for key, lesson in self.lessons.items()],
             **dict.fromkeys(PARTS),
         )
