@@ -25,7 +25,11 @@ DESIGNS = [
     Design.parse(each)
     for each in ("causal/mean+filter1.5", "causal/mean_last+filter1.5+centre", "M3")
 ]
-CORPUS = replace(corpus_of(words(5, 9, 3, 12, seed=5)), queries=tuple(words(4, 6, seed=9)))
+CORPUS = replace(
+    corpus_of(words(5, 9, 3, 12, seed=5)),
+    queries=tuple(words(4, 6, seed=9)),
+    relevant=(frozenset({1}), frozenset({3})),
+)
 
 
 @pytest.fixture(scope="module")
