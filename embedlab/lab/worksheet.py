@@ -32,8 +32,9 @@ class Paper:
     def link(self, to: Address) -> str:
         """A full address of the application; of the class, where there is one."""
         # On paper as short as can be: a page that is opened has untrained models.
-        models = {side: "" for side in ("model_a", "model_b") if getattr(to, side) == UNTRAINED}
-        return f"{self.address.rstrip('/')}/{replace(to, class_name=self.class_name, **models)}"
+        model_a, model_b = ("" if m == UNTRAINED else m for m in (to.model_a, to.model_b))
+        short = replace(to, class_name=self.class_name, model_a=model_a, model_b=model_b)
+        return f"{self.address.rstrip('/')}/{short}"
 
 
 def sheets(

@@ -379,7 +379,8 @@ class Links:
         if now == before:
             return {}
         answer = self.answer(Values(values | {self.address: now}))
-        return {self.address: now, self.bar: answer[self.bar]}
+        shown = {control: value for control, value in answer.items() if control is self.bar}
+        return {self.address: now, **shown}
 
     def answer(self, values: Values) -> Updates:
         """What every answer tells the browser: the address, the last link, the tab to open."""
