@@ -65,6 +65,8 @@ def model_of(weights: str, backbone_id: str, design: Design, runs: Sequence[str]
 
 def why_not(backbone_id: str, design: Design) -> str:
     """Why there are no trained weights for a design on a backbone."""
+    if design.file:
+        return "Vectors from a file are what they are."
     there = trained_on(backbone_id)
     if not there:
         return f"No trained design of {backbone_id} comes with EmbedLab."
