@@ -223,9 +223,10 @@ class _Making:
             task=self.samples[0][0].title,
             loss=loss,
         )
-        update = {"before_after": compare(before, after), "stored": kept}
+        changes = compare(before, after)
+        update = {"before_after": changes, "stored": kept}
         write_run_info(stored, run_info.model_copy(update=update))
-        for change in update["before_after"]:  # type: ignore[union-attr]
+        for change in changes:
             self.say(f"{change.task}: {_points(change.before)} -> {_points(change.after)}")
 
     def _described(self, job: Job, run_info: RunInfo) -> RunInfo:
