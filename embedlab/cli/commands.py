@@ -31,9 +31,11 @@ from embedlab.cli.options import (
     lab_design,
     model_and_base,
 )
+from embedlab.cli.prepare import prepare
 from embedlab.cli.read import corpus_by_name, read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
+from embedlab.cli.worksheet import worksheet
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 from embedlab.terminal import DEBUG, guarded, progress_bar, say, table
@@ -63,7 +65,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check, compare, atlas):
+for command in (read, train, fit, export, study, check, compare, atlas, prepare, worksheet):
     app.command()(command)
 app.add_typer(designs, name="designs")
 

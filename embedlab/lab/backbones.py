@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedlab import gpu
+from embedlab import assets, gpu
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
 from embedlab.lab.cache import LruCache
 from embedlab.lab.config import BackboneEntry, Config
@@ -88,6 +89,10 @@ class Backbones:
         return self._jobs.run(("trained design", design_id), load, progress)
 
     def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
+        if entry.id in CATALOGUE:
+            # Before torch, whose import takes seconds in which nothing would seem to happen.
+            assets.fetch(entry.id, progress)
+        progress(0, 0, "loading torch and transformers")
         from embedlab.models.loading import load_backbone
 
         backbone = load_backbone(

@@ -259,6 +259,11 @@ def map_found(query: str, a: Sequence[int], b: Sequence[int]) -> dict[str, Any]:
     return {"query": one_line(query), "a": [int(i) for i in a], "b": [int(i) for i in b]}
 
 
+def map_asked(query: str) -> dict[str, Any]:
+    """A query that the page asks as if a visitor had typed it; "" ends a search."""
+    return {"query": one_line(query), "ask": True}
+
+
 def map_frames(
     side: str, key: str, xy: npt.NDArray[np.float32], notes: Sequence[str], *, layer: int
 ) -> dict[str, Any]:

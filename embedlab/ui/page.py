@@ -14,9 +14,12 @@ from embedlab.analysis import projection
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
+from embedlab.progress import Progress
 from embedlab.render.html import muted
 from embedlab.text import escape
 from embedlab.ui.shared import html
+from embedlab.ui.shared.lessons import Lessons
+from embedlab.ui.shared.links import link_bar
 from embedlab.ui.shared.session import (
     Action,
     Remembered,
@@ -26,6 +29,7 @@ from embedlab.ui.shared.session import (
     Values,
     sentence,
     set_values,
+    with_value,
 )
 from embedlab.ui.shared.sidebar import Sidebar
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, View, Workbench
@@ -85,8 +89,10 @@ class Workspace:
                 )
             with gr.Column(scale=3, min_width=260):
                 self.source = html.block("source")
+                bar = link_bar()
         self.sidebar = Sidebar(lab, self.sessions)
-        self.bench = Workbench(lab, self.sidebar, self.sessions)
+        self.bench = Workbench(lab, self.sidebar, self.sessions, bar)
+        self.links = self.bench.links
         with gr.Row(elem_classes=["status-row"], equal_height=True):
             self.status = gr.HTML(
                 '<p class="muted">Getting the first view ready…</p>',
@@ -99,22 +105,27 @@ class Workspace:
         self.given = html.frame("own-lost", "own_lost")
         #: The last of the server's answers that the browser has shown; see ``Choices``.
         self.revision = gr.Number(0, visible="hidden", elem_id="revision")
-        self.active = Remembered(MapTab.id)
+        self.active = self.links.active
         #: What says in a tab that a filter holds there.
         self.filter_lines: dict[str, gr.HTML] = {}
         self.shown = Remembered("")  # the status of what is on the screen
         trainings = Trainings(blocks)
         self.views: list[View] = []
         self.actions: list[Action] = []
-        with gr.Tabs(selected=MapTab.id, overflow_behavior="wrap"):
+        # None is selected here: the page would report that as a choice, after that of a link.
+        with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as self.tabs:
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.marked)
             self._add(InsideTab)
             self._add(CompareTab, trainings)
             self._add(FinetuneTab, trainings)
-            with gr.Tab(StudyTab.title, id=StudyTab.id) as study:
-                StudyTab(study, lab.config.limits, self.sessions)
+            with gr.Tab(StudyTab.title, id=StudyTab.id) as self.study:
+                StudyTab(self.study, lab.config.limits, self.sessions)
+        titles = {view.id: view.title for view in self.views} | {StudyTab.id: StudyTab.title}
+        self.lessons = Lessons(lab, self.sessions)
+        self.links.lessons = self.lessons.lessons
+        self.links.wire(blocks, self.tabs, self.views, titles)
         self._wire()
 
     def _add(self, kind: type[Any], *args: Any) -> Any:
@@ -126,7 +137,10 @@ class Workspace:
             view = kind(self.bench, *args)
         self.views.append(view)
         self.actions += [
-            Action(trigger=tab.select, run=lambda *_: {self.active: kind.id}),
+            Action(
+                trigger=tab.select,
+                run=lambda *_: {self.active: kind.id, self.links.aside: ""},
+            ),
             *view.actions,
         ]
         return view
@@ -135,9 +149,25 @@ class Workspace:
 
     def _wire(self) -> None:
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
-        gr.on([self.blocks.load, *self.sidebar.triggers, *own_triggers], **self._showing())
-        for action in [*self.sidebar.actions, *self.actions]:
+        gr.on([*self.sidebar.triggers, *own_triggers], **self._showing())
+        opening, link = self.links.actions
+        opened = opening.trigger(**self._showing(opening), js=_with_address(opening, self._inputs))
+        self.study.select(
+            self.sessions.session_handler(self._aside), set(), self._outputs, **PRIVATE
+        )
+        for action in [*self.sidebar.actions, *self.actions, link]:
             action.trigger(**self._showing(action))
+        # Only then, since the import of torch would hold up what is prepared.
+        loaded = opened.then(
+            self.sessions.handler(self._load_model, "model"),
+            {self.sidebar.backbone},
+            [self.source],
+            show_progress="full",
+            show_progress_on=self.source,
+            concurrency_limit=None,
+            **PRIVATE,
+        )
+        loaded.success(**self._showing())
         compiled = self.blocks.load(
             _until_umap_is_compiled, show_progress="hidden", concurrency_limit=None, **PRIVATE
         )
@@ -162,7 +192,8 @@ class Workspace:
     def _outputs(self) -> list[Any]:
         own = {component for view in self.views for component in view.outputs}
         lines = set(self.filter_lines.values())
-        return list(self._inputs | own | lines | {self.status, self.source, self.given})
+        page = {self.status, self.source, self.given, self.links.bar, self.tabs}
+        return list(self._inputs | own | lines | page | {self.lessons.block})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -208,7 +239,7 @@ class Workspace:
                 gr.Warning(**sentence(error))
             return {
                 self.status: html.not_shown(str(error), session.values({})[self.shown]),
-                **session.choices.answer(self.revision),
+                **self._answer(session),
             }
 
     def _choose(
@@ -229,16 +260,29 @@ class Workspace:
         before = choices.current()
         number, changed = choices.arrive(values, values[self.revision] or 0, event.target)
         session.remember({self.sidebar.forgot: choices.forgot})
-        sets = set(action.sets) if action else set()
+        sets = action.sets_of(Values(values), event) if action else set()
         choices.promise(number, sets | self.sidebar.followers(changed | sets, choices.current()))
         try:
             # A kind of its own: a later event lets it go on, and only the Stop button stops it.
             with session.work(f"choice {number}", progress) as report:
                 now = session.values(choices.current())
-                updates = action.run(now, report, event) if action else {}
+                updates = (
+                    self.bench.with_model(report, lambda: action.run(now, report, event))
+                    if action
+                    else {}
+                )
                 new = set_values(updates)
+                # At once: what follows may take its time, and a tab opened meanwhile counts.
+                updates = session.remember(updates)
                 now |= new
-                updates |= self.sidebar.follow(changed | new.keys(), now, report)
+                followed = changed | new.keys()
+                if self.links.awaits_texts(now):
+                    followed -= {self.sidebar.corpus, self.sidebar.own}
+                for control, update in self.sidebar.follow(followed, now, report).items():
+                    keeps = control in new and control not in set_values({control: update})
+                    updates[control] = with_value(update, new[control]) if keeps else update
+                now |= set_values(updates)
+                updates |= self.links.of_texts(now, updates, report)
             choices.settle(number, session.remember(updates))
         except EmbedLabError:
             sources = {self.sidebar.corpus, *self.sidebar.models} & changed & before.keys()
@@ -250,15 +294,19 @@ class Workspace:
         with ExitStack() as stack:
             with session.lock:  # of several events at a time, the last to get here has all choices
                 values = session.values(session.choices.current())
+                self.links.check_texts(values)
                 view = next(view for view in self.views if view.id == values[self.active])
                 key = self._key(view, values)
                 if not session.starts_showing(key):
-                    return session.choices.answer(self.revision)
+                    return self._answer(session)
                 report = stack.enter_context(session.work("show", progress))
             try:
-                pair = self.bench.pair(values, report)
-                updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
-                status = html.status_line(pair.corpus, pair.names)
+                pair, updates, now = self.bench.with_model(
+                    report, lambda: self._drawn(view, values, report)
+                )
+                status = html.status_line(
+                    pair.corpus, pair.names, pair.prepared, self._dropped(pair)
+                )
                 with session.lock:
                     report(0, 0, "drawing")  # the last moment at which it can be stopped
                     updates |= {
@@ -266,12 +314,25 @@ class Workspace:
                         self.status: status,
                         self.shown: status,
                         self.given: values[self.sidebar.own] is not None,
-                        **session.choices.answer(self.revision),
+                        **self.lessons.view(pair, now[self.sidebar.corpus], now[self.bench.query]),
                     }
-                    return dict(session.remember(updates))
+                    return {**session.remember(updates), **self._answer(session)}
             except BaseException:
                 session.failed_to_show(key)
                 raise
+
+    def _drawn(self, view: View, values: Values, report: Progress) -> tuple[Pair, Updates, Values]:
+        """What a tab shows, with the address that says it, and the values from then on."""
+        pair = self.bench.pair(values, report)
+        updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
+        now = Values(values | set_values(updates))
+        return pair, updates | self.links.written(view, pair, now, report), now
+
+    def _dropped(self, pair: Pair) -> str:
+        """Why what was prepared is not shown, if it is not."""
+        sides = zip(pair.designs, pair.backbone_ids, strict=True)
+        dropped = (self.lab.prepared_views.dropped(pair.corpus, *side) for side in sides)
+        return next(filter(None, dropped), "")
 
     def _filter_line(self, view: View, pair: Pair, values: Values) -> Updates:
         """Says in the tab which filter holds, and in a word that another corpus has ended one."""
@@ -291,20 +352,52 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
+            view.at_once and self.bench.readiness(values),
             values[self.sidebar.vectors],
+            values[self.links.changed],
             *(values[each] for each in view.remembered),
             view.filtered and values[self.bench.kept],
             # Weak references, as this must not keep a visitor's texts in memory.
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]
 
+    def _load_model(self, values: Values, report: Progress) -> Updates:
+        """What is prepared is shown meanwhile; the bar stands where the model will be named."""
+        try:
+            self.lab.backbone(values[self.sidebar.backbone] or "", report)
+        except EmbedLabError as error:
+            return {self.source: muted(f"The model is not there, only what is prepared: {error}")}
+        return {}
+
     def _stop(self, session: Session, *_: Any) -> Updates:
         stopped = "Stopped; what was there is still there."
         idle = "Nothing is running, so there was nothing to stop."
         return {
             self.status: muted(stopped if session.stop() else idle),
-            **session.choices.answer(self.revision),
+            **self._answer(session),
         }
+
+    def _aside(self, session: Session, *_: Any) -> Updates:
+        """A tab was opened that shows nothing of the sidebar's: only the address follows."""
+        session.remember({self.links.aside: StudyTab.id})
+        return self._answer(session)
+
+    def _answer(self, session: Session) -> Updates:
+        """What every answer says: controls that the browser has not confirmed, and the address."""
+        with session.lock:
+            address = session.remember(self.links.answer(session.values({})))
+            return {**session.choices.answer(self.revision), **address}
+
+
+def _with_address(action: Action, inputs: set[Any]) -> str:
+    """Script that puts the page's address in the bar's place among an event's inputs."""
+    ordered = sorted(inputs | set(action.inputs), key=lambda control: control._id)
+    [bar] = action.inputs
+    n, place = len(ordered), ordered.index(bar)
+    return (
+        f"(...given) => given.slice(0, {n}).map((value, i) => "
+        f"(i === {place} ? window.location.search : value))"
+    )
 
 
 async def _until_umap_is_compiled() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.progress import Progress
+from embedlab.progress import Estimate, Progress
 from embedlab.ui.shared.choices import Choices
 
 #: What a handler changes: new values or ``gr.update(…)`` by component.
@@ -71,6 +71,12 @@ def set_values(updates: Updates) -> Updates:
     return values
 
 
+def with_value(update: Any, value: Any) -> Any:
+    """An update of a control that sets this value, with the update's other properties."""
+    is_update = isinstance(update, dict) and "__type__" in update
+    return {**update, "value": value} if is_update else value
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Action:
     """An event that sets controls before the open tab is shown again.
@@ -78,14 +84,18 @@ class Action:
     Args:
         trigger: the event, such as ``button.click``.
         run: computes the controls' new values.
-        sets: the controls that it may set.
+        sets: the controls that it may set, or a function of inputs and event that says so.
         inputs: what ``run`` reads besides the controls that come with every event.
     """
 
     trigger: Any
     run: Callable[[Values, Progress, gr.EventData], Updates]
-    sets: Collection[Any] = ()
+    sets: Collection[Any] | Callable[[Values, gr.EventData], Collection[Any]] = ()
     inputs: Collection[Any] = ()
+
+    def sets_of(self, values: Values, event: gr.EventData) -> set[Any]:
+        """The controls that it may set for this event."""
+        return set(self.sets(values, event) if callable(self.sets) else self.sets)
 
 
 class Session:
@@ -250,11 +260,16 @@ class Sessions:
 
 
 def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
-    """A progress callback that shows progress in the browser and raises once ``stop`` is set."""
+    """A progress callback that shows progress in the browser and raises once ``stop`` is set.
+
+    Where something is counted it also says how long it will take yet.
+    """
+    estimate = Estimate()
 
     def report(done: int, total: int, what: str) -> None:
         if stop.is_set():
             raise Cancelled
+        what = estimate.words(done, total, what)
         if total > 10**6:
             progress((done // 10**6, total // 10**6), desc=what, unit="MB")
         elif total:

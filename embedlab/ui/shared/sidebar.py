@@ -251,7 +251,7 @@ class Sidebar:
                 updates |= self._offer_vectors(ids, values, progress)
         if not set(self.models).isdisjoint(changed):
             for panel, backbone_id in zip((self.a, self.b), ids, strict=True):
-                backbone = self.lab.backbone(backbone_id, progress)
+                backbone = self.lab.described(backbone_id, progress)
                 files = [f"{FILE} {name}" for name in self._prepared(values, progress)]
                 updates |= panel.offer(backbone.native, values, files)
                 # As a change of the model alone is no change of the layer, the value stays.
@@ -268,7 +268,7 @@ class Sidebar:
         return updates
 
     def _native(self, backbone_id: str, progress: Progress) -> NativeDesign | None:
-        return self.lab.backbone(backbone_id, progress).native
+        return self.lab.described(backbone_id, progress).native
 
     def _sample_range(self, values: Values, progress: Progress) -> Updates:
         corpus = self.whole(values, progress)

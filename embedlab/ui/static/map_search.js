@@ -34,12 +34,14 @@ function leaveSearch() {
 }
 
 function endSearch() {
+  if (state.found) tell("find", { query: "" });
   field.value = "";
   typed();
 }
 
-// Both designs' nearest texts, unless something else was typed or asked since.
+// Both designs' nearest texts, unless something else was typed or asked since; or a query to ask for them.
 function takeFound(found) {
+  if (found.ask) return ask(found.query);
   if (oneLine(field.value) !== found.query) return;
   state.found = found;
   find(".lm-take").hidden = true;
@@ -47,13 +49,19 @@ function takeFound(found) {
   drawSelection();
 }
 
+function ask(query) {
+  field.value = query;
+  typed();
+  if (!query) return;
+  say("Asking both designs …");
+  tell("find", { query: oneLine(query) });
+}
+
 function onSearchKey(event) {
   if (event.isComposing) return;
   if (event.key === "Escape") endSearch();
-  else if (event.key === "Enter" && state.query) {
-    say("Asking both designs …");
-    tell("find", { query: oneLine(field.value) });
-  } else return;
+  else if (event.key === "Enter" && state.query) ask(field.value);
+  else return;
   event.preventDefault();
 }
 

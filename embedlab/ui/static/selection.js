@@ -5,17 +5,6 @@ const said = (words) => {
   if (line) Object.assign(line, { textContent: words, hidden: false });
 };
 
-// Without https, as in a classroom, there is no clipboard to write to, but a selected text is copied.
-async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = Object.assign(document.createElement("textarea"), { value: text });
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  if (!done) throw new Error("refused");
-}
-
 const ASK = {
   only: () => trigger('only', {}),
   hide: () => trigger('hide', {}),

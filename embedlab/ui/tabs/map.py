@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,8 +11,10 @@ import numpy as np
 
 from embedlab.analysis.comparison import Embedded, Maps
 from embedlab.analysis.projection import UMAP_MINIMUM
+from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import selections, views
+from embedlab.lab.address import Address
 from embedlab.lab.colourings import NEAR, QUERY
 from embedlab.lab.layer_maps import has_layers
 from embedlab.progress import Progress
@@ -19,15 +22,17 @@ from embedlab.render.csv_table import corpus_rows, csv_table
 from embedlab.render.map_data import (
     MapSide,
     coordinates,
+    map_asked,
     map_found,
     map_names,
     map_place,
     map_points,
     map_texts,
 )
-from embedlab.text import clean_text
+from embedlab.text import clean_text, one_line
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider, changes, code_block
+from embedlab.ui.shared.links import LINKED
 from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
@@ -38,7 +43,7 @@ from embedlab.ui.tabs.map_clusters import ClusterPanel
 from embedlab.ui.tabs.map_layers import MapLayers
 from embedlab.ui.tabs.map_lists import NO_SELECTION
 from embedlab.ui.tabs.map_texts import MapTexts, label_field
-from embedlab.ui.tabs.selection import SelectionPanel, shown_rows
+from embedlab.ui.tabs.selection import Selected, SelectionPanel, rows_of, shown_rows
 from embedlab.ui.tabs.text_chooser import TextChooser
 
 #: What the UMAP settings offer.
@@ -52,6 +57,8 @@ class MapTab(View):
 
     id = "map"
     title = "Map"
+    addressed = ("sel", "q")
+    at_once = True
     filtered = (
         "Points, lists and neighbours are of these texts; places, clusters and figures count all "
         "texts, unless they say that they do not."
@@ -61,6 +68,7 @@ class MapTab(View):
         defaults = bench.lab.config.defaults
         self.lab, self.query = bench.lab, bench.query
         self.shown = Remembered()  # the choice that is drawn
+        self.look = html.block("map-look")
         self.map = linked_map()
         self.panel = SelectionPanel(bench, self.shown)
         self.neighbours = html.picking_block("neighbours", html.empty(NO_SELECTION))
@@ -98,10 +106,20 @@ class MapTab(View):
         self.sent = Remembered()
         # The index of one selected text and the fingerprint of its corpus; or several texts.
         self.selected, self.marked = Remembered(), self.panel.selected
+        #: The query whose nearest texts are lit, and one that a link has the page ask.
+        self.found, self.asking = Remembered(""), Remembered()
         self.inputs = [self.field, self.n_neighbors, self.min_dist, *self.clusters.inputs]
+        self.linked = {"neighbours": self.n_neighbors, "distance": self.min_dist}
         lists = [self.neighbours, self.quality, self.changed]
         drawings = [self.map, self.panel.block, *lists, *self.clusters.outputs]
-        self.outputs = [*drawings, *self.chooser.outputs, self.field, self.file, self.code]
+        self.outputs = [
+            self.look,
+            *drawings,
+            *self.chooser.outputs,
+            self.field,
+            self.file,
+            self.code,
+        ]
         self.outputs += self.atlas.outputs
         self.triggers = changes(self.inputs)
         lists = [self.neighbours, self.changed, self.clusters.moved]
@@ -141,6 +159,8 @@ class MapTab(View):
         names = self.clusters.names(pair, report, drawn)
         seen = Values(values | {self.clusters.drawn: drawn, self.selected: values[self.selected]})
         controls, parts = self.texts.show(pair, seen, report)
+        if (asking := values[self.asking]) is not None:
+            parts["found"] = map_asked(asking)
         return {
             self.map: map_update(
                 points=map_points(
@@ -157,6 +177,7 @@ class MapTab(View):
                 selection=selection(selected, near_a, near_b, marked, n=len(corpus.texts)),
                 **new,
             ),
+            self.look: html.look_for(map_lists.what_to_look_for(self.lab, pair, field, report)),
             self.neighbours: map_lists.several(self.lab, pair, marked)
             if selected is None
             else map_lists.neighbours(self.lab, pair, selected, field),
@@ -176,10 +197,63 @@ class MapTab(View):
             self.selected: (corpus.fingerprint, selected) if selected is not None else None,
             self.shown: pair.choice,
             self.drawn: (maps, caption),
+            self.asking: None,
+            self.found: self._still_found(pair, values) if asking is None else asking,
             **self.atlas.outdated,
             self.sent: {"texts": corpus.fingerprint}
             | {name: part["id"] for name, part in places.items()},
         }
+
+    def _still_found(self, pair: Pair, values: Values) -> str:
+        """The query whose nearest texts stay lit: those under other designs are others."""
+        before = values[self.shown]
+        same = before is not None and before.corpus.key == pair.corpus.key
+        models = same and before.backbone_ids == pair.backbone_ids
+        found: str = values[self.found]
+        return found if models and (before.a, before.b) == pair.designs else ""
+
+    # Links
+
+    def address(self, pair: Pair, values: Values, *, is_open: bool) -> dict[str, Any]:
+        """The selected texts by their numbers, and the query that is asked."""
+        index = self.selected_index(pair, values)
+        rows = rows_of(values[self.marked], pair.corpus) if index is None else (index,)
+        fields: dict[str, Any] = {}
+        if source := self.panel.source(values):
+            fields |= dict(zip(("corpus", "part"), source, strict=True))
+        if rows:
+            fields["sel"] = tuple(sorted(pair.corpus.rows[i] for i in rows))
+        if is_open and values[self.found]:
+            fields["q"] = one_line(values[self.found])
+        return fields
+
+    def link_controls(self, values: Values) -> dict[str, str]:
+        """The settings of UMAP, and the colouring that somebody chose."""
+        return self.texts.link_controls(values) | super().link_controls(values)
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """A link's colouring, and its query where the map is what it opens."""
+        updates = self.texts.follow_link(address, values)
+        return updates | ({self.asking: address.q} if is_open and address.q is not None else {})
+
+    def pick_linked(
+        self, corpus: Corpus, rows: Sequence[int], values: Values, corpus_id: str
+    ) -> Updates:
+        """The texts that were picked from a built-in corpus."""
+        return self.panel.pick(corpus, rows, values, corpus_id)
+
+    def select_linked(self, corpus: Corpus, rows: Sequence[int], values: Values) -> Updates:
+        """One text as if its point had been clicked, several as a selection."""
+        updates: Updates = {self.selected: None, self.marked: None}
+        if len(rows) == 1:
+            updates[self.selected] = (corpus.fingerprint, rows[0])
+        elif rows:
+            updates[self.marked] = Selected(
+                fingerprint=corpus.fingerprint, rows=tuple(rows), words=LINKED
+            )
+        return updates
 
     def layout(self, values: Values) -> tuple[int, float]:
         """UMAP's settings: the number of neighbours and the least distance."""
@@ -247,6 +321,7 @@ class MapTab(View):
         if index is None:
             return self._clear(pair, values, event, report)
         updates: Updates = {self.selected: (corpus.fingerprint, index), self.marked: None}
+        updates[self.found] = ""
         now = Values(values | updates)
         near = map_lists.near(self.lab, pair, index)
         return updates | {
@@ -266,6 +341,8 @@ class MapTab(View):
     def _find(self, pair: Pair, values: Values, event: gr.EventData, report: Progress) -> Updates:
         """The texts nearest to what was typed into the map's search, under both designs."""
         query = clean_text(str(event_data(event).get("query", "")))
+        if not query.strip():
+            return {self.found: ""}  # the search was ended
         hits = self.lab.retrieve(query, pair.a, pair.b, FOUND, report, pair.rows)
         lists = map(html.RESULTS.hits, "AB", pair.names, hits, "BA")
         near_a, near_b = ([hit.id for hit in side] for side in hits)
@@ -273,6 +350,7 @@ class MapTab(View):
         colours = self.texts.recoloured(pair, now, QUERY, report)
         return {
             self.query: query,
+            self.found: query,
             self.map: map_update(found=map_found(query, near_a, near_b), **colours),
             self.neighbours: html.side_by_side(*lists),
         }

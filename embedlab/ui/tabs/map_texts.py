@@ -5,7 +5,7 @@ A choice either filters, which holds in every tab, or selects, for the panel bel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -17,9 +17,11 @@ from embedlab.analysis.filtering import narrowed
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab import colourings
+from embedlab.lab.address import Address
 from embedlab.lab.colourings import LABEL, NEAR, Context
 from embedlab.progress import Progress
 from embedlab.render.map_data import coordinates, map_colouring, map_kept
+from embedlab.text import escape, one_line, shorten
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, Workbench
 from embedlab.ui.tabs import map_lists
@@ -49,6 +51,8 @@ class MapTexts:
         self.coloured = Remembered("")
         #: What the corpus that was drawn last was coloured by at first.
         self.first = Remembered("")
+        #: The colouring that a link names, and what the dropdown said then: a later choice counts.
+        self.linked = Remembered()
         asked = {*self.chooser.inputs, tab.field}
         block = self.panel.block
         for trigger, handler in (
@@ -90,6 +94,8 @@ class MapTexts:
         field, corpus = self.tab.field, pair.corpus
         offered = colourings.offered(self.lab, pair.a, pair.b, report)
         first, key = colourings.first_key(corpus), values[field]
+        if (named := values[self.linked]) and named[1] == key:
+            key = self._named(named[0], offered)
         # What nobody chose does not outlive its corpus: labels are shown where there are some.
         if key not in offered or key == values[self.first]:
             key = first
@@ -103,12 +109,30 @@ class MapTexts:
             field: gr.update(choices=[(title, k) for k, title in offered.items()], value=key),
             self.coloured: key,
             self.first: first,
+            self.linked: None,
             self.panel.block: self.tools(pair, values, report),
             **self.chooser.offer(
                 pair, offered, values, lambda key: self.colouring(pair, key, values, report)
             ),
         }
         return updates, {"colouring": map_colouring(by, hidden), "kept": map_kept(mask)}
+
+    @staticmethod
+    def _named(key: str, offered: Mapping[str, str]) -> str:
+        """A link's colouring; a word where these texts have none of that name."""
+        if key not in offered:
+            gr.Info(f"The link names a colouring that is not here: “{escape(shorten(key, 40))}”.")
+        return key
+
+    def link_controls(self, values: Values) -> dict[str, str]:
+        """The colouring, if it is not the one that the texts have at first."""
+        key = values[self.coloured]
+        return {"colour": one_line(key)} if key != values[self.first] else {}
+
+    def follow_link(self, address: Address, values: Values) -> Updates:
+        """The colouring that a link names: which there are is known once the map is drawn."""
+        key = dict(address.controls).get("colour")
+        return {} if key is None else {self.linked: (key, values[self.tab.field])}
 
     def recoloured(
         self, pair: Pair, values: Values, start: str, report: Progress
@@ -175,6 +199,7 @@ class MapTexts:
             parts["selection"] = selection(lasso=shown, n=len(pair.corpus.texts))
         return updates | {
             self.tab.selected: None,
+            self.tab.found: "",
             self.panel.block: self.tools(pair, values, report),
             self.tab.neighbours: map_lists.several(self.lab, pair, shown),
             **({self.tab.map: map_update(**parts)} if parts else {}),

@@ -18,11 +18,14 @@ from embedlab.data.marks import Marks, ReadMarks, judged, marked, qrels, read_ma
 from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError
 from embedlab.lab import retrieving
+from embedlab.lab.address import Address
 from embedlab.lab.retrieving import Answer
 from embedlab.models.design import PRESET_GROUPS, Design
 from embedlab.progress import Progress
+from embedlab.render import look_for
 from embedlab.render.html import Macros, points
 from embedlab.render.retrieval import outcome_bars
+from embedlab.text import one_line
 from embedlab.ui.shared import code, html
 from embedlab.ui.shared.controls import Slider, code_block
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
@@ -44,6 +47,7 @@ class RetrieveTab(View):
 
     id = "retrieve"
     title = "Retrieve"
+    at_once = True
     filtered = "Only these texts are ranked; the scores over the corpus's queries count all texts."
 
     def __init__(self, bench: Workbench) -> None:
@@ -88,6 +92,7 @@ class RetrieveTab(View):
         self.marks = Remembered({})
         self.remembered = [self.marks]
         self.inputs = [self.query, self.k, self.everywhere]
+        self.linked, self.link_sets = {"k": self.k}, [self.query]
         self.outputs = [
             *(self.query, self.own, self.lists, self.differs, self.this_query, self.scores),
             *(self.bars, self.won, self.table, self.file, self.code),
@@ -150,6 +155,22 @@ class RetrieveTab(View):
             | {self.table: self._everywhere(pair, query, values, report)}
         )
 
+    # Links
+
+    def address(self, pair: Pair, values: Values, *, is_open: bool) -> dict[str, Any]:
+        """The query, unless it is the corpus's first, which is there by itself."""
+        if not is_open:
+            return {}
+        query, own = one_line(values[self.query] or ""), pair.corpus.queries
+        is_first = bool(own) and query == one_line(own[0])
+        return {"q": query} if query and not is_first else {}
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """A link's query is as good as one that was typed."""
+        return {} if address.q is None else {self.query: address.q}
+
     # What is shown
 
     def _lists(self, pair: Pair, query: str, k: int, marks: Marks, report: Progress) -> Updates:
@@ -174,7 +195,8 @@ class RetrieveTab(View):
         ]
         shown: dict[int, str] = {hit.id: hit.text for hit in [*both[0], *both[1]]}
         return {
-            self.lists: html.side_by_side(*lists),
+            self.lists: html.look_for(look_for.ranked_lists(*both, _relevant(query, pair)))
+            + html.side_by_side(*lists),
             self.differs: RETRIEVE.differs(len(ids[0] & ids[1]), len(both[0]), *panels),
             self.listed: (query, shown),
         }
@@ -262,6 +284,7 @@ class RetrieveTab(View):
                 rows,
                 name="query-by-query",
                 caption=pair.caption(said),
+                look=look_for.outcomes(found.wins, mean, found.low, found.high),
             ),
             self.won: html.side_by_side(*lists),
             self.order: tuple(queries),
@@ -348,6 +371,12 @@ class RetrieveTab(View):
         return {
             self.file: html.saved_bytes("qrels.tsv", text.encode(), "text/tab-separated-values")
         }
+
+
+def _relevant(query: str, pair: Pair) -> int:
+    """How many texts are known to answer a query."""
+    both = zip(pair.corpus.queries, pair.corpus.relevant, strict=True)
+    return len(set().union(*(grades_of(texts) for own, texts in both if own == query)))
 
 
 def _askable(marks: Marks, pair: Pair) -> Marks:

@@ -219,16 +219,38 @@ class SelectionPanel:
     def _new_corpus(
         self, corpus: Corpus, rows: Sequence[int], values: Values, event: gr.EventData
     ) -> Updates:
-        sidebar = self.bench.sidebar
         given = event_data(event).get("name")
         name = shorten(given, NAME_CHARACTERS) if isinstance(given, str) else ""
+        return self.pick(corpus, rows, values, values[self.bench.sidebar.corpus], name)
+
+    def pick(
+        self, corpus: Corpus, rows: Sequence[int], values: Values, dropdown: str, name: str = ""
+    ) -> Updates:
+        """The updates that make some texts of a corpus one of their own.
+
+        ``dropdown`` is what chose that corpus.
+        """
+        sidebar = self.bench.sidebar
         made = corpus.only(rows, name or _title(corpus, rows))
-        picked = Picked(dropdown=values[sidebar.corpus], own=values[sidebar.own])
+        picked = Picked(dropdown=dropdown, own=values[sidebar.own])
         return {
             sidebar.own: made,
             sidebar.corpus: OWN,
             self.picked: (*values[self.picked], picked),
         }
+
+    def source(self, values: Values) -> tuple[str, tuple[int, ...]] | None:
+        """The built-in corpus that the texts were picked from, with their numbers in it."""
+        sidebar = self.bench.sidebar
+        own: Corpus | None = values.get(sidebar.own)
+        if own is None or not own.part_of or values.get(sidebar.corpus) != OWN:
+            return None
+        for each in reversed(values[self.picked]):
+            if each.dropdown != OWN:
+                return each.dropdown, own.rows
+            if each.own is None or not each.own.part_of:
+                break  # picked from texts of somebody's own
+        return None
 
     def _back(self, values: Values, _: Progress, __: gr.EventData) -> Updates:
         sidebar, picked = self.bench.sidebar, values[self.picked]

@@ -12,10 +12,11 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.data.tables import own_texts
 from embedlab.errors import EmbedLabError
 from embedlab.lab import views
+from embedlab.lab.address import Address
 from embedlab.lab.selections import evenly
 from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
-from embedlab.render import similarity
+from embedlab.render import look_for, similarity
 from embedlab.render.similarity import Cells
 from embedlab.text import shorten
 from embedlab.ui.shared import code, html
@@ -44,6 +45,7 @@ class SimilarityTab(View):
 
     id = "similarity"
     title = "Similarity"
+    at_once = True
     filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
     def __init__(self, bench: Workbench, marked: Remembered) -> None:
@@ -102,6 +104,8 @@ class SimilarityTab(View):
             *(self.which, self.count, self.order, self.scale, self.typed),
             *(self.first, self.second),
         ]
+        self.linked = {"texts": self.which, "count": self.count}
+        self.linked |= {"order": self.order, "scale": self.scale}
         self.outputs = [self.notes, *heatmaps, self.histogram, self.pair, self.code]
         self.which.input(
             lambda which: gr.update(visible=which == TYPED),
@@ -145,17 +149,21 @@ class SimilarityTab(View):
         # One scale for both: a colour means the same number under A and under B.
         limits = (0.0 if scale == "rank" else float(min(map(np.min, drawn))), 1.0)
         updates: Updates = {}
+        labels = a.corpus.labels
+        shown = None if labels is None else [labels[i] for i in compared.rows]
         for letter, name, heatmap, matrix, cosines in zip(
             *("AB", pair.names, (self.heat_a, self.heat_b), drawn, (compared.a, compared.b)),
             strict=True,
         ):
             figure = similarity.similarity_heatmap(matrix, cells, f"{letter}: {name}", *limits)
-            updates[heatmap] = _heatmap(figure, cells, cosines, matrix, scale, caption)
+            look = look_for.blocks(cosines, shown, letter)
+            updates[heatmap] = _heatmap(figure, cells, cosines, matrix, scale, caption, look)
         figure = similarity.difference_heatmap(drawn[1] - drawn[0], cells, "B − A")
         differences = compared.b - compared.a, drawn[1] - drawn[0]
+        look = look_for.differences(compared.a, compared.b, texts)
         numbers = values[self.first], values[self.second]
         return updates | {
-            self.heat_difference: _heatmap(figure, cells, *differences, scale, caption),
+            self.heat_difference: _heatmap(figure, cells, *differences, scale, caption, look),
             self.notes: html.note(
                 ["These texts have no labels to order them by."] * unlabelled
                 + _notes(compared, order, scale)
@@ -164,6 +172,22 @@ class SimilarityTab(View):
             self.pair: _pair_behind(texts, compared, *numbers),
             self.code: code.view_code(pair, "similarity"),
         }
+
+    # Links
+
+    def link_controls(self, values: Values) -> dict[str, str]:
+        """All but typed texts, which stay with whoever typed them."""
+        controls = super().link_controls(values)
+        return {name: said for name, said in controls.items() if said != TYPED}
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """No link has typed texts."""
+        if dict(address.controls).get("texts") != TYPED:
+            return {}
+        said.append("texts that were typed are in no link")
+        return {self.which: FIRST}
 
     def _histogram(self, pair: Pair, report: Progress) -> Any:
         if len(pair.rows or pair.corpus.texts) < 2:
@@ -231,7 +255,7 @@ def _notes(compared: Similarities, order: str, scale: str) -> list[str]:
 
 
 def _heatmap(
-    figure: Any, cells: Cells, cosines: Any, drawn: Any, scale: str, caption: str
+    figure: Any, cells: Cells, cosines: Any, drawn: Any, scale: str, caption: str, look: str
 ) -> dict[str, Any]:
     """The figure, with the cosines as its data and what was drawn where that is something else."""
     texts = cells.texts
@@ -243,7 +267,7 @@ def _heatmap(
     ]
     header = ["number", "other number", "cosine", "text", "other text"]
     header += [scale] if scale != "cosine" else []
-    return figure_value(figure, header, rows, name="similarity", caption=caption)
+    return figure_value(figure, header, rows, name="similarity", caption=caption, look=look)
 
 
 def _pair_behind(texts: list[str], compared: Similarities, first: Any, second: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from embedlab.analysis.comparison import NEAREST
 from embedlab.analysis.contestants import KINDS
 from embedlab.analysis.leaderboard import DEFAULT, LABEL_FREE, MEASURES, Ranking, answer
 from embedlab.analysis.projection import is_warm
@@ -18,6 +19,7 @@ from embedlab.lab.views import aligned_maps
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.render import leaderboard as render
+from embedlab.render import look_for
 from embedlab.render.csv_table import csv_table
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import code_block
@@ -164,7 +166,8 @@ class CompareTab(View):
         updates |= {
             self.answer: self._answer(ranked, table),
             self.state: _state(table),
-            self.table: render.table_html(
+            self.table: html.look_for(look_for.table(ranked))
+            + render.table_html(
                 ranked,
                 table.measures,
                 sides,
@@ -214,6 +217,8 @@ class CompareTab(View):
             f"{method}, aligned to the first · {corpus.title}, {corpus.size_note} texts, "
             f"seed {seed}" + (f", colours: {table.request.field}" if labels else "")
         )
+        near = [self.lab.neighbours(side, NEAREST, report).ids[:, :NEAREST] for side in embedded]
+        look = look_for.small_maps(drawn, labels, near)
         return {
             self.mapped: gr.update(choices=names, value=chosen),
             self.maps: maps_value(
@@ -222,6 +227,7 @@ class CompareTab(View):
                 labels,
                 rows=kept.rows if (kept := values[self.shown].kept) else None,
                 caption=caption,
+                look=look,
             ),
         }
 
@@ -372,7 +378,10 @@ def _matrix(table: Table, ranked: Ranking, sides: dict[str, str], which: str) ->
         f"{table.request.corpus.title}"
     )
     rows = render.agreement_rows(agreement)
-    return figure_value(figure, header, rows, name="designs-agreement", caption=caption)
+    numbers = agreement.overlap if which == render.OVERLAP else agreement.cka
+    look = look_for.pairs_of_designs(agreement.names, numbers, which)
+    name = "designs-agreement"
+    return figure_value(figure, header, rows, name=name, caption=caption, look=look)
 
 
 def _code(choice: Choice, field: str) -> str:

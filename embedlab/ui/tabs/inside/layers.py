@@ -14,6 +14,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
 from embedlab.models.design import Design
 from embedlab.progress import Progress
+from embedlab.render import look_inside
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
 from embedlab.ui.shared.design_panel import DesignPanel
@@ -74,6 +75,7 @@ class LayersPanel(View):
         self.elsewhere = gr.Button(visible=False, elem_id="layer-elsewhere")
         self.curves = Remembered([])  # their designs: a click names a curve by its number
         self.inputs = [self.measure, self.skip_first, self.centre, self.model]
+        self.linked = {"measure": self.measure, "centre": self.centre}
         self.outputs = [self.figure, self.notes, self.model, self.elsewhere]
         self.triggers = [control.input for control in self.inputs]
         self.designs: dict[str, DesignPanel] = {"A": bench.sidebar.a, "B": bench.sidebar.b}
@@ -171,7 +173,8 @@ def _figure(
     ]
     header = ("curve", "layer", "score", "low", "high")
     name = f"layers-{pair.corpus.id}"
-    return figure_value(figure, header, rows, name=name, caption=caption)
+    look = look_inside.layer_quality(quality)
+    return figure_value(figure, header, rows, name=name, caption=caption, look=look)
 
 
 def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int, float]]:

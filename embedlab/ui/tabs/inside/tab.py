@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from embedlab.lab.address import Address
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
@@ -35,12 +36,15 @@ class InsideTab(View):
 
     def __init__(self, bench: Workbench) -> None:
         self.panel = Remembered(PANELS[0].id)
+        #: The panel that the browser has yet to open.
+        self.opening = Remembered("")
         self.remembered = [self.panel]
         self.panels: list[View] = []
         #: Why a panel cannot show anything, and the panel itself, by its id.
         self.places: dict[str, tuple[Any, Any]] = {}
         self.actions = []
-        with gr.Tabs(selected=PANELS[0].id, overflow_behavior="wrap", elem_id="inside-panels"):
+        # None is selected here: the page would report that as a choice, after that of a link.
+        with gr.Tabs(overflow_behavior="wrap", elem_id="inside-panels") as self.tabs:
             for kind in PANELS:
                 with gr.Tab(kind.title, id=kind.id) as tab:
                     why = html.block(f"{kind.id}-why")
@@ -57,18 +61,47 @@ class InsideTab(View):
                 self.actions += panel.actions
         self.inputs = [c for panel in self.panels for c in panel.inputs]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
-        self.outputs += [place for both in self.places.values() for place in both]
+        self.outputs += [place for both in self.places.values() for place in both] + [self.tabs]
+        self.linked = {name: c for panel in self.panels for name, c in panel.linked.items()}
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The open panel."""
+        open_id = values[self.panel]
+        updates: Updates = {self.opening: ""}
+        if values[self.opening] == open_id:
+            updates[self.tabs] = gr.update(selected=open_id)
         for panel in self.panels:
-            if panel.id == values[self.panel]:
+            if panel.id == open_id:
                 why, group = self.places[panel.id]
                 if lines := [] if panel.id in OF_VECTORS else _without_model(pair):
-                    return {why: html.note(lines), group: gr.update(visible=False)}
-                shown = panel.show(pair, values, report)
-                return shown | {why: "", group: gr.update(visible=True)}
-        return {}
+                    return updates | {why: html.note(lines), group: gr.update(visible=False)}
+                updates |= panel.show(pair, values, report)
+                updates |= {why: "", group: gr.update(visible=True)}
+        return updates
+
+    # Links
+
+    def address(self, pair: Pair, values: Values, *, is_open: bool) -> dict[str, Any]:
+        """The open panel, unless it is the first."""
+        panel = values[self.panel]
+        return {"panel": panel} if is_open and panel != PANELS[0].id else {}
+
+    def link_controls(self, values: Values) -> dict[str, str]:
+        """Those of the open panel."""
+        panel = next(panel for panel in self.panels if panel.id == values[self.panel])
+        return panel.link_controls(values)
+
+    def follow_link(
+        self, address: Address, values: Values, said: list[str], *, is_open: bool
+    ) -> Updates:
+        """The panel that a link names."""
+        panel = address.panel
+        if not panel:
+            return {}
+        if panel not in self.places:
+            said.append(f"“{panel}” is no panel of Inside ({', '.join(self.places)})")
+            return {}
+        return {self.panel: panel, self.opening: panel}
 
 
 def _without_model(pair: Pair) -> list[str]:
