@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -163,7 +163,7 @@ class PreparedFile:
             cut=self._arrays[f"{number}.cut"].astype(bool),
             steps=FittedSteps(
                 design.design,
-                cast("tuple[Any, ...]", tuple(operations)),
+                tuple(operations),
                 design.fitted_texts,
                 design.fitted_on,
                 facts.key,

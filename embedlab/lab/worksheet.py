@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab import inside
-from embedlab.lab.address import Address
+from embedlab.lab.address import UNTRAINED, Address
 from embedlab.lab.lab import Lab
 from embedlab.lab.lesson_figures import curve, values
 from embedlab.lab.lessons import ANSWERS, Drawing, FigureValue, Lesson
@@ -31,7 +31,10 @@ class Paper:
 
     def link(self, to: Address) -> str:
         """A full address of the application; of the class, where there is one."""
-        return f"{self.address.rstrip('/')}/{replace(to, class_name=self.class_name)}"
+        # On paper as short as can be: a page that is opened has untrained models.
+        model_a, model_b = ("" if m == UNTRAINED else m for m in (to.model_a, to.model_b))
+        short = replace(to, class_name=self.class_name, model_a=model_a, model_b=model_b)
+        return f"{self.address.rstrip('/')}/{short}"
 
 
 def sheets(

@@ -105,7 +105,7 @@ def _hook(factory: Callable[..., Any], args: tuple[Any, ...], options: dict[str,
     return _Counted(report, args[0])
 
 
-class _Counted(transformers_logging.EmptyTqdm):  # type: ignore[misc]
+class _Counted(transformers_logging.EmptyTqdm):
     """A progress bar that reports how many of its items were taken."""
 
     def __init__(self, report: Progress, items: Any) -> None:

@@ -88,7 +88,7 @@ def _fitted(xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     span, room = float((high - low).max()) or 1.0, MAP_SIZE - 24
     middle = (low + high) / 2
     placed = MAP_SIZE / 2 + (xy - middle) / span * room * np.array([1, -1])
-    return np.round(placed.astype(np.float64), 1)
+    return np.asarray(np.round(placed, 1), np.float64)
 
 
 def _frame() -> tuple[int, int, int, int]:

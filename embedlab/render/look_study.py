@@ -14,16 +14,16 @@ from embedlab.study.report import Curve, Summary, short_name
 
 def gains(differences: Sequence[Difference]) -> str:
     """Of the differences between designs: how many are separable, and the largest of them."""
-    real = [one for one in differences if one.separable]
+    real = [(one.difference, one) for one in differences if one.separable and one.difference]
     if not real:
         return (
             f"Every interval matters here: none of the {len(differences)} differences is separable."
         )
-    top = max(real, key=lambda one: abs(one.difference))
+    largest, top = max(real, key=lambda each: abs(each[0]))
     return (
         f"Intervals that do not touch the line: {len(real)} of {len(differences)} differences are "
         f"separable, the largest is {short_name(top.b)} against {short_name(top.a)}, "
-        f"{100 * top.difference:+.1f}."
+        f"{100 * largest:+.1f}."
     )
 
 
@@ -53,16 +53,15 @@ def scores(summary: Sequence[Summary], category: int) -> str:
 
 def effects(found: Sequence[Effect]) -> str:
     """Of what each choice does: the largest separable effects up and down."""
-    real = [one for one in found if one.over.separable]
+    real = [(d, one.over.b) for one in found if one.over.separable and (d := one.over.difference)]
     if not real:
         return f"No interval stands clear of zero: none of {len(found)} effects is separable."
-    top = max(real, key=lambda one: one.over.difference)
-    low = min(real, key=lambda one: one.over.difference)
+    (gain, best), (loss, worst) = max(real), min(real)
     parts = [f"{len(real)} of {len(found)} effects are separable"]
-    if top.over.difference > 0:
-        parts.append(f"most is gained by {top.over.b} ({100 * top.over.difference:+.1f})")
-    if low.over.difference < 0:
-        parts.append(f"most is lost by {low.over.b} ({100 * low.over.difference:+.1f})")
+    if gain > 0:
+        parts.append(f"most is gained by {best} ({100 * gain:+.1f})")
+    if loss < 0:
+        parts.append(f"most is lost by {worst} ({100 * loss:+.1f})")
     return f"Intervals clear of zero: {'; '.join(parts)}."
 
 

@@ -22,7 +22,7 @@ BANK = ["the bank of the river", "the bank lends money", "a boat on the river", 
 @pytest.fixture(scope="module")
 def visitor(browser: Browser, served: Served) -> Iterator[Visitor]:
     with visiting(browser, served.url) as visitor:
-        visitor.page.evaluate("() => window.embedlab.opened")
+        settled(visitor)
         yield visitor
 
 
@@ -35,6 +35,12 @@ def follow(visitor: Visitor, link: str) -> dict[str, str]:
 def opened(visitor: Visitor, served: Served, link: str) -> dict[str, Any]:
     """The page anew with a link in its address."""
     visitor.page.goto(f"{served.url}{link}")
+    return settled(visitor)
+
+
+def settled(visitor: Visitor) -> dict[str, Any]:
+    """Wait until the address that the page was opened with has been applied."""
+    visitor.page.wait_for_function("() => window.embedlab")
     detail: dict[str, Any] = visitor.page.evaluate("() => window.embedlab.opened")
     return detail
 

@@ -84,11 +84,12 @@ class Learner:
 
     def open(self, lesson: str) -> None:
         """Open a lesson from the list."""
+        opener = self.page.locator(".ls-open")
         if self.keyboard:
-            self.page.locator(".ls-open").focus()
+            opener.focus()
             self.page.keyboard.press("Enter")
-        else:
-            self.page.locator(".ls-open").click()
+        elif opener.is_visible():
+            opener.click()
         if self.panel.get_attribute("data-lesson"):
             self.press(".ls-list")
         self.press(f"[data-lesson={lesson}]")

@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from embedlab.analysis.calibration import Calibration, calibration
 from embedlab.errors import Cancelled, EmbedLabError, check_known
-from embedlab.lab.address import PARAMETERS, Address
+from embedlab.lab.address import PARAMETERS, UNTRAINED, Address
 from embedlab.lab.lab import Lab
 from embedlab.lab.lesson_figures import MEASURES, values
 from embedlab.lab.lessons import ANSWERS, FigureValue, Lesson, Prediction, all_lessons
@@ -58,7 +58,10 @@ class Lessons:
         own = lab.config.lessons
         self.lessons = all_lessons(Path(own) if own else None, MEASURES)
         self.block = frame(
-            *("lessons", "lessons", len(self.lessons), CERTAINTIES),
+            "lessons",
+            "lessons",
+            len(self.lessons),
+            CERTAINTIES,
             index=[_entry(key, lesson) for key, lesson in self.lessons.items()],
             **dict.fromkeys(PARTS),
         )
@@ -83,7 +86,18 @@ class Lessons:
         """Tells the panel what is on the screen, as a link says it; the browser knows the tabs."""
         a, b = pair.designs
         n = len(pair.corpus.texts)
-        shown = Address.of(corpus=corpus_id, n=n, seed=pair.seed, a=a, b=b, q=query)
+        loaded = {entry.id for entry in self.lab.config.backbones}
+        models = [UNTRAINED if each in loaded else each for each in pair.backbone_ids]
+        shown = Address.of(
+            corpus=corpus_id,
+            n=n,
+            seed=pair.seed,
+            model_a=models[0],
+            model_b=models[1],
+            a=a,
+            b=b,
+            q=query,
+        )
         return {self.block: gr.update(view=_said(shown))}
 
     def _answering(

@@ -4,7 +4,10 @@ const NARROW = window.matchMedia("(max-width: 700px)");
 const GAP = 12;
 const FOCUSABLE = "a[href], button:not([disabled]), input:not([disabled]), select, textarea, [tabindex]:not([tabindex='-1'])";
 const ring = root.querySelector(".ls-ring");
-const pointed = { selector: "", element: null, opened: new Set() };
+// ``place`` is where the target was brought to, ``settling`` until when it is kept there: until the visitor
+// does something on the page, and not for long.
+const SETTLING = 8000;
+const pointed = { selector: "", element: null, opened: new Set(), place: "", settling: 0 };
 
 function candidates(selector) {
   if (!selector) return [];
@@ -69,7 +72,13 @@ function bring(target) {
   }
   const box = target.getBoundingClientRect();
   root.dataset.side = !NARROW.matches && across(box, true) < across(box, false) ? "left" : "right";
+  pointed.place = placeOf(target);
   drawRing();
+}
+
+function placeOf(target) {
+  const { left, top, width, height } = target.getBoundingClientRect();
+  return [left, top, width, height, panel.offsetHeight].map(Math.round).join(" ");
 }
 
 function drawRing() {
@@ -88,9 +97,11 @@ function pointAt(selector) {
   if (selector !== pointed.selector) pointAnew(selector);
   const target = selector ? lookFor(selector) : null;
   if (target && target !== pointed.element) {
-    pointed.element = target;
-    if (openSidebarFor(target)) setTimeout(() => pointed.element === target && bring(target), 350);
+    Object.assign(pointed, { element: target, settling: performance.now() + SETTLING });
+    openSidebarFor(target);
     bring(target);
+  } else if (target && performance.now() < pointed.settling && placeOf(target) !== pointed.place) {
+    bring(target); // something above it has been drawn since
   } else if (!target) {
     pointed.element = null;
   }
@@ -113,4 +124,9 @@ function focusTarget() {
 }
 
 window.addEventListener("resize", drawRing);
+for (const moved of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+  document.addEventListener(moved, (event) => {
+    if (!root.contains(event.target)) pointed.settling = 0;
+  }, { capture: true, passive: true });
+}
 document.addEventListener("scroll", drawRing, { capture: true, passive: true });

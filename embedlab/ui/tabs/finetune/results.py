@@ -67,11 +67,11 @@ class ResultsPanel:
         }
 
     def _look(self, before: Embedded, after: Embedded, report: Progress) -> str:
-        near = [
+        old, new = (
             self.lab.neighbours(side, NEAREST, report).ids[:, :NEAREST] for side in (before, after)
-        ]
+        )
         names = ("before the training", "after it")
-        return look_for.neighbourhoods(before.corpus.labels, *near, names)
+        return look_for.neighbourhoods(before.corpus.labels, old, new, names)
 
     def _table(self, run: RunSnapshot) -> str:
         if not run.changes:
