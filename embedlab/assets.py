@@ -97,12 +97,15 @@ def verify(asset_id: str, progress: Progress = no_progress) -> None:
     again = f"Run 'embedlab assets {asset.id}' to fetch it."
     if files is None:
         raise EmbedLabError(f"{asset.id} is not in the cache. {again}")
-    for done, (name, entry) in enumerate(sorted(files.items())):
-        progress(done, len(files), f"checking {asset.id}")
+    total, done = sum(entry["bytes"] for entry in files.values()), 0
+    for name, entry in sorted(files.items()):
+        progress(done, total, f"checking {asset.id}")
+        done += entry["bytes"]
         path = _folder(asset) / name
         if sha256_of(path) != entry["sha256"]:
             path.unlink()
             raise EmbedLabError(f"{name} of {asset.id} was damaged in the cache. {again}")
+    progress(total, total, f"checking {asset.id}")
 
 
 def status(asset_id: str) -> AssetStatus:
@@ -180,6 +183,7 @@ def _download_and_unpack(asset: Asset, progress: Progress) -> None:
 
 
 def _unpack(asset: Asset, archives: list[Path], progress: Progress) -> None:
+    written = 0
     with atomic_folder(_folder(asset), replace=True) as partial:
         for archive in archives:
             for member, stream in _members(archive, asset.members):
@@ -190,8 +194,9 @@ def _unpack(asset: Asset, archives: list[Path], progress: Progress) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("ab") as file:
                     while chunk := stream.read(_CHUNK):
-                        progress(0, 0, f"unpacking {asset.id}")
                         file.write(chunk)
+                        written = min(written + len(chunk), asset.size)
+                        progress(written, asset.size, f"unpacking {asset.id}")
         _check_published_sums(partial)
         files = {
             path.relative_to(partial).as_posix(): {

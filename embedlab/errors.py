@@ -25,3 +25,11 @@ def check_known(name: object, what: str, known: Iterable[str]) -> None:
 
 class Cancelled(Exception):
     """Raised by a progress callback to stop the work that called it; nothing is lost."""
+
+
+class NeedsModel(Exception):
+    """What is asked for needs a backbone that is not loaded: load it, and ask again."""
+
+    def __init__(self, backbone_id: str) -> None:
+        super().__init__(f"{backbone_id} is not loaded")
+        self.backbone_id = backbone_id

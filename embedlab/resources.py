@@ -11,6 +11,10 @@ _SHIPPED = _PACKAGE / "_shipped" if (_PACKAGE / "_shipped").is_dir() else _PACKA
 
 #: The sample corpus, the study presets (``studies``) and the measured study (``study``).
 ASSETS = _SHIPPED / "assets"
+#: Vectors and maps of the first corpus, made by ``embedlab prepare``.
+PREPARED = ASSETS / "prepared"
+#: Designs that were trained, a folder each.
+DESIGNS = ASSETS / "designs"
 #: The configuration of a deployment that names none.
 DEFAULT_CONFIG = _SHIPPED / "spaces_config.yaml"
 #: The same for a Space whose GPU is lent by the call (ZeroGPU).

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from embedlab.errors import EmbedLabError
-from embedlab.progress import Progress, no_progress
+from embedlab.progress import Estimate, Progress, no_progress
 from embedlab.text import printable
 
 P = ParamSpec("P")
@@ -103,6 +103,8 @@ def progress_bar() -> Iterator[Progress]:
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
+    estimate = Estimate()
+
     bar = Bar(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -115,6 +117,7 @@ def progress_bar() -> Iterator[Progress]:
         task = bar.add_task("", total=None)
 
         def report(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total or None, description=printable(what))
+            words = printable(estimate.words(done, total, what))
+            bar.update(task, completed=done, total=total or None, description=words)
 
         yield report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 
 if TYPE_CHECKING:
+    from embedlab.data.prepared import Prepared
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
     from embedlab.models.steps import FittedSteps
@@ -31,6 +32,9 @@ class Embedded:
 
     ``steps`` are the design's, fitted on this corpus, for its queries. Under vectors from a file
     ``backbone`` is a :class:`~embedlab.models.no_backbone.NoBackbone`: a name, and no model.
+    ``shipped`` are the vectors of texts and queries that come with EmbedLab, where ``vectors`` are
+    these; ``backbone`` is then an :class:`~embedlab.models.no_backbone.AwaitedBackbone` until the
+    model is loaded.
     """
 
     corpus: Corpus
@@ -39,11 +43,20 @@ class Embedded:
     vectors: Vectors
     cut: NDArray[np.bool_]
     steps: FittedSteps | None = None
+    shipped: Prepared | None = None
 
     @cached_property
     def key(self) -> tuple[object, ...]:
-        """Names the backbone with its weights, the design, the texts and their annotations."""
-        return self.backbone.version(self.design), str(self.design), *self.corpus.key
+        """Names the backbone with its weights, the design, the texts and their annotations.
+
+        Vectors that come with EmbedLab are the same before and after their model is loaded.
+        """
+        version = (
+            f"shipped {self.shipped.version}"
+            if self.shipped is not None
+            else self.backbone.version(self.design)
+        )
+        return version, str(self.design), *self.corpus.key
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -52,7 +65,9 @@ class Embedded:
         """Every text once, where it appears first."""
         first = self.corpus.firsts
         once = self.corpus.without_repetitions()
-        return Embedded(once, self.design, self.backbone, self.vectors[first], self.cut[first])
+        return replace(
+            self, corpus=once, vectors=self.vectors[first], cut=self.cut[first], steps=None
+        )
 
     @property
     def truncated(self) -> int:

@@ -75,11 +75,25 @@ def evaluate(
     Raises:
         EmbedLabError: a corpus that cannot be had, or a design that this backbone cannot carry.
     """
+    backbone.check(design)
+    samples = [(task, task.corpus(progress)) for task in tasks]
+    return evaluate_on(samples, backbone, design, persist=persist, progress=progress)
+
+
+def evaluate_on(
+    samples: Sequence[tuple[Task, Corpus]],
+    backbone: Backbone,
+    design: Design,
+    *,
+    persist: bool = True,
+    progress: Progress = no_progress,
+) -> tuple[TaskScore, ...]:
+    """The same for tasks with their samples, which need not be those of :meth:`Task.corpus`."""
     from embedlab.models.embedding import embed, fit
     from embedlab.models.steps import FittedSteps
 
     backbone.check(design)
-    corpora = [task.corpus(progress) for task in tasks]
+    corpora = [corpus for _, corpus in samples]
     total = sum(len(corpus.texts) + len(corpus.queries) for corpus in corpora)
     done = 0
     scores = []
@@ -98,7 +112,7 @@ def evaluate(
             texts, design, backbone, query=query, fit=steps, progress=report, persist=persist
         )
 
-    for task, corpus in zip(tasks, corpora, strict=True):
+    for task, corpus in samples:
         documents = vectors(task, corpus.texts, query=False)
         queries = None
         if corpus.queries:

@@ -14,6 +14,7 @@ from embedlab import __version__
 from embedlab.cli.atlas import atlas
 from embedlab.cli.check import check
 from embedlab.cli.compare import compare
+from embedlab.cli.designs import designs
 from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.fit import fit
 from embedlab.cli.options import (
@@ -30,9 +31,11 @@ from embedlab.cli.options import (
     lab_design,
     model_and_base,
 )
+from embedlab.cli.prepare import prepare
 from embedlab.cli.read import corpus_by_name, read, read_texts
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
+from embedlab.cli.worksheet import worksheet
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 from embedlab.terminal import DEBUG, guarded, progress_bar, say, table
@@ -62,8 +65,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check, compare, atlas):
+for command in (read, train, fit, export, study, check, compare, atlas, prepare, worksheet):
     app.command()(command)
+app.add_typer(designs, name="designs")
 
 
 def main() -> None:
@@ -117,8 +121,17 @@ def assets(
 ) -> None:
     """Fetch weights and corpora for a room without network."""
     from embedlab import assets as store
+    from embedlab.models.trained_designs import trained_designs, verify
 
-    chosen = [store.status(name) for name in dict.fromkeys(names or [])]
+    designs_there = trained_designs()
+    for name in dict.fromkeys(names or []):
+        if name in designs_there:
+            verify(designs_there[name].folder)
+            typer.echo(f"{name}: ready, it comes with EmbedLab")
+    others_named = [name for name in dict.fromkeys(names or []) if name not in designs_there]
+    if names and not others_named and not everything and not only_list:
+        return
+    chosen = [store.status(name) for name in others_named]
     if everything:
         others = [status for status in store.listing() if status not in chosen]
         for status in others:
@@ -154,6 +167,8 @@ def _make_ready(status: AssetStatus, progress: Progress) -> None:
 
 
 def _asset_table(rows: list[AssetStatus]) -> str:
+    from embedlab.models.trained_designs import trained_designs
+
     header = ("id", "kind", "present", "on disk", "download", "licence", "source")
     cells = [
         (
@@ -167,6 +182,9 @@ def _asset_table(rows: list[AssetStatus]) -> str:
         )
         for row in rows
     ]
+    for each in trained_designs().values():
+        what = f"{each.design.name} trained on {each.backbone_id}"
+        cells.append((each.id, "design", "yes", _megabytes(each.size), "", each.licence, what))
     return table(header, cells, right=("on disk", "download"))
 
 

@@ -247,7 +247,8 @@ def export(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="what `embedlab train` wrote; with --design also a backbone"
+            metavar="MODEL",
+            help="what `embedlab train` wrote, or a trained design; with --design also a backbone",
         ),
     ],
     kind: Annotated[
@@ -282,7 +283,10 @@ def export(
     from embedlab.models.embedding import fit as fit_on
     from embedlab.models.loading import load_backbone
     from embedlab.models.steps import FittedSteps
+    from embedlab.models.trained_designs import trained_designs
 
+    if (shipped := trained_designs().get(str(run))) is not None:
+        run = shipped.folder
     check_known(kind, "a format", EXPORT_KINDS)
     untrained = Design.parse(design) if design else None
     if untrained is not None and kind == "adapter":
@@ -302,7 +306,7 @@ def export(
             documents = documents_of(fit, progress)
             named = f"{documents.title}, {len(documents.texts):,} texts"
             fitted = fit_on(documents.texts, chosen, trained, source=named, progress=progress)
-        folder = out or (Path() if untrained else run.resolve().parent)
+        folder = out or (Path() if untrained or shipped else run.resolve().parent)
         path, check = export_model(
             trained, chosen, run_info, run, folder, kind, progress, steps=fitted
         )

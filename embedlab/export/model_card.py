@@ -55,7 +55,7 @@ def model_card(run_info: RunInfo, kind: str, *, own_code: bool) -> str:
         plain=plain,
         recorded=lambda value: "not recorded" if value in ("", None) else plain(value),
         quoted=lambda prompt: json.dumps(prompt, ensure_ascii=False) if prompt else "none",
-        score=_score,
+        score=score_with_interval,
     )
     return f"{card}\n"
 
@@ -85,7 +85,7 @@ def public_name(text: str) -> str:
     return re.split(r"[/\\]", text.rstrip("/\\"))[-1]
 
 
-def _score(triple: tuple[float | None, float | None, float | None]) -> str:
+def score_with_interval(triple: tuple[float | None, float | None, float | None]) -> str:
     """A score with its interval; both may be undefined, as of cosines that are all equal."""
     score, low, high = ("undefined" if value is None else f"{100 * value:.1f}" for value in triple)
     return score if None in triple else f"{score} ({low} to {high})"

@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 
 from embedlab.errors import EmbedLabError
 from embedlab.models.adapter import read_adapter_config
+from embedlab.models.quantised import WHOLE
 from embedlab.models.run_folder import RunInfo
 
 
@@ -44,8 +45,9 @@ def _check_head(folder: Path, run_info: RunInfo) -> None:
 
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """By the tensors' names; a matrix that is stored as int8 by its own."""
     with safe_open(path, framework="pt") as file:
         return {
-            name: tuple(file.get_slice(name).get_shape())
+            name.removesuffix(WHOLE): tuple(file.get_slice(name).get_shape())
             for name in file.keys()  # noqa: SIM118 - it is not a mapping
         }

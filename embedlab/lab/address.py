@@ -28,6 +28,8 @@ CONTROLS = (
     *("colour", "neighbours", "distance", "k", "texts", "count", "order", "scale"),
     *("measure", "centre", "text", "first", "second", "space"),
 )
+#: The model of a side that has none of its own: the backbone as loaded.
+UNTRAINED = "untrained"
 #: The corpus of a link about somebody's own texts: a hash of them, and how many they are.
 _OWN = re.compile(r"own:([0-9a-f]{12}):(\d{1,8})")
 _NAME = re.compile(r"[\w.-]{1,60}")

@@ -8,16 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedlab import gpu
+from embedlab import assets, gpu
+from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError
 from embedlab.lab.cache import LruCache
 from embedlab.lab.config import BackboneEntry, Config
 from embedlab.lab.jobs import Jobs
+from embedlab.models.run_folder import load_run
 from embedlab.models.state_cache import StateCache
+from embedlab.models.trained_designs import trained_designs, verify
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
+
+#: Trained designs in memory, some 30 MB each.
+MOST_TRAINED = 8
 
 log = logging.getLogger("embedlab")
 
@@ -38,6 +44,8 @@ class Backbones:
             # Where the GPU is lent by the call, the platform has them all, and none can be added.
             len(config.backbones) if gpu.LENT else config.limits.max_backbones
         )
+        #: Trained designs with the backbone that each stands on; they share its weights.
+        self._trained: LruCache[tuple[Backbone, Backbone]] = LruCache(MOST_TRAINED)
         #: Why one of the config is not here, where that is settled at the start.
         self.missing: dict[str, str] = {}
         #: The id of the one the config names, or of the one that ``auto`` means on this machine.
@@ -54,7 +62,37 @@ class Backbones:
         load = partial(self._load, entry)
         return self.loaded.get(entry.id) or self._jobs.run(("backbone", entry.id), load, progress)
 
+    def is_trained(self, model: str) -> bool:
+        """Whether this names a trained design that ships, and no backbone of the config."""
+        return model in trained_designs() and model not in {e.id for e in self._config.backbones}
+
+    def trained(self, design_id: str, progress: Progress) -> Backbone:
+        """A trained design's backbone, loaded once for all callers.
+
+        Raises:
+            EmbedLabError: its files are damaged, or the backbone below it is not offered.
+        """
+        design = trained_designs()[design_id]
+        base = self.get(design.backbone_id, progress)
+
+        def load(report: Progress) -> Backbone:
+            report(0, 0, f"loading {design_id}")
+            verify(design.folder)
+            loaded = load_run(design.folder, base)
+            self._trained.put(design_id, (base, loaded))
+            return loaded
+
+        known = self._trained.get(design_id)
+        # Of a backbone that was loaded anew the old weights would stay in memory.
+        if known is not None and known[0] is base:
+            return known[1]
+        return self._jobs.run(("trained design", design_id), load, progress)
+
     def _load(self, entry: BackboneEntry, progress: Progress) -> Backbone:
+        if entry.id in CATALOGUE:
+            # Before torch, whose import takes seconds in which nothing would seem to happen.
+            assets.fetch(entry.id, progress)
+        progress(0, 0, "loading torch and transformers")
         from embedlab.models.loading import load_backbone
 
         backbone = load_backbone(

@@ -7,7 +7,7 @@ from embedlab.analysis.cluster_flow import Flow
 from embedlab.analysis.cluster_names import WORDS, unlike
 from embedlab.analysis.clusters import FINE, Clustering, Clusters, cluster
 from embedlab.analysis.comparison import Embedded
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, NeedsModel
 from embedlab.lab import inside
 from embedlab.lab.lab import Lab, computed
 from embedlab.progress import Progress, no_progress
@@ -35,7 +35,6 @@ def flow(
     return cluster_flow.flow(*both)
 
 
-@computed
 def spoken_names(
     lab: Lab,
     embedded: Embedded,
@@ -45,9 +44,23 @@ def spoken_names(
 ) -> tuple[str, ...]:
     """What the clusters' mean vectors say, less the corpus's: a second name for each.
 
-    Empty where the design's vectors are no states of the backbone, or its unembedding is not at
-    hand.
+    Empty where the design's vectors are no states of the backbone, its unembedding is not at hand,
+    or the backbone is not loaded yet and the names are not prepared.
     """
+    clustered = clusters(lab, embedded, how, progress).at(level)
+    prepared = lab.prepared_views.spoken(embedded, how, level, clustered)
+    if prepared is not None:
+        return prepared
+    try:
+        return _spoken_names(lab, embedded, how, level, progress)
+    except NeedsModel:
+        return ()
+
+
+@computed
+def _spoken_names(
+    lab: Lab, embedded: Embedded, how: Clustering, level: str, progress: Progress = no_progress
+) -> tuple[str, ...]:
     clustered = clusters(lab, embedded, how, progress).at(level)
     try:
         words = inside.group_words(lab, embedded, clustered.labels, len(clustered), progress)

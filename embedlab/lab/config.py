@@ -94,12 +94,14 @@ class Config(YamlModel):
     """A deployment: the backbones and corpora it offers, its defaults and its limits.
 
     ``default_backbone`` is one of the ids, or ``auto``: the first ``gpu`` entry where there is a
-    GPU and a model hub in reach, else the first ``cpu`` entry that is not opt-in.
+    GPU and a model hub in reach, else the first ``cpu`` entry that is not opt-in. ``lessons`` is a
+    folder of the deployment's own lessons, beside the config where the path is relative.
     """
 
     default_backbone: str = "auto"
     backbones: ListOf[BackboneEntry] = (BackboneEntry(id="smollm2-135m"),)
     corpora: ListOf[str] = tuple(CORPORA)
+    lessons: str = ""
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
 
@@ -147,4 +149,6 @@ def load_config(path: Path) -> Config:
     Raises:
         EmbedLabError: the file cannot be read, a key is unknown, or a value is not accepted.
     """
-    return validated(Config, read_yaml(path, "a spaces_config.yaml"), path.name)
+    config = validated(Config, read_yaml(path, "a spaces_config.yaml"), path.name)
+    own = str(path.parent / config.lessons) if config.lessons else ""
+    return config.model_copy(update={"lessons": own})

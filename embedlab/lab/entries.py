@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from embedlab import gpu
 from embedlab.analysis.contestants import designs_of
@@ -13,6 +14,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab, wanted_queries
 from embedlab.models import yardstick
 from embedlab.models.design import FILE, Design
+from embedlab.models.trained_designs import trained_on
 from embedlab.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -162,6 +164,17 @@ def entries_for(
         field=field or next(iter(corpus.fields), ""),
         seed=seed,
     )
+
+
+def trained_models(lab: Lab, base_id: str, run_ids: Any) -> list[tuple[Design, str]]:
+    """A backbone's trained designs, and a browser's runs that the server still has."""
+    models = [(each.design, each.id) for each in trained_on(base_id)]
+    for run_id in run_ids if isinstance(run_ids, list) else []:
+        with suppress(EmbedLabError):
+            run = lab.runs.get(str(run_id))
+            if run.backbone is not None:
+                models.append((run.request.design, run.id))
+    return models
 
 
 def _entry(

@@ -25,8 +25,10 @@ from embedlab.data.prepared import NoQueryVectors
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.lab.backbones import Backbones
 from embedlab.lab.cache import LruCache, size_in_bytes
+from embedlab.lab.classes import Classes
 from embedlab.lab.config import Config
 from embedlab.lab.jobs import Jobs
+from embedlab.lab.prepared_views import PreparedViews
 from embedlab.lab.run import PREFIX
 from embedlab.lab.run_queue import RunQueue
 from embedlab.models.design import FILE, Design
@@ -36,6 +38,7 @@ from embedlab.progress import Progress, no_progress, with_time_limit
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import StatesOf, Vectors
+    from embedlab.models.no_backbone import AwaitedBackbone
     from embedlab.models.states import HiddenStates
     from embedlab.models.steps import FittedSteps
     from embedlab.models.template import Template
@@ -77,10 +80,14 @@ class Lab:
         self.states = StateCache(limits.state_cache_mb * 10**6, disk, limits.state_disk_mb * 10**6)
         self.jobs = Jobs()
         self.backbones = Backbones(self.config, self.states, self.jobs)
+        #: What can be shown without a pass, before its backbone is loaded.
+        self.prepared_views = PreparedViews(self.config)
         #: The untrained backbones in memory, by id.
         self.models = self.backbones.loaded
         self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
         self.runs = RunQueue(self.untrained, limits)
+        #: The rooms that predict together; nothing else in the Lab belongs to anybody.
+        self.classes = Classes()
 
     def compute(
         self, key: Hashable, work: Callable[[Progress], T], progress: Progress = no_progress
@@ -120,9 +127,11 @@ class Lab:
         return self.backbones.default
 
     def backbone(self, backbone_id: str = "", progress: Progress = no_progress) -> Backbone:
-        """The default backbone, one of the config by its id, or the trained one of a run."""
+        """The default backbone, one of the config by its id, a trained design's or a run's."""
         if str(backbone_id).startswith(PREFIX):
             return self.runs.model(backbone_id).backbone
+        if self.backbones.is_trained(backbone_id):
+            return self.backbones.trained(backbone_id, progress)
         return self.untrained(backbone_id or self.default_backbone, progress)
 
     def untrained(self, backbone_id: str, progress: Progress = no_progress) -> Backbone:
@@ -227,6 +236,29 @@ class Lab:
         )
 
     # Vectors
+
+    def at_once(self, corpus: Corpus, design: Design, backbone_id: str = "") -> Embedded | None:
+        """A corpus under a design where its vectors are at hand, without a pass or a model.
+
+        These are vectors from a file, or the prepared ones: as long as the backbone is not loaded
+        something stands for it, and whatever needs it raises
+        :class:`~embedlab.errors.NeedsModel`.
+
+        Raises:
+            EmbedLabError: a design that names vectors that this corpus does not have.
+        """
+        if design.file:
+            return self.prepared(corpus, design)
+        name = backbone_id or self.default_backbone
+        return self.prepared_views.embedded(corpus, design, name, self.models.get(name))
+
+    def described(
+        self, backbone_id: str = "", progress: Progress = no_progress
+    ) -> Backbone | AwaitedBackbone:
+        """A backbone, or what stands for it until it is loaded: enough for its layers' number."""
+        name = backbone_id or self.default_backbone
+        standing = None if self.models.get(name) else self.prepared_views.stand_in(name)
+        return standing or self.backbone(name, progress)
 
     def check(self, texts: Sequence[str], design: Design) -> None:
         """Check texts and prompts against the limits of this deployment.
@@ -360,10 +392,13 @@ class Lab:
         Raises:
             EmbedLabError: as :meth:`embedded`.
             NoQueryVectors: the corpus's vectors are from a file that has none of these queries.
+            NeedsModel: they are prepared, these queries are not, and the backbone is not loaded.
         """
         design, backbone = embedded.design, embedded.backbone
         if design.file:
             return embedded.corpus.prepared[design.file].of_queries(queries)
+        if embedded.shipped is not None and embedded.shipped.knows(queries):
+            return embedded.shipped.of_queries(queries)
         from embedlab.models.embedding import embed
 
         self.check(queries, design)
@@ -423,6 +458,9 @@ class Lab:
         defaults = self.config.defaults
         n_neighbors = n_neighbors or defaults.n_neighbors
         min_dist = defaults.min_dist if min_dist is None else min_dist
+        prepared = self.prepared_views.maps(a, b, n_neighbors, min_dist, seed)
+        if prepared is not None:
+            return prepared
         ready = compile_umap or projection.is_warm()
         umap = ready and projection.umap_possible(a.vectors, b.vectors)
 
@@ -461,7 +499,9 @@ class Lab:
         if not query.strip():
             raise EmbedLabError("The query is empty; write what you are looking for.")
         if gpu.LENT:
-            models = [side for side in (a, b) if not side.design.file]
+            models = [
+                side for side in (a, b) if not side.design.file and not is_prepared(query, side)
+            ]
             sides = (wanted_queries([query], side.design, side.backbone) for side in models)
             self.together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
@@ -486,11 +526,19 @@ class Lab:
     # Start-up
 
     def warm_up(self, progress: Progress = no_progress) -> None:
-        """Embed the corpus of the first view; meant for a background thread."""
+        """Embed the corpus of the first view; meant for a background thread.
+
+        Where the view is prepared this is for what looks inside: layers, tokens, selections.
+        """
         defaults = self.config.defaults
         corpus = self.corpus(defaults.corpus, progress=progress)
         for design in (defaults.design_a, defaults.design_b):
             self.embedded(corpus, Design.parse(design), progress=progress)
+
+
+def is_prepared(query: str, side: Embedded) -> bool:
+    """Whether the vector of a query is at hand, without a pass."""
+    return side.shipped is not None and side.shipped.knows([query])
 
 
 def wanted_queries(queries: Sequence[str], design: Design, backbone: Backbone) -> list[Wanted]:

@@ -13,7 +13,7 @@ from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.retrieval import Int64Array
 from embedlab.data.corpus import Corpus, Relevant
 from embedlab.errors import EmbedLabError
-from embedlab.lab.lab import Lab, computed
+from embedlab.lab.lab import Lab, computed, is_prepared
 from embedlab.models.design import Design
 from embedlab.progress import Progress, no_progress
 
@@ -95,12 +95,19 @@ def answers(
     only these texts are listed; nDCG counts all.
     """
     relevant = _relevant_to(query, corpus)
-    lab.prepare([(corpus, each, backbone_id) for each in designs.values()], [query], progress)
+    sides = {name: lab.at_once(corpus, each, backbone_id) for name, each in designs.items()}
+    passes = [
+        (corpus, designs[name], backbone_id)
+        for name, side in sides.items()
+        if side is None or not is_prepared(query, side)
+    ]
+    if passes:
+        lab.prepare(passes, [query], progress)
     found = []
     for number, (name, design) in enumerate(designs.items()):
         progress(number, len(designs), f"asking {name}")
         try:
-            side = lab.embedded(corpus, design, backbone_id, progress)
+            side = sides[name] or lab.embedded(corpus, design, backbone_id, progress)
             vector = lab.embed_queries([query], side, progress)
         except EmbedLabError as error:
             found.append(Answer(name, design, reason=str(error)))

@@ -19,15 +19,16 @@ from transformers.utils import logging as transformers_logging
 from embedlab import assets, gpu
 from embedlab.catalogue import CATALOGUE
 from embedlab.errors import EmbedLabError, check_known
-from embedlab.files import safetensors_errors
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.checkpoint import check_tokenizer, check_weights, refuse_adapter
+from embedlab.models.conversion import convert, counting_tensors
 from embedlab.models.flash import use_flash
 from embedlab.models.native import OLD_TRANSFORMER, Described, Find, describe, transformer_folder
 from embedlab.models.probe import leak_probe
 from embedlab.models.scheduler.lent import LENT_OWNER
 from embedlab.models.state_cache import StateCache
+from embedlab.models.trained_designs import trained_designs, verify
 from embedlab.progress import Progress, no_progress
 
 #: Says what ``dtype="auto"`` means, where every process has to take the same.
@@ -63,8 +64,8 @@ def load_backbone(
     """Load a decoder-only LLM and make sure that it obeys the attention mode.
 
     Args:
-        name_or_path: a pinned backbone's id (``smollm2-135m``), a folder, a Hub name, or the
-            folder of a training.
+        name_or_path: a pinned backbone's id (``smollm2-135m``), a trained design's
+            (``smollm2-135m-m5``), a folder, a Hub name, or the folder of a training.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
         dtype: ``float32``, ``bfloat16`` or ``auto``: bfloat16 on a GPU, and on a CPU whichever of
             the two multiplies matrices faster there. float16 is not offered: first-token
@@ -83,6 +84,9 @@ def load_backbone(
     # The library's progress bars would mix with ours and fill every log.
     transformers_logging.disable_progress_bar()
     name = str(name_or_path)
+    if (trained := trained_designs().get(name)) is not None:
+        verify(trained.folder)
+        name = str(trained.folder)
     if (Path(name) / run_folder.RUN_FILE).is_file():
         trained_from = _base_of(Path(name), base)
         longest = max_length or run_folder.read_run_info(Path(name)).backbone.max_length
@@ -104,7 +108,8 @@ def load_backbone(
     else:
         folder, source, note, key = None, "Hugging Face Hub", "", ""
     try:
-        loaded = _from_pretrained(name, folder, precision)
+        with counting_tensors(partial(_tensors, progress, name)):
+            loaded = _from_pretrained(name, folder, precision)
     except EmbedLabError:
         if name not in CATALOGUE:
             raise
@@ -142,6 +147,10 @@ def load_backbone(
     return backbone
 
 
+def _tensors(progress: Progress, name: str, done: int, total: int, _: str) -> None:
+    progress(done, total, f"loading the tensors of {name}")
+
+
 def _base_of(run: Path, base: str | Path | None) -> str:
     """What a training's backbone is loaded by, its folder resolved where it still is.
 
@@ -172,31 +181,13 @@ def _pinned(name: str, progress: Progress) -> tuple[Path, str, str]:
         return next(folder.rglob("config.json")).parent, source, ""
     target = _converted(name)
     if not target.exists():
-        progress(0, 0, f"converting {name}, once (about half a minute)")
         assets.verify(name, progress)
-    assets.build_once(target, lambda into: _convert(gguf, into), progress)
+    assets.build_once(target, lambda into: convert(gguf, into, progress), progress)
     return target, source, "4-bit weights, dequantised"
 
 
 def _converted(name: str) -> Path:
     return assets.cache_folder() / "backbones" / f"{name}-{CONVERSION}"
-
-
-def _convert(gguf: Path, into: Path) -> None:
-    """A GGUF file to safetensors in float32: every later start takes half a second, not thirty."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    where = {"pretrained_model_name_or_path": gguf.parent, "gguf_file": gguf.name}
-    tokenizer = AutoTokenizer.from_pretrained(**where)
-    model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-    # These weights are plain floats now; save_pretrained refuses weights marked as quantised.
-    model.hf_quantizer = None
-    model.is_quantized = False
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    with safetensors_errors():
-        model.save_pretrained(into)
-        tokenizer.save_pretrained(into)
 
 
 def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> _Loaded:

@@ -4,7 +4,7 @@
 
     run.json         the run's information: backbone, design, recipe, data, versions
     adapter/         LoRA as peft saves it, where the backbone was trained
-    head.safetensors the trainable head, where the design has one
+    head.safetensors the trainable head, where the design has one, perhaps as int8
     steps.safetensors the design's fitted steps, where it has some
     history.jsonl    a line a step
     checkpoint.safetensors  weights and optimiser while the training is under way
@@ -95,11 +95,21 @@ class TaskChange(_Part):
     separable: bool | None = None
 
 
+class StoredInfo(_Part):
+    """How a run's weights were made smaller, and the points of ``task`` that it cost."""
+
+    adapter: str
+    head: str = ""
+    task: str
+    loss: _Number
+
+
 class RunInfo(_Part):
     """The content of ``run.json``: everything needed to train the run again.
 
     ``recipe`` holds plain values and is no :class:`embedlab.training.recipe.Recipe`: it may be of
     an older version, and is shown, not run. ``failed`` is the reason of an early end, or empty.
+    ``without_mntp`` are the scores of the same training without its MNTP steps.
     """
 
     format: Literal[1]
@@ -117,6 +127,8 @@ class RunInfo(_Part):
     seconds: _Number | None = None
     versions: dict[str, str] = {}
     before_after: tuple[TaskChange, ...] = ()
+    without_mntp: tuple[TaskChange, ...] = ()
+    stored: StoredInfo | None = None
 
     @property
     def trained_design(self) -> Design:
@@ -211,6 +223,7 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
     from safetensors.torch import load_file
 
     from embedlab.models.adapter import load_adapter, with_adapter
+    from embedlab.models.quantised import restored
 
     run_info = read_run_info(folder)
     design = run_info.trained_design
@@ -224,7 +237,7 @@ def load_run(folder: Path, backbone: Backbone) -> Backbone:
             if run_info.head is None:
                 raise ValueError("no size of the head")
             head = backbone.new_head(design, run_info.head)
-            head.load_state_dict(load_file(folder / "head.safetensors"))
+            head.load_state_dict(restored(load_file(folder / "head.safetensors")))
         except (OSError, ValueError, SafetensorError, RuntimeError) as error:
             raise EmbedLabError(
                 f"The head of {run_info.name[:60]!r} does not fit {backbone.name}, or its file is "

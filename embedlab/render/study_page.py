@@ -16,6 +16,7 @@ from embedlab.resources import STATIC
 from embedlab.study.comparisons import Difference
 from embedlab.study.report import Report
 
+_LISTS = Macros("lists.html")
 _FIGURE = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 _SCORES = (
@@ -91,7 +92,8 @@ def page(report: Report) -> str:
     def drawn(section: Section) -> list[Markup]:
         options: dict[str, Any] = {"include_plotlyjs": False, "full_html": False}
         return [
-            Markup(one.figure.to_html(_FIGURE, div_id=f"figure-{next(ids)}", **options))
+            _LISTS.look_for(one.look)
+            + Markup(one.figure.to_html(_FIGURE, div_id=f"figure-{next(ids)}", **options))
             for one in section.figures.values()
         ]
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from embedlab.analysis.tasks import MEASURE_NAMES
-from embedlab.render import study_figures
+from embedlab.render import look_study, study_figures
 from embedlab.render.html import Macros, joined, muted, note, points
 from embedlab.render.study_text import facts_list, headline, verdict_lines
 from embedlab.study.comparisons import DatasetComparison, Difference
@@ -45,7 +45,8 @@ _GAINS = ("a", "b", "n", "difference", "low", "high", "p", "p corrected", "verdi
 class StudyFigure:
     """A plotly figure with its data: scores are fractions there, None where undefined.
 
-    ``name`` is the downloaded files' name without suffix; ``caption`` says what was measured.
+    ``name`` is the downloaded files' name without suffix; ``caption`` says what was measured, and
+    ``look`` what to look for.
     """
 
     figure: go.Figure
@@ -53,6 +54,7 @@ class StudyFigure:
     rows: Sequence[tuple[Any, ...]]
     name: str
     caption: str
+    look: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +128,7 @@ def effects(report: Report) -> Section:
             rows=rows,
             name="effects",
             caption=_caption(report, "What each choice gains, averaged over the others"),
+            look=look_study.effects(grid.effects),
         )
     table = _STUDY.effects(grid, report.categories, p_text)
     return Section(
@@ -160,6 +163,7 @@ def by_two(report: Report, pair: str = "") -> Section:
             ],
             name="two-choices",
             caption=_caption(report, f"Mean over sources of texts by {name}"),
+            look=look_study.two_choices(down, across, means),
         )
     return Section(title="Two choices together", figures=figures)
 
@@ -237,6 +241,7 @@ def training(report: Report) -> Section:
         rows=rows,
         name="training",
         caption=_caption(report, "Training loss"),
+        look=look_study.losses(report.curves),
     )
     return Section(title="Training", figures={"curves": curves})
 
@@ -297,6 +302,7 @@ def _comparisons(
         rows=rows,
         name="differences",
         caption=_caption(report, f"{title}: differences b − a, as fractions, paired over {unit}"),
+        look=look_study.gains(_chosen(differences, reference)),
     )
     if why_no_p(differences) is not None or len(designs) > study_figures.MOST_ROWS:
         return {"gains": gains}
@@ -306,6 +312,7 @@ def _comparisons(
         rows=[(short_name(one.b), short_name(one.a), one.corrected) for one in differences],
         name="p-values",
         caption=_caption(report, f"{title}: p-values after Holm's correction"),
+        look=look_study.p_values(differences, report.alpha),
     )
     return {"gains": gains, "matrix": matrix}
 
@@ -345,6 +352,7 @@ def _score_figure(report: Report, name: str) -> StudyFigure:
         ],
         name="scores",
         caption=_caption(report, f"{name}: mean score over its tasks, as a fraction"),
+        look=look_study.scores(report.summary, index),
     )
 
 

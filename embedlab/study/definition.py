@@ -18,6 +18,7 @@ from embedlab.analysis.tasks import CATEGORY_MEASURES, STUDY_TASKS, Task
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import Design
 from embedlab.resources import ASSETS
+from embedlab.study.given_models import GivenModel, given_models
 from embedlab.training.recipe import CUTS, Recipe, recipe_from
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
@@ -72,6 +73,7 @@ class StudyValues(Generic[D, R]):
     mteb: tuple[str, ...]
     alpha: float
     against: tuple[str, ...] = ()
+    models: tuple[GivenModel, ...] = ()
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
@@ -95,6 +97,8 @@ class Study(StudyValues[Design, Recipe]):
         alpha: the level of the tests, after Holm's correction.
         against: the designs that every other is tested against; by default each is tested against
             each, which many designs make too many tests of.
+        models: trained before, of some of these designs; then there is no recipe, and nothing else
+            is trained.
 
     Raises:
         EmbedLabError: too few designs, repetitions, or nothing to measure.
@@ -126,7 +130,9 @@ class Study(StudyValues[Design, Recipe]):
                     self.recipe.check(design)
 
     def trains(self, design: Design) -> bool:
-        """Whether this study trains a design at all; if so, it is compared as trained."""
+        """Whether this study has a design trained at all; if so, it is compared as trained."""
+        if self.models:
+            return str(design) in {model.design for model in self.models}
         return self.recipe is not None and (self.recipe.mode != "head" or design.trainable)
 
     @cached_property
@@ -140,9 +146,18 @@ class Study(StudyValues[Design, Recipe]):
                 Cell(label=str(d), kind="trained", seed=seed)
                 for seed in self.seeds
                 for d in self.designs
-                if self.trains(d)
+                if self.trains(d) and self.has(d, seed)
             ),
         )
+
+    def has(self, design: Design, seed: int) -> bool:
+        """Whether there is a model of this seed: every training has one, a given model its own."""
+        return not self.models or self.model(str(design), seed) is not None
+
+    def model(self, label: str, seed: int | None) -> str | None:
+        """The model that was trained before for a cell, if it is one of those."""
+        found = (m.model for m in self.models if (m.design, m.seed) == (label, seed))
+        return next(found, None)
 
     @property
     def asdict(self) -> dict[str, Any]:
@@ -160,6 +175,10 @@ class Study(StudyValues[Design, Recipe]):
         values = self.asdict
         if not values["against"]:  # which earlier studies do not name
             del values["against"]
+        if self.models:  # weights are what they are, wherever their folder stands
+            values["models"] = [(m["design"], m["seed"], m["sha256"]) for m in values["models"]]
+        else:
+            del values["models"]
         if values["recipe"] is not None:
             recipe = {key: value for key, value in values["recipe"].items() if key not in CUTS}
             # Recipes once had this setting: without its default, older folders would be refused.
@@ -239,7 +258,9 @@ class StudyFile(YamlModel):
     ``training`` holds the recipe and its data: ``{data: stsb-train, recipe: cpu, steps: 40}``.
     ``tasks`` are keys of :data:`~embedlab.analysis.tasks.STUDY_TASKS`. ``sizes`` gives, by
     category, the number of pairs, queries or texts of a task (0: all), and ``words`` how many
-    opening words of every text are read (0: all).
+    opening words of every text are read (0: all). ``models`` are trained designs by their ids,
+    folders of runs, or ``all`` for those of the backbone that ship: the study measures these, and
+    has no ``training``; their designs need not be named.
     """
 
     # Earlier versions took ``name: 2024`` too.
@@ -257,6 +278,7 @@ class StudyFile(YamlModel):
     mteb: ListOf[str] = ()
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     against: ListOf[str] = ()
+    models: ListOf[str] = ()
 
     @field_validator("sizes", "tasks")
     @classmethod
@@ -274,7 +296,15 @@ class StudyFile(YamlModel):
         """
         values = self.model_dump(exclude={"training", "sizes", "words", "grid"})
         grid = () if self.grid is None else self.grid.designs()
-        values["designs"] = (*map(Design.parse, self.designs), *grid)
+        models = given_models(self.models, self.backbone)
+        if self.models and self.training:
+            raise EmbedLabError("'models' were trained already; leave 'training' out, or them.")
+        named = (*map(Design.parse, self.designs), *grid)
+        trained = (Design.parse(model.design) for model in models)
+        values["designs"] = named + tuple(d for d in dict.fromkeys(trained) if d not in named)
+        values["models"] = models
+        if models:
+            values["seeds"] = tuple(sorted({model.seed for model in models}))
         values["against"] = tuple(str(Design.parse(text)) for text in self.against)
         values["tasks"] = tuple(self._sized(t) for name in self.tasks for t in STUDY_TASKS[name])
         if (training := self.training) is None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from embedlab.study.comparisons import DatasetComparison
 from embedlab.study.definition import Cell
 from embedlab.study.effects import FACTORS, choices, effects, mean_over_sources
 from embedlab.study.folder import CellResult, StudyRecord, TaskResult, read_results
+from embedlab.study.given_models import shared
 from embedlab.study.report import (
     MANY_DESIGNS,
     CategoryDifference,
@@ -172,7 +174,7 @@ def _report(measured: _Measurements) -> Report:
         name=record.name,
         facts=StudyFacts(
             **record.model_dump(include=set(RunFacts.model_fields)),
-            recipe=record.study.recipe,
+            recipe=record.study.recipe or _recipe_of_models(measured),
             digest=record.digest,
         ),
         alpha=record.study.alpha,
@@ -312,6 +314,12 @@ def _curve(result: CellResult) -> Curve:
     return Curve(result.label, result.seed, tuple(points))
 
 
+def _recipe_of_models(measured: _Measurements) -> dict[str, Any] | None:
+    """What the recipes of given models have in common; None in a study that trains nothing."""
+    recipes = [result.recipe for result in measured.done if result.recipe]
+    return shared(recipes) if measured.record.study.models and recipes else None
+
+
 def _ran(cell: Cell, result: CellResult | None) -> Ran:
     if result is None:
         return Ran(str(cell), "not run", "", None)
@@ -322,9 +330,14 @@ def _notes(measured: _Measurements) -> Iterator[str]:
     study, seeds = measured.record.study, len(measured.record.study.seeds)
     if missing := len(measured.cells) - len(measured.done):
         yield f"{missing} of {len(measured.cells)} cells are not done: this report covers a part."
-    if study.recipe and seeds == 1:
+    trained = study.recipe or study.models
+    if steps := [r.history[-1].number for r in measured.done if study.models and r.history]:
+        fewest, most = min(steps), max(steps)
+        many = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+        yield f"The trained designs were there before this study, trained for {many} steps."
+    if trained and seeds == 1:
         yield "One seed: how much the results vary with the seed is not known."
-    if study.recipe and seeds > 1:
+    if trained and seeds > 1:
         yield (
             f"Every verdict is on the mean of the {seeds} seeds that were run: their spread is "
             "shown beside the scores and enters no test."

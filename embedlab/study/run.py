@@ -6,6 +6,7 @@ been: every cell starts from the seed alone.
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import time
@@ -28,15 +29,18 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.embedding import embed
 from embedlab.models.loading import load_backbone
+from embedlab.models.run_folder import load_run, read_run_info
 from embedlab.models.state_cache import StateCache
 from embedlab.models.steps import fit_steps
 from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import CellResult, StepRecord, StudyFolder, TaskResult
+from embedlab.study.given_models import folder_of
 from embedlab.study.mteb_tasks import Encode, as_mteb, evaluate, hub_task
 from embedlab.study.pooled_texts import PooledTexts
 from embedlab.study.report import DataFacts, RunFacts, TaskFacts
 from embedlab.training import checkpoints
+from embedlab.training.history import Step
 from embedlab.training.training import Training
 
 PACKAGES = (
@@ -170,9 +174,17 @@ def _run_facts(study: Study, backbone: Backbone, pairs: PairSet | None, command:
         },
         versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
         hardware=hardware,
-        data=None if pairs is None else cast(DataFacts, pairs.facts),
+        data=_data_of_models(study) if pairs is None else cast(DataFacts, pairs.facts),
         command=command,
     )
+
+
+def _data_of_models(study: Study) -> DataFacts | None:
+    """What the models were trained on, where that was the same for all; else None."""
+    data = [read_run_info(folder_of(model.model)).data for model in study.models]
+    if not data or len({each.sha256 for each in data}) > 1:
+        return None
+    return cast(DataFacts, data[0].model_dump(mode="json", exclude_none=True))
 
 
 # One cell
@@ -222,6 +234,8 @@ def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
     design = Design.parse(cell.label)
     if cell.kind == "untrained":
         return {"tasks": _task_results(setup, _encoder(setup, setup.pooled, design))}
+    if model := setup.study.model(cell.label, cell.seed):
+        return _measured_as_given(setup, design, folder_of(model))
     training = _trained(setup, cell, design)
     pooled = PooledTexts(training.result(), setup.progress)
     tasks = _task_results(setup, _encoder(setup, pooled, design))
@@ -234,6 +248,28 @@ def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
         "training_seconds": round(sum(s.seconds for s in steps), 1),
         "tasks": tasks,
     }
+
+
+def _measured_as_given(setup: _Setup, design: Design, folder: Path) -> dict[str, Any]:
+    """The same of a model that was trained before, with what its folder says of its training."""
+    info = read_run_info(folder)
+    pooled = PooledTexts(load_run(folder, setup.backbone), setup.progress)
+    return {
+        "recipe": info.recipe,
+        "history": _history(folder / "history.jsonl"),
+        "warning": info.failed,
+        "training_seconds": info.seconds,
+        "tasks": _task_results(setup, _encoder(setup, pooled, design)),
+    }
+
+
+def _history(path: Path) -> list[StepRecord]:
+    """The steps of a run; none where its folder has lost them or they are damaged."""
+    try:
+        steps = [Step(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+    except (OSError, ValueError, TypeError):
+        return []
+    return [StepRecord(s.number, s.phase, s.loss, s.lr, s.held_out) for s in steps]
 
 
 def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:

@@ -200,13 +200,17 @@ class Training:
                         "texts at a time; use shorter ones, or close what else uses the GPU."
                     ) from error
 
+    def rate(self, step: int) -> float:
+        """The share of the learning rate that contrastive update ``step`` (from 0) uses."""
+        return self.recipe.rate(step)
+
     def _set_rate(self) -> float:
         """The step's learning rate, of the first group; each phase has its own schedule."""
         mntp_steps = self.recipe.mntp_steps
         if self._phase == "mntp":
             share = replace(self.recipe, steps=mntp_steps).rate(self.steps_done)
         else:
-            share = self.recipe.rate(self.steps_done - mntp_steps)
+            share = self.rate(self.steps_done - mntp_steps)
             if self.steps_done == mntp_steps and mntp_steps:
                 self.optimiser.restart()
         return self.optimiser.set_rate(share)

@@ -14,8 +14,10 @@ from fastapi.responses import JSONResponse
 
 from embedlab import gpu
 from embedlab.analysis import projection
+from embedlab.lab import first_view
 from embedlab.lab.config import default_config, load_config
 from embedlab.lab.lab import Lab
+from embedlab.memory import share_freed_memory
 from embedlab.terminal import progress_bar
 from embedlab.ui.api.endpoints import add_endpoints
 from embedlab.ui.page import Workspace
@@ -23,7 +25,8 @@ from embedlab.ui.shared.theme import HEAD, STYLES, Theme
 
 log = logging.getLogger("embedlab")
 
-#: Seconds between the first view being ready and the compilation of UMAP.
+#: Seconds that the first page gets before the model is loaded (a page that is shown asks for it by
+#: itself), and again before UMAP is compiled: each keeps a core busy.
 HEAD_START = 6
 
 
@@ -48,10 +51,13 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         host: the address to listen on; by default Gradio's (GRADIO_SERVER_NAME or 127.0.0.1).
         port: the port; by default Gradio's (GRADIO_SERVER_PORT or the first free from 7860).
     """
+    share_freed_memory()
     lab = Lab(load_config(config or default_config()))
     lab.backbones.load_for_lent_gpu()
     app = build_app(lab)
     limits = lab.config.limits
+    # Beside the start of the server, which waits for itself most of the time.
+    threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
     app.launch(
         prevent_thread_lock=True,
         server_name=host,
@@ -64,8 +70,6 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         ssr_mode=False,
         app_kwargs={"exception_handlers": {RequestValidationError: _refused}},
     )
-    # Only now, so that the page answers first and then shows the progress.
-    threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
     app.block_thread()
 
 
@@ -76,10 +80,11 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 def _warm_up(lab: Lab) -> None:
     try:
+        if first_view.compute(lab):
+            time.sleep(HEAD_START)
         if not gpu.LENT:  # there every pass has a visitor who pays for it
             with progress_bar() as progress:
                 lab.warm_up(progress)
-        # Compiling UMAP keeps a core busy for some 20 s, so the first page gets a head start.
         time.sleep(HEAD_START)
         projection.warm_up()
     except Exception as error:

@@ -14,9 +14,11 @@ from embedlab.analysis import projection
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
 from embedlab.lab.lab import Lab
+from embedlab.progress import Progress
 from embedlab.render.html import muted
 from embedlab.text import escape
 from embedlab.ui.shared import html
+from embedlab.ui.shared.lessons import Lessons
 from embedlab.ui.shared.links import link_bar
 from embedlab.ui.shared.session import (
     Action,
@@ -111,7 +113,7 @@ class Workspace:
         self.views: list[View] = []
         self.actions: list[Action] = []
         # None is selected here: the page would report that as a choice, after that of a link.
-        with gr.Tabs(overflow_behavior="wrap") as self.tabs:
+        with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as self.tabs:
             map_tab = self._add(MapTab)
             self._add(RetrieveTab)
             self._add(SimilarityTab, map_tab.marked)
@@ -121,6 +123,8 @@ class Workspace:
             with gr.Tab(StudyTab.title, id=StudyTab.id) as self.study:
                 StudyTab(self.study, lab.config.limits, self.sessions)
         titles = {view.id: view.title for view in self.views} | {StudyTab.id: StudyTab.title}
+        self.lessons = Lessons(lab, self.sessions)
+        self.links.lessons = self.lessons.lessons
         self.links.wire(blocks, self.tabs, self.views, titles)
         self._wire()
 
@@ -147,12 +151,23 @@ class Workspace:
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
         gr.on([*self.sidebar.triggers, *own_triggers], **self._showing())
         opening, link = self.links.actions
-        opening.trigger(**self._showing(opening), js=_with_address(opening, self._inputs))
+        opened = opening.trigger(**self._showing(opening), js=_with_address(opening, self._inputs))
         self.study.select(
             self.sessions.session_handler(self._aside), set(), self._outputs, **PRIVATE
         )
         for action in [*self.sidebar.actions, *self.actions, link]:
             action.trigger(**self._showing(action))
+        # Only then, since the import of torch would hold up what is prepared.
+        loaded = opened.then(
+            self.sessions.handler(self._load_model, "model"),
+            {self.sidebar.backbone},
+            [self.source],
+            show_progress="full",
+            show_progress_on=self.source,
+            concurrency_limit=None,
+            **PRIVATE,
+        )
+        loaded.success(**self._showing())
         compiled = self.blocks.load(
             _until_umap_is_compiled, show_progress="hidden", concurrency_limit=None, **PRIVATE
         )
@@ -178,7 +193,7 @@ class Workspace:
         own = {component for view in self.views for component in view.outputs}
         lines = set(self.filter_lines.values())
         page = {self.status, self.source, self.given, self.links.bar, self.tabs}
-        return list(self._inputs | own | lines | page)
+        return list(self._inputs | own | lines | page | {self.lessons.block})
 
     def _showing(self, action: Action | None = None) -> dict[str, Any]:
         """The arguments of an event after which the open tab is shown again.
@@ -251,7 +266,11 @@ class Workspace:
             # A kind of its own: a later event lets it go on, and only the Stop button stops it.
             with session.work(f"choice {number}", progress) as report:
                 now = session.values(choices.current())
-                updates = action.run(now, report, event) if action else {}
+                updates = (
+                    self.bench.with_model(report, lambda: action.run(now, report, event))
+                    if action
+                    else {}
+                )
                 new = set_values(updates)
                 # At once: what follows may take its time, and a tab opened meanwhile counts.
                 updates = session.remember(updates)
@@ -282,11 +301,12 @@ class Workspace:
                     return self._answer(session)
                 report = stack.enter_context(session.work("show", progress))
             try:
-                pair = self.bench.pair(values, report)
-                updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
-                now = Values(values | set_values(updates))
-                updates |= self.links.written(view, pair, now, report)
-                status = html.status_line(pair.corpus, pair.names)
+                pair, updates, now = self.bench.with_model(
+                    report, lambda: self._drawn(view, values, report)
+                )
+                status = html.status_line(
+                    pair.corpus, pair.names, pair.prepared, self._dropped(pair)
+                )
                 with session.lock:
                     report(0, 0, "drawing")  # the last moment at which it can be stopped
                     updates |= {
@@ -294,11 +314,25 @@ class Workspace:
                         self.status: status,
                         self.shown: status,
                         self.given: values[self.sidebar.own] is not None,
+                        **self.lessons.view(pair, now[self.sidebar.corpus], now[self.bench.query]),
                     }
                     return {**session.remember(updates), **self._answer(session)}
             except BaseException:
                 session.failed_to_show(key)
                 raise
+
+    def _drawn(self, view: View, values: Values, report: Progress) -> tuple[Pair, Updates, Values]:
+        """What a tab shows, with the address that says it, and the values from then on."""
+        pair = self.bench.pair(values, report)
+        updates = view.show(pair, values, report) | self._filter_line(view, pair, values)
+        now = Values(values | set_values(updates))
+        return pair, updates | self.links.written(view, pair, now, report), now
+
+    def _dropped(self, pair: Pair) -> str:
+        """Why what was prepared is not shown, if it is not."""
+        sides = zip(pair.designs, pair.backbone_ids, strict=True)
+        dropped = (self.lab.prepared_views.dropped(pair.corpus, *side) for side in sides)
+        return next(filter(None, dropped), "")
 
     def _filter_line(self, view: View, pair: Pair, values: Values) -> Updates:
         """Says in the tab which filter holds, and in a word that another corpus has ended one."""
@@ -318,6 +352,7 @@ class Workspace:
         return [
             view.id,
             view.id == MapTab.id and projection.is_warm(),
+            view.at_once and self.bench.readiness(values),
             values[self.sidebar.vectors],
             values[self.links.changed],
             *(values[each] for each in view.remembered),
@@ -325,6 +360,14 @@ class Workspace:
             # Weak references, as this must not keep a visitor's texts in memory.
             *(weakref.ref(v) if isinstance(v, Corpus) else v for v in map(values.get, controls)),
         ]
+
+    def _load_model(self, values: Values, report: Progress) -> Updates:
+        """What is prepared is shown meanwhile; the bar stands where the model will be named."""
+        try:
+            self.lab.backbone(values[self.sidebar.backbone] or "", report)
+        except EmbedLabError as error:
+            return {self.source: muted(f"The model is not there, only what is prepared: {error}")}
+        return {}
 
     def _stop(self, session: Session, *_: Any) -> Updates:
         stopped = "Stopped; what was there is still there."

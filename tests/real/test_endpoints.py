@@ -39,7 +39,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Client:
-    return Client(served.url, verbose=False)
+    return Client(served.url, ssl_verify=False, verbose=False)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ TEXTS = ["The river burst its bank.", "She opened an account at the bank."]
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Client:
-    return Client(served.url, verbose=False)
+    return Client(served.url, ssl_verify=False, verbose=False)
 
 
 def call(client: Client, *arguments: Any, **named: Any) -> list[dict[str, Any]]:

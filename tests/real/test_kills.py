@@ -18,8 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from safetensors.torch import load_file
+from support.design_sets import small_set
 from support.studies import CLUSTERED, findings
 
 from embedlab import assets
@@ -80,6 +82,25 @@ def killed(
             assert before.items() <= finished().items()
             before = finished()
             kills -= 1
+
+
+@pytest.mark.slow
+def test_a_set_of_designs_ends_as_an_undisturbed_one(tmp_path):
+    file, whole, out = small_set(tmp_path), tmp_path / "whole", tmp_path / "designs"
+    start = ["designs", "train", "--recipe", str(file), "--out"]
+    to_its_end([*start, str(whole)])
+
+    def finished() -> dict[str, int]:
+        return {str(path): _written(path) for path in out.glob("*/head.safetensors")}
+
+    def again() -> None:
+        shutil.rmtree(out)
+
+    killed(lambda: run([*start, str(out)]), KILLS // 5, 20, 5, finished, again)
+    to_its_end([*start, str(out)])
+    for path in whole.glob("*/**/*.safetensors"):
+        ours, theirs = load_file(out / path.relative_to(whole)), load_file(path)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.slow

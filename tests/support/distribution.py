@@ -11,6 +11,7 @@ TOGETHER = {
         *("browser/test_page", "browser/test_map", "browser/test_filters"),
         *("browser/test_clusters", "browser/test_compare", "browser/test_inside"),
         *("browser/test_finetune", "browser/test_scripts", "browser/test_study"),
+        *("browser/test_lessons", "browser/test_class"),
         *("real/test_endpoints", "real/test_endpoints_finetune"),
     ),
     "UMAP once it is compiled": ("real/test_lab", "real/test_projection"),

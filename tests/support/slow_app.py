@@ -1,6 +1,7 @@
 """The application on tiny models, slow enough that choices overlap.
 
-``python slow_app.py FILE SPEED``: FILE always holds the number of pieces of work under way.
+``python slow_app.py FILE SPEED [LESSONS]``: FILE always holds the number of pieces of work under
+way, LESSONS is a folder of lessons.
 """
 
 from __future__ import annotations
@@ -47,13 +48,14 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
 class SlowLab(Lab):
     """A Lab that takes its time, whatever is in its caches."""
 
-    def __init__(self, busy: Path | None = None, speed: float = 1.0) -> None:
+    def __init__(self, busy: Path | None = None, speed: float = 1.0, lessons: str = "") -> None:
         entries = tuple(BackboneEntry(id=name, title=name) for name in BACKBONES)
         limits = Limits(state_disk_mb=0)
         super().__init__(
             Config(
                 backbones=entries,
                 default_backbone="four-layers",
+                lessons=lessons,
                 defaults=Defaults(design_b="bidirectional/mean"),
                 limits=limits,
             )
@@ -103,6 +105,6 @@ class SlowLab(Lab):
 
 
 if __name__ == "__main__":
-    build_app(SlowLab(Path(sys.argv[1]), float(sys.argv[2]))).launch(
+    build_app(SlowLab(Path(sys.argv[1]), float(sys.argv[2]), *sys.argv[3:])).launch(
         theme=Theme(), css_paths=STYLES, head=HEAD, ssr_mode=False
     )

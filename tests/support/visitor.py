@@ -26,7 +26,7 @@ expect.set_options(timeout=PATIENCE)
 class Visitor:
     """One browser context with the page in it; ``problems`` collects what nobody should see."""
 
-    def __init__(self, browser: Browser, url: str, width: int, theme: str) -> None:
+    def __init__(self, browser: Browser, url: str, width: int, theme: str, query: str = "") -> None:
         size = {"width": width, "height": 900 if width > 500 else 844}
         self.context = browser.new_context(viewport=size)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
@@ -35,7 +35,7 @@ class Visitor:
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
         self.page.on("request", self._request)
-        self.page.goto(f"{url}?__theme={theme}")
+        self.page.goto(f"{url}?__theme={theme}{query}")
 
     def _console(self, message: Any) -> None:
         if message.type in ("error", "warning") and not message.text.startswith(HARMLESS):
@@ -161,10 +161,13 @@ class Visitor:
 
 @contextmanager
 def visiting(
-    browser: Browser, url: str, width: int = 1280, theme: str = "light"
+    browser: Browser, url: str, width: int = 1280, theme: str = "light", query: str = ""
 ) -> Iterator[Visitor]:
-    """A visitor whose visit is over, and was without problems, when the block ends."""
-    visitor = Visitor(browser, url, width, theme)
+    """A visitor whose visit is over, and was without problems, when the block ends.
+
+    ``query`` is more of the address, such as ``&tab=inside``.
+    """
+    visitor = Visitor(browser, url, width, theme, query)
     try:
         yield visitor
         assert not visitor.problems, visitor.problems

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from embedlab.render import look_for
 from embedlab.render.csv_table import csv_table
 from embedlab.render.similarity import similarity_histogram
 from embedlab.text import one_line
@@ -32,7 +33,13 @@ def figure_block(elem_id: str, empty: str = "The figure appears here.") -> gr.HT
 
 
 def figure_value(
-    figure: Any, header: Sequence[str], rows: Iterable[Sequence[Any]], *, name: str, caption: str
+    figure: Any,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    name: str,
+    caption: str,
+    look: str,
 ) -> dict[str, Any]:
     """A plotly figure with its data and its caption, as plain JSON.
 
@@ -42,11 +49,13 @@ def figure_value(
         rows: the data.
         name: the downloaded files' name, without suffix.
         caption: what was measured on what.
+        look: what to look for in it, a sentence.
     """
     return {
         "figure": json.loads(figure.to_json()),
         "csv": csv_table(header, rows, caption=caption, digits=6),
         "caption": one_line(caption),
+        "look": one_line(look),
         "name": name,
     }
 
@@ -60,7 +69,8 @@ def cosine_histogram(a: Any, b: Any, names: tuple[str, str], caption: str) -> di
         for x, y in zip(trace.x, trace.y, strict=True)
     ]
     header = ("design", "cosine x100 from", "share of pairs %")
-    return figure_value(figure, header, rows, name="cosines", caption=caption)
+    look = look_for.cosines(a, b)
+    return figure_value(figure, header, rows, name="cosines", caption=caption, look=look)
 
 
 def clicked(event: gr.EventData) -> tuple[int, Any, Any] | None:

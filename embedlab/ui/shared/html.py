@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LISTS, RESULTS, READING = (Macros(f"{name}.html") for name in ("lists", "results", "reading"))
 #: What will be here, and two panels beside each other, stacked on a phone.
 empty, side_by_side = LISTS.empty, LISTS.side_by_side
+#: What to look for in the figure that follows, in one line.
+look_for = LISTS.look_for
 #: What is on the screen, and why a choice is not.
 status_line, not_shown = RESULTS.status_line, RESULTS.not_shown
 #: Which texts a filter leaves, for what it holds in a tab, and a way to end it.

@@ -18,7 +18,7 @@ import gradio as gr
 from embedlab.analysis.filtering import TextFilter, narrowed, selected
 from embedlab.data.corpus import Corpus
 from embedlab.errors import EmbedLabError
-from embedlab.lab.address import Address, fits, in_one_line, own_corpus
+from embedlab.lab.address import UNTRAINED, Address, fits, in_one_line, own_corpus
 from embedlab.lab.lab import Lab
 from embedlab.lab.run import PREFIX
 from embedlab.models.design import Design
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 #: What an address has in place of a model that somebody trained: a link cannot carry it.
 TRAINED_HERE = "run"
-#: The model of a side that has none of its own: the backbone as loaded.
-UNTRAINED = "untrained"
 #: What a filter by a link's texts is called.
 LINKED = "the texts that the link names"
 _TOO_LONG = {"part": "the corpus", "sel": "the selection", "only": "the filter"}

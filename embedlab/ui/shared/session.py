@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.progress import Progress
+from embedlab.progress import Estimate, Progress
 from embedlab.ui.shared.choices import Choices
 
 #: What a handler changes: new values or ``gr.update(…)`` by component.
@@ -260,11 +260,16 @@ class Sessions:
 
 
 def reporter(progress: gr.Progress, stop: threading.Event) -> Progress:
-    """A progress callback that shows progress in the browser and raises once ``stop`` is set."""
+    """A progress callback that shows progress in the browser and raises once ``stop`` is set.
+
+    Where something is counted it also says how long it will take yet.
+    """
+    estimate = Estimate()
 
     def report(done: int, total: int, what: str) -> None:
         if stop.is_set():
             raise Cancelled
+        what = estimate.words(done, total, what)
         if total > 10**6:
             progress((done // 10**6, total // 10**6), desc=what, unit="MB")
         elif total:

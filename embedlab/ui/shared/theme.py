@@ -7,7 +7,7 @@ import gradio as gr
 from embedlab.render.style import DESIGN_A, DESIGN_B
 from embedlab.resources import STATIC
 
-STYLES = [STATIC / "style.css", STATIC / "page.css"]
+STYLES = [STATIC / "style.css", STATIC / "page.css", STATIC / "lessons.css"]
 #: For the page's head; nothing in it is fetched.
 HEAD = '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
 #: The scripts of our components. Gradio runs each as the body of one function, so its files share
@@ -15,6 +15,10 @@ HEAD = '<meta name="color-scheme" content="light dark"><meta name="referrer" con
 SCRIPTS = {
     "figure": ("load_plotly.js", "download.js", "figure.js"),
     "leaderboard": ("leaderboard.js",),
+    "lessons": (
+        *("lessons.js", "lessons_store.js", "lessons_target.js", "lessons_view.js"),
+        *("lessons_draw.js", "lessons_steps.js"),
+    ),
     "links": ("copy.js", "links.js"),
     "linked_map": (
         *("download.js", "map_points.js", "linked_map.js", "map_over.js", "map_words.js"),

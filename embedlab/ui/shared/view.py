@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import gradio as gr
 
 from embedlab.analysis.comparison import Embedded
 from embedlab.analysis.filtering import TextFilter
 from embedlab.data.corpus import Corpus
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, NeedsModel
 from embedlab.lab.address import Address
 from embedlab.lab.lab import Lab
 from embedlab.models.design import Design
@@ -33,6 +33,8 @@ from embedlab.ui.shared.sidebar import Choice, Sidebar
 
 if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
+
+T = TypeVar("T")
 
 #: Events that touch the backbone share one queue lane. They may run side by side: the backbone's
 #: owner runs them batch by batch, so that a short query does not wait for a long corpus.
@@ -87,6 +89,11 @@ class Pair:
         return self.kept.rows if self.kept else None
 
     @property
+    def prepared(self) -> bool:
+        """Whether the vectors of both sides are those that come with EmbedLab."""
+        return self.a.shipped is not None and self.b.shipped is not None
+
+    @property
     def one_backbone(self) -> bool:
         """Whether A and B use the same backbone."""
         return self.backbone_ids[0] == self.backbone_ids[1]
@@ -121,7 +128,10 @@ class Pair:
         """A caption for what was measured on the corpus: everything needed to measure it again."""
         a, b = self.names
         corpus = f"{self.corpus.title}, {self.corpus.size_note} texts, seed {self.seed}"
-        return self.source(f"{what} · A {a}, B {b} · {corpus}")
+        shipped = [side.letter for side in self.sides if side.embedded.shipped is not None]
+        rounded = "prepared in float32 and rounded to float16"
+        how = f" · vectors of {' and '.join(shipped)} {rounded}" if shipped else ""
+        return self.source(f"{what} · A {a}, B {b} · {corpus}{how}")
 
 
 class Workbench:
@@ -145,18 +155,41 @@ class Workbench:
         return self.embedded(choice, report)
 
     def embedded(self, choice: Choice, report: Progress) -> Pair:
-        """A choice's corpus under its two designs."""
+        """A choice's corpus under its two designs: at once where both are at hand.
+
+        Until their model is loaded, what needs it raises NeedsModel: see :meth:`with_model`.
+        """
+        corpus, lab = choice.corpus, self.lab
         designs = list(zip((choice.a, choice.b), choice.backbone_ids, strict=True))
-        for design, backbone_id in designs:
-            if not design.file:
-                self.lab.backbone(backbone_id, report)
-        self.lab.prepare([(choice.corpus, *each) for each in designs], progress=report)
+        sides = [lab.at_once(corpus, *each) for each in designs]
+        if None in sides:
+            for design, backbone_id in designs:
+                if not design.file:
+                    lab.backbone(backbone_id, report)
+            # Again, since a model that was loaded only now may be of other weights.
+            sides = [lab.at_once(corpus, *each) for each in designs]
+            passes = [each for each, side in zip(designs, sides, strict=True) if side is None]
+            lab.prepare([(corpus, *each) for each in passes], progress=report)
         a, b = (
-            self._embedded(choice.corpus, design, backbone_id, report)
-            for design, backbone_id in designs
+            side if side is not None else self._embedded(corpus, *each, report)
+            for each, side in zip(designs, sides, strict=True)
         )
         backbones = (a.backbone, b.backbone)
-        return Pair(choice.backbone_ids, backbones, choice.corpus, a, b, choice.seed, choice.kept)
+        return Pair(choice.backbone_ids, backbones, corpus, a, b, choice.seed, choice.kept)
+
+    def with_model(self, report: Progress, work: Callable[[], T]) -> T:
+        """Do some work; where it turns out to need a model, load that first and do it again."""
+        for _ in range(2):  # A's, and B's
+            try:
+                return work()
+            except NeedsModel as needed:
+                self.lab.backbone(needed.backbone_id, report)
+        return work()
+
+    def readiness(self, values: Values) -> tuple[bool, ...]:
+        """Which models of A and B are loaded; what was prepared is shown as theirs then."""
+        ids = self.sidebar.resolved(values)
+        return tuple(self.lab.models.get(each) is not None for each in ids)
 
     def _embedded(
         self, corpus: Corpus, design: Design, backbone_id: str, report: Progress
@@ -188,6 +221,8 @@ class View:
     triggers: Sequence[Any] = ()
     actions: Sequence[Action] = ()
     remembered: Collection[Remembered] = ()
+    #: Whether prepared vectors are enough for it, so that it is shown before the model is loaded.
+    at_once: bool = False
     #: For what of the tab the filter on the texts holds, in a few words; "" where it does not.
     filtered: str = ""
     #: The controls that a link can set, by their names in it.
@@ -242,13 +277,16 @@ class View:
         something else by now, which is not drawn yet or was stopped.
         """
 
+        def answer(values: Values, report: Progress, event: gr.EventData) -> tuple[Pair, Updates]:
+            pair = bench.embedded(values[shown], report)
+            return pair, handler(pair, values, event, report)
+
         def handle(values: Values, report: Progress, event: gr.EventData) -> Updates:
             if values[shown] is None:
                 raise EmbedLabError(
                     "This was drawn too long ago; change a setting to draw it again."
                 )
-            pair = bench.embedded(values[shown], report)
-            updates = handler(pair, values, event, report)
+            pair, updates = bench.with_model(report, lambda: answer(values, report, event))
             report(0, 0, "drawing")  # ends here if something was clicked since
             return updates | bench.links.again(self, pair, Values(values | set_values(updates)))
 

@@ -1,5 +1,6 @@
 // A plotly figure with a caption and downloads as PNG and CSV; a click on it reaches Python.
-// Texts inside the figure were escaped where it was made; the caption is set as textContent.
+// Texts inside the figure were escaped where it was made; the caption and what to look for are set as
+// textContent.
 
 const root = element.querySelector(".fig");
 const plot = root.querySelector(".fig-plot");
@@ -18,6 +19,7 @@ async function draw() {
   if (current === null) return;
   const Plotly = await loadPlotly(root.dataset.plotly);
   root.querySelector(".fig-caption").textContent = current.caption;
+  root.querySelector(".look-for span").textContent = current.look;
   // A resize makes plotly forget the figure's height and take the element's.
   plot.style.height = `${current.figure.layout.height}px`;
   await Plotly.react(plot, current.figure.data, current.figure.layout, CONFIG);

@@ -171,21 +171,31 @@ function markPoints() {
 
 // --- drawing -----------------------------------------------------------------------------------
 
-const due = new Set();
+const due = { points: new Set(), over: new Set() };
 let asked = 0;
 const whenDrawn = [];
 
 // Draws in the next frame, once however often it was asked for.
 function redraw(...sides) {
-  (sides.length ? sides : SIDES).forEach((side) => due.add(side));
+  (sides.length ? sides : SIDES).forEach((side) => due.points.add(side));
+  redrawOver(...sides);
+}
+
+// Draws what lies over the points: the mouse on a point does not draw thousands of them again.
+function redrawOver(...sides) {
+  (sides.length ? sides : SIDES).forEach((side) => due.over.add(side));
   asked ||= requestAnimationFrame(drawDue);
 }
 
 function drawDue() {
   asked = 0;
-  const now = [...due];
-  due.clear();
-  if (state.points) now.forEach(drawSide);
+  const [points, over] = [[...due.points], [...due.over]];
+  due.points.clear();
+  due.over.clear();
+  if (state.points) {
+    points.forEach(drawPoints);
+    over.forEach(drawAbove);
+  }
   whenDrawn.splice(0).forEach((done) => done());
 }
 
@@ -199,13 +209,19 @@ function drawn() {
   });
 }
 
-function drawSide(side) {
+function drawPoints(side) {
   if (!plots[side].clientWidth) return;
   resized(side);
   const ratio = window.devicePixelRatio || 1;
   const { x, y } = state.view[side];
-  const { points, pen } = canvases[side];
-  points.draw({ x, y, unit: unitOf(side) * ratio, mixed: state.move[side].mixed, ...pointLook(ratio) });
+  const unit = unitOf(side) * ratio;
+  canvases[side].points.draw({ x, y, unit, mixed: state.move[side].mixed, ...pointLook(ratio) });
+}
+
+function drawAbove(side) {
+  if (!plots[side].clientWidth) return;
+  const ratio = window.devicePixelRatio || 1;
+  const { pen } = canvases[side];
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, ...sizeOf(side));
   drawOver(pen, side, sizeOf(side));

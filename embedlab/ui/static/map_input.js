@@ -47,7 +47,7 @@ function aboutPoint(i) {
 function hover(i) {
   if (i === state.hover) return;
   state.hover = i;
-  redraw();
+  redrawOver();
 }
 
 // --- selecting ---------------------------------------------------------------------------------

@@ -138,6 +138,7 @@ function draw() {
   drawLegend();
   line.textContent = hint;
   root.querySelector(".sm-caption").textContent = value.caption;
+  root.querySelector(".look-for span").textContent = value.look;
   root.dataset.maps = value.maps.length;
   requestAnimationFrame(paintAll);
 }

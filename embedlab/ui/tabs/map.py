@@ -58,6 +58,7 @@ class MapTab(View):
     id = "map"
     title = "Map"
     addressed = ("sel", "q")
+    at_once = True
     filtered = (
         "Points, lists and neighbours are of these texts; places, clusters and figures count all "
         "texts, unless they say that they do not."
@@ -67,6 +68,7 @@ class MapTab(View):
         defaults = bench.lab.config.defaults
         self.lab, self.query = bench.lab, bench.query
         self.shown = Remembered()  # the choice that is drawn
+        self.look = html.block("map-look")
         self.map = linked_map()
         self.panel = SelectionPanel(bench, self.shown)
         self.neighbours = html.picking_block("neighbours", html.empty(NO_SELECTION))
@@ -110,7 +112,14 @@ class MapTab(View):
         self.linked = {"neighbours": self.n_neighbors, "distance": self.min_dist}
         lists = [self.neighbours, self.quality, self.changed]
         drawings = [self.map, self.panel.block, *lists, *self.clusters.outputs]
-        self.outputs = [*drawings, *self.chooser.outputs, self.field, self.file, self.code]
+        self.outputs = [
+            self.look,
+            *drawings,
+            *self.chooser.outputs,
+            self.field,
+            self.file,
+            self.code,
+        ]
         self.outputs += self.atlas.outputs
         self.triggers = changes(self.inputs)
         lists = [self.neighbours, self.changed, self.clusters.moved]
@@ -168,6 +177,7 @@ class MapTab(View):
                 selection=selection(selected, near_a, near_b, marked, n=len(corpus.texts)),
                 **new,
             ),
+            self.look: html.look_for(map_lists.what_to_look_for(self.lab, pair, field, report)),
             self.neighbours: map_lists.several(self.lab, pair, marked)
             if selected is None
             else map_lists.neighbours(self.lab, pair, selected, field),

@@ -11,11 +11,12 @@ from typing import Any
 from markupsafe import Markup
 
 from embedlab.analysis import metrics
-from embedlab.analysis.comparison import Embedded
-from embedlab.errors import EmbedLabError
+from embedlab.analysis.comparison import NEAREST, Embedded
+from embedlab.errors import EmbedLabError, NeedsModel
 from embedlab.lab import inside, selections, views
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress
+from embedlab.render import look_for
 from embedlab.render.csv_table import corpus_rows
 from embedlab.ui.shared import html
 from embedlab.ui.shared.view import Pair
@@ -24,6 +25,15 @@ NO_SELECTION = (
     "Click a point on either map: its nearest texts under both designs appear here, with the "
     "overlap of the two lists."
 )
+
+
+def what_to_look_for(lab: Lab, pair: Pair, field: str, report: Progress) -> str:
+    """A sentence on the two maps, from the neighbours in the original space."""
+    near_a, near_b = (
+        lab.neighbours(side, NEAREST, report).ids[:, :NEAREST] for side in (pair.a, pair.b)
+    )
+    labels = pair.corpus.fields.get(field, pair.corpus.labels)
+    return look_for.neighbourhoods(labels, near_a, near_b)
 
 
 def near(lab: Lab, pair: Pair, index: int) -> tuple[list[int], list[int]]:
@@ -78,10 +88,14 @@ def words(lab: Lab, pair: Pair, chosen: tuple[int, ...], *, together: bool = Fal
     """Words near to a text's state, or to what tells some texts from all, under A and B."""
     rows = []
     for side in pair.sides:
+        prepared = None if together else lab.prepared_views.words(side.embedded, chosen)
+        if prepared is not None:
+            rows.append((side.letter, list(prepared[0])))
+            continue
         try:
             [found] = inside.key_tokens(lab, side.embedded, chosen, together=together)
-        except EmbedLabError:  # a head's vectors, or an unembedding that is not at hand
-            continue
+        except (EmbedLabError, NeedsModel):
+            continue  # a head's vectors, an unembedding that is not at hand, or a model not yet
         rows.append((side.letter, [token.word for token in found]))
     return html.RESULTS.key_tokens(rows, together) if rows else html.joined([])
 

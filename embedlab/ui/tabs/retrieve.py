@@ -22,6 +22,7 @@ from embedlab.lab.address import Address
 from embedlab.lab.retrieving import Answer
 from embedlab.models.design import PRESET_GROUPS, Design
 from embedlab.progress import Progress
+from embedlab.render import look_for
 from embedlab.render.html import Macros, points
 from embedlab.render.retrieval import outcome_bars
 from embedlab.text import one_line
@@ -46,6 +47,7 @@ class RetrieveTab(View):
 
     id = "retrieve"
     title = "Retrieve"
+    at_once = True
     filtered = "Only these texts are ranked; the scores over the corpus's queries count all texts."
 
     def __init__(self, bench: Workbench) -> None:
@@ -193,7 +195,8 @@ class RetrieveTab(View):
         ]
         shown: dict[int, str] = {hit.id: hit.text for hit in [*both[0], *both[1]]}
         return {
-            self.lists: html.side_by_side(*lists),
+            self.lists: html.look_for(look_for.ranked_lists(*both, _relevant(query, pair)))
+            + html.side_by_side(*lists),
             self.differs: RETRIEVE.differs(len(ids[0] & ids[1]), len(both[0]), *panels),
             self.listed: (query, shown),
         }
@@ -281,6 +284,7 @@ class RetrieveTab(View):
                 rows,
                 name="query-by-query",
                 caption=pair.caption(said),
+                look=look_for.outcomes(found.wins, mean, found.low, found.high),
             ),
             self.won: html.side_by_side(*lists),
             self.order: tuple(queries),
@@ -367,6 +371,12 @@ class RetrieveTab(View):
         return {
             self.file: html.saved_bytes("qrels.tsv", text.encode(), "text/tab-separated-values")
         }
+
+
+def _relevant(query: str, pair: Pair) -> int:
+    """How many texts are known to answer a query."""
+    both = zip(pair.corpus.queries, pair.corpus.relevant, strict=True)
+    return len(set().union(*(grades_of(texts) for own, texts in both if own == query)))
 
 
 def _askable(marks: Marks, pair: Pair) -> Marks:

@@ -16,7 +16,7 @@ from embedlab.lab.address import Address
 from embedlab.lab.selections import evenly
 from embedlab.lab.views import Similarities
 from embedlab.progress import Progress
-from embedlab.render import similarity
+from embedlab.render import look_for, similarity
 from embedlab.render.similarity import Cells
 from embedlab.text import shorten
 from embedlab.ui.shared import code, html
@@ -45,6 +45,7 @@ class SimilarityTab(View):
 
     id = "similarity"
     title = "Similarity"
+    at_once = True
     filtered = "Heatmaps, histogram and pairs are of these texts; typed texts are not filtered."
 
     def __init__(self, bench: Workbench, marked: Remembered) -> None:
@@ -148,17 +149,21 @@ class SimilarityTab(View):
         # One scale for both: a colour means the same number under A and under B.
         limits = (0.0 if scale == "rank" else float(min(map(np.min, drawn))), 1.0)
         updates: Updates = {}
+        labels = a.corpus.labels
+        shown = None if labels is None else [labels[i] for i in compared.rows]
         for letter, name, heatmap, matrix, cosines in zip(
             *("AB", pair.names, (self.heat_a, self.heat_b), drawn, (compared.a, compared.b)),
             strict=True,
         ):
             figure = similarity.similarity_heatmap(matrix, cells, f"{letter}: {name}", *limits)
-            updates[heatmap] = _heatmap(figure, cells, cosines, matrix, scale, caption)
+            look = look_for.blocks(cosines, shown, letter)
+            updates[heatmap] = _heatmap(figure, cells, cosines, matrix, scale, caption, look)
         figure = similarity.difference_heatmap(drawn[1] - drawn[0], cells, "B − A")
         differences = compared.b - compared.a, drawn[1] - drawn[0]
+        look = look_for.differences(compared.a, compared.b, texts)
         numbers = values[self.first], values[self.second]
         return updates | {
-            self.heat_difference: _heatmap(figure, cells, *differences, scale, caption),
+            self.heat_difference: _heatmap(figure, cells, *differences, scale, caption, look),
             self.notes: html.note(
                 ["These texts have no labels to order them by."] * unlabelled
                 + _notes(compared, order, scale)
@@ -250,7 +255,7 @@ def _notes(compared: Similarities, order: str, scale: str) -> list[str]:
 
 
 def _heatmap(
-    figure: Any, cells: Cells, cosines: Any, drawn: Any, scale: str, caption: str
+    figure: Any, cells: Cells, cosines: Any, drawn: Any, scale: str, caption: str, look: str
 ) -> dict[str, Any]:
     """The figure, with the cosines as its data and what was drawn where that is something else."""
     texts = cells.texts
@@ -262,7 +267,7 @@ def _heatmap(
     ]
     header = ["number", "other number", "cosine", "text", "other text"]
     header += [scale] if scale != "cosine" else []
-    return figure_value(figure, header, rows, name="similarity", caption=caption)
+    return figure_value(figure, header, rows, name="similarity", caption=caption, look=look)
 
 
 def _pair_behind(texts: list[str], compared: Similarities, first: Any, second: Any) -> str:

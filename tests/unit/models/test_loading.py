@@ -78,14 +78,14 @@ def test_a_damaged_conversion_heals(tmp_path, monkeypatch, folder):
     """The real asset, its conversion replaced by a tiny one, then cut in half."""
     monkeypatch.setenv("EMBEDLAB_CACHE", str(tmp_path / "cache"))
 
-    def convert(gguf, into):
+    def convert(gguf, into, progress):
         shutil.copytree(folder, into, dirs_exist_ok=True)
 
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "model.gguf").write_bytes(b"stands for the real file")
     monkeypatch.setattr(loading.assets, "fetch", lambda *_: tmp_path / "weights")
     monkeypatch.setattr(loading.assets, "verify", lambda *_: None)
-    monkeypatch.setattr(loading, "_convert", convert)
+    monkeypatch.setattr(loading, "convert", convert)
     expected = embed(["w1 w2"], Design.parse("causal/mean"), load_backbone("smollm2-135m"))
     (weights,) = (tmp_path / "cache" / "backbones").glob("*/model.safetensors")
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])

@@ -23,6 +23,7 @@ def test_the_data_is_below_its_caption():
         [("plain", 0.123456789), ("two\nlines", float("nan")), ("a,b", 1)],
         name="scores",
         caption="what, of what",
+        look="the points",
     )
     rows = list(csv.reader(io.StringIO(value["csv"])))
     assert rows == [
@@ -37,7 +38,7 @@ def test_the_data_is_below_its_caption():
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_no_text_runs_as_a_formula_in_a_spreadsheet(text):
-    value = figure_value(go.Figure(), ("text",), [(text,)], name="x", caption="c")
+    value = figure_value(go.Figure(), ("text",), [(text,)], name="x", caption="c", look="l")
     assert list(csv.reader(io.StringIO(value["csv"])))[-1] == [f"'{text}"]
 
 

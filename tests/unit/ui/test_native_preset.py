@@ -10,8 +10,9 @@ from embedlab import Backbone, Design, load_backbone
 from embedlab.lab.config import BackboneEntry, Config, Limits
 from embedlab.lab.lab import Lab
 from embedlab.progress import no_progress
+from embedlab.ui.shared.design_panel import CUSTOM, NATIVE
 from embedlab.ui.shared.session import Sessions, Values
-from embedlab.ui.shared.sidebar import CUSTOM, NATIVE, Sidebar
+from embedlab.ui.shared.sidebar import Sidebar
 
 
 class Loaded(Lab):

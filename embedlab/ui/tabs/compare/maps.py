@@ -33,6 +33,7 @@ def maps_value(
     *,
     rows: Sequence[int] | None = None,
     caption: str = "",
+    look: str = "",
 ) -> dict[str, Any]:
     """What the small maps show, as plain JSON.
 
@@ -42,6 +43,7 @@ def maps_value(
         labels: n categories, or None where the corpus has none.
         rows: the texts that are drawn, by index; by default all.
         caption: what was mapped.
+        look: what to look for in them, a sentence.
     """
     n = len(texts)
     chosen = range(n) if rows is None else rows
@@ -57,6 +59,7 @@ def maps_value(
         "styles": [category_style(code) for code in range(max(1, len(names)))],
         "other": OTHER_COLOUR,
         "caption": one_line(caption),
+        "look": one_line(look),
     }
 
 

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import gradio as gr
 
+from embedlab.analysis.comparison import NEAREST
 from embedlab.analysis.contestants import KINDS
 from embedlab.analysis.leaderboard import DEFAULT, LABEL_FREE, MEASURES, Ranking, answer
 from embedlab.analysis.projection import is_warm
 from embedlab.errors import Cancelled, EmbedLabError
-from embedlab.lab.entries import Request, entries_for
+from embedlab.lab.entries import Request, entries_for, trained_models
 from embedlab.lab.leaderboard import Table, leaderboard, ranking
 from embedlab.lab.views import aligned_maps
 from embedlab.models.design import Design
 from embedlab.progress import Progress
 from embedlab.render import leaderboard as render
+from embedlab.render import look_for
 from embedlab.render.csv_table import csv_table
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import code_block
+from embedlab.ui.shared.design_panel import DesignPanel
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import Action, Remembered, Session, Updates, Values
-from embedlab.ui.shared.sidebar import OWN, Choice, DesignPanel
+from embedlab.ui.shared.sidebar import OWN, Choice
 from embedlab.ui.shared.theme import script
 from embedlab.ui.shared.view import LANE, PRIVATE, Pair, View, Workbench
 from embedlab.ui.tabs.compare.maps import MOST_MAPS, maps_value, small_maps
@@ -164,7 +166,8 @@ class CompareTab(View):
         updates |= {
             self.answer: self._answer(ranked, table),
             self.state: _state(table),
-            self.table: render.table_html(
+            self.table: html.look_for(look_for.table(ranked))
+            + render.table_html(
                 ranked,
                 table.measures,
                 sides,
@@ -214,6 +217,8 @@ class CompareTab(View):
             f"{method}, aligned to the first · {corpus.title}, {corpus.size_note} texts, "
             f"seed {seed}" + (f", colours: {table.request.field}" if labels else "")
         )
+        near = [self.lab.neighbours(side, NEAREST, report).ids[:, :NEAREST] for side in embedded]
+        look = look_for.small_maps(drawn, labels, near)
         return {
             self.mapped: gr.update(choices=names, value=chosen),
             self.maps: maps_value(
@@ -222,6 +227,7 @@ class CompareTab(View):
                 labels,
                 rows=kept.rows if (kept := values[self.shown].kept) else None,
                 caption=caption,
+                look=look,
             ),
         }
 
@@ -257,7 +263,7 @@ class CompareTab(View):
         kinds = values[self.kinds] or []
         also = [(choice.a, choice.backbone_ids[0]), (choice.b, choice.backbone_ids[1])]
         if "trained" in kinds:
-            also += self._trained(values[self.trainings.run_ids])
+            also += trained_models(self.lab, values[self.base], values[self.trainings.run_ids])
         return entries_for(
             self.lab,
             choice.corpus,
@@ -280,16 +286,6 @@ class CompareTab(View):
         same_texts = request.corpus.key == choice.corpus.key and request.seed == choice.seed
         on_same = request.field == self._field(values) and request.model == values[self.base]
         return same_texts and on_same
-
-    def _trained(self, run_ids: Any) -> list[tuple[Design, str]]:
-        """This browser's trained models that the server still has, imported ones too."""
-        models = []
-        for run_id in run_ids if isinstance(run_ids, list) else []:
-            with suppress(EmbedLabError):
-                run = self.lab.runs.get(str(run_id))
-                if run.backbone is not None:
-                    models.append((run.request.design, run.id))
-        return models
 
     def _pick(self, values: Values, _: Progress, event: gr.EventData) -> Updates:
         """A row's design becomes A or B."""
@@ -382,7 +378,10 @@ def _matrix(table: Table, ranked: Ranking, sides: dict[str, str], which: str) ->
         f"{table.request.corpus.title}"
     )
     rows = render.agreement_rows(agreement)
-    return figure_value(figure, header, rows, name="designs-agreement", caption=caption)
+    numbers = agreement.overlap if which == render.OVERLAP else agreement.cka
+    look = look_for.pairs_of_designs(agreement.names, numbers, which)
+    name = "designs-agreement"
+    return figure_value(figure, header, rows, name=name, caption=caption, look=look)
 
 
 def _code(choice: Choice, field: str) -> str:

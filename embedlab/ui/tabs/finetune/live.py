@@ -13,6 +13,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.import_run import import_adapter
 from embedlab.lab.run import SCORING
 from embedlab.progress import Progress
+from embedlab.render import look_training
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
@@ -89,7 +90,8 @@ class LivePanel:
         outputs = [
             *(self.run, self.status, self.buttons, self.stop, self.go_on),
             *(self.curves, self.loss, self.rate, self.speed),
-            *(self.timer, self.results, self.sidebar.a.model, self.sidebar.b.model),
+            *(self.timer, self.results),
+            *(each for side in (self.sidebar.a, self.sidebar.b) for each in side.model_controls),
         ]
         working = {"show_progress": "full", "show_progress_on": self.status, **PRIVATE}
         self.form.start.click(
@@ -206,9 +208,21 @@ class LivePanel:
         history = run.history
         rows = [astuple(step) for step in history]
         figures = {
-            self.loss: ("loss", loss_curve(history, run.total, held_out=run.held)),
-            self.rate: ("learning-rate", learning_rate_curve(history, run.total)),
-            self.speed: ("speed", speed_curve(history, run.total)),
+            self.loss: (
+                "loss",
+                loss_curve(history, run.total, held_out=run.held),
+                look_training.loss(history),
+            ),
+            self.rate: (
+                "learning-rate",
+                learning_rate_curve(history, run.total),
+                look_training.rate(history),
+            ),
+            self.speed: (
+                "speed",
+                speed_curve(history, run.total),
+                look_training.speed(history),
+            ),
         }
         request = run.request
         caption = (
@@ -217,8 +231,10 @@ class LivePanel:
             f"seed {request.recipe.seed}"
         )
         return {
-            block: figure_value(figure, CSV_HEADER, rows, name=f"training-{name}", caption=caption)
-            for block, (name, figure) in figures.items()
+            block: figure_value(
+                figure, CSV_HEADER, rows, name=f"training-{name}", caption=caption, look=look
+            )
+            for block, (name, figure, look) in figures.items()
         }
 
 

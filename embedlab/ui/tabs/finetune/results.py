@@ -6,8 +6,10 @@ from typing import Any
 
 import gradio as gr
 
+from embedlab.analysis.comparison import NEAREST, Embedded
 from embedlab.lab.views import Movement, movement
 from embedlab.progress import Progress
+from embedlab.render import look_for
 from embedlab.render.training import movement_map, shown_points
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
@@ -60,9 +62,16 @@ class ResultsPanel:
         return {
             self.group: gr.update(visible=True),
             self.table: self._table(run),
-            self.map: _map(pair, run, moved),
+            self.map: _map(pair, run, moved, self._look(before, after, report)),
             self.queries: MACROS.changed_queries(pair.corpus, moved),
         }
+
+    def _look(self, before: Embedded, after: Embedded, report: Progress) -> str:
+        old, new = (
+            self.lab.neighbours(side, NEAREST, report).ids[:, :NEAREST] for side in (before, after)
+        )
+        names = ("before the training", "after it")
+        return look_for.neighbourhoods(before.corpus.labels, old, new, names)
 
     def _table(self, run: RunSnapshot) -> str:
         if not run.changes:
@@ -87,7 +96,7 @@ class ResultsPanel:
         }
 
 
-def _map(pair: Pair, run: RunSnapshot, moved: Movement) -> dict[str, Any]:
+def _map(pair: Pair, run: RunSnapshot, moved: Movement, look: str) -> dict[str, Any]:
     corpus, maps = pair.corpus, moved.maps
     labels = corpus.labels
     figure = movement_map(maps.a, maps.b, labels, corpus.texts, method=maps.method)
@@ -101,4 +110,5 @@ def _map(pair: Pair, run: RunSnapshot, moved: Movement) -> dict[str, Any]:
         f"{corpus.title}, {corpus.size_note} texts, seed {pair.seed}",
         run.backbone,
     )
-    return figure_value(figure, CSV_HEADER, rows, name=f"movement-{corpus.id}", caption=caption)
+    name = f"movement-{corpus.id}"
+    return figure_value(figure, CSV_HEADER, rows, name=name, caption=caption, look=look)

@@ -14,11 +14,12 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
 from embedlab.models.design import Design
 from embedlab.progress import Progress
+from embedlab.render import look_inside
 from embedlab.render.inside import layer_curves
 from embedlab.ui.shared import html
+from embedlab.ui.shared.design_panel import DesignPanel
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
-from embedlab.ui.shared.sidebar import DesignPanel
 from embedlab.ui.shared.view import Pair, Side, View, Workbench
 
 MEASURE_TITLES = {
@@ -172,7 +173,8 @@ def _figure(
     ]
     header = ("curve", "layer", "score", "low", "high")
     name = f"layers-{pair.corpus.id}"
-    return figure_value(figure, header, rows, name=name, caption=caption)
+    look = look_inside.layer_quality(quality)
+    return figure_value(figure, header, rows, name=name, caption=caption, look=look)
 
 
 def _marks(sides: Sequence[Side], quality: LayerQuality) -> list[tuple[str, int, float]]:

@@ -10,6 +10,7 @@ from embedlab.analysis import space
 from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
 from embedlab.progress import Progress
+from embedlab.render import look_inside
 from embedlab.render.inside import explained_variance, occurrences
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import cosine_histogram, figure_block, figure_value
@@ -91,6 +92,7 @@ class ShapePanel(View):
                 components,
                 name="variance",
                 caption=caption,
+                look=look_inside.explained(shapes),
             ),
             self.occurrences: figure_value(
                 occurrences(list(zip(pair.names, occurring, strict=True)), k),
@@ -98,6 +100,7 @@ class ShapePanel(View):
                 counts,
                 name="occurrences",
                 caption=caption,
+                look=look_inside.hubs(shapes),
             ),
             self.hubs: html.side_by_side(*hubs),
         }

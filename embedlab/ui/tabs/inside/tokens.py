@@ -10,6 +10,7 @@ import gradio as gr
 from embedlab.lab import inside
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
+from embedlab.render import look_inside
 from embedlab.render.inside import head_lines, movement_heatmap, token_bars
 from embedlab.ui.shared import html
 from embedlab.ui.shared.controls import changes
@@ -116,17 +117,24 @@ class TokensPanel(View):
         header = ("design", "position", "token", "weight", "norm", "cosine")
         caption = pair.source(f"Tokens of {text[:80]!r}, {' and '.join(pair.names)}")
 
-        def figure(title: str, unit: str, numbers: str) -> dict[str, Any]:
+        def figure(title: str, unit: str, numbers: str, look: str) -> dict[str, Any]:
             sides = [(name, view.tokens, getattr(view, numbers)) for name, view in named]
             bars = token_bars(sides, title=title, unit=unit)
-            return figure_value(bars, header, rows, name="tokens", caption=caption)
+            return figure_value(bars, header, rows, name="tokens", caption=caption, look=look)
 
         strips = map(inside_html.token_strip, "AB", pair.names, views)
         notes = dict.fromkeys([view.note for view in views if view.note] + _sinks(views))
         return {
             self.strip: html.joined(strips) + html.note(notes),
-            self.norms: figure("Norm of each token", "Norm", "norms"),
-            self.cosines: figure("Cosine with the pooled vector", "Cosine", "cosines"),
+            self.norms: figure(
+                "Norm of each token", "Norm", "norms", look_inside.token_norms(views)
+            ),
+            self.cosines: figure(
+                "Cosine with the pooled vector",
+                "Cosine",
+                "cosines",
+                look_inside.token_cosines(views),
+            ),
             self.skip: self._first_token(pair, report),
         }
 
@@ -233,7 +241,14 @@ def _movement_figure(proof: MaskProof, caption: str) -> dict[str, Any]:
         for t, (a, b) in enumerate(pairs)
     ]
     header = ("layer", "token", "text a", "text b", "relative movement")
-    return figure_value(figure, header, rows, name=f"mask-{proof.attention}", caption=caption)
+    return figure_value(
+        figure,
+        header,
+        rows,
+        name=f"mask-{proof.attention}",
+        caption=caption,
+        look=look_inside.mask_proof(proof),
+    )
 
 
 def _head_figure(
@@ -258,6 +273,7 @@ def _head_figure(
         [(line, i, float(w)) for line, ws in lines for i, w in enumerate(ws, start=1)],
         name=f"head-{side.letter.lower()}",
         caption=pair.caption(f"{side.design.name}, {trained}, {what}"),
+        look=look_inside.head_attention(attention),
     )
 
 

@@ -14,6 +14,7 @@ from embedlab.lab import inside
 from embedlab.models.design import Design
 from embedlab.models.pooling import POOLINGS
 from embedlab.progress import Progress
+from embedlab.render import look_inside
 from embedlab.render.html import table
 from embedlab.render.inside import layer_measures
 from embedlab.ui.shared import html
@@ -66,6 +67,7 @@ class UnlabelledPanel(View):
                 rows,
                 name=f"layers-without-labels-{pair.corpus.id}",
                 caption=caption,
+                look=look_inside.without_labels(measured),
             ),
             self.notes: html.note(_notes(measured)),
             self.agreement: self._agreement(pair, measured, report),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from embedlab.errors import EmbedLabError
 from embedlab.lab import inside
 from embedlab.progress import Progress
+from embedlab.render import look_inside
 from embedlab.render.inside import unmasking
 from embedlab.ui.shared import html
 from embedlab.ui.shared.figure import figure_block, figure_value
@@ -58,6 +59,7 @@ class UnmaskingPanel(View):
                 rows,
                 name=f"unmasking-{pair.corpus.id}",
                 caption=pair.caption(f"{score} over k, 95 % bootstrap in the data"),
+                look=look_inside.unmasking([(each.layers, each.scores) for each in curves]),
             ),
             self.notes: html.note(
                 [

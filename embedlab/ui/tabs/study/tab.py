@@ -85,7 +85,12 @@ class SectionPanel:
         for name, component in self.figures.items():
             one = section.figures.get(name)
             update[component] = one and figure_value(
-                one.figure, one.header, one.rows, name=one.name, caption=one.caption
+                one.figure,
+                one.header,
+                one.rows,
+                name=one.name,
+                caption=one.caption,
+                look=one.look,
             )
         return update
 
