@@ -8,7 +8,6 @@ from safetensors import SafetensorError, safe_open
 
 from embedlab.errors import EmbedLabError
 from embedlab.models.adapter import read_adapter_config
-from embedlab.models.quantised import WHOLE
 from embedlab.models.run_folder import RunInfo
 
 
@@ -46,6 +45,8 @@ def _check_head(folder: Path, run_info: RunInfo) -> None:
 
 def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """By the tensors' names; a matrix that is stored as int8 by its own."""
+    from embedlab.models.quantised import WHOLE
+
     with safe_open(path, framework="pt") as file:
         return {
             name.removesuffix(WHOLE): tuple(file.get_slice(name).get_shape())

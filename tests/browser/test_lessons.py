@@ -99,30 +99,29 @@ def test_a_lesson_by_its_link_and_the_way_back(browser: Browser, served: Served)
         learner.at(FIRST, 1)
 
 
-@pytest.mark.parametrize(
-    "kept",
-    [
-        "{",
-        "[1, 2]",
-        '"x"',
-        f'{{"{FIRST}": {{"step": 1e9, "done": "yes", "predictions": [{{"answer": "Q"}}]}}}}',
-        f'{{"{FIRST}": null, "__proto__": {{"step": 3}}, "gone": {{"step": 3}}}}',
-    ],
-)
-def test_corrupted_progress_is_ignored(visitor: Visitor, kept: str) -> None:
-    visitor.page.evaluate("kept => localStorage.setItem('embedlab lessons', kept)", kept)
-    visitor.reload()
-    visitor.shows(points="160")
-    learner = Learner(visitor, keyboard=False)
-    learner.open(FIRST)
-    learner.at(FIRST, 0)
+#: Progress that is none, but for the lesson named last.
+CORRUPTED = f"""{{
+  "{FIRST}": {{"step": 1e9, "done": "yes", "predictions": [{{"answer": "Q"}}]}},
+  "{OTHERS[0]}": null, "{OTHERS[1]}": {{"step": -1, "done": 1}}, "{OTHERS[2]}": [3],
+  "__proto__": {{"step": 3}}, "gone": {{"step": 3}}, "constructor": 5,
+  "{OTHERS[3]}": {{"step": 2, "done": false, "predictions": {{"x": {{}}, "1": {{"sure": 55}}}}}}
+}}"""
 
 
-@pytest.fixture(scope="module")
-def visitor(browser: Browser, served: Served) -> Iterator[Visitor]:
-    with visiting(browser, served.url) as shared:
-        shared.shows(points="160")
-        yield shared
+def test_corrupted_progress_is_ignored(browser: Browser, served: Served) -> None:
+    with visiting(browser, served.url) as visitor:
+        for kept, steps in (("{", 0), ("[1, 2]", 0), (CORRUPTED, 1)):
+            visitor.shows(points="160", method="UMAP")
+            visitor.idle()
+            script = "kept => localStorage.setItem('embedlab lessons', kept)"
+            visitor.page.evaluate(script, kept)
+            visitor.reload()
+            visitor.page.locator(".ls-open").click()
+            states = visitor.page.locator(".ls-state")
+            expect(states).to_have_count(len(LESSONS))
+            expect(states.filter(has_text="step")).to_have_count(steps)
+            expect(states.filter(has_text="done")).to_have_count(0)
+        expect(states.nth(4)).to_have_text(f"step 3 of {len(LESSONS[OTHERS[3]].steps)}")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+@pytest.mark.parametrize(
+    ("width", "theme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
+)
 def test_a_lesson_of_ones_own_with_everything_in_it(
     browser: Browser, own: Served, width: int, theme: str
 ) -> None:

@@ -67,7 +67,7 @@ LINKS: dict[str, dict[str, str]] = {
     "?corpus=trec&n=60": {"#status": "60 of 5,"},
     "?sel=17": {"#neighbours": "Jaccard@10"},
     "?sel=1-20": {"#neighbours": "20 of 160 texts", "#selection": "20 of 160"},
-    "?colour=cluster+B": {".lm-legend": "("},
+    "?colour=cluster+B": {".lm-legend": "Clusters of B"},
     "?only=1-40": {"#filter-map": "40 of 160 texts"},
     "?q=a+boat+on+the+river": {".lm-count": "10 nearest"},
     "?tab=retrieve": {"#lists": "relevant"},

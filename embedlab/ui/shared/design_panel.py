@@ -66,7 +66,7 @@ class DesignPanel:
                 elem_classes=["panel-title"],
                 padding=True,
             )
-            self.weights = weights.switch(side, backbone_id, design)
+            self.weights = weights.switch(side, backbone_id, design, visible=bool(trained))
             self.model = gr.Dropdown(
                 [weights.AS_LOADED, *trained],
                 value=weights.AS_LOADED[1],

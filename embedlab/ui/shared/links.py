@@ -400,12 +400,14 @@ class Links:
                 "note": _left_out(address.unread),
                 "lesson": values[self._lesson],
                 "hide": list(hidden),
+                "open": [],
                 "room": values[self._room],
             },
         }
         opening = values[self._opening]
         if opening and opening == (values[self.aside] or values[self.active]):
             updates[self.tabs] = gr.update(selected=opening)
+            updates[self.bar]["open"] = [opening, *filter(None, [written.panel])]
         return updates
 
 

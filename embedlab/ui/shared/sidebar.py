@@ -204,11 +204,13 @@ class Sidebar:
         Args:
             runs: the visitor's trained models, each a title and a run's id.
         """
-        choices = [weights.AS_LOADED, *weights.offered(self.lab), *runs]
+        trained = weights.offered(self.lab)
+        choices, there = [weights.AS_LOADED, *trained, *runs], bool(trained or runs)
         updates: Updates = {self.runs: tuple(run_id for _, run_id in runs)}
         for panel in (self.a, self.b):
             updates[panel.model] = gr.update(choices=choices, visible=bool(runs))
-            updates[panel.weights] = gr.update(choices=weights.positions(runs=bool(runs)))
+            positions = weights.positions(runs=bool(runs))
+            updates[panel.weights] = gr.update(choices=positions, visible=there)
         return updates
 
     def followers(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 UNTRAINED, TRAINED, MY_RUN = "untrained", "trained", "my run"
 #: The Model dropdown's default: the untrained backbone chosen above.
 AS_LOADED = ("The backbone above, as loaded", "")
-_NO_RUN = "My run is there once you have trained one, under Fine-tune."
+_NO_RUN = "My run: train one under Fine-tune."
 
 
 def kind_of(model: str) -> str:
@@ -65,6 +65,8 @@ def model_of(weights: str, backbone_id: str, design: Design, runs: Sequence[str]
 
 def why_not(backbone_id: str, design: Design) -> str:
     """Why there are no trained weights for a design on a backbone."""
+    if design.file:
+        return "Vectors from a file are what they are."
     there = trained_on(backbone_id)
     if not there:
         return f"No trained design of {backbone_id} comes with EmbedLab."
@@ -118,13 +120,14 @@ def state(backbone_id: str, design: Design | None, *, runs: bool) -> dict[str, A
     }
 
 
-def switch(side: str, backbone_id: str, design: Design) -> gr.Radio:
-    """The switch of one side."""
+def switch(side: str, backbone_id: str, design: Design, *, visible: bool) -> gr.Radio:
+    """The switch of one side, which is there once there is anything to switch to."""
     return gr.Radio(
         [UNTRAINED, TRAINED],
         value=UNTRAINED,
         label="Weights",
         elem_id=f"weights-{side}",
+        visible=visible,
         **state(backbone_id, design, runs=False),
     )
 

@@ -63,6 +63,15 @@ function painted(step) {
   else requestAnimationFrame(() => requestAnimationFrame(step));
 }
 
+// Opens a tab, and the panel in it. Gradio does so too, but not where a tab has not been drawn before.
+async function openTabs(ids) {
+  for (const id of ids) {
+    const find = () => document.querySelector(`[role=tab][data-tab-id="${CSS.escape(id)}"]`);
+    for (let tries = 0; !find() && tries < 50; tries += 1) await new Promise((next) => setTimeout(next, 40));
+    if (find()?.getAttribute("aria-selected") === "false") find().click();
+  }
+}
+
 function answer(value) {
   const fresh = value.number !== state.number;
   // More is said once somebody's own texts are there, and nothing twice that was dismissed.
@@ -76,7 +85,8 @@ function answer(value) {
   writeBack();
   const { query, hide: hidden, room } = value;
   const detail = { query, said: value.said, lesson: fresh ? value.lesson : "", hide: hidden, room };
-  painted(() => {
+  painted(async () => {
+    await openTabs(value.open);
     opened?.(detail);
     opened = null;
     for (const [mine, resolve] of waiting) {

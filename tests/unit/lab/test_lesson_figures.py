@@ -10,6 +10,7 @@ import pytest
 from support.labs import tiny_lab
 
 from embedlab.errors import EmbedLabError
+from embedlab.lab.address import UNTRAINED
 from embedlab.lab.lesson_figures import FIGURES, MEASURES, values
 from embedlab.lab.lessons import SHIPPED, Figure, Lesson, read_lessons
 from embedlab.resources import ASSETS
@@ -37,6 +38,7 @@ def test_a_lesson_asks_before_it_shows_and_uses_all_of_its_figures(key):
     assert lesson.questions, "no prediction"
     begins = lesson.steps[0].address
     assert all((begins.corpus, begins.tab, begins.a, begins.b)), "it begins wherever one was"
+    assert begins.model_a == begins.model_b == UNTRAINED, "figures are of the backbone as loaded"
     used = {
         name
         for number in range(len(lesson.steps))

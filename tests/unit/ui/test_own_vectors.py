@@ -101,7 +101,9 @@ def test_another_corpus_offers_other_vectors(tabs, file) -> None:
     # The design's other controls lead back to designs of the backbone.
     changed = session.values(after | {sidebar.b.pooling: "weighted_mean"})
     assert sidebar.follow({sidebar.b.pooling}, changed, no_progress)[sidebar.b.preset] == "custom"
-    assert sidebar.follow({sidebar.b.preset}, session.values(after), no_progress) == {}
+    updates = sidebar.follow({sidebar.b.preset}, session.values(after), no_progress)
+    assert set(updates) == {sidebar.b.weights}
+    assert updates[sidebar.b.weights]["info"].startswith("Vectors from a file")
 
 
 def test_every_tab_shows_vectors_or_says_why_not(tabs, file, tmp_path) -> None:

@@ -217,9 +217,12 @@ def test_the_code_loads_what_is_on_the_table(pair, tabs):
 
 def test_runs_are_offered_once_there_are_some(tabs):
     sidebar = tabs["bench"].sidebar
-    assert [update["visible"] for update in sidebar.offer_runs([]).values()] == [False, False]
-    for update in sidebar.offer_runs([("tiny + my run", RUN)]).values():
-        assert update["visible"] and [value for _, value in update["choices"]] == ["", RUN]
+    none, one = sidebar.offer_runs([]), sidebar.offer_runs([("tiny + my run", RUN)])
+    assert (none[sidebar.runs], one[sidebar.runs]) == ((), (RUN,))
+    for panel in (sidebar.a, sidebar.b):
+        assert not none[panel.model]["visible"] and "my run" not in none[panel.weights]["choices"]
+        assert one[panel.model]["visible"] and "my run" in one[panel.weights]["choices"]
+        assert [value for _, value in one[panel.model]["choices"]] == ["", RUN]
 
 
 def test_the_same_view_is_shown_once():

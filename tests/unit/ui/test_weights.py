@@ -151,7 +151,9 @@ def test_what_is_not_there_does_not_appear(made, monkeypatch, tmp_path):
     page = Page(Lab(Config(backbones=(BackboneEntry(id=made[1]),))))
     assert not page.sidebar.paper.visible
     assert [value for _, value in page.sidebar.a.model.choices] == [""]
-    assert "No trained design" in page.sidebar.a.weights.info
+    assert not page.sidebar.a.weights.visible
+    run = page.sidebar.offer_runs([("tiny + my run", RUN)])
+    assert run[page.sidebar.a.weights]["visible"] and page.sidebar.a.weights.info
 
 
 def test_a_lab_embeds_with_a_trained_design_and_loads_it_once(lab, made):
