@@ -75,7 +75,7 @@ LINKS: dict[str, dict[str, str]] = {
     "?tab=similarity&count=10&order=labels": {"#heat-a .fig-caption": "10 texts"},
     "?tab=similarity&scale=rank": {"#heat-a .fig-caption": "Ranks"},
     "?tab=similarity&sel=1-6&texts=selected+on+the+map": {"#heat-a .fig-caption": "6 texts"},
-    "?tab=inside&panel=mask": {"#proof-verdict": "causal"},
+    "?tab=inside&panel=mask": {"#proof-verdict": "Bidirectional"},
     "?tab=inside&panel=mask&first=We+sat+by+the+bank&second=We+sat+by+the+fire": {
         "#proof-causal .fig-caption": "We sat by the fire"
     },
@@ -110,7 +110,7 @@ def test_a_link_is_in_the_address_when_the_page_opens_and_afterwards(
         link = "?n=40&b=M5&tab=inside&panel=mask"
         detail = opened(visitor, served, f"{link}&__theme=light")
         assert detail["query"] == link and detail["said"] == ""
-        expect(visitor.page.locator("#proof-verdict")).to_contain_text("causal")
+        expect(visitor.page.locator("#proof-verdict")).to_contain_text("Bidirectional")
         assert tab(visitor) == "inside" and value(visitor, "#sample input") == "40"
         assert search(visitor.page) == f"{link}&__theme=light"
         # What is done in the page goes into the address, and a reload comes back to it.

@@ -84,7 +84,8 @@ async function take() {
   for (const name of PARTS) if (parts[name]) TAKEN[name](parts[name]);
   if (value) {
     const unchanged = mine.selected === state.selected && `${mine.lasso}` === `${state.lasso}`;
-    if (same && !unchanged) selectAgain(mine);
+    // What a link selects is no answer from before a click.
+    if (same && !unchanged && !parts.selection?.linked) selectAgain(mine);
     describe();
     layersFollow();
   }

@@ -108,6 +108,8 @@ class MapTab(View):
         self.selected, self.marked = Remembered(), self.panel.selected
         #: The query whose nearest texts are lit, and one that a link has the page ask.
         self.found, self.asking = Remembered(""), Remembered()
+        #: How many links had changed what is selected when the map was drawn last.
+        self.links, self.links_drawn = bench.links, Remembered(0)
         self.inputs = [self.field, self.n_neighbors, self.min_dist, *self.clusters.inputs]
         self.linked = {"neighbours": self.n_neighbors, "distance": self.min_dist}
         lists = [self.neighbours, self.quality, self.changed]
@@ -174,7 +176,10 @@ class MapTab(View):
                 ),
                 **parts,
                 names=map_names(*names, n=len(corpus.texts)),
-                selection=selection(selected, near_a, near_b, marked, n=len(corpus.texts)),
+                selection={
+                    **selection(selected, near_a, near_b, marked, n=len(corpus.texts)),
+                    "linked": values[self.links_drawn] != values[self.links.changed],
+                },
                 **new,
             ),
             self.look: html.look_for(map_lists.what_to_look_for(self.lab, pair, field, report)),
@@ -198,6 +203,7 @@ class MapTab(View):
             self.shown: pair.choice,
             self.drawn: (maps, caption),
             self.asking: None,
+            self.links_drawn: values[self.links.changed],
             self.found: self._still_found(pair, values) if asking is None else asking,
             **self.atlas.outdated,
             self.sent: {"texts": corpus.fingerprint}

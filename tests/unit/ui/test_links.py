@@ -125,7 +125,7 @@ def work(lab: Lab) -> Workspace:
         "?n=40&seed=3&a=causal/mean@1&b=bidirectional/mean+skip_first+centre",
         "?corpus=trec&n=60&tab=similarity&count=12&order=labels&scale=rank",
         "?tab=retrieve&q=where+ships+land&k=5",
-        "?tab=inside&panel=mask&first=We+sat+by+the+bank&second=We+sat+by+the+fire",
+        "?tab=inside&panel=mask&first=w1+w2&second=w1+w3",
         "?tab=inside&panel=shape&space=centre",
         "?tab=inside&measure=v_measure",
         "?sel=17",
