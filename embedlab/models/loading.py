@@ -18,7 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from embedlab import assets, gpu
 from embedlab.catalogue import CATALOGUE
-from embedlab.errors import EmbedLabError, check_known
+from embedlab.errors import Cancelled, EmbedLabError, check_known
 from embedlab.models import run_folder
 from embedlab.models.backbone import Backbone
 from embedlab.models.checkpoint import check_tokenizer, check_weights, refuse_adapter
@@ -213,7 +213,7 @@ def _from_pretrained(name: str, folder: Path | None, dtype: torch.dtype) -> _Loa
                 where, dtype=dtype, ignore_mismatched_sizes=True, **options
             )
             described = describe(find, config)
-    except EmbedLabError:
+    except (EmbedLabError, Cancelled):
         raise
     except Exception as error:
         raise EmbedLabError(_not_loaded(name, folder and folder / home, error)) from error
