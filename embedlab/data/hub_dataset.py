@@ -11,7 +11,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.data.layouts import corpus_of, unfolded
 from embedlab.data.rows import cell_text
 from embedlab.data.tables import Table
-from embedlab.errors import EmbedLabError
+from embedlab.errors import Cancelled, EmbedLabError
 from embedlab.progress import Progress, no_progress
 
 
@@ -33,7 +33,7 @@ def load_hub_dataset(name: str, limit: int = 2_000, progress: Progress = no_prog
     progress(0, limit, f"reading {name}")
     try:
         rows, features = _hub_rows(name, limit, progress)
-    except EmbedLabError:
+    except (EmbedLabError, Cancelled):
         raise
     except Exception as error:
         raise _hub_error(name, error) from error
