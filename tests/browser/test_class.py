@@ -46,6 +46,7 @@ def rooms(browser: Browser, served: Served) -> Iterator[list[Learner]]:
         ]
 
 
+@pytest.mark.slow
 def test_two_classes_see_their_own_answers_as_they_come(rooms: list[Learner]) -> None:
     one, two, other, alone = rooms
     answers = FIRST.steps[QUESTION].predict.answers
@@ -65,6 +66,7 @@ def test_two_classes_see_their_own_answers_as_they_come(rooms: list[Learner]) ->
     expect(alone.panel.locator(".ls-class")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_second_answer_of_a_browser_is_not_counted(rooms: list[Learner]) -> None:
     _, _, other, _ = rooms
     page = other.visitor.page

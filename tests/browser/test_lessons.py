@@ -108,6 +108,7 @@ CORRUPTED = f"""{{
 }}"""
 
 
+@pytest.mark.slow
 def test_corrupted_progress_is_ignored(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         for kept, steps in (("{", 0), ("[1, 2]", 0), (CORRUPTED, 1)):
@@ -135,9 +136,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield found
 
 
-@pytest.mark.parametrize(
-    ("width", "theme"), [(1280, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_a_lesson_of_ones_own_with_everything_in_it(
     browser: Browser, own: Served, width: int, theme: str
 ) -> None:
