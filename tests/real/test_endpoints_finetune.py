@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from support.serving import Served
+from support.serving import Served, client_of
 
 TINY = {"steps": 2, "batch": 2, "held_out": 2}
 TEXTS = ["The river burst its bank.", "She opened an account at the bank."]
@@ -16,7 +16,7 @@ TEXTS = ["The river burst its bank.", "She opened an account at the bank."]
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Client:
-    return Client(served.url, ssl_verify=False, verbose=False)
+    return client_of(served.url)
 
 
 def call(client: Client, *arguments: Any, **named: Any) -> list[dict[str, Any]]:
