@@ -23,7 +23,7 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.models.template import TEMPLATES
 from embedlab.progress import Progress, no_progress
 from embedlab.text import shorten
-from embedlab.ui.shared.controls import Slider, changes
+from embedlab.ui.shared.controls import ChangingDropdown, Slider, changes
 from embedlab.ui.shared.own_texts import OwnTexts
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Action, Change, Remembered, Sessions, Updates, Values
@@ -77,14 +77,14 @@ class DesignPanel:
                 elem_classes=["panel-title"],
                 padding=True,
             )
-            self.model = gr.Dropdown(
+            self.model = ChangingDropdown(
                 [AS_LOADED],
                 value=AS_LOADED[1],
                 label="Model",
                 visible=False,  # until the visitor has trained one
                 elem_id=f"model-{side}",
             )
-            self.preset = gr.Dropdown(presets(None), label="Preset", elem_id=f"preset-{side}")
+            self.preset = ChangingDropdown(presets(None), label="Preset", elem_id=f"preset-{side}")
             self.attention = gr.Radio(
                 list(ATTENTION_MODES), label="Attention", elem_id=f"attention-{side}"
             )
