@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, expect
 from support.messages import MESSAGES
 from support.serving import Served
 from support.visitor import visiting
 
 
+@pytest.mark.slow
 def test_own_texts_get_a_proposal_maps_and_a_matrix(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         page = visitor.page

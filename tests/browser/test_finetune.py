@@ -6,6 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 from support.serving import Served
 from support.visitor import Visitor, visiting
@@ -107,6 +108,7 @@ def upload(visitor: Visitor, path: Path, text: str) -> None:
     expect(visitor.page.locator("#train-anchor input")).not_to_have_value("")
 
 
+@pytest.mark.slow
 def test_what_cannot_be_trained_is_refused_in_a_sentence(
     browser: Browser, served: Served, tmp_path: Path
 ) -> None:

@@ -7,9 +7,8 @@ import json
 import re
 from typing import Any
 
-from gradio_client import Client
 from playwright.sync_api import Browser, expect
-from support.serving import ROOT, Served
+from support.serving import ROOT, Served, client_of
 from support.visitor import Visitor, visiting
 
 from embedlab.lab.config import load_config
@@ -119,7 +118,7 @@ def _enter_asks_both_designs(visitor: Visitor, served: Served) -> None:
     field.fill(QUERY)  # the later choice counts
     field.press("Enter")
     defaults = load_config(ROOT / "spaces_config.yaml").defaults
-    answer = Client(served.url, ssl_verify=False, verbose=False).predict(
+    answer = client_of(served.url).predict(
         QUERY, defaults.corpus, defaults.design_a, defaults.design_b, 10, api_name="/retrieve"
     )
     for side in "ab":

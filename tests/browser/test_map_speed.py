@@ -26,7 +26,7 @@ def test_twenty_thousand_texts(browser: Browser, tmp_path: Path) -> None:
         frames, longest = panning(visitor, "a")
         hover = max(hovering(visitor, side, i) for side in "ab" for i in (5, 700, 19_000))
         lasso, chosen = lassoing(visitor, "b")
-        script, search = searching(visitor, "money")
+        script, search = searching(visitor, "mone")
         print(
             f"{TEXTS:,} texts, two maps, drawn by {visitor.map('drawn')}: drawn in {drawn:.0f} ms; "
             f"panning {frames:.0f} frames/s, longest {longest:.0f} ms; hover {hover:.0f} ms; "

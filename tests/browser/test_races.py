@@ -30,7 +30,7 @@ SPEED = 2
 #: though no slowed step goes on any more: the other steps may take seconds on two busy cores.
 SETTLED_WITHIN, LOST_AFTER = 60, 20
 #: Pairs that run by default; all of them take about ten minutes.
-TRIED = 6
+TRIED = 3
 FILE_ROWS = 25
 
 LOOK = """() => {

@@ -49,6 +49,7 @@ def test_a_run_loads_like_a_backbone(trained, smollm2):
     assert np.abs(difference).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_export_writes_an_archive_that_was_checked(trained, tmp_path):
     code, printed, errors = run("export", trained[0], "--format", "adapter", "--out", tmp_path)
     assert code == 0, errors
@@ -57,6 +58,7 @@ def test_export_writes_an_archive_that_was_checked(trained, tmp_path):
     assert {"run.json", "head.safetensors", "README.md"} <= set(zipfile.ZipFile(archive).namelist())
 
 
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_with_the_same_command(tmp_path, pairs_file):
     out = tmp_path / "run"
     arguments = ("train", "--design", "M2", "--data", pairs_file, "--mode", "head", "--out", out)

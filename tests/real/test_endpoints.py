@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from support.serving import ROOT, Served
+from support.serving import ROOT, Served, client_of
 
 from embedlab import Backbone, Design, embed, load_backbone
 
@@ -39,7 +39,7 @@ Call = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Client:
-    return Client(served.url, ssl_verify=False, verbose=False)
+    return client_of(served.url)
 
 
 @pytest.fixture(scope="module")

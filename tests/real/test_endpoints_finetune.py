@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from support.serving import Served
+from support.serving import Served, client_of
 
 TINY = {"steps": 2, "batch": 2, "held_out": 2}
 TEXTS = ["The river burst its bank.", "She opened an account at the bank."]
@@ -16,7 +16,7 @@ TEXTS = ["The river burst its bank.", "She opened an account at the bank."]
 
 @pytest.fixture(scope="module")
 def client(served: Served) -> Client:
-    return Client(served.url, ssl_verify=False, verbose=False)
+    return client_of(served.url)
 
 
 def call(client: Client, *arguments: Any, **named: Any) -> list[dict[str, Any]]:
@@ -26,13 +26,14 @@ def call(client: Client, *arguments: Any, **named: Any) -> list[dict[str, Any]]:
 
 
 def test_it_streams_and_its_run_is_a_backbone(client: Client) -> None:
-    messages = call(client, "smollm2-135m", "causal/eos", "stsb-train", **TINY)
+    # Longer than the stream waits between two messages.
+    messages = call(client, "smollm2-135m", "causal/eos", "stsb-train", **{**TINY, "steps": 12})
     states = list(dict.fromkeys(message["state"] for message in messages))
     assert states[-2:] == ["training", "done"]
     steps = [message["step"] for message in messages]
-    assert steps == sorted(steps) and steps[-1] == 2
+    assert steps == sorted(steps) and steps[-1] == 12
     last = messages[-1]
-    assert last["steps"] == 2 and last["place"] == 0 and last["message"] == ""
+    assert last["steps"] == 12 and last["place"] == 0 and last["message"] == ""
     assert np.isfinite(last["loss"]) and 0 < last["held_out"] <= 1
     assert last["tokens_per_second"] > 0
     assert last["before_after"] == []

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradio_client import Client
 from support.lent_space import Space
+from support.serving import client_of
 from support.waiting import until
 
 from embedlab import Design, embed, load_backbone
@@ -157,9 +157,7 @@ def test_a_visitor_who_leaves_in_a_call_harms_nobody_and_each_pays_for_their_own
     calls = len(space.seen()["calls"])
     until(lambda: len(space.seen()["calls"]) > calls)
     job.cancel()
-    other = Client(
-        space.served.url, ssl_verify=False, verbose=False, headers={"x-ip-token": "visitor-2"}
-    )
+    other = client_of(space.served.url, headers={"x-ip-token": "visitor-2"})
     answer = other.predict(["another visitor's text"], "M5", "", api_name="/embed")
     assert len(answer["vectors"]) == 1
     paid = [call["visitor"] for call in space.seen()["calls"][calls:]]

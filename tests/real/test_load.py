@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gradio_client import Client
-from support.serving import Served, serving
+from support.serving import Served, client_of, serving
 
 from embedlab import Design, embed, load_corpus
 from embedlab.analysis.retrieval import search
@@ -149,18 +149,9 @@ KINDS: dict[str, tuple[int, Callable[[User, Client, random.Random], str]]] = {
 }
 
 
-def visiting(url: str) -> Client:
-    """One person's client, without certificates, as the address needs none.
-
-    Loading the machine's certificates, which each call does otherwise, takes more of a core than
-    the server's answer, and the clients share two cores with it.
-    """
-    return Client(url, ssl_verify=False, verbose=False)
-
-
 def work(user: User, url: str, until: float, seen: Seen, pause: float) -> None:
     """One person asking one thing after another, with moments to look at the answer."""
-    client, generator = visiting(url), random.Random(1000 + user.number)
+    client, generator = client_of(url), random.Random(1000 + user.number)
     kinds, weights = list(KINDS), [weight for weight, _ in KINDS.values()]
     while time.monotonic() < until:
         (kind,) = generator.choices(kinds, weights)
@@ -179,7 +170,7 @@ def work(user: User, url: str, until: float, seen: Seen, pause: float) -> None:
 
 def training(url: str, until: float, seen: Seen) -> None:
     """Somebody who trains, again and again."""
-    client = visiting(url)
+    client = client_of(url)
     while time.monotonic() < until:
         start = time.monotonic()
         try:
@@ -196,7 +187,7 @@ def training(url: str, until: float, seen: Seen) -> None:
 
 
 def watching(url: str, until: float, memory: list[dict[str, Any]]) -> None:
-    client = visiting(url)
+    client = client_of(url)
     while time.monotonic() < until:
         memory.append(client.predict(api_name="/health"))
         time.sleep(5)

@@ -28,6 +28,7 @@ def stsb_spearman(design: Design, backbone) -> float:
     )
 
 
+@pytest.mark.slow
 def test_a_head_learns_on_cached_states(smollm2):
     recipe = recipe_from("cpu", mode="head", steps=24, max_pairs=96, held_out=16)
     training = Training(smollm2, Design.parse("M3"), load_pairs("stsb-train"), recipe)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.serving import Served, free_port, serving
+from support.serving import Served, client_of, free_port, serving
 
 
 class Space:
@@ -18,12 +18,9 @@ class Space:
     def __init__(self, served: Served, platform: int, backbones: tuple[Path, Path]) -> None:
         self.served, self.backbones = served, backbones
         self._platform = f"http://127.0.0.1:{platform}"
-        from gradio_client import Client
 
         # The platform's proxy tells by this header who visits.
-        self.client = Client(
-            served.url, ssl_verify=False, verbose=False, headers={"x-ip-token": "visitor-1"}
-        )
+        self.client = client_of(served.url, headers={"x-ip-token": "visitor-1"})
 
     def seen(self) -> dict[str, Any]:
         """The calls so far, the workers that live, and the files that the application has open."""

@@ -14,14 +14,15 @@ UNTIL_PAINTED = """([event, query, attribute]) => {
   window.painted = new Promise((done) => {
     window.addEventListener(event, () => {
       const start = performance.now();
-      const before = node.getAttribute(attribute);
-      const look = () => {
-        if (node.getAttribute(attribute) === before && performance.now() - start < 5000) {
-          return requestAnimationFrame(look);
-        }
-        requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - start)));
-      };
-      queueMicrotask(look);
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => done(performance.now() - start);
+      setTimeout(() => done(Infinity), 5000);
+      const observer = new MutationObserver(() => {
+        observer.disconnect();
+        // A message that a frame's callback sends arrives when the frame is painted.
+        requestAnimationFrame(() => port2.postMessage(null));
+      });
+      observer.observe(node, { attributes: true, attributeFilter: [attribute] });
     }, { capture: true, once: true });
   });
 }"""

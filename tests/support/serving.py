@@ -13,9 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+
+if TYPE_CHECKING:
+    from gradio_client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
@@ -38,6 +42,17 @@ class Served:
     url: str
     start_seconds: float
     log: Path
+
+
+def client_of(url: str, **options: Any) -> Client:
+    """Gradio's client, without certificates, as the address needs none.
+
+    Loading the machine's certificates, which each call does otherwise, takes more of a core than
+    the server's answer.
+    """
+    from gradio_client import Client
+
+    return Client(url, ssl_verify=False, verbose=False, **options)
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gradio as gr
 from gradio.components import Number
 
 
-def _preprocess(self: gr.Slider, payload: float | None) -> float | None:
+def _rounded(self: gr.Slider, payload: float | None) -> float | None:
     rounded: float | None = Number.round_to_precision(payload, self.precision)
     return rounded
 
 
-#: A slider that does not validate its range; handlers do, with our own message. Gradio's own raises
-#: before any handler runs, in its own words and with a traceback.
-#: Not a class statement: Gradio's metaclass writes a .pyi file beside each.
-Slider: Any = ABCMeta.__new__(
-    type(gr.Slider), "Slider", (gr.Slider,), {"preprocess": _preprocess, "__module__": __name__}
-)
+def _as_it_is(_: Any, payload: Any) -> Any:
+    return payload
+
+
+def _lenient(kind: type[Any], preprocess: Callable[[Any, Any], Any]) -> Any:
+    """A component whose values are checked by the handlers alone, with our own messages.
+
+    Gradio's own check raises before any handler runs, in its own words and with a traceback.
+    """
+    # Not a class statement: Gradio's metaclass writes a .pyi file beside each. The name stays, as
+    # the page finds the component by it.
+    members = {"preprocess": preprocess, "__module__": __name__}
+    return ABCMeta.__new__(type(kind), kind.__name__, (kind,), members)
+
+
+#: A slider that does not validate its range.
+Slider: Any = _lenient(gr.Slider, _rounded)
+#: Controls whose choices follow from what is on the screen. Of two quick choices the second may
+#: still bring a value from before: it was chosen from other choices, and its handler takes the
+#: nearest that there is now.
+ChangingDropdown: Any = _lenient(gr.Dropdown, _as_it_is)
+ChangingRadio: Any = _lenient(gr.Radio, _as_it_is)
 
 
 def changes(controls: Iterable[Any]) -> list[Any]:

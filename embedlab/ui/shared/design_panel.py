@@ -17,7 +17,7 @@ from embedlab.models.pooling import POOLINGS
 from embedlab.models.template import TEMPLATES
 from embedlab.text import shorten
 from embedlab.ui.shared import weights
-from embedlab.ui.shared.controls import Slider, changes
+from embedlab.ui.shared.controls import ChangingDropdown, Slider, changes
 from embedlab.ui.shared.parse import whole_number
 from embedlab.ui.shared.session import Updates, Values
 
@@ -67,14 +67,14 @@ class DesignPanel:
                 padding=True,
             )
             self.weights = weights.switch(side, backbone_id, design, visible=bool(trained))
-            self.model = gr.Dropdown(
+            self.model = ChangingDropdown(
                 [weights.AS_LOADED, *trained],
                 value=weights.AS_LOADED[1],
                 label="Model",
                 visible=False,  # until the visitor has trained one: till then the switch says it
                 elem_id=f"model-{side}",
             )
-            self.preset = gr.Dropdown(presets(None), label="Preset", elem_id=f"preset-{side}")
+            self.preset = ChangingDropdown(presets(None), label="Preset", elem_id=f"preset-{side}")
             self.attention = gr.Radio(
                 list(ATTENTION_MODES), label="Attention", elem_id=f"attention-{side}"
             )

@@ -14,6 +14,7 @@ from embedlab.data.tables import Table
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
+from embedlab.ui.shared.controls import ChangingDropdown
 from embedlab.ui.shared.html import block, muted
 from embedlab.ui.shared.session import Remembered, Sessions, Updates, Values
 
@@ -71,7 +72,7 @@ class TableUpload:
         with gr.Column(visible=False) as self.group:
             with gr.Row():
                 self.columns = [
-                    gr.Dropdown(
+                    ChangingDropdown(
                         [],
                         label=label,
                         min_width=min_width,

@@ -14,6 +14,7 @@ from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import ChangingDropdown
 from embedlab.ui.shared.session import Remembered, Sessions, Updates, Values
 
 #: What a file's or a column's event calls.
@@ -38,13 +39,13 @@ class VectorsUpload:
         # takes memory.
         self.of_texts, self.of_queries = Remembered(), Remembered()
         self.file = gr.File(label=f"Vectors of the texts: npy or parquet {most}", elem_id="vectors")
-        self.column = gr.Dropdown(
+        self.column = ChangingDropdown(
             [], label="Column of the vectors", visible=False, elem_id="vectors-column"
         )
         self.queries = gr.File(
             label="Vectors of the queries, if there are some", elem_id="query-vectors"
         )
-        self.queries_column = gr.Dropdown(
+        self.queries_column = ChangingDropdown(
             [], label="Column of the queries' vectors", visible=False, elem_id="query-column"
         )
         self.shown = html.block("vectors-preview")

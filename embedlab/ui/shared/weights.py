@@ -21,6 +21,7 @@ from embedlab.models.trained_designs import (
     trained_designs,
     trained_on,
 )
+from embedlab.ui.shared.controls import ChangingRadio
 from embedlab.ui.shared.session import Remembered, Updates, Values
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ def state(backbone_id: str, design: Design | None, *, runs: bool) -> dict[str, A
     }
 
 
-def switch(side: str, backbone_id: str, design: Design, *, visible: bool) -> gr.Radio:
+def switch(side: str, backbone_id: str, design: Design, *, visible: bool) -> Any:
     """The switch of one side, which is there once there is anything to switch to."""
-    return gr.Radio(
+    return ChangingRadio(
         [UNTRAINED, TRAINED],
         value=UNTRAINED,
         label="Weights",

@@ -1,7 +1,9 @@
 // The linked map: pointer, keyboard and tools; follows linked_map.js in the same function.
 
-// After the next paint, because Gradio takes a while over an event.
-const tell = (name, data) => requestAnimationFrame(() => setTimeout(() => trigger(name, data)));
+// After the next paint, because Gradio takes a while over an event: in the second frame the first has
+// been painted.
+const tell = (name, data) =>
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => trigger(name, data))));
 
 // --- what is under the pointer -----------------------------------------------------------------
 
@@ -84,18 +86,17 @@ function within(side, kind, path) {
   const found = [];
   eachPixel(side, (i, x, y) => {
     if (x < left || x > right || y < top || y > bottom || !shown(i)) return;
-    if (kind !== "lasso" || inside(path, x, y)) found.push(i);
+    if (kind !== "lasso" || inside(xs, ys, x, y)) found.push(i);
   });
   return found;
 }
 
-// Whether a ray to the right leaves the path an odd number of times.
-function inside(path, x, y) {
+// Whether a ray to the right leaves the path an odd number of times. Plain numbers: it runs for every
+// point and corner, some million times for a large map.
+function inside(xs, ys, x, y) {
   let odd = false;
-  let [fx, fy] = path.at(-1);
-  for (const [tx, ty] of path) {
-    if (fy > y !== ty > y && x < ((tx - fx) * (y - fy)) / (ty - fy) + fx) odd = !odd;
-    [fx, fy] = [tx, ty];
+  for (let i = 0, j = xs.length - 1; i < xs.length; j = i, i += 1) {
+    if (ys[j] > y !== ys[i] > y && x < ((xs[i] - xs[j]) * (y - ys[j])) / (ys[i] - ys[j]) + xs[j]) odd = !odd;
   }
   return odd;
 }
@@ -203,14 +204,14 @@ function dragged(side, event, fingers) {
     const { path, kind } = state.drawing;
     const [x, y] = path.at(-1);
     if (kind === "select" || Math.hypot(now[0] - x, now[1] - y) > 3) path.push(now);
-    redraw(side);
+    redrawOver(side);
   } else if (state.tool === "pan") panBy(side, dx, dy);
 }
 
 function released(side, event, still) {
   const { drawing } = state;
   state.drawing = null;
-  redraw(side);
+  redrawOver(side);
   if (event.type === "pointercancel") return;
   if (!still) {
     if (drawing?.side === side && drawing.path.length > 1) takeLasso(within(side, drawing.kind, drawing.path));

@@ -31,7 +31,7 @@ from embedlab.render.map_data import (
 )
 from embedlab.text import clean_text, one_line
 from embedlab.ui.shared import code, html
-from embedlab.ui.shared.controls import Slider, changes, code_block
+from embedlab.ui.shared.controls import ChangingDropdown, Slider, changes, code_block
 from embedlab.ui.shared.links import LINKED
 from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Remembered, Updates, Values
@@ -75,7 +75,7 @@ class MapTab(View):
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=300):
                 self.quality = html.table_block("quality")
-                self.field = gr.Dropdown([], label="Colour by", elem_id="field")
+                self.field = ChangingDropdown([], label="Colour by", elem_id="field")
                 with gr.Accordion("Filter or select texts", open=False, elem_id="choose"):
                     self.chooser = TextChooser(bench.lab)
                 with gr.Accordion("UMAP settings", open=False):

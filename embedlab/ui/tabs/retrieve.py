@@ -27,7 +27,7 @@ from embedlab.render.html import Macros, points
 from embedlab.render.retrieval import outcome_bars
 from embedlab.text import one_line
 from embedlab.ui.shared import code, html
-from embedlab.ui.shared.controls import Slider, code_block
+from embedlab.ui.shared.controls import ChangingDropdown, Slider, code_block
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
 from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Action, Change, Remembered, Updates, Values, sentence
@@ -63,7 +63,7 @@ class RetrieveTab(View):
             )
             self.k = Slider(1, self.limits.max_results, value=10, step=1, label="Results", scale=2)
             self.search = gr.Button("Search", variant="primary", scale=1, min_width=110)
-        self.own = gr.Dropdown(
+        self.own = ChangingDropdown(
             [], label="Or choose one of the corpus's queries", elem_id="own-queries"
         )
         self.lists = html.picking_block(

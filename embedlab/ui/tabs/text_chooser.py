@@ -17,6 +17,7 @@ from embedlab.lab.colourings import Context
 from embedlab.lab.lab import Lab
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import ChangingDropdown
 from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair
 
@@ -33,11 +34,11 @@ class TextChooser:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        self.by = gr.Dropdown([*ALWAYS], value=LETTERS, label="Go by", elem_id="choose-by")
+        self.by = ChangingDropdown([*ALWAYS], value=LETTERS, label="Go by", elem_id="choose-by")
         self.words = gr.Textbox(
             label="The text contains", placeholder="bank", max_lines=1, elem_id="choose-words"
         )
-        self.values = gr.Dropdown(
+        self.values = ChangingDropdown(
             [], multiselect=True, label="Is one of", visible=False, elem_id="choose-values"
         )
         with gr.Row():

@@ -34,6 +34,24 @@ def test_help_is_quick_and_needs_no_torch():
     )
 
 
+def test_control_c_during_the_imports_ends_with_130_and_no_traceback():
+    # A module is looked for on the way to the command's own: that is where ^C arrives here.
+    code = """
+import sys
+from embedlab.__main__ import main
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "embedlab.cli.training":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (130, "stopped\n")
+
+
 def test_the_version_is_the_package_version():
     assert run("--version") == (0, f"embedlab {embedlab.__version__}\n", "")
 

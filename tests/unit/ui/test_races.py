@@ -20,12 +20,14 @@ from embedlab.models.design import PRESETS
 from embedlab.ui.page import Workspace
 from embedlab.ui.shared.sidebar import OWN
 from embedlab.ui.tabs.inside.tab import InsideTab
+from embedlab.ui.tabs.map import MapTab
 
 #: How many times faster than in the browser's test everything happens.
 SPEED = 12
 LATENCY = 0.012  # less than between two choices, so events arrive in their order
 #: What stands for a kind of choice here; a file is read like pasted texts.
 METHODS = {"file": "paste", "tab": "open"}
+LISTS = gr.Dropdown, gr.Radio
 
 
 class Screen:
@@ -67,6 +69,9 @@ class Screen:
                 states = {c: self.shown[c] for c in fn.inputs if isinstance(c, gr.State)}
             data = gr.EventData(component, {})
             try:
+                with self.lock:  # Gradio's own lists refuse what they have not offered last
+                    for c in values:
+                        assert not isinstance(c, LISTS) or c.preprocess(values[c]) == values[c]
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     answer = fn.fn(values | states, self.request, data, gr.Progress())
@@ -78,6 +83,11 @@ class Screen:
                 for c, update in answer.items():
                     if isinstance(c, gr.State):
                         self.shown[c] = update["value"]
+                    elif isinstance(update, dict) and "choices" in update:
+                        c.choices = [
+                            each if isinstance(each, tuple) else (each, each)
+                            for each in update["choices"]
+                        ]
             if answered is not None:
                 answered.set()
             assert arrives.wait(60)
@@ -270,6 +280,26 @@ def test_an_answer_sent_twice_does_not_undo_the_choice_that_it_crosses(lab: Slow
         expected = choose(expected)
         screen.settle()
         assert not expected.problems(screen.look()) + screen.errors
+
+
+def test_a_list_that_gets_other_choices_may_still_bring_an_earlier_one(lab: SlowLab) -> None:
+    screen, arrivals = Screen(lab), []
+    screen.fire(screen.blocks, "load")
+    screen.settle()
+    own = screen.work.sidebar.own_texts
+    field = next(view for view in screen.work.views if isinstance(view, MapTab)).field
+    labelled = screen.shown[field]
+    for size in (9, 12):  # the second is sent while the first one's answer is on its way
+        screen.shown[own.pasted] = "\n".join(f"text {i}" for i in range(size))
+        answered = threading.Event()
+        arrivals.append(screen.fire(own.use_pasted, "click", answered))
+        assert answered.wait(60)
+        # Texts without labels: colours by them are no longer offered.
+        assert screen.shown[field] == labelled not in [value for _, value in field.choices]
+    for arrives in arrivals:
+        arrives.set()
+        screen.threads.pop(0).join(60)
+    assert not Expected().of_corpus(OWN_TITLE, 12).problems(screen.look()) + screen.errors
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from embedlab.render import leaderboard as render
 from embedlab.render import look_for
 from embedlab.render.csv_table import csv_table
 from embedlab.ui.shared import html
-from embedlab.ui.shared.controls import code_block
+from embedlab.ui.shared.controls import ChangingDropdown, ChangingRadio, code_block
 from embedlab.ui.shared.design_panel import DesignPanel
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import event_data
@@ -58,10 +58,10 @@ class CompareTab(View):
                 min_width=200,
                 elem_id="compare-start",
             )
-            self.by = gr.Radio(
+            self.by = ChangingRadio(
                 [], label="Rank by", visible=False, scale=3, min_width=280, elem_id="compare-by"
             )
-            self.field = gr.Dropdown(
+            self.field = ChangingDropdown(
                 [], label="Labels", visible=False, scale=1, min_width=160, elem_id="compare-field"
             )
         with gr.Accordion("What is compared", open=False):
@@ -79,7 +79,7 @@ class CompareTab(View):
         with gr.Column(visible=False) as self.more:
             gr.HTML("<h3 class='section-head'>Maps, side by side</h3>", apply_default_css=False)
             with gr.Row(equal_height=True):
-                self.mapped = gr.Dropdown(
+                self.mapped = ChangingDropdown(
                     [],
                     multiselect=True,
                     max_choices=MOST_MAPS,

@@ -16,6 +16,7 @@ from embedlab.progress import Progress
 from embedlab.render import look_training
 from embedlab.render.training import learning_rate_curve, loss_curve, speed_curve
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import ChangingDropdown
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.session import Remembered, Updates, Values
 from embedlab.ui.shared.view import LANE, PRIVATE, Workbench
@@ -65,7 +66,7 @@ class LivePanel:
         self.lab, self.sidebar, self.sessions = bench.lab, bench.sidebar, bench.sessions
         self.form = form
         self.run_ids, self.timer = trainings.run_ids, trainings.timer
-        self.run = gr.Dropdown(
+        self.run = ChangingDropdown(
             [], label="Your trainings", visible=False, elem_id="train-run", interactive=True
         )
         self.status = html.block("train-status", html.empty(NO_TRAINING))

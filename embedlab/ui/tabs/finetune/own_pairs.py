@@ -17,6 +17,7 @@ from embedlab.data.training_sets import MAX_PAIRS
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
+from embedlab.ui.shared.controls import ChangingDropdown
 from embedlab.ui.shared.session import Sessions, Updates, Values
 from embedlab.ui.shared.table_upload import TableUpload
 from embedlab.ui.shared.view import PRIVATE
@@ -46,7 +47,7 @@ class OwnPairs:
                 max_rows=MAX_PAIRS,
                 button="Use these columns",
             )
-            self.keep = gr.Dropdown(
+            self.keep = ChangingDropdown(
                 [],
                 label=KEEP_LABEL,
                 allow_custom_value=True,

@@ -27,7 +27,7 @@ from embedlab.study.report import (
 from embedlab.study.shipped import shipped_reports
 from embedlab.text import one_line
 from embedlab.ui.shared import html
-from embedlab.ui.shared.controls import code_block
+from embedlab.ui.shared.controls import ChangingDropdown, ChangingRadio, code_block
 from embedlab.ui.shared.figure import figure_block, figure_value
 from embedlab.ui.shared.parse import event_data
 from embedlab.ui.shared.session import STATE_SECONDS, Sessions, Updates, Values
@@ -152,8 +152,8 @@ class StudyTab:
             self.paper = SectionPanel("paper", study_sections.paper)
             self.scores = SectionPanel("scores", study_sections.scores)
         with gr.Row():
-            self.category = gr.Radio([], label="Category", elem_id="study-category", scale=3)
-            self.reference = gr.Dropdown(
+            self.category = ChangingRadio([], label="Category", elem_id="study-category", scale=3)
+            self.reference = ChangingDropdown(
                 [], label="Against", elem_id="study-reference", scale=2, min_width=200
             )
         self.of_category = SectionPanel(
@@ -165,7 +165,7 @@ class StudyTab:
                 "scores": "The figure appears here.",
             },
         )
-        self.task = gr.Dropdown([], label="Within one task", elem_id="study-task")
+        self.task = ChangingDropdown([], label="Within one task", elem_id="study-task")
         self.of_task = SectionPanel(
             "in-task",
             study_sections.task,
@@ -187,7 +187,7 @@ class StudyTab:
         """What a report on many designs shows instead of every pair."""
         nothing = "No two designs differ in one choice alone."
         self.effects = SectionPanel("effects", study_sections.effects, {"effects": nothing})
-        self.two = gr.Radio([], label="Mean scores by two choices", elem_id="study-two")
+        self.two = ChangingRadio([], label="Mean scores by two choices", elem_id="study-two")
         self.by_two = SectionPanel("by-two", study_sections.by_two, {"matrix": nothing})
         self.designs = SectionPanel("designs", study_sections.designs, sortable=True)
 
