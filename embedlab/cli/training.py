@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +24,7 @@ from embedlab.cli.options import (
 from embedlab.errors import EmbedLabError, check_known
 from embedlab.terminal import guarded, progress_bar, say, table
 from embedlab.text import printable
-from embedlab.training.recipe import MODES, RECIPES, SCHEDULES, Recipe, recipe_from
+from embedlab.training.recipe import HEADS, MODES, RECIPES, SCHEDULES, Recipe, recipe_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from embedlab.models.design import Design
     from embedlab.progress import Progress
     from embedlab.training.history import Step
+    from embedlab.training.processes import Processes
     from embedlab.training.training import Training
 
 #: Bytes of a frozen backbone's hidden states that stay in memory while a head alone is trained.
@@ -48,7 +50,8 @@ def train(
     data: Annotated[
         str,
         typer.Option(
-            help="stsb-train, bible-pairs, boolq-train, or a csv, json, jsonl or parquet file"
+            help="stsb-train, bible-pairs, boolq-train, a csv, json, jsonl or parquet file, or a "
+            "Hub dataset, owner/name: yixuantt/ir_data is what the paper's authors trained on"
         ),
     ],
     out: Annotated[
@@ -58,7 +61,18 @@ def train(
     recipe: Annotated[str, typer.Option(help=f"a preset: {', '.join(RECIPES)}")] = "cpu",
     mode: Annotated[str | None, typer.Option(help=f"one of {', '.join(MODES)}")] = None,
     steps: Annotated[int | None, typer.Option(help="updates of the weights")] = None,
-    batch: Annotated[int | None, typer.Option(help="pairs an update")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="pairs an update; of several processes, of each")
+    ] = None,
+    group: Annotated[
+        int | None, typer.Option(help="pairs that meet in one loss; 0 for the whole batch")
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(help="tokens of the longest text in training; 0: as embedding")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help=f"size of a trainable head: {' or '.join(HEADS)}")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help="learning rate of LoRA")] = None,
     head_lr: Annotated[float | None, typer.Option(help="learning rate of a trainable head")] = None,
     schedule: Annotated[str | None, typer.Option(help=f"one of {', '.join(SCHEDULES)}")] = None,
@@ -88,28 +102,39 @@ def train(
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
 ) -> None:
-    """Train a design on pairs of texts, and write the adapter and the head."""
+    """Train a design on pairs of texts, and write the adapter and the head.
+
+    Under `accelerate launch` several processes train together: the main one prints and writes.
+    """
     from embedlab.export.obstacles import obstacles
     from embedlab.models.design import NATIVE, Design
     from embedlab.models.loading import load_backbone
     from embedlab.models.run_folder import RUN_FILE
     from embedlab.models.state_cache import StateCache
+    from embedlab.training.processes import started
     from embedlab.training.training import Training
 
     parsed = None if design == NATIVE else Design.parse(design)
     # Options that are named as a part of the recipe change it.
     parts = context.params.keys() & {field.name for field in fields(Recipe)}
-    settings = recipe_from(recipe, **{name: context.params[name] for name in parts})
+    changes = {name: context.params[name] for name in parts}
+    settings = recipe_from(recipe, **changes)
     if parsed is not None:  # before the backbone is loaded, which takes seconds
         settings.check(parsed)
     if out is None and not plan:
         raise EmbedLabError("Give the run's folder with --out, or --plan for the plan alone.")
     if out is not None and (out / RUN_FILE).exists():
         raise EmbedLabError(f"{out.name!r} holds a finished training; choose another folder.")
-    with progress_bar() as progress:
+    processes = started(device)
+    # A recipe in groups says what all processes do together; see docs/training.md.
+    if processes.count > 1 and not settings.group:
+        settings = recipe_from(recipe, **changes | {"batch": settings.batch * processes.count})
+    with _quiet_workers(processes), progress_bar() as progress:
         columns = (anchor, positive or (), negative or ())
         pairs = _pairs(data, columns, keep, encoding, progress)
         cache = StateCache(CACHE_BYTES)
+        if processes.device is not None:
+            device, dtype = _of_all(processes, dtype)
         loaded = load_backbone(backbone, device, dtype, cache=cache, progress=progress)
         chosen = parsed or loaded.native_design()
         settings.check(chosen)
@@ -117,18 +142,50 @@ def train(
         show = typer.echo if plan else say
         for line in _plan(chosen, loaded.name, pairs, settings, score):
             show(line)
+        if processes.count > 1:
+            show(f"{processes.count} processes share each update's {settings.batch:,} pairs.")
         for kind, obstacle in obstacles(loaded, backbone).items():
             if obstacle:
                 show(f"No export as {kind}: {obstacle}")
         if out is None or plan:
             return
         name = f"{loaded.name} + {out.name}"
-        training = Training(loaded, chosen, pairs, settings, name=name, progress=progress)
+        training = Training(
+            loaded, chosen, pairs, settings, name=name, processes=processes, progress=progress
+        )
         _train(training, out, progress)
+        processes.part()
+        if not processes.main:
+            return
         _save(training, out, backbone)
         if score:
             typer.echo(_scores(training, out, progress))
     typer.echo(f"{out}: {chosen.name}, {training.steps_done} steps")
+
+
+@contextmanager
+def _quiet_workers(processes: Processes) -> Iterator[None]:
+    """Of several processes the main one alone prints; the others say only why they end early."""
+    if processes.main:
+        yield
+        return
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            with redirect_stdout(nowhere), redirect_stderr(nowhere):
+                yield
+    except EmbedLabError as error:
+        raise EmbedLabError(
+            f"process {processes.rank + 1} of {processes.count}: {error}"
+        ) from error
+
+
+def _of_all(processes: Processes, dtype: str) -> tuple[str, str]:
+    """This process's device, and the precision of all: "auto" could mean two."""
+    from embedlab.models.loading import DTYPES, chosen_dtype
+
+    assert processes.device is not None
+    own = str(chosen_dtype(dtype, processes.device)).removeprefix("torch.")
+    return str(processes.device), processes.chosen_by_main(own, list(DTYPES))
 
 
 def _pairs(
@@ -173,21 +230,25 @@ def _plan(
 def _train(training: Training, out: Path, progress: Progress) -> None:
     """All steps that are left, with a checkpoint at every held-out score and when interrupted."""
     from embedlab.training import checkpoints
+    from embedlab.training.processes import ProcessLost
 
     if checkpoints.resume(training, out):
         say(f"going on after step {training.steps_done} of {training.total}")
+    training.processes.check_same({"last checkpoint": training.steps_done})
     try:
         for step in training.run(progress):
             if step.held_out is not None or step.number == 1:
                 typer.echo(_step_line(step, training.total))
-            if step.number and step.number % training.recipe.evaluate_every == 0:
+            due = step.number and step.number % training.recipe.evaluate_every == 0
+            if due and training.processes.main:
                 try:
                     checkpoints.save_checkpoint(training, out)
                 except EmbedLabError as error:  # the training itself is fine
                     say(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ProcessLost):
         training.optimiser.discard_gradient()
-        checkpoints.save_checkpoint(training, out)
+        if training.processes.main:
+            checkpoints.save_checkpoint(training, out)
         say(f"stopped after step {training.steps_done}; the same command goes on from there")
         raise
 

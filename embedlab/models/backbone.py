@@ -277,6 +277,18 @@ class Backbone:
         other._heads, other._readable = {}, None
         return other
 
+    def reading(self, max_length: int) -> Backbone:
+        """The same for texts of so many tokens at most, or as many as the model can position."""
+        positions = getattr(self.config, "max_position_embeddings", None) or max_length
+        longest = min(max_length, positions)
+        if longest == self.max_length:
+            return self
+        other = self.sibling(self.name)
+        other.max_length = longest
+        # States of texts that are cut elsewhere are others.
+        other.key, other.base_key = (f"{key}|{longest}" for key in (self.key, self.base_key))
+        return other
+
     def in_own_process(self) -> Backbone:
         """The same for a process that was forked, where a thread that is gone may hold a lock."""
         other = self.sibling(self.name)

@@ -97,7 +97,7 @@ def load_backbone(
     if base is not None:
         raise EmbedLabError(f"{name!r} is no folder of a training, so it has no backbone to name.")
     where = _device(device)
-    precision = _dtype(dtype, where)
+    precision = chosen_dtype(dtype, where)
     progress(0, 0, f"loading {name}")
     if name in CATALOGUE:
         folder, source, note = _pinned(name, progress)
@@ -320,7 +320,12 @@ def _moved(model: Any, where: torch.device, name: str) -> Any:
         ) from error
 
 
-def _dtype(dtype: str, device: torch.device) -> torch.dtype:
+def chosen_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """What ``dtype``, as :func:`load_backbone` takes it, means on a device.
+
+    Raises:
+        EmbedLabError: it is none of those offered.
+    """
     if dtype == "auto":
         dtype = os.environ.get(DTYPE_VARIABLE, dtype)
     if dtype == "auto":

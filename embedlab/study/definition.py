@@ -19,7 +19,7 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import Design
 from embedlab.resources import ASSETS
 from embedlab.study.given_models import GivenModel, given_models
-from embedlab.training.recipe import CUTS, Recipe, recipe_from
+from embedlab.training.recipe import CUTS, LATER, Recipe, recipe_from
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
@@ -184,8 +184,9 @@ class Study(StudyValues[Design, Recipe]):
             # Recipes once had this setting: without its default, older folders would be refused.
             values["recipe"] = {"top_layers": 6} | recipe
             # Likewise with what they did not have yet.
-            if recipe["max_negatives"] == Recipe.max_negatives:
-                del values["recipe"]["max_negatives"]
+            for name in LATER:
+                if recipe[name] == getattr(Recipe, name):
+                    del values["recipe"][name]
         if not self.keep:
             del values["keep"]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

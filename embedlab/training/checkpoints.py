@@ -28,7 +28,7 @@ from embedlab.models.run_folder import (
 )
 from embedlab.training.history import Step
 from embedlab.training.optimiser import Optimiser
-from embedlab.training.recipe import CUTS, Recipe
+from embedlab.training.recipe import CUTS, LATER, Recipe
 from embedlab.training.training import Training
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -127,7 +127,8 @@ def resume(training: Training, folder: Path) -> bool:
         history = [Step(**step) for step in metadata.pop("history")]
         steps_done = int(metadata.pop("done"))
         metadata["recipe"].pop("top_layers", None)  # a setting that recipes had once
-        metadata["recipe"].setdefault("max_negatives", Recipe.max_negatives)  # or did not have
+        for name in LATER:  # or did not have
+            metadata["recipe"].setdefault(name, getattr(Recipe, name))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise EmbedLabError(
             f"The checkpoint in {folder.name!r} is damaged; train into another folder."

@@ -8,7 +8,7 @@ from the state of the token before it, as a causal model predicts the next token
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -63,12 +63,17 @@ def masked(lengths: Sequence[int], seed: int) -> list[list[int]]:
 
 
 def backward(
-    packer: Packer, encoded: Sequence[Encoded], parts: Sequence[Sequence[int]], seed: int
+    packer: Packer,
+    encoded: Sequence[Encoded],
+    parts: Sequence[Sequence[int]],
+    seed: int,
+    number_of: Callable[[int], int] = int,
 ) -> float:
     """Accumulate the gradient of the mean MNTP loss over n texts, and return that loss.
 
     ``packer`` has a backbone with an adapter, under bidirectional attention; ``parts`` are the
-    texts' indices in micro-batches; ``seed`` is of what is masked, and of the dropout.
+    indices of the texts that are read, all or some, in micro-batches; ``seed`` is of what is
+    masked, and with ``number_of`` a micro-batch of its dropout.
     """
     trained = packer.backbone
     chosen, blank = masked([len(e.ids) for e in encoded], seed), blank_id(trained)
@@ -84,7 +89,7 @@ def backward(
                 [encoded[i].ids[t] for i in part for t in chosen[i]],
             )
         )
-        with seeded(trained, seed + number):
+        with seeded(trained, seed + number_of(number)):
             states = packer.states(layout)[-1].flatten(0, 1)
             where = layout.token_index[rows.to(states.device), before.to(states.device)]
             logits = states[where].float() @ output_weights(trained).float().T

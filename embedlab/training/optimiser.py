@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from embedlab.models.head import TrainableHead
+from embedlab.training.authors import decayed
 from embedlab.training.recipe import Recipe
 
 
@@ -18,30 +18,36 @@ class Optimiser:
 
     def __init__(self, adapter: Any, head: TrainableHead | None, recipe: Recipe) -> None:
         self.recipe = recipe
-        parts: list[tuple[Iterable[Tensor], float]] = []
+        decay = recipe.weight_decay
+        self._groups: list[tuple[list[Tensor], float, float]] = []
         if adapter is not None:
-            parts.append(((p for p in adapter.parameters() if p.requires_grad), recipe.lr))
-        if head is not None:
-            parts.append((head.parameters(), recipe.head_lr))
-        self._groups = [(list(tensors), rate) for tensors, rate in parts]
+            lora = [p for p in adapter.parameters() if p.requires_grad]
+            self._groups.append((lora, recipe.lr, decay))
+        if head is not None and recipe.as_authors:
+            shrunk, spared = decayed(head)
+            self._groups += [(shrunk, recipe.head_lr, decay), (spared, recipe.head_lr, 0.0)]
+        elif head is not None:
+            self._groups.append((list(head.parameters()), recipe.head_lr, decay))
         #: The weights before the last update, with which the loss was finite.
         self.last_finite: list[Tensor] | None = None
         self.restart()
 
     def restart(self) -> None:
         """Forget the moments: those of one loss are of no use for another."""
-        groups = [{"params": tensors, "lr": rate} for tensors, rate in self._groups]
-        decay = self.recipe.weight_decay
-        self.adamw = torch.optim.AdamW(groups, weight_decay=decay, fused=True)
+        groups = [
+            {"params": tensors, "lr": rate, "weight_decay": decay}
+            for tensors, rate, decay in self._groups
+        ]
+        self.adamw = torch.optim.AdamW(groups, fused=True)
 
     @property
     def parameters(self) -> list[Tensor]:
         """Everything that is trained."""
-        return [tensor for tensors, _ in self._groups for tensor in tensors]
+        return [tensor for tensors, *_ in self._groups for tensor in tensors]
 
     def set_rate(self, share: float) -> float:
         """Use a share of the learning rates; the first group's rate now."""
-        for group, (_, rate) in zip(self.adamw.param_groups, self._groups, strict=True):
+        for group, (_, rate, _) in zip(self.adamw.param_groups, self._groups, strict=True):
             group["lr"] = rate * share
         return float(self.adamw.param_groups[0]["lr"])
 

@@ -1,10 +1,10 @@
-"""How to train: the hyper-parameters of one run, checked, and the two presets."""
+"""How to train: the hyper-parameters of one run, checked, and the presets."""
 
 from __future__ import annotations
 
 import math
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import Field
@@ -23,9 +23,14 @@ MODES: tuple[str, ...] = get_args(Mode)
 #: How the rate falls to 0 after the warm-up.
 Schedule = Literal["linear", "cosine", "constant"]
 SCHEDULES: tuple[str, ...] = get_args(Schedule)
+#: How large a trainable head is: as the backbone has it, or as in the paper, made for d = 4096.
+Head = Literal["small", "paper"]
+HEADS: tuple[str, ...] = get_args(Head)
 MOST_STEPS = 100_000
 #: How a batch is cut for the machine; what is learned is the same but for rounding.
 CUTS = ("micro_tokens", "keep_tokens")
+#: Settings that recipes of earlier versions did not have: what these did is the default.
+LATER = ("max_negatives", "group", "max_length", "head", "as_authors")
 
 
 @dataclass(frozen=True, kw_only=True, config={"extra": "forbid", "allow_inf_nan": False})
@@ -36,6 +41,11 @@ class Recipe:
         mode: one of :data:`MODES`; a trainable head is trained in all of them.
         steps: updates of the weights.
         batch: pairs an update; each pair's positive is every other pair's negative.
+        group: pairs that meet in one loss, where only so many of a batch are each other's
+            negatives and the losses of all groups are averaged; 0 for the whole batch.
+        max_length: tokens of the longest text in training, the end token included; 0 for as many
+            as the backbone reads otherwise.
+        head: one of :data:`HEADS`, the size of a trainable head.
         lr: the learning rate of LoRA at its height.
         head_lr: the same for a trainable head, which starts from random weights.
         schedule: one of :data:`SCHEDULES`.
@@ -56,6 +66,10 @@ class Recipe:
         held_out: pairs that are not trained on but scored.
         evaluate_every: steps between two held-out scores, and between two checkpoints.
         max_pairs: how many of the pairs are used; 0 for all.
+        as_authors: the conventions of the authors' code in place of ours: the rate rises from 0,
+            so the first update changes nothing; weight decay spares norms and biases; a head is
+            drawn as torch draws it; every candidate but a query's own positive is a negative, also
+            one that is known to be right or stands there twice.
         seed: of the head, the adapter, the order of the pairs and the dropout.
 
     Raises:
@@ -64,7 +78,10 @@ class Recipe:
 
     mode: Mode = "lora"
     steps: int = Field(default=40, ge=1, le=MOST_STEPS)
-    batch: int = Field(default=16, ge=2, le=4096)
+    batch: int = Field(default=16, ge=2, le=65_536)
+    group: int = Field(default=0, ge=0, le=65_536)
+    max_length: int = Field(default=0, ge=0, le=10**6)
+    head: Head = "small"
     lr: float = Field(default=5e-4, ge=0, le=10)
     head_lr: float = Field(default=1e-3, ge=0, le=10)
     schedule: Schedule = "linear"
@@ -84,6 +101,7 @@ class Recipe:
     held_out: int = Field(default=48, ge=0, le=1000)
     evaluate_every: int = Field(default=10, ge=1, le=MOST_STEPS)
     max_pairs: int = Field(default=0, ge=0, le=10**9)
+    as_authors: bool = False
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
     def check(self, design: Design) -> None:
@@ -96,6 +114,11 @@ class Recipe:
             raise EmbedLabError(
                 f"{design} has no trainable head, so training the head alone changes nothing; "
                 "choose LoRA, or a design that has one, such as M3."
+            )
+        if self.group == 1:
+            raise EmbedLabError(
+                "A group of 1 pair has no other pair's texts as negatives; group at least 2, or 0 "
+                "for the whole batch."
             )
         if any(len(design.templates(query=query)) > 1 for query in (True, False)):
             raise EmbedLabError(
@@ -122,29 +145,39 @@ class Recipe:
     def rate(self, step: int) -> float:
         """The share of the learning rate that update ``step`` (from 0) uses."""
         if step < self.warmup:
-            return (step + 1) / self.warmup
+            return (step + (not self.as_authors)) / self.warmup
         done = (step - self.warmup) / max(1, self.steps - self.warmup)
         if self.schedule == "linear":
             return 1 - done
         return 0.5 * (1 + math.cos(math.pi * done)) if self.schedule == "cosine" else 1.0
 
 
+_PAPER = Recipe(
+    steps=1000,
+    batch=64,
+    lr=1e-5,
+    head_lr=1e-5,
+    warmup=100,
+    lora_dropout=0.1,
+    evaluate_every=50,
+    micro_tokens=16_384,
+    keep_tokens=65_536,
+)
 #: ``cpu`` is made for two cores and minutes (drawing the masks of a dropout costs a CPU a fifth of
-#: a step). ``paper`` has the hyper-parameters of arXiv 2409.02727, but not the batch: the authors
-#: add up 2,048 pairs an update, of which 8 meet in one loss (16 candidates a query, with their hard
-#: negatives); here all pairs of a batch meet, so 64 is neither. docs/training.md says more.
+#: a step). ``paper`` has the hyper-parameters of arXiv 2409.02727 on one loss over a batch of 64.
+#: ``paper-exact`` is what the authors' code does: 256 times 8 pairs an update, of which those 8 and
+#: their hard negatives meet in one loss (16 candidates a query). docs/training.md says more.
 RECIPES: dict[str, Recipe] = {
     "cpu": Recipe(),
-    "paper": Recipe(
-        steps=1000,
-        batch=64,
-        lr=1e-5,
-        head_lr=1e-5,
-        warmup=100,
-        lora_dropout=0.1,
-        evaluate_every=50,
-        micro_tokens=16_384,
-        keep_tokens=65_536,
+    "paper": _PAPER,
+    "paper-exact": replace(
+        _PAPER,
+        batch=256 * 8,
+        group=8,
+        max_negatives=1,
+        max_length=1024,
+        head="paper",
+        as_authors=True,
     ),
 }
 

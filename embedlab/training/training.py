@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -24,13 +25,15 @@ from embedlab.models.adapter import with_adapter
 from embedlab.models.backbone import Backbone
 from embedlab.models.design import Design
 from embedlab.models.head import TrainableHead
+from embedlab.models.pooling import PAPER_HEAD
 from embedlab.progress import Progress, no_progress
-from embedlab.training import grad_cache, mntp
+from embedlab.training import authors, grad_cache, mntp
 from embedlab.training.history import Step
 from embedlab.training.lora import add_lora
 from embedlab.training.losses import info_nce, mean_reciprocal_rank
 from embedlab.training.optimiser import Optimiser
 from embedlab.training.passes import Pooler, PromptedText
+from embedlab.training.processes import ALONE, Processes
 from embedlab.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -50,10 +53,11 @@ class Training:
         backbone: an untrained backbone; it is not changed, and others may go on using it.
         design: to train.
         pairs: to train and to score it on.
+        processes: those that train together; every one makes the same steps.
         progress: called while the states of a frozen backbone are computed.
 
     Raises:
-        EmbedLabError: there is nothing to train.
+        EmbedLabError: there is nothing to train, or the processes mean different trainings.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Training:
         recipe: Recipe,
         *,
         name: str = "trained",
+        processes: Processes = ALONE,
         progress: Progress = no_progress,
     ) -> None:
         recipe.check(design)
@@ -73,23 +78,26 @@ class Training:
                 f"{backbone.name} is trained already; choose the untrained backbone."
             )
         self.untrained, self.design, self.recipe, self.pairs = backbone, design, recipe, pairs
-        self.name = name
+        self.name, self.processes = name, processes
         self.train_pairs, self.held_out_pairs = recipe.split(pairs)
         self._known = KnownPositives(pairs)
         self.head: TrainableHead | None = None
         if design.trainable:
-            self.head = backbone.new_head(design, seed=recipe.seed).to(backbone.here)
+            self.head = _new_head(backbone, design, recipe).to(backbone.here)
         self.adapter: Any = None if recipe.mode == "head" else add_lora(backbone, recipe)
-        self.adapted = backbone
+        self.adapted = backbone.reading(recipe.max_length or backbone.max_length)
         if self.adapter is not None:
-            self.adapted = with_adapter(backbone, self.adapter, name)
+            self.adapted = with_adapter(self.adapted, self.adapter, name)
         self.pooler = Pooler(self.adapted, design, recipe, self.head)
         self.optimiser = Optimiser(self.adapter, self.head, recipe)
         self.history: list[Step] = []
         self.steps_done = 0
         self.failed = ""
         self._order: tuple[int, list[int]] | None = None
-        if recipe.mode == "head" and not gpu.LENT:  # else in the call that trains
+        processes.check_same({"design": str(design), "recipe": recipe, "pairs": pairs.digest})
+        processes.same_weights(self.optimiser.parameters)
+        # On a lent GPU in the call that trains; of several processes each its share as it comes.
+        if recipe.mode == "head" and not gpu.LENT and processes.count == 1:
             self._fill_cache(progress)
 
     def _fill_cache(self, progress: Progress) -> None:
@@ -105,7 +113,7 @@ class Training:
         for texts, query in ((anchors, True), (documents, False)):
             distinct = list(dict.fromkeys(texts))
             (template,) = self.design.templates(query=query)
-            self.untrained.states(distinct, self.design.mode, template, progress=progress)
+            self.adapted.states(distinct, self.design.mode, template, progress=progress)
 
     @property
     def total(self) -> int:
@@ -169,6 +177,7 @@ class Training:
         if self.adapter is not None:
             self.adapter.train()
         loss, tokens = self._fitting(lambda: train(progress))
+        self.processes.add_gradients(self.optimiser.parameters)
         if not self.optimiser.update(loss):
             self.failed = (
                 f"The loss was no longer a number at step {self.steps_done + 1}; the training "
@@ -243,13 +252,36 @@ class Training:
         return replace(pairs, negatives=tuple(map(tuple, chosen)))
 
     def _contrastive_step(self, progress: Progress) -> tuple[float, int]:
-        """The gradient of InfoNCE over a batch: its loss and tokens."""
+        """The gradient of InfoNCE over a batch: its loss and tokens.
+
+        Where the recipe groups the pairs, the groups' losses are averaged, each pair counting
+        alike.
+        """
         pairs = self.batch_pairs(self.steps_done - self.recipe.mntp_steps)
-        # Several pairs may share a negative, or have another's positive as theirs.
-        hard = [text for text in pairs.every_negative if text not in set(pairs.positives)]
-        masked = torch.from_numpy(
-            self._known.masked(pairs.anchors, [*pairs.positives, *hard], pairs.negatives)
-        )
+        n, size = len(pairs), self.recipe.group or len(pairs)
+        loss, tokens = 0.0, 0
+        for number, start in enumerate(range(0, n, size)):
+            what = f"training, group {number + 1} of {-(-n // size)}" if size < n else "training"
+            group = pairs.take(range(start, min(start + size, n)))
+            own_seed = (number,) if self.recipe.group else ()
+            part, read = self._group_gradient(
+                group, len(group) / n, own_seed, partial(progress, self.steps_done, self.total, what)
+            )
+            loss, tokens = loss + part, tokens + read
+        return loss, tokens
+
+    def _group_gradient(
+        self, pairs: PairSet, share: float, seed: tuple[int, ...], report: Callable[[], None]
+    ) -> tuple[float, int]:
+        """The gradient of ``share`` times the loss of pairs that meet: that loss, and the tokens."""
+        if self.recipe.as_authors:
+            hard, masked = [text for texts in pairs.negatives for text in texts], None
+        else:
+            # Several pairs may share a negative, or have another's positive as theirs.
+            hard = [text for text in pairs.every_negative if text not in set(pairs.positives)]
+            masked = torch.from_numpy(
+                self._known.masked(pairs.anchors, [*pairs.positives, *hard], pairs.negatives)
+            )
         anchors, positives, negatives = (
             [(text, query) for text in texts]
             for texts, query in ((pairs.anchors, True), (pairs.positives, False), (hard, False))
@@ -262,7 +294,7 @@ class Training:
             a, p, n = (
                 vectors[[row_of[text] for text in part]] for part in (anchors, positives, negatives)
             )
-            return info_nce(
+            return share * info_nce(
                 a,
                 p,
                 n if negatives else None,
@@ -275,8 +307,9 @@ class Training:
             self.pooler,
             texts,
             loss_of,
-            lambda number: _seed(self.recipe.seed, self.steps_done, number),
-            lambda: progress(self.steps_done, self.total, "training"),
+            lambda number: _seed(self.recipe.seed, self.steps_done, *seed, number),
+            report,
+            self.processes,
         )
 
     def _mntp_step(self, progress: Progress) -> tuple[float, int]:
@@ -289,8 +322,18 @@ class Training:
         encoded = [e for e in encoded if len(e.ids) > 2] or encoded
         assert self.pooler.packer is not None  # no MNTP in the mode that trains the head alone
         seed = _seed(self.recipe.seed, self.steps_done)
-        loss = mntp.backward(self.pooler.packer, encoded, self.pooler.parts(encoded), seed)
-        return loss, sum(len(e.ids) for e in encoded)
+        lengths = [len(e.ids) for e in encoded]
+        own = self.processes.shares(lengths)[self.processes.rank]
+        parts = self.pooler.parts([encoded[i] for i in own]) if own else []
+        with self.processes.together():
+            loss = mntp.backward(
+                self.pooler.packer,
+                encoded,
+                [[own[k] for k in part] for part in parts],
+                seed,
+                self.processes.number,
+            )
+        return self.processes.sum(loss), sum(lengths)
 
     @torch.no_grad()
     def score(self, progress: Progress = no_progress) -> float | None:
@@ -303,16 +346,29 @@ class Training:
         texts: list[PromptedText] = [(text, True) for text in pairs.anchors]
         texts += [(text, False) for text in pairs.positives]
         encoded = self.pooler.encode(texts)
-        vectors = torch.zeros(len(texts), self.pooler.vector_size)
-        for part in self.pooler.parts(encoded):
-            progress(self.steps_done, self.total, "scoring held-out pairs")
-            pooled = self.pooler.pooled([texts[i] for i in part], [encoded[i] for i in part], 0)
-            vectors[part] = pooled.float().cpu()
+        shares = self.processes.shares([len(e.ids) for e in encoded])
+        own = shares[self.processes.rank]
+        rows = torch.zeros(len(own), self.pooler.vector_size, device=self.processes.device)
+        with self.processes.together():
+            for numbers in self.pooler.parts([encoded[i] for i in own]) if own else []:
+                progress(self.steps_done, self.total, "scoring held-out pairs")
+                part = [own[k] for k in numbers]
+                pooled = self.pooler.pooled([texts[i] for i in part], [encoded[i] for i in part], 0)
+                rows[numbers] = pooled.float().to(rows.device)
+        vectors = self.processes.gather(rows, shares).cpu()
         if not bool(torch.isfinite(vectors).all()):
             return None
         n = len(pairs)
         masked = torch.from_numpy(self._known.masked(pairs.anchors, pairs.positives))
         return mean_reciprocal_rank(vectors[:n], vectors[n:], masked)
+
+
+def _new_head(backbone: Backbone, design: Design, recipe: Recipe) -> TrainableHead:
+    size = PAPER_HEAD if recipe.head == "paper" else None
+    head = backbone.new_head(design, size, recipe.seed)
+    if recipe.as_authors:
+        authors.draw(head, recipe.seed)
+    return head
 
 
 def _seed(*parts: int) -> int:
