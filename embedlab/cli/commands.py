@@ -17,6 +17,7 @@ from embedlab.cli.compare import compare
 from embedlab.cli.designs import designs
 from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.fit import fit
+from embedlab.cli.import_weights import import_weights
 from embedlab.cli.options import (
     NO_LIMIT,
     BackboneOption,
@@ -67,6 +68,7 @@ app = typer.Typer(
 
 for command in (read, train, fit, export, study, check, compare, atlas, prepare, worksheet):
     app.command()(command)
+app.command("import")(import_weights)
 app.add_typer(designs, name="designs")
 
 

@@ -19,6 +19,8 @@ _OTHER_TASKS = ("lm_head", "score", "classifier", "pooler", "qa_outputs", "cls",
 #: Buffers that some files hold and newer code computes.
 _COMPUTED = re.compile(r"\.(inv_freq|masked_bias|position_ids|bias_mask)$|\.attn\.bias$")
 _LAYER = re.compile(r"^(?P<layers>(?:.*\.)?)(?P<number>\d+)\.")
+#: The head that the paper's authors save with an adapter.
+AUTHORS_HEAD = "attn_pool.pt"
 #: A tokenizer that knows fewer tokens, special ones not counted, knows no language.
 FEWEST_TOKENS = 10
 #: Words of different first letters, lengths and scripts.
@@ -121,6 +123,11 @@ def refuse_adapter(folder: Path) -> None:
     except (OSError, ValueError, LookupError, TypeError):
         base = None
     of = f" of {str(base)[-80:]!r}" if base else ""
+    if (folder / AUTHORS_HEAD).is_file():
+        raise EmbedLabError(
+            f"The folder {folder.name!r} holds a LoRA adapter{of} with the head of the paper's "
+            "authors: make it a model with `embedlab import`."
+        )
     raise EmbedLabError(
         f"The folder {folder.name!r} holds a LoRA adapter{of} and not a model of its own: merge "
         "the adapter into its base (peft: merge_and_unload) and save that, tokenizer included."

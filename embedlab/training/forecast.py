@@ -84,6 +84,9 @@ def sentences(plan: Plan) -> list[str]:
         why = "there are too few" if recipe.held_out else "none are asked for"
         lines.append(f"No pairs are held out to be scored: {why}")
     most, used = plan.negatives
+    if 0 < recipe.group < plan.batch:
+        met = recipe.group * (1 + used)
+        lines.append(f"{recipe.group:,} pairs meet in one loss, {met:,} candidates a query")
     if most and not used:
         lines.append("The hard negatives are not used, as the recipe says")
     elif used < most:
