@@ -39,7 +39,9 @@ def import_weights(
         loaded = load_backbone(backbone_id, device, dtype, progress=progress)
         info = imported(folder, parsed, loaded, backbone_id, out)
     size = info.head
-    head = "" if size is None else (
-        f", its head {size.latents} latents and {size.heads} heads of {size.head_dim}"
+    head = (
+        ""
+        if size is None
+        else (f", its head {size.latents} latents and {size.heads} heads of {size.head_dim}")
     )
     typer.echo(f"{out}: {parsed.name} on {loaded.name}{head}")

@@ -1,8 +1,9 @@
-"""A dataset of the Hugging Face Hub as a corpus."""
+"""A dataset of the Hugging Face Hub, as a table or a corpus."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,32 @@ def load_hub_dataset(name: str, limit: int = 2_000, progress: Progress = no_prog
     Raises:
         EmbedLabError: not a dataset's name, no hub in reach, or no such dataset.
     """
+    table = unfolded(hub_table(name, limit, ("test", "validation", "train"), progress), limit)
+    return corpus_of(table, title=name, source="Hugging Face Hub")
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a name is written as a Hub dataset's, owner/name, and nothing here has it."""
+    return bool(re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)) and not Path(name).exists()
+
+
+def hub_table(
+    name: str, limit: int, splits: Sequence[str], progress: Progress = no_progress
+) -> Table:
+    """The first ``limit`` rows of a dataset, of the first of these splits that it has.
+
+    Raises:
+        EmbedLabError: not a dataset's name, no hub in reach, or no such dataset.
+    """
     # A name without an owner, or that of a folder here, would make the library read this disk.
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) or Path(name).exists():
+    if not is_hub_name(name):
         raise EmbedLabError(
             f"{name[:60]!r} is not the name of a Hub dataset; write owner/name, such as "
             "'stanfordnlp/imdb'."
         )
     progress(0, limit, f"reading {name}")
     try:
-        rows, features = _hub_rows(name, limit, progress)
+        rows, features = _hub_rows(name, limit, splits, progress)
     except (EmbedLabError, Cancelled):
         raise
     except Exception as error:
@@ -44,19 +62,18 @@ def load_hub_dataset(name: str, limit: int = 2_000, progress: Progress = no_prog
         for column, feature in features.items()
         if any(isinstance(row.get(column), str | int | float | list | dict) for row in rows)
     }
-    table = unfolded(Table(columns=columns, total=len(rows)), limit)
-    return corpus_of(table, title=name, source="Hugging Face Hub")
+    return Table(columns=columns, total=len(rows))
 
 
 def _hub_rows(
-    name: str, limit: int, progress: Progress
+    name: str, limit: int, wanted: Sequence[str], progress: Progress
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
         raise EmbedLabError(
             f"The dataset {name!r} cannot be read while HF_HUB_OFFLINE is set; unset it, or "
-            "choose a built-in corpus or your own file."
+            "choose what is built in, or your own file."
         )
     from huggingface_hub import HfApi
 
@@ -65,7 +82,7 @@ def _hub_rows(
     from datasets import load_dataset
 
     splits = load_dataset(name, streaming=True)
-    usual = (split for split in ("test", "validation", "train") if split in splits)
+    usual = (split for split in wanted if split in splits)
     dataset = splits[next(usual, next(iter(splits)))]
     rows = []
     for row in islice(dataset, limit):
@@ -87,7 +104,7 @@ def _hub_error(name: str, error: Exception) -> EmbedLabError:
     if isinstance(error, ConnectionError) or "Connect" in kind or "Timeout" in kind:
         return EmbedLabError(
             f"The dataset {name!r} could not be read: the Hub was not reached. Connect, or choose "
-            "a built-in corpus or your own file."
+            "what is built in, or your own file."
         )
     return EmbedLabError(
         f"The dataset {name!r} could not be read ({kind}); check that it is public and has "

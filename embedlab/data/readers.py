@@ -82,8 +82,8 @@ def table_from_plain(answer: Mapping[str, Any]) -> Table:
 
 def _read(path: Path, max_bytes: int, max_texts: int, encoding: str) -> Table:
     kind = path.suffix.lower()
-    if kind not in (*_READERS, ".parquet"):
-        raise Unreadable(f"is of an unknown kind; use {', '.join((*_READERS, '.parquet'))}")
+    if kind not in FILE_KINDS:
+        raise Unreadable(f"is of an unknown kind; use {', '.join(FILE_KINDS)}")
     try:
         size = path.stat().st_size
         if size == 0:
@@ -138,3 +138,5 @@ _READERS: dict[str, Callable[[str, int], Table]] = {
     ".ndjson": partial(read_json, lines=True),
     ".json": read_json,
 }
+#: The endings of files that are read.
+FILE_KINDS = (*_READERS, ".parquet")

@@ -1,4 +1,4 @@
-"""Training pairs from the built-in sets or a user's own file."""
+"""Training pairs from the built-in sets, a user's own file, or a dataset of the Hub."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from embedlab.data.built_in import BuiltIn, Entry, Parts, read_json_lines
 from embedlab.data.corpora import load_corpus
+from embedlab.data.hub_dataset import hub_table, is_hub_name
 from embedlab.data.pair_columns import choose_columns
 from embedlab.data.pair_table import read_pairs
 from embedlab.data.pairs import PairSet, without_overlap
-from embedlab.data.readers import read_table
+from embedlab.data.readers import FILE_KINDS, read_table
 from embedlab.data.tables import count_note
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress, no_progress
 
-#: Rows of a table that are read.
-MAX_PAIRS = 100_000
+#: Rows of a table that are read, and of a dataset of the Hub, whose order may be by source.
+MAX_PAIRS, MAX_HUB_PAIRS = 100_000, 3_000_000
 
 
 def _read_stsb(folder: Path) -> Parts:
@@ -128,10 +130,11 @@ def find_pairs(
     encoding: str = "",
     progress: Progress = no_progress,
 ) -> PairSet:
-    """A built-in set by its id, or the pairs of a csv, json, jsonl or parquet file.
+    """A built-in set by its id, or the pairs of a csv, json, jsonl or parquet file, or of the Hub.
 
     Args:
-        data: the id or the path.
+        data: the id, the path, or a dataset of the Hub as owner/name, whose ``train`` is read. That
+            of the paper's authors is ``yixuantt/ir_data``.
         columns: a file's anchor, positive and negative columns; empty for those to be guessed.
         keep: which rows of a labelled file are pairs, as
             :func:`~embedlab.data.pair_table.read_pairs` takes it.
@@ -139,16 +142,32 @@ def find_pairs(
 
     Raises:
         KeepNeeded: the file's rows are labelled, and ``keep`` is empty.
-        EmbedLabError: neither such a set nor such a file, or no pairs in it.
+        EmbedLabError: neither such a set nor such a file or dataset, no hub in reach, or no pairs
+            in it.
     """
     if data in TRAINING_SETS:
         return load_pairs(data, progress)
     path = Path(data)
+    if is_hub_name(data) and path.suffix.lower() not in FILE_KINDS:
+        return _hub_pairs(data, columns, keep, progress)
     if not path.is_file():
         raise EmbedLabError(
             f"{data[-80:]!r} is neither a file nor a training set; the sets are "
-            f"{', '.join(TRAINING_SETS)}."
+            f"{', '.join(TRAINING_SETS)}, and a dataset of the Hub is written owner/name."
         )
     rows = read_table(path, max_bytes=10**9, max_texts=MAX_PAIRS, encoding=encoding)
     chosen = choose_columns(rows, *columns, title=path.name)
     return read_pairs(rows, chosen, keep, title=path.name).pair_set(source=path.name)
+
+
+def _hub_pairs(
+    name: str,
+    columns: tuple[str, Sequence[str], Sequence[str]],
+    keep: str,
+    progress: Progress,
+) -> PairSet:
+    table = hub_table(name, MAX_HUB_PAIRS, ("train",), progress)
+    if table.total == MAX_HUB_PAIRS:
+        table = replace(table, notes=(f"No more than the first {table.total:,} rows were read.",))
+    chosen = choose_columns(table, *columns, title=name)
+    return read_pairs(table, chosen, keep, title=name).pair_set(source="Hugging Face Hub")

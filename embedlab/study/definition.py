@@ -19,6 +19,7 @@ from embedlab.errors import EmbedLabError, check_known
 from embedlab.models.design import Design
 from embedlab.resources import ASSETS
 from embedlab.study.given_models import GivenModel, given_models
+from embedlab.study.instructions import check_bare
 from embedlab.training.recipe import CUTS, LATER, Recipe, recipe_from
 from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
@@ -74,6 +75,7 @@ class StudyValues(Generic[D, R]):
     alpha: float
     against: tuple[str, ...] = ()
     models: tuple[GivenModel, ...] = ()
+    instructions: bool = False
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
@@ -99,6 +101,8 @@ class Study(StudyValues[Design, Recipe]):
             each, which many designs make too many tests of.
         models: trained before, of some of these designs; then there is no recipe, and nothing else
             is trained.
+        instructions: whether each task's instruction stands before its texts as in the paper's
+            evaluation; designs then have no prompts of their own. Nothing is trained with one.
 
     Raises:
         EmbedLabError: too few designs, repetitions, or nothing to measure.
@@ -122,6 +126,8 @@ class Study(StudyValues[Design, Recipe]):
             for value in values:
                 if values.count(value) > 1:
                     raise EmbedLabError(f"The {what} {value!r} is given twice; leave one out.")
+        for design in self.designs if self.instructions else ():
+            check_bare(design)
         for name in self.against:
             check_known(name, "a design of this study", map(str, self.designs))
         if self.recipe is not None:
@@ -187,8 +193,9 @@ class Study(StudyValues[Design, Recipe]):
             for name in LATER:
                 if recipe[name] == getattr(Recipe, name):
                     del values["recipe"][name]
-        if not self.keep:
-            del values["keep"]
+        for name in ("keep", "instructions"):
+            if not values[name]:
+                del values[name]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -280,6 +287,7 @@ class StudyFile(YamlModel):
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     against: ListOf[str] = ()
     models: ListOf[str] = ()
+    instructions: bool = False
 
     @field_validator("sizes", "tasks")
     @classmethod

@@ -330,6 +330,11 @@ def _notes(measured: _Measurements) -> Iterator[str]:
     study, seeds = measured.record.study, len(measured.record.study.seeds)
     if missing := len(measured.cells) - len(measured.done):
         yield f"{missing} of {len(measured.cells)} cells are not done: this report covers a part."
+    if study.instructions:
+        yield (
+            "Each task's instruction stands before its texts, before the queries alone in "
+            "retrieval, as in the paper's evaluation; yardsticks read the texts alone."
+        )
     trained = study.recipe or study.models
     if steps := [r.history[-1].number for r in measured.done if study.models and r.history]:
         fewest, most = min(steps), max(steps)

@@ -36,6 +36,7 @@ from embedlab.progress import Progress, no_progress
 from embedlab.study.definition import Cell, Study
 from embedlab.study.folder import CellResult, StepRecord, StudyFolder, TaskResult
 from embedlab.study.given_models import folder_of
+from embedlab.study.instructions import BUILT_IN, instructed, of_mteb
 from embedlab.study.mteb_tasks import Encode, as_mteb, evaluate, hub_task
 from embedlab.study.pooled_texts import PooledTexts
 from embedlab.study.report import DataFacts, RunFacts, TaskFacts
@@ -55,8 +56,9 @@ PACKAGES = (
 #: Bytes of hidden states in memory: those of the untrained backbone serve many cells.
 CACHE_BYTES = 6 * 10**9
 
-#: Gives the encoder of a task, whose documents its steps are fitted on.
-EncoderFor = Callable[[Sequence[str] | None], Encode]
+#: Gives the encoder of a task of a category with an instruction, or "" for none, whose documents
+#: its steps are fitted on.
+EncoderFor = Callable[[Sequence[str] | None, str, str], Encode]
 #: Called with a line for the user.
 Say = Callable[[str], None]
 
@@ -230,7 +232,7 @@ def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
     """The part of a :class:`CellResult` that is measured."""
     if cell.kind == "yardstick":
         yardstick = _yardstick(cell.label, setup)
-        return {"tasks": _task_results(setup, lambda documents: yardstick)}
+        return {"tasks": _task_results(setup, lambda *_: yardstick)}
     design = Design.parse(cell.label)
     if cell.kind == "untrained":
         return {"tasks": _task_results(setup, _encoder(setup, setup.pooled, design))}
@@ -310,15 +312,16 @@ def _encoder(setup: _Setup, pooled: PooledTexts, design: Design) -> EncoderFor:
     """Steps are fitted on a task's documents, of MTEB's own tasks on each set that is encoded."""
     backbone = pooled.backbone
 
-    def encoder_for(documents: Sequence[str] | None) -> Encode:
+    def encoder_for(documents: Sequence[str] | None, category: str, instruction: str) -> Encode:
+        asked = instructed(design, category, instruction) if instruction else design
         if documents is None:  # any number of texts, of which nothing can be kept
-            return partial(_embedded, setup, backbone, design)
+            return partial(_embedded, setup, backbone, asked)
         # All documents at once and first, whichever cell of a grid this is: other batches round
         # differently, and a study that goes on would differ in its last digits.
-        steps = fit_steps(str(design), design.steps, pooled(documents, design), backbone)
+        steps = fit_steps(str(asked), asked.steps, pooled(documents, asked), backbone)
 
         def encode(texts: Any, query: bool) -> Any:
-            return steps(pooled(texts, design, query=query))
+            return steps(pooled(texts, asked, query=query))
 
         return encode
 
@@ -346,10 +349,13 @@ def _yardstick(name: str, setup: _Setup) -> Encode:
 
 
 def _task_results(setup: _Setup, encoder_for: EncoderFor) -> list[TaskResult]:
-    results = []
+    results, put = [], setup.study.instructions
     for task in setup.study.tasks:
-        encode = encoder_for(task.corpus(setup.progress).texts)
+        instruction = BUILT_IN[task.category] if put else ""
+        encode = encoder_for(task.corpus(setup.progress).texts, task.category, instruction)
         results.append(evaluate(as_mteb(task, setup.progress), encode, task.id))
     for name in setup.study.mteb:
-        results.append(evaluate(hub_task(name), encoder_for(None), name))
+        hub = hub_task(name)
+        category, instruction = str(hub.metadata.type), of_mteb(hub) if put else ""
+        results.append(evaluate(hub, encoder_for(None, category, instruction), name))
     return results

@@ -11,10 +11,11 @@ import hashlib
 import importlib.util
 import os
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -147,6 +148,7 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
+            _ENDING.set()
             raise ProcessLost(
                 f"One of the {self.count} processes of this training ended or cannot be reached, "
                 "so the others stopped; its own last lines say why. The same command goes on from "
@@ -160,6 +162,8 @@ class ProcessLost(EmbedLabError):
 
 #: Nobody else trains.
 ALONE = Processes()
+#: Set once this process is on its way out, which a second reason to end must not cut short.
+_ENDING = threading.Event()
 
 
 def started(device: str = "auto") -> Processes:
@@ -193,10 +197,12 @@ def started(device: str = "auto") -> Processes:
             f"The {count[:9]} processes of this training did not find each other; check the "
             "launcher's address and port, and that all were started."
         ) from error
-    # A launcher ends the others with this signal once one is gone; it is to end like ^C.
+    # A launcher ends the others with this signal once one is gone; to them it is like ^C.
     signal.signal(signal.SIGTERM, _interrupt)
     return Processes(rank=state.process_index, count=state.num_processes, device=state.device)
 
 
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
+def _interrupt(*_: Any) -> None:
+    if not _ENDING.is_set():
+        _ENDING.set()
+        raise KeyboardInterrupt

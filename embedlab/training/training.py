@@ -265,7 +265,10 @@ class Training:
             group = pairs.take(range(start, min(start + size, n)))
             own_seed = (number,) if self.recipe.group else ()
             part, read = self._group_gradient(
-                group, len(group) / n, own_seed, partial(progress, self.steps_done, self.total, what)
+                group,
+                len(group) / n,
+                own_seed,
+                partial(progress, self.steps_done, self.total, what),
             )
             loss, tokens = loss + part, tokens + read
         return loss, tokens

@@ -159,3 +159,15 @@ def test_titles_of_own_documents_are_joined_as_mteb_joins_them(title, text):
 
     theirs = _corpus_to_dict({"id": "d", "title": title, "text": text})["text"]
     assert title_and_text(title, text) == theirs
+
+
+def test_mtebs_own_tasks_have_mtebs_instructions():
+    import mteb
+
+    from embedlab.study.instructions import of_mteb
+
+    names = ("STS12", "SciFact", "StackOverflowDupQuestions")
+    words = {name: of_mteb(mteb.get_task(name)) for name in names}
+    assert words["STS12"] == "Retrieve semantically similar text."
+    assert "scientific claim" in words["SciFact"]
+    assert "StackOverflow" in words["StackOverflowDupQuestions"]

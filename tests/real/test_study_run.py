@@ -247,3 +247,35 @@ def test_training_data_that_is_not_there_is_said_before_a_backbone_is_loaded(
     monkeypatch.setattr("embedlab.study.run.load_backbone", lambda *a, **k: pytest.fail("loaded"))
     with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
         run_study(replace(small, data="nowhere.csv"), tmp_path / "none")
+
+
+def test_instructions_stand_before_the_texts_of_a_task(tiny_folder, tmp_path):
+    """Scores are those of texts with the words written before them: of queries alone in retrieval."""
+    from embedlab import Design, embed, load_backbone
+    from embedlab.study.mteb_tasks import as_mteb, evaluate
+
+    asked = {
+        "designs": ["causal/mean", "M1"],
+        "tasks": ["stsb", "semanlink"],
+        "sizes": {"STS": 6, "Retrieval": 4},
+        "instructions": True,
+        "backbone": str(tiny_folder),
+    }
+    study = study_from(asked, "asked")
+    (cell, _) = run_study(study, tmp_path / "asked")
+    backbone, design = load_backbone(tiny_folder, dtype="float32"), Design.parse("causal/mean")
+    before = {
+        "STS": ("Retrieve text with the same meaning: ",) * 2,
+        "Retrieval": ("", "Given a question, retrieve passages that answer it: "),
+    }
+    chosen = [study.tasks[0], study.tasks[-1]]
+    assert [task.category for task in chosen] == list(before)
+    for task in chosen:
+
+        def by_hand(texts, query, words=before[task.category]):
+            return embed([words[query] + text for text in texts], design, backbone)
+
+        expected = evaluate(as_mteb(task), by_hand, task.id).score
+        (found,) = (result for result in cell.tasks if result.id == task.id)
+        assert found.score == pytest.approx(expected, abs=1e-6)
+    assert any("instruction stands before" in note for note in report_of(tmp_path / "asked").notes)

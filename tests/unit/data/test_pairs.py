@@ -195,6 +195,33 @@ def test_pairs_come_from_a_file(tmp_path):
         find_pairs("nowhere.csv")
 
 
+def test_pairs_come_from_a_dataset_of_the_hub(monkeypatch):
+    """In the layout of the paper's training data: a query, a positive, a negative."""
+    asked = []
+
+    def rows(name, limit, splits, progress):
+        asked.append((name, tuple(splits)))
+        texts = [(f"what is it {i}?", f"It is {i}.", f"It is not {i}.") for i in range(4)]
+        found = [dict(zip(("query", "positive", "negative"), row, strict=True)) for row in texts]
+        return found, dict.fromkeys(found[0])
+
+    monkeypatch.setattr("embedlab.data.hub_dataset._hub_rows", rows)
+    pairs = find_pairs("yixuantt/ir_data")
+    assert asked == [("yixuantt/ir_data", ("train",))]
+    assert (pairs.title, pairs.source) == ("yixuantt/ir_data", "Hugging Face Hub")
+    assert pairs.anchors[1] == "what is it 1?" and pairs.positives[1] == "It is 1."
+    assert pairs.negatives[1] == ("It is not 1.",) and len(pairs) == 4
+
+
+def test_without_a_hub_the_authors_data_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(EmbedLabError, match="'yixuantt/ir_data' cannot be read while HF_HUB_OFF"):
+        find_pairs("yixuantt/ir_data")
+    # A mistyped path is none of a dataset.
+    with pytest.raises(EmbedLabError, match="neither a file nor a training set"):
+        find_pairs("data/mine.csv")
+
+
 def test_only_the_first_rows_are_read(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "".join(f"an a {i},some b {i}\n" for i in range(5)))

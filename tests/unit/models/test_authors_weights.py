@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from support.command_line import run
 from support.models import direct, model_folder, tiny_backbone, tiny_model, tiny_tokenizer, words
@@ -24,8 +24,8 @@ from torch.nn import functional as F
 from embedlab import Design, embed, load_backbone
 from embedlab.errors import EmbedLabError
 from embedlab.models.authors_weights import convert_head, import_weights
-from embedlab.models.pooling import PAPER_HEAD
-from embedlab.models.run_folder import load_run, read_run_info
+from embedlab.models.pooling import PAPER_HEAD, HeadSize
+from embedlab.models.run_folder import load_run, read_run_info, write_run_info
 
 TEXTS = words(3, 7, 1, 5, seed=5)
 D, LAYERS = 32, 4
@@ -53,7 +53,9 @@ def authors_head(layers: bool, latents=768, inner=32 * 2048, d=D) -> dict[str, t
 def output(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The unit vector (d,) of one text of which the head reads X (s, d)."""
     get = lambda name: state[f"cross_attend_blocks.{name}"]  # noqa: E731
-    norm = lambda y, name: F.layer_norm(y, (y.shape[-1],), get(f"{name}.weight"), get(f"{name}.bias"))  # noqa: E501, E731
+    norm = lambda y, name: F.layer_norm(
+        y, (y.shape[-1],), get(f"{name}.weight"), get(f"{name}.bias")
+    )  # noqa: E501, E731
     if "pos_emb.weight" in state:
         x = x + state["pos_emb.weight"][: len(x)]
     z = state["latents"]
@@ -96,25 +98,34 @@ def authors_folder(folder: Path, state=None, *, pickled=False) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """A folder of theirs for each kind of head, at its real size."""
-    root = tmp_path_factory.mktemp("authors")
-    states = {layers: authors_head(layers) for layers in (False, True)}
-    return {
-        layers: (authors_folder(root / f"layers-{layers}", state), state)
-        for layers, state in states.items()
-    }
+SIZES = [
+    HeadSize(latents=24, heads=32, head_dim=16),
+    pytest.param(PAPER_HEAD, marks=pytest.mark.slow, id="paper"),
+]
+
+
+@pytest.fixture(scope="module", params=SIZES)
+def imported(request, tmp_path_factory):
+    """A run of each kind of head, and the state it was made of."""
+    root, runs, size = tmp_path_factory.mktemp("authors"), {}, request.param
+    for design in map(Design.parse, ("M2", "M3")):
+        layers = design.pooling == "multi_layer_trainable"
+        state = authors_head(layers, size.latents, size.heads * size.head_dim)
+        folder = authors_folder(root / f"{design.alias}-theirs", state)
+        info = import_weights(folder, design, tiny_backbone(), "tiny", root / str(design.alias))
+        assert info.head == size and info == read_run_info(root / str(design.alias))
+        runs[design.pooling] = root / str(design.alias), state
+    return runs
 
 
 @pytest.mark.parametrize("alias", ["M2", "M3", "M4", "M5"])
-def test_their_outputs_on_the_same_states(tmp_path, folders, alias):
+def test_their_outputs_on_the_same_states(tmp_path, imported, alias):
     design, backbone = Design.parse(alias), tiny_backbone()
-    folder, state = folders[design.pooling == "multi_layer_trainable"]
-    out = tmp_path / "run"
-    info = import_weights(folder, design, backbone, "tiny", out)
-    assert info.head == PAPER_HEAD and info == read_run_info(out)
+    run_folder, state = imported[design.pooling]
+    out = shutil.copytree(run_folder, tmp_path / "run")
     assert sorted(p.name for p in out.iterdir()) == ["adapter", "head.safetensors", "run.json"]
+    # The files of M2 and M4 are alike, and those of M3 and M5: the design is what was named.
+    write_run_info(out, read_run_info(out).model_copy(update={"design": str(design)}))
     loaded = load_run(out, backbone)
     vectors = embed(TEXTS, design, loaded)
     for text, vector in zip(TEXTS, vectors, strict=True):
@@ -123,10 +134,11 @@ def test_their_outputs_on_the_same_states(tmp_path, folders, alias):
             expected = output(state, read_by(design, states))
         np.testing.assert_allclose(vector, expected.numpy(), atol=1e-5)
     # The adapter counts, too.
-    plain = tiny_backbone()
-    assert np.abs(direct(loaded, TEXTS[0], "causal") - direct(plain, TEXTS[0], "causal")).max() > 0.1
+    apart = direct(loaded, TEXTS[0], "causal") - direct(tiny_backbone(), TEXTS[0], "causal")
+    assert float(apart.abs().max()) > 0.1
 
 
+@pytest.mark.slow
 def test_m1_is_the_adapter_alone_and_may_be_pickled(tmp_path):
     backbone, design = tiny_backbone(), Design.parse("M1")
     folder = authors_folder(tmp_path / "theirs", pickled=True)
@@ -140,6 +152,7 @@ def test_m1_is_the_adapter_alone_and_may_be_pickled(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_model_and_says_what_it_is(tmp_path):
     model = model_folder(tmp_path / "tiny", tiny_model("llama"), tiny_tokenizer())
     state = authors_head(True, latents=6, inner=64)
@@ -208,6 +221,16 @@ HOSTILE = [
 ]
 
 
+def test_a_head_is_of_the_layers_of_its_backbone(tmp_path):
+    path, target = tmp_path / "attn_pool.pt", str(tmp_path / "head.safetensors")
+    torch.save(authors_head(True, 4, 64), path)
+    with pytest.raises(EmbedLabError, match="an embedding of 32 layers, and the backbone has 33"):
+        convert_head(path, target=target, layers=33)
+    torch.save(authors_head(False, 4, 64), path)
+    with pytest.raises(EmbedLabError, match="M2 or M4"):
+        convert_head(path, target=target, layers=32)
+
+
 @pytest.mark.parametrize(("write", "message"), HOSTILE)
 def test_a_hostile_or_malformed_head_ends_in_one_sentence(tmp_path, monkeypatch, write, message):
     """Called here: a case in the child process follows."""
@@ -235,8 +258,6 @@ def test_what_is_refused_leaves_no_folder(tmp_path, monkeypatch):
     torch.save({"latents": Evil()}, folder / "attn_pool.pt")
     refused("M2", "holds other things")
     assert not (tmp_path / "pwned").exists()
-    torch.save(authors_head(False, latents=4, inner=64), folder / "attn_pool.pt")
-    refused("M3", "M2 or M4")
     torch.save(authors_head(False, latents=4, inner=64, d=16), folder / "attn_pool.pt")
     refused("M2", "does not fit")
     (folder / "adapter_model.safetensors").write_bytes(b"half a file")

@@ -28,6 +28,8 @@ from embedlab.training.training import Training
 
 #: Of the 24 pairs three updates of 16, each of two groups.
 SMALL = {"steps": 3, "batch": 16, "held_out": 0, "lora_dropout": 0.0, "head": "small"}
+#: A pace and a decay at which three steps show.
+FAST = {"warmup": 1, "lr": 1e-2, "head_lr": 1e-2, "weight_decay": 1.0}
 
 
 def test_the_recipe_has_the_authors_numbers():
@@ -90,7 +92,7 @@ def authors_loop(design: str, training: Training) -> tuple[list[float], list[tor
     spared = [p for name, p in named if "norm" in name or name.endswith("bias")]
     shrunk = [p for name, p in named if "norm" not in name and not name.endswith("bias")]
     groups = [
-        {"params": lora + shrunk, "weight_decay": 0.01},
+        {"params": lora + shrunk, "weight_decay": recipe.weight_decay},
         {"params": spared, "weight_decay": 0.0},
     ]
     adamw = torch.optim.AdamW(groups, lr=recipe.lr)
@@ -132,7 +134,7 @@ def repeated_pairs():
 
 
 @pytest.mark.parametrize("design", ["M1", "M3", "M5"])
-@pytest.mark.parametrize("pace", [{}, {"warmup": 1, "lr": 1e-2, "head_lr": 1e-2}])
+@pytest.mark.parametrize("pace", [{}, FAST])
 def test_three_steps_are_those_of_a_loop_over_the_authors_loss(design, pace):
     recipe = recipe_from("paper-exact", **SMALL, **pace)
     training = Training(tiny_backbone(), Design.parse(design), repeated_pairs(), recipe)
@@ -150,7 +152,9 @@ def test_three_steps_are_those_of_a_loop_over_the_authors_loss(design, pace):
         atol = 0.05 * recipe.lr * recipe.rate(2)
         torch.testing.assert_close(own, other, atol=atol, rtol=1e-6)
     # The first update has the rate 0; then something is learned.
-    moved = [not torch.equal(p, b) for p, b in zip(training.optimiser.parameters, before, strict=True)]
+    moved = [
+        not torch.equal(p, b) for p, b in zip(training.optimiser.parameters, before, strict=True)
+    ]
     assert steps[0].lr == 0 and any(moved)
 
 
@@ -204,7 +208,9 @@ def test_a_group_of_one_is_refused_and_a_plan_says_who_meets():
     with pytest.raises(EmbedLabError, match="A group of 1 pair"):
         recipe_from("paper-exact", group=1).check(Design.parse("M1"))
     plan = plan_training(recipe_from("paper-exact", **SMALL), pair_set(24, negatives=True))
-    assert any("8 pairs meet in one loss, 16 candidates a query" in line for line in sentences(plan))
+    assert any(
+        "8 pairs meet in one loss, 16 candidates a query" in line for line in sentences(plan)
+    )
 
 
 def test_a_checkpoint_of_a_version_without_groups_goes_on(tmp_path):

@@ -127,7 +127,7 @@ def test_when_a_process_dies_the_others_say_so_and_the_training_can_go_on(tmp_pa
     second.send_signal(signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert "stopped after step" in errors and "goes on from there" in errors
+    assert "stopped after step" in errors and "goes on from there" in errors, errors
     ours = [line for line in errors.splitlines() if line.startswith("error:")]
     assert len(ours) <= 1 and all("One of the 2 processes" in line for line in ours)
     assert (out / "checkpoint.safetensors").is_file() and not (out / "run.json").exists()

@@ -26,7 +26,7 @@ from embedlab.ui.tabs.finetune.own_pairs import OwnPairs
 #: What the choice of pairs says instead of a training set's id when they come from a file.
 OWN_FILE = "own"
 DEFAULT_RECIPE = "cpu"
-RECIPE_LABELS = {"cpu": "CPU, minutes", "paper": "Paper"}
+RECIPE_LABELS = {"cpu": "CPU, minutes", "paper": "Paper, batches of 64"}
 MODE_LABELS = {
     "lora": "LoRA: small additions to every layer, and the head where there is one",
     "head": "Head only: the backbone stays as it is; seconds, for trainable poolings",
