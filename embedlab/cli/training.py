@@ -170,9 +170,12 @@ def _quiet_workers(processes: Processes) -> Iterator[None]:
         yield
         return
     try:
-        with Path(os.devnull).open("w") as nowhere:
-            with redirect_stdout(nowhere), redirect_stderr(nowhere):
-                yield
+        with (
+            Path(os.devnull).open("w") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):
+            yield
     except EmbedLabError as error:
         raise EmbedLabError(
             f"process {processes.rank + 1} of {processes.count}: {error}"

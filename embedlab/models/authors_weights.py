@@ -1,8 +1,8 @@
 """Weights of the paper's authors (arXiv 2409.02727) as a run's folder of ours.
 
-Their trainers leave a PEFT folder, and for M2 … M5 the head beside it in ``attn_pool.pt``: a pickle,
-which is read with ``weights_only`` in a bounded child process and written as safetensors. Their
-names for the parts of a head, with d the backbone's width and e = 32 heads × 2048::
+Their trainers leave a PEFT folder, and for M2 … M5 the head in ``attn_pool.pt``. That is a pickle:
+it is read with ``weights_only`` in a bounded child process and written as safetensors. Their names
+for the parts of a head, with d the backbone's width and e = 32 heads × 2048::
 
     latents (768, d) · pos_emb.weight (32, d), a row a layer, of M3 and M5
     cross_attend_blocks.0.norm, .norm_context          of what is read, of the latents
@@ -159,8 +159,8 @@ def convert_head(path: Path, *, target: str, layers: int) -> dict[str, int]:
     if layers:
         if shapes[_LAYERS][0] < layers:
             raise EmbedLabError(
-                f"{path.name} has an embedding of {shapes[_LAYERS][0]} layers, and the backbone has "
-                f"{layers}; choose the backbone it was trained on."
+                f"{path.name} has an embedding of {shapes[_LAYERS][0]} layers, and the backbone "
+                f"has {layers}; choose the backbone it was trained on."
             )
         ours["layer_embedding"] = weights[_LAYERS][:layers].clone()
     for theirs, name in _PARTS.items():
@@ -274,8 +274,8 @@ def _config(folder: Path) -> dict[str, Any]:
             raise ValueError("no mapping")
     except (OSError, ValueError, RecursionError) as error:
         raise EmbedLabError(
-            f"The folder {folder.name!r} has no {CONFIG_FILE}, or a damaged one; choose a folder that "
-            "peft saved."
+            f"The folder {folder.name!r} has no {CONFIG_FILE}, or a damaged one; choose a folder "
+            "that peft saved."
         ) from error
     return config
 
@@ -284,8 +284,8 @@ def _check_config(config: dict[str, Any], folder: Path) -> None:
     for name, plain in _PLAIN.items():
         if name in config and config[name] not in plain:
             raise EmbedLabError(
-                f"{CONFIG_FILE} in {folder.name!r} has {name} = {str(config[name])[:40]!r}, another "
-                "kind of adapter than the authors'; merge it into its backbone instead (peft: "
+                f"{CONFIG_FILE} in {folder.name!r} has {name} = {str(config[name])[:40]!r}, "
+                "another kind of adapter than the authors'; merge it into its backbone instead (peft: "
                 "merge_and_unload)."
             )
 

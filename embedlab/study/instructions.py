@@ -1,7 +1,7 @@
 """Task instructions before texts, as the evaluation of arXiv 2409.02727 puts them.
 
-The instruction of a retrieval task stands before its queries alone, that of any other task, reranking
-too, before every text. It is joined to the text as it is, without a space of its own.
+The instruction of a retrieval task stands before its queries alone, that of any other task,
+reranking too, before every text. It is joined to the text as it is, without a space of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the authors of arXiv 2409.02727 do otherwise in a training, for the recipe that follows them.
+"""What the authors of arXiv 2409.02727 do otherwise in a training, for the recipe after theirs.
 
 Their code leaves these to the libraries: torch draws the head, and the trainer of transformers
 spares norms and biases the weight decay.

@@ -187,7 +187,7 @@ def started(device: str = "auto") -> Processes:
 
     if device not in ("auto", "cpu", "cuda"):
         raise EmbedLabError(
-            f"Of several processes each takes a GPU of its own, so {device[:20]!r} cannot be all of "
+            f"Of several processes each takes a GPU of its own, so {device[:20]!r} cannot be "
             "theirs; use auto, cuda or cpu."
         )
     try:

@@ -276,7 +276,7 @@ class Training:
     def _group_gradient(
         self, pairs: PairSet, share: float, seed: tuple[int, ...], report: Callable[[], None]
     ) -> tuple[float, int]:
-        """The gradient of ``share`` times the loss of pairs that meet: that loss, and the tokens."""
+        """The gradient of ``share`` times the loss of pairs that meet: that, and the tokens."""
         if self.recipe.as_authors:
             hard, masked = [text for texts in pairs.negatives for text in texts], None
         else:

@@ -250,7 +250,7 @@ def test_training_data_that_is_not_there_is_said_before_a_backbone_is_loaded(
 
 
 def test_instructions_stand_before_the_texts_of_a_task(tiny_folder, tmp_path):
-    """Scores are those of texts with the words written before them: of queries alone in retrieval."""
+    """Scores are those of texts with the words before them: of queries alone in retrieval."""
     from embedlab import Design, embed, load_backbone
     from embedlab.study.mteb_tasks import as_mteb, evaluate
 

@@ -53,9 +53,10 @@ def authors_head(layers: bool, latents=768, inner=32 * 2048, d=D) -> dict[str, t
 def output(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     """The unit vector (d,) of one text of which the head reads X (s, d)."""
     get = lambda name: state[f"cross_attend_blocks.{name}"]  # noqa: E731
-    norm = lambda y, name: F.layer_norm(
-        y, (y.shape[-1],), get(f"{name}.weight"), get(f"{name}.bias")
-    )  # noqa: E501, E731
+
+    def norm(y, name):
+        return F.layer_norm(y, y.shape[-1:], get(f"{name}.weight"), get(f"{name}.bias"))
+
     if "pos_emb.weight" in state:
         x = x + state["pos_emb.weight"][: len(x)]
     z = state["latents"]
