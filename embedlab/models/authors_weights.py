@@ -285,8 +285,8 @@ def _check_config(config: dict[str, Any], folder: Path) -> None:
         if name in config and config[name] not in plain:
             raise EmbedLabError(
                 f"{CONFIG_FILE} in {folder.name!r} has {name} = {str(config[name])[:40]!r}, "
-                "another kind of adapter than the authors'; merge it into its backbone instead (peft: "
-                "merge_and_unload)."
+                "another kind of adapter than the authors'; merge it into its backbone instead "
+                "(peft: merge_and_unload)."
             )
 
 
