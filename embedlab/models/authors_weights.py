@@ -47,7 +47,7 @@ _PARTS = {
 }
 _KEYS_AND_VALUES, _LAYERS = "cross_attend_blocks.0.fn.to_kv.weight", "pos_emb.weight"
 #: Settings of PEFT that change what an adapter computes, with the values that do not.
-_PLAIN = {
+_PLAIN: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
     "bias": ("none",),
     "use_rslora": (False, None),

@@ -259,8 +259,6 @@ def test_what_is_refused_leaves_no_folder(tmp_path, monkeypatch):
     torch.save({"latents": Evil()}, folder / "attn_pool.pt")
     refused("M2", "holds other things")
     assert not (tmp_path / "pwned").exists()
-    torch.save(authors_head(False, latents=4, inner=64, d=16), folder / "attn_pool.pt")
-    refused("M2", "does not fit")
     (folder / "adapter_model.safetensors").write_bytes(b"half a file")
     refused("M1", "does not fit")
     config = json.loads((folder / "adapter_config.json").read_text())
