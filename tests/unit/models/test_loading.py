@@ -108,11 +108,11 @@ def test_a_product_in_each_precision_takes_time():
 
 def test_a_variable_fixes_what_auto_means(monkeypatch):
     monkeypatch.setenv(loading.DTYPE_VARIABLE, "bfloat16")
-    assert loading._dtype("auto", torch.device("cpu")) == torch.bfloat16
-    assert loading._dtype("float32", torch.device("cpu")) == torch.float32
+    assert loading.chosen_dtype("auto", torch.device("cpu")) == torch.bfloat16
+    assert loading.chosen_dtype("float32", torch.device("cpu")) == torch.float32
     monkeypatch.setenv(loading.DTYPE_VARIABLE, "float16")
     with pytest.raises(EmbedLabError, match="'float16' is not offered"):
-        loading._dtype("auto", torch.device("cpu"))
+        loading.chosen_dtype("auto", torch.device("cpu"))
 
 
 def test_of_several_gpus_the_one_with_most_memory_left_is_taken(monkeypatch):

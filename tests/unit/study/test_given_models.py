@@ -104,7 +104,7 @@ def test_the_cells_are_measured_with_the_models_weights(made, tmp_path, monkeypa
     seen = {}
 
     def results(setup, encoder_for):
-        encode = encoder_for(["some rice", "an egg"])
+        encode = encoder_for(["some rice", "an egg"], "STS", "")
         seen[len(seen)] = np.array(encode(["some rice", "an egg"], False))
         return []
 
