@@ -59,7 +59,7 @@ def rows(backbone: Backbone, progress: Progress) -> Iterator[Row]:
         made = index.build(vectors, kind, index.digest(vectors), progress)
         seconds = time.perf_counter() - start
         if made is None:
-            yield f"{kind}: a quarter of its lists does not reach the aim", 0.0, "", ""
+            yield f"{kind}: half of its lists do not reach the aim", 0.0, "", ""
             continue
         yield f"{kind}: built, {made.facts.read} of {made.facts.lists:,} lists read", seconds, "s", ""
         yield from _searched(made, kind, queries, exact, flat)
