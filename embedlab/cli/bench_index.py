@@ -61,7 +61,12 @@ def rows(backbone: Backbone, progress: Progress) -> Iterator[Row]:
         if made is None:
             yield f"{kind}: half of its lists do not reach the aim", 0.0, "", ""
             continue
-        yield f"{kind}: built, {made.facts.read} of {made.facts.lists:,} lists read", seconds, "s", ""
+        yield (
+            f"{kind}: built, {made.facts.read} of {made.facts.lists:,} lists read",
+            seconds,
+            "s",
+            "",
+        )
         yield from _searched(made, kind, queries, exact, flat)
 
 

@@ -48,7 +48,9 @@ def test_it_finds_what_a_search_by_hand_finds(kind, d):
     assert f"{100 * made.facts.recall:.1f}" in str(made.facts)
     ids, scores = made.search(vectors[:3], 5)
     assert ids[:, 0].tolist() == [0, 1, 2]
-    np.testing.assert_allclose(scores, np.einsum("qd,qkd->qk", vectors[:3], vectors[ids]), atol=1e-6)
+    np.testing.assert_allclose(
+        scores, np.einsum("qd,qkd->qk", vectors[:3], vectors[ids]), atol=1e-6
+    )
 
 
 def test_its_recall_is_that_of_texts_without_themselves(monkeypatch):
@@ -88,7 +90,9 @@ def test_a_saved_index_is_read_by_memory_map(tmp_path: Path, monkeypatch, kind):
     again = index.index_for(vectors, tmp_path / "kept")
     assert file.stat().st_mtime_ns == written, "it was made again"
     made = index.build(vectors, kind)
-    for one, other in zip(again.search(vectors[:50], 10), made.search(vectors[:50], 10), strict=True):
+    for one, other in zip(
+        again.search(vectors[:50], 10), made.search(vectors[:50], 10), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
