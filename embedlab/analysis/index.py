@@ -10,8 +10,8 @@ The rule, by n vectors of d numbers:
 
 How many lists a query reads is not guessed: it is the smallest number, by steps of a half, whose
 recall@10 against exact search reaches 96 on some of the vectors. What is shown is measured on
-others. Where even half of the lists do not reach that, search stays exact. What the index finds is ranked by exact
-similarity, as everywhere.
+others. Where even half of the lists do not reach that, search stays exact. What the index finds is
+ranked by exact similarity, as everywhere.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ def _found(
 
 
 def opened(folder: Path, name: str, vectors: Float32Array) -> Index | None:
-    """The saved index of these vectors by memory map; None where there is none, or a damaged one."""
+    """The saved index of these vectors by memory map; None where none is, or a damaged one."""
     import json
 
     import faiss

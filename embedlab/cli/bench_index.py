@@ -40,16 +40,11 @@ Row = tuple[str, float, str, str]
 
 def rows(backbone: Backbone, progress: Progress) -> Iterator[Row]:
     """The figures of both kinds of index, exact search beside them."""
-    import faiss
-
     texts = windows(VECTORS + QUERIES, progress)
     vectors = layer_zero(backbone, texts, progress)
     vectors, queries = vectors[:VECTORS], vectors[VECTORS:]
-    exact_ids, exact = retrieval.search(vectors, queries, index.RANKS)
-    flat_index = faiss.IndexFlatIP(vectors.shape[1])
-    flat_index.add(vectors)
-    flat = _alone(lambda query: flat_index.search(query, index.RANKS), queries)
-    del flat_index
+    _, exact = retrieval.search(vectors, queries, index.RANKS)
+    flat = _flat_index(vectors, queries)
     yield f"FAISS's flat index, one query among {VECTORS:,}", flat, "ms", ""
     checked = _alone(lambda query: retrieval.search(vectors, query, index.RANKS), queries)
     yield "exact search with its checks and exact ranks, one query", checked, "ms", ""
@@ -68,6 +63,15 @@ def rows(backbone: Backbone, progress: Progress) -> Iterator[Row]:
             "",
         )
         yield from _searched(made, kind, queries, exact, flat)
+
+
+def _flat_index(vectors: Float32Array, queries: Float32Array) -> float:
+    """The median milliseconds of FAISS's flat index, filled beforehand."""
+    import faiss
+
+    flat = faiss.IndexFlatIP(vectors.shape[1])
+    flat.add(vectors)
+    return _alone(lambda query: flat.search(query, index.RANKS), queries)
 
 
 def _searched(
@@ -120,7 +124,7 @@ def windows(n: int, progress: Progress) -> list[str]:
 
 
 def layer_zero(backbone: Backbone, texts: Sequence[str], progress: Progress) -> Float32Array:
-    """(n, d): the vectors of ``causal/mean@0``, without a pass: the mean of the tokens' embeddings."""
+    """(n, d): vectors of ``causal/mean@0`` without a pass, the means of the tokens' embeddings."""
     table = backbone.readable_model().get_input_embeddings().weight.detach().float().cpu().numpy()
     vectors = np.empty((len(texts), table.shape[1]), np.float32)
     step = 10_000

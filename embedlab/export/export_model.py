@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXPORT_KINDS = {
     "adapter": "adapter and head, a few megabytes, for EmbedLab on the same backbone",
     "sentence-transformers": "the merged model as a folder for sentence-transformers",
-    "static": "a vector a token, some hundred times as fast, for model2vec and sentence-transformers",
+    "static": "a vector a token, hundreds of times as fast, for model2vec and sentence-transformers",
     "gguf": "one file for llama.cpp, of a design of the last layer's mean or last token",
 }
 #: The file of a GGUF export.
@@ -84,7 +84,7 @@ def export_model(
         elif kind == "gguf":
             check = _gguf(backbone, design, run_info, folder, progress)
         else:
-            # In float32, as the export is: what a pass in bfloat16 rounds away would hide a mistake.
+            # In float32, as the export is: what bfloat16 rounds away would hide a mistake.
             exact = backbone.in_float32()
             expected = embed(CHECK_TEXTS, design, exact, fit=steps, progress=progress)
             del exact
