@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 EXPORT_KINDS = {
     "adapter": "adapter and head, a few megabytes, for EmbedLab on the same backbone",
     "sentence-transformers": "the merged model as a folder for sentence-transformers",
-    "static": "a vector a token, hundreds of times as fast, for model2vec and sentence-transformers",
+    "static": "a vector a token, much faster, for model2vec and sentence-transformers",
     "gguf": "one file for llama.cpp, of a design of the last layer's mean or last token",
 }
 #: The file of a GGUF export.

@@ -32,7 +32,6 @@ from embedlab.resources import STATIC
 
 #: Neighbours of a selected text that light up, in the original space of each design.
 NEAREST = 10
-_PARTS = ("value", "place_a", "place_b", "texts", "colouring")
 
 
 def linked_map(
@@ -66,14 +65,7 @@ def linked_map(
     names, sides = _checked(texts, designs, labels)
     near = [neighbours(rows, NEAREST) for rows in sides]
 
-    def valid(proposal: Any) -> list[int]:
-        chosen = proposal["value"]
-        for i in chosen:
-            if not 0 <= i < len(texts):
-                raise EmbedLabError(
-                    f"{i} is not one of the {len(texts)} texts; numbers start at 0."
-                )
-        return sorted(set(chosen))
+    parts = _parts(texts, names, sides, labels, method)
 
     class LinkedMap(anywidget.AnyWidget):  # type: ignore[misc]
         """The widget."""
@@ -81,21 +73,28 @@ def linked_map(
         _esm = _module()
         _css = _style()
         _frame = traitlets.Unicode(str(Macros("frames.html").linked_map())).tag(sync=True)
-        _selection = traitlets.Dict().tag(sync=True)
+        _value = traitlets.Dict(parts["value"]).tag(sync=True)
+        _place_a = traitlets.Dict(parts["place_a"]).tag(sync=True)
+        _place_b = traitlets.Dict(parts["place_b"]).tag(sync=True)
+        _texts = traitlets.Dict(parts["texts"]).tag(sync=True)
+        _colouring = traitlets.Dict(parts["colouring"]).tag(sync=True)
+        _selection = traitlets.Dict(_marked([], near)).tag(sync=True)
         selection = traitlets.List(traitlets.Int()).tag(sync=True)
-        _valid = traitlets.validate("selection")(lambda self, proposal: valid(proposal))
+
+        @traitlets.validate("selection")
+        def _known(self, proposal: Any) -> list[int]:
+            for i in proposal["value"]:
+                if not 0 <= i < len(texts):
+                    raise EmbedLabError(
+                        f"{i} is not one of the {len(texts)} texts; numbers start at 0."
+                    )
+            return sorted(set(proposal["value"]))
 
         @traitlets.observe("selection")
         def _lit(self, change: Any) -> None:
             self._selection = _marked(change["new"], near)
 
-    for name in _PARTS:
-        setattr(LinkedMap, f"_{name}", traitlets.Dict().tag(sync=True))
-    LinkedMap.setup_class(LinkedMap.__dict__)
-    parts = _parts(texts, names, sides, labels, method, near)
-    return LinkedMap(
-        **{f"_{name}": part for name, part in parts.items()}, _selection=_marked([], near)
-    )
+    return LinkedMap()
 
 
 def _checked(
@@ -119,7 +118,6 @@ def _parts(
     sides: Sequence[npt.NDArray[np.float32]],
     labels: Sequence[str],
     method: str,
-    near: Sequence[Neighbours],
 ) -> dict[str, dict[str, Any]]:
     """What the map is given, by part; each with a revision, by which the script knows it is new."""
     umap = method == "UMAP" and projection.umap_possible(*sides)
