@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.models import tiny_backbone, tiny_model
 from support.runs import run_info, trained
 
-from embedlab import Design, EmbedLabError
+from embedlab import Design, EmbedLabError, embed
 from embedlab.export import gguf_file
 from embedlab.export.check import GGUF_TOLERANCE
 from embedlab.export.export_model import export_model
@@ -29,7 +30,7 @@ def byte_level(architecture: str = "llama"):
     inner.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<end>")
     model = tiny_model(architecture, vocabulary=258)
-    return Backbone(model, tokenizer, name=f"tiny-{architecture}", max_length=64)
+    return Backbone(model, tokenizer, name=f"tiny-{architecture}", max_length=256)
 
 
 def facts(path: Path) -> dict[str, object]:
@@ -91,4 +92,11 @@ def test_llama_cpp_gives_the_same_vectors(tmp_path, architecture, design):
     _, check = export_model(
         *(backbone, parsed, run_info(backbone, parsed), tmp_path, tmp_path, "gguf")
     )
-    assert check.ok and check.n >= 2 and check.tolerance == GGUF_TOLERANCE
+    assert check.ok and check.n >= 3 and check.tolerance == GGUF_TOLERANCE
+    # Another pooling or attention would be far beyond what is allowed.
+    for other in {"causal/eos", "causal/mean", "bidirectional/mean"} - {design}:
+        both = [
+            embed(["A bank by the river."], each, backbone)
+            for each in (parsed, Design.parse(other))
+        ]
+        assert np.abs(both[0] - both[1]).max() > 10 * GGUF_TOLERANCE

@@ -93,6 +93,7 @@ def test_steps_have_to_be_fitted(backbone):
         distil(backbone, Design.parse("causal/mean+centre"))
 
 
+@pytest.mark.slow  # a process of its own imports sentence-transformers
 def test_the_export_is_checked_in_a_fresh_process(backbone, tmp_path):
     archive, check = export_model(
         *(backbone, DESIGN, run_info(backbone, DESIGN), tmp_path, tmp_path, "static"),
