@@ -199,7 +199,7 @@ def build(
     # Of unit vectors the nearest are the most similar, and k-means by distance does not mind that
     # all of them point one way, as those of language models do.
     made = faiss.index_factory(d, f"{pad}IVF{lists},{inside}", faiss.METRIC_L2)
-    ivf = faiss.downcast_index(faiss.extract_index_ivf(made))
+    ivf: Any = faiss.downcast_index(faiss.extract_index_ivf(made))
     ivf.cp.niter, ivf.cp.min_points_per_centroid = _ROUNDS, 1  # without a warning where n is small
     if kind == "IVF-PQ":
         ivf.pq.cp.min_points_per_centroid = 1
@@ -269,9 +269,10 @@ def _found(
 ) -> tuple[Int64Array, Float32Array]:
     import faiss
 
-    how = faiss.SearchParametersIVF(nprobe=read)
+    library: Any = faiss  # its stubs know no keywords
+    how = library.SearchParametersIVF(nprobe=read)
     if isinstance(faiss.downcast_index(made), faiss.IndexPreTransform):
-        how = faiss.SearchParametersPreTransform(index_params=how)
+        how = library.SearchParametersPreTransform(index_params=how)
     more = _CODED_CANDIDATES * k if facts.kind == "IVF-PQ" else k + retrieval.MARGIN
     _, candidates = made.search(queries, min(more, facts.n), params=how)
     return retrieval.ranked_candidates(vectors, queries, candidates, min(k, facts.n))

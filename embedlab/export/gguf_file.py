@@ -136,7 +136,7 @@ def _add_facts(writer: Any, config: Any, design: Design, backbone: Backbone, nam
     writer.add_key_length(head_dim)
     writer.add_value_length(head_dim)
     writer.add_rope_dimension_count(head_dim)
-    writer.add_rope_freq_base(float(rope.get("rope_theta") or getattr(config, "rope_theta", 1e4)))
+    writer.add_rope_freq_base(float(rope.get("rope_theta") or 10_000))
     writer.add_layer_norm_rms_eps(float(config.rms_norm_eps))
     writer.add_vocab_size(backbone.embedding_rows)
     writer.add_pooling_type(getattr(gguf.PoolingType, pooling_type(design).upper()))

@@ -49,7 +49,8 @@ class StaticModel:
         encoded = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         sums = [self.rows[each.ids].sum(axis=0) for each in encoded]
         vectors = np.asarray(sums, np.float32).reshape(len(encoded), self.rows.shape[1])
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
 
 def distil(
@@ -103,7 +104,7 @@ def distil(
 def _sif(n: int) -> NDArray[np.float64]:
     """a / (a + p) of n tokens, the most frequent first: p falls as 1 / rank."""
     share = 1 / np.arange(2, n + 2)
-    return SIF / (SIF + share / share.sum())
+    return np.asarray(SIF / (SIF + share / share.sum()), np.float64)
 
 
 def _bare_tokenizer(backbone: Backbone) -> Tokenizer:
@@ -115,7 +116,7 @@ def _bare_tokenizer(backbone: Backbone) -> Tokenizer:
     if obstacle := tokenizer_obstacle(backbone):
         raise EmbedLabError(obstacle)
     state = json.loads(backbone.tokenizer.backend_tokenizer.to_str())
-    bare: Any = Tokenizer.from_str(
+    bare: Tokenizer = Tokenizer.from_str(
         json.dumps(state | {"post_processor": None, "truncation": None, "padding": None})
     )
     size = len(bare.get_vocab(with_added_tokens=True))

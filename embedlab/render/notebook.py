@@ -67,7 +67,7 @@ def linked_map(
 
     parts = _parts(texts, names, sides, labels, method)
 
-    class LinkedMap(anywidget.AnyWidget):  # type: ignore[misc]
+    class LinkedMap(anywidget.AnyWidget):
         """The widget."""
 
         _esm = _module()
@@ -81,7 +81,7 @@ def linked_map(
         _selection = traitlets.Dict(_marked([], near)).tag(sync=True)
         selection = traitlets.List(traitlets.Int()).tag(sync=True)
 
-        @traitlets.validate("selection")
+        @traitlets.validate("selection")  # type: ignore[untyped-decorator]
         def _known(self, proposal: Any) -> list[int]:
             for i in proposal["value"]:
                 if not 0 <= i < len(texts):
@@ -90,7 +90,7 @@ def linked_map(
                     )
             return sorted(set(proposal["value"]))
 
-        @traitlets.observe("selection")
+        @traitlets.observe("selection")  # type: ignore[untyped-decorator]
         def _lit(self, change: Any) -> None:
             self._selection = _marked(change["new"], near)
 
@@ -123,9 +123,9 @@ def _parts(
     umap = method == "UMAP" and projection.umap_possible(*sides)
     if umap:
         wide = [neighbours(rows, 15) for rows in sides]
-        places = projection.umap_pair(*sides, *wide)
+        places = projection.umap_pair(sides[0], sides[1], wide[0], wide[1])
     else:
-        places = projection.pca_pair(*sides)
+        places = projection.pca_pair(sides[0], sides[1])
     n = len(texts)
     drawn = [map_place(xy, n, letter) for xy, letter in zip(places, "AB", strict=True)]
     two = [
