@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.hostile import SCRIPTS
+from support.scripts import SCRIPTS
 
 pytest.importorskip("anywidget")
 
