@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from embedlab.models.pooling import HeadSize as HeadSize
     from embedlab.models.state_cache import StateCache as StateCache
     from embedlab.models.states import HiddenStates as HiddenStates
+    from embedlab.render.notebook import linked_map as linked_map
 
 _HOMES = {
     "models.backbone": ["Backbone"],
@@ -41,6 +42,7 @@ _HOMES = {
     "models.pooling": ["NV_EMBED_HEAD", "PAPER_HEAD", "HeadSize"],
     "models.states": ["HiddenStates"],
     "models.state_cache": ["StateCache"],
+    "render.notebook": ["linked_map"],
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -15,6 +15,7 @@ from embedlab.data.corpus import Corpus
 from embedlab.models.design import Design
 
 if TYPE_CHECKING:
+    from embedlab.analysis.index import Index
     from embedlab.data.prepared import Prepared
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import Vectors
@@ -121,11 +122,13 @@ def ranked_lists(
     queries: tuple[Vectors, Vectors],
     k: int,
     rows: Sequence[int] | None = None,
+    indexes: tuple[Index | None, Index | None] = (None, None),
 ) -> tuple[list[Hit], list[Hit]]:
     """The k texts of a corpus nearest to a query under A and under B, with their rank moves.
 
     ``queries`` holds the query's vector under A and under B, (1, d) each. Relevance is known for
-    the corpus's own queries. Where there are ``rows``, only these texts are ranked.
+    the corpus's own queries. Where there are ``rows``, only these texts are ranked, and exactly;
+    else a side that has an index of its texts is searched by it.
     """
     corpus = a.corpus
     both = zip(corpus.queries, corpus.relevant, strict=True)
@@ -135,14 +138,31 @@ def ranked_lists(
     deep = max(k, min(COMPARED_RANKS, len(a)))
     ranked = np.arange(len(a)) if rows is None else np.asarray(rows, np.int64)
     (near_a, scores_a), (near_b, scores_b) = (
-        retrieval.search(side.vectors if rows is None else side.vectors[ranked], vector, deep)
-        for side, vector in zip((a, b), queries, strict=True)
+        nearest(side.vectors if rows is None else side.vectors[ranked], vector, deep, index)
+        for side, vector, index in zip(
+            (a, b), queries, indexes if rows is None else (None, None), strict=True
+        )
     )
     ids_a, ids_b = ranked[near_a], ranked[near_b]
     return (
-        _hits(corpus, ids_a[0], scores_a[0], ids_b[0], relevant, k),
-        _hits(corpus, ids_b[0], scores_b[0], ids_a[0], relevant, k),
+        _hits(corpus, ids_a, scores_a, ids_b, relevant, k),
+        _hits(corpus, ids_b, scores_b, ids_a, relevant, k),
     )
+
+
+def nearest(
+    vectors: Vectors, query: Vectors, k: int, index: Index | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The ids and cosines, at most k each, of the vectors (n, d) nearest to one query (1, d).
+
+    By the index of these vectors where there is one, which may find fewer.
+    """
+    if index is None:
+        ids, scores = retrieval.search(vectors, query, k)
+        return ids[0], scores[0]
+    ids, scores = index.search(query, k)
+    found = ids[0] >= 0
+    return ids[0][found], scores[0][found]
 
 
 def _hits(

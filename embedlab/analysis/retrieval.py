@@ -1,4 +1,4 @@
-"""Exact search over unit vectors, through FAISS.
+"""Exact search over unit vectors, through FAISS; :mod:`.index` has the approximate one.
 
 A similarity is the float64 dot product of two vectors, rounded to float32; equal ones are ranked
 by index. So a ranking never depends on batch, thread or memory layout, as bare BLAS sums would.
@@ -17,7 +17,8 @@ from embedlab.errors import EmbedLabError
 Float32Array = npt.NDArray[np.float32]
 Int64Array = npt.NDArray[np.int64]
 
-_MARGIN = 8  # candidates beyond k, so that most ties at rank k are settled among them
+#: Candidates beyond k, so that most ties at rank k are settled among them.
+MARGIN = 8
 _NOISE = 2e-6  # more than FAISS's float32 sums over unit vectors are off
 _CHUNK = 8_000_000  # float64 numbers held at once (64 MB)
 
@@ -129,24 +130,40 @@ def _ranked(
     import faiss
 
     n = len(vectors)
-    flat = faiss.IndexFlatIP(vectors.shape[1])
-    flat.add(vectors)
-    count = min(n, k + _MARGIN + (groups is not None))
-    rough, candidates = flat.search(queries, count)
-    ids = np.empty((len(queries), k), np.int64)
-    scores = np.empty((len(queries), k), np.float32)
-    for part in _chunks(len(queries), count * queries.shape[1]):
-        near = vectors[candidates[part]].astype(np.float64)
-        exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
-        if groups is not None and own is not None:
-            exact[groups[candidates[part]] == own[part, None]] = -np.inf
-        order = np.lexsort((candidates[part], -exact))[:, :k]
-        ids[part] = np.take_along_axis(candidates[part], order, axis=1)
-        scores[part] = np.take_along_axis(exact, order, axis=1)
+    count = min(n, k + MARGIN + (groups is not None))
+    rough, candidates = faiss.knn(queries, vectors, count, metric=faiss.METRIC_INNER_PRODUCT)
+    ids, scores = ranked_candidates(vectors, queries, candidates, k, groups, own)
     if k and count < n:  # a vector that FAISS left out may tie with rank k
         unsure = rough[:, -1] >= scores[:, -1] - _NOISE
         if unsure.any():
             _rank_all(vectors, queries, np.flatnonzero(unsure), groups, own, ids, scores)
+    return ids, scores
+
+
+def ranked_candidates(
+    vectors: Float32Array,
+    queries: Float32Array,
+    candidates: Int64Array,
+    k: int,
+    groups: Int64Array | None = None,
+    own: Int64Array | None = None,
+) -> tuple[Int64Array, Float32Array]:
+    """The best k of each query's candidates (q, c) by exact similarity: ids and cosines, (q, k).
+
+    A candidate of -1 is none; where there are fewer than k, the rows end with -1 and -inf. Where
+    the vectors have ``groups`` (n,), each query leaves out those of its ``own`` (q,) group.
+    """
+    ids = np.full((len(queries), k), -1, np.int64)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    for part in _chunks(len(queries), candidates.shape[1] * queries.shape[1]):
+        near = vectors[candidates[part]].astype(np.float64)
+        exact = np.einsum("qd,qkd->qk", queries[part].astype(np.float64), near).astype(np.float32)
+        exact[candidates[part] < 0] = -np.inf
+        if groups is not None and own is not None:
+            exact[groups[candidates[part]] == own[part, None]] = -np.inf
+        order = np.lexsort((candidates[part], -exact))[:, :k]
+        ids[part, : order.shape[1]] = np.take_along_axis(candidates[part], order, axis=1)
+        scores[part, : order.shape[1]] = np.take_along_axis(exact, order, axis=1)
     return ids, scores
 
 
@@ -173,5 +190,5 @@ def _rank_all(
 
 
 def _chunks(rows: int, numbers_per_row: int) -> Iterator[slice]:
-    step = max(1, _CHUNK // numbers_per_row)
+    step = max(1, _CHUNK // max(1, numbers_per_row))
     return (slice(start, start + step) for start in range(0, rows, step))

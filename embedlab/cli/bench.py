@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from embedlab.analysis.contestants import KINDS
+from embedlab.cli import bench_index
 from embedlab.data.corpus import Corpus
 from embedlab.data.pairs import PairSet
 from embedlab.data.training_sets import load_pairs
@@ -409,12 +410,18 @@ def same_weights(backbone: Backbone) -> Any:
     return SentenceTransformer(modules=[body, pooling], device=str(backbone.device))
 
 
+def index(bench: Bench) -> list[Figure]:
+    """Approximate search over 200,000 real vectors beside exact search."""
+    return [Figure(*row) for row in bench_index.rows(bench.backbone, bench.progress)]
+
+
 PARTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "products": products,
     "presets": presets,
     "heads": heads,
     "switch": switch,
     "designs": designs,
+    "index": index,
     "sentence-transformers": sentence_transformers,
     "training": training,
 }

@@ -292,6 +292,13 @@ def search(
     encoding: EncodingOption = "",
     split: SplitOption = "",
     query_vectors: QueryVectorsOption = None,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            help="a folder that keeps search indexes; above 100,000 texts one is made, and opened "
+            "again from there by memory map"
+        ),
+    ] = None,
 ) -> None:
     """Rank a corpus for a query under one design or two, or score designs by its own queries."""
     from embedlab.lab.config import BackboneEntry, Config, Limits
@@ -313,6 +320,7 @@ def search(
     limits = Limits(max_texts=NO_LIMIT, max_results=NO_LIMIT)
     how = {"text_column": text_column, "encoding": encoding, "split": split}
     lab = Lab(Config(backbones=(BackboneEntry(id=model, base=base or ""),), limits=limits))
+    lab.index_folder = index
     with progress_bar() as progress:
         written = list(design)
 
@@ -334,12 +342,15 @@ def search(
             scores = [lab.retrieval_scores(side, progress=progress) for side in sides]
         else:
             lists = lab.retrieve(query, sides[0], sides[-1], k, progress)
+            searched_by = [lab.index(side, progress) for side in sides]
     typer.echo(f"{texts.title} · {texts.size_note} texts · {model}")
     if query is None:
         typer.echo(_score_table(lab, sides, scores))
         return
-    for letter, side, hits in zip("AB", sides, lists, strict=False):
+    for letter, side, hits, by in zip("AB", sides, lists, searched_by, strict=False):
         typer.echo(f"\n{_heading(lab, letter if len(sides) > 1 else '', side)}")
+        if by is not None:
+            typer.echo(str(by.facts))
         typer.echo(_ranking(hits, moves=len(sides) > 1))
 
 
@@ -400,7 +411,8 @@ def bench(
     what: Annotated[
         str,
         typer.Option(
-            help="products, presets, heads, switch, designs, sentence-transformers, training or all"
+            help="products, presets, heads, switch, designs, index, sentence-transformers, "
+            "training or all"
         ),
     ] = "all",
     backbone: BackboneOption = "smollm2-135m",

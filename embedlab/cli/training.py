@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from embedlab.data.pairs import PairSet
+    from embedlab.export.check import Check
+    from embedlab.export.static import StaticModel
     from embedlab.models.design import Design
     from embedlab.progress import Progress
     from embedlab.training.history import Step
@@ -306,6 +308,15 @@ def _scores(training: Training, out: Path, progress: Progress) -> str:
     return table(header, rows, right=header[1:6])
 
 
+def _compared(check: Check) -> str:
+    if not check.n:
+        return "written"
+    return (
+        f"the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "
+        f"(tolerance {check.tolerance:.0e})"
+    )
+
+
 @guarded
 def export(
     run: Annotated[
@@ -316,7 +327,10 @@ def export(
         ),
     ],
     kind: Annotated[
-        str, typer.Option("--format", help="sentence-transformers or adapter")
+        str,
+        typer.Option(
+            "--format", "--as", help="sentence-transformers, adapter, static (model2vec) or gguf"
+        ),
     ] = "sentence-transformers",
     out: Annotated[
         Path | None, typer.Option(help="the folder for the zip; default: where DIR is")
@@ -342,6 +356,8 @@ def export(
     from embedlab.cli.fit import documents_of
     from embedlab.export.export_model import EXPORT_KINDS, export_model
     from embedlab.export.hub import push_archive
+    from embedlab.export.serving import servers
+    from embedlab.lab.static_quality import static_quality
     from embedlab.models import run_folder
     from embedlab.models.design import Design
     from embedlab.models.embedding import fit as fit_on
@@ -371,12 +387,19 @@ def export(
             named = f"{documents.title}, {len(documents.texts):,} texts"
             fitted = fit_on(documents.texts, chosen, trained, source=named, progress=progress)
         folder = out or (Path() if untrained or shipped else run.resolve().parent)
+
+        def quality(model: StaticModel, report: Progress) -> list[str]:
+            return static_quality(model, trained, chosen, fitted, report)
+
         path, check = export_model(
-            trained, chosen, run_info, run, folder, kind, progress, steps=fitted
+            *(trained, chosen, run_info, run, folder, kind, progress), steps=fitted, quality=quality
         )
-    typer.echo(
-        f"{path}: the vectors of {check.n} texts differ by {check.largest_difference:.1e} at most "
-        f"(tolerance {check.tolerance:.0e})"
-    )
+    typer.echo(f"{path}: {_compared(check)}")
+    for line in check.notes:
+        typer.echo(line)
+    if kind == "sentence-transformers":
+        for server in servers(chosen, trained.config.model_type):
+            said = f"{server.name}: {server.command} {server.note}".strip()
+            typer.echo(server.reason or said)
     if push:
         typer.echo(printable(push_archive(path, push, token, not public)))

@@ -36,6 +36,26 @@ def sentence_transformers_vectors(folder: Path, texts: list[str]) -> Any:
     return model.encode_document(texts, batch_size=2, show_progress_bar=False)
 
 
+def gguf_vectors(folder: Path, texts: list[str]) -> Any:
+    """(n, d) by llama.cpp, which takes pooling, attention and the end token from the file."""
+    sys.meta_path.insert(0, WithoutEmbedLab())
+    import numpy as np
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(next(folder.glob("*.gguf")))
+    params.embedding, params.warmup = True, False
+    params.n_parallel = 1
+    server = xllamacpp.Server(params)
+    rows = []
+    for text in texts:
+        answer = server.handle_embeddings({"input": text})
+        answer = json.loads(answer) if isinstance(answer, str) else answer
+        rows.append(answer["data"][0]["embedding"])
+    vectors = np.asarray(rows, np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
 def adapter_vectors(folder: Path, texts: list[str]) -> Any:
     """(n, d) of documents, by a run's folder: weights in its precision, passes in float32."""
     from embedlab.models.embedding import embed
@@ -57,8 +77,8 @@ def main(kind: str, folder: str, work: str, paths: str) -> None:
     import numpy as np
 
     texts = json.loads(Path(work, "texts.json").read_text(encoding="utf-8"))
-    load_and_embed = adapter_vectors if kind == "adapter" else sentence_transformers_vectors
-    vectors = load_and_embed(Path(folder), texts)
+    by_kind = {"adapter": adapter_vectors, "gguf": gguf_vectors}
+    vectors = by_kind.get(kind, sentence_transformers_vectors)(Path(folder), texts)
     np.save(Path(work, "vectors.npy"), np.asarray(vectors, dtype=np.float32), allow_pickle=False)
 
 

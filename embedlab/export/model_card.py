@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedlab.catalogue import CATALOGUE
+from embedlab.export.serving import Server, pooling_type
+from embedlab.models.attention import Attention
 from embedlab.models.run_folder import RunInfo
 from embedlab.text import printable
 
@@ -17,21 +20,37 @@ _MARKUP = re.compile(r"([\\`*_\[\]|~$#])")
 _LOCAL_PATH = re.compile(r"[/\\~]|\.{1,2}[/\\]|[A-Za-z]:[/\\]|file:")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST = 200
+#: The library that opens each kind of export.
+LIBRARIES = {
+    "adapter": "embedlab",
+    "sentence-transformers": "sentence-transformers",
+    "static": "model2vec",
+    "gguf": "gguf",
+}
 
 
-def model_card(run_info: RunInfo, kind: str, *, own_code: bool) -> str:
+def model_card(
+    run_info: RunInfo,
+    kind: str,
+    *,
+    own_code: bool,
+    servers: Sequence[Server] = (),
+    notes: Sequence[str] = (),
+) -> str:
     """The README.md of an export: YAML front matter, then markdown; every value is escaped.
 
     Args:
         run_info: of the run that is exported.
-        kind: ``adapter`` or ``sentence-transformers``.
+        kind: one of the kinds of export.
         own_code: whether the folder has a module file that the user has to trust.
+        servers: what is known of servers that run it.
+        notes: sentences about this kind of export.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
     backbone, design = run_info.backbone, run_info.trained_design
     lora = kind == "adapter" and run_info.mode != "head"
-    library = "sentence-transformers" if kind == "sentence-transformers" else "embedlab"
+    library = LIBRARIES[kind]
     licence = CATALOGUE[backbone.id].licence if backbone.id in CATALOGUE else ""
     on_the_hub = backbone.id not in CATALOGUE and _HUB_NAME.fullmatch(backbone.id)
     facts = [part for part in (backbone.source, backbone.note, backbone.dtype) if part]
@@ -50,8 +69,12 @@ def model_card(run_info: RunInfo, kind: str, *, own_code: bool) -> str:
         backbone_facts=", ".join(map(plain, facts)),
         in_domain=", ".join(map(plain, run_info.data.in_domain)),
         recipe={k: v for k, v in run_info.recipe.items() if k not in ("mode", "steps", "seed")},
-        adapter=kind == "adapter",
+        kind=kind,
         own_code=own_code,
+        servers=servers,
+        notes=notes,
+        pooling=pooling_type(design) if kind == "gguf" else "",
+        causal=Attention.parse(design.mode).mode != "bidirectional",
         plain=plain,
         recorded=lambda value: "not recorded" if value in ("", None) else plain(value),
         quoted=lambda prompt: json.dumps(prompt, ensure_ascii=False) if prompt else "none",

@@ -10,6 +10,7 @@ from typing import Any
 
 from embedlab.errors import EmbedLabError
 from embedlab.export.model_card import model_card, without_local_paths
+from embedlab.export.serving import servers
 from embedlab.files import atomic_folder, disk_errors, save_tensors, write_json
 from embedlab.models import attention_head
 from embedlab.models.attention import Attention
@@ -63,7 +64,8 @@ def export_sentence_transformers(
         read = [pooling, *(() if native_head is None else native_head.exported())]
         own_code = _save_modules(read, behind, backbone, design, folder)
         public = without_local_paths(run_info)
-        card = model_card(public, "sentence-transformers", own_code=own_code)
+        known = servers(design, backbone.config.model_type, folder="PATH-OR-HUB-NAME")
+        card = model_card(public, "sentence-transformers", own_code=own_code, servers=known)
         (folder / "README.md").write_text(card, encoding="utf-8")
         progress(3, 3, "exported")
     return out

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedlab import assets, gpu
-from embedlab.analysis import metrics, projection, retrieval
+from embedlab.analysis import index, metrics, projection, retrieval
 from embedlab.analysis.comparison import NEAREST, Embedded, Hit, Maps, ranked_lists
 from embedlab.data import corpora
 from embedlab.data.corpus import Corpus
@@ -36,6 +36,9 @@ from embedlab.models.state_cache import StateCache
 from embedlab.progress import Progress, no_progress, with_time_limit
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from embedlab.analysis.index import Index
     from embedlab.models.backbone import Backbone
     from embedlab.models.embedding import StatesOf, Vectors
     from embedlab.models.no_backbone import AwaitedBackbone
@@ -86,6 +89,8 @@ class Lab:
         self.models = self.backbones.loaded
         self.results: LruCache[Any] = LruCache(limits.vectors_mb * 10**6, size_in_bytes)
         self.runs = RunQueue(self.untrained, limits)
+        #: Where search indexes are kept; None to have them in memory alone.
+        self.index_folder: Path | None = None
         #: The rooms that predict together; nothing else in the Lab belongs to anybody.
         self.classes = Classes()
 
@@ -505,7 +510,28 @@ class Lab:
             sides = (wanted_queries([query], side.design, side.backbone) for side in models)
             self.together([each for wanted in sides for each in wanted], progress)
         vector_a, vector_b = (self.embed_queries([query], side, progress) for side in (a, b))
-        return ranked_lists(query, a, b, (vector_a, vector_b), k, rows)
+        indexes = (None, None) if rows is not None else self.indexes(a, b, progress)
+        return ranked_lists(query, a, b, (vector_a, vector_b), k, rows, indexes)
+
+    def indexes(
+        self, a: Embedded, b: Embedded, progress: Progress = no_progress
+    ) -> tuple[Index | None, Index | None]:
+        """The indexes that A and B are searched by; None where every text is compared."""
+        of_a, of_b = (self.index(side, progress) for side in (a, b))
+        return of_a, of_b
+
+    def index(self, embedded: Embedded, progress: Progress = no_progress) -> Index | None:
+        """The index that a corpus under a design is searched by; None where search is exact.
+
+        It is for lists of results. Scores are always counted by exact search.
+        """
+        if not index.wanted(*embedded.vectors.shape):
+            return None
+        return self.compute(
+            ("index", embedded.key),
+            lambda report: index.index_for(embedded.vectors, self.index_folder, report),
+            progress,
+        )
 
     @computed
     def retrieval_scores(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedlab.analysis import bootstrap, metrics, retrieval
+from embedlab.analysis import bootstrap, metrics
 from embedlab.analysis.bootstrap import Float64Array
-from embedlab.analysis.comparison import Embedded
+from embedlab.analysis.comparison import Embedded, nearest
 from embedlab.analysis.retrieval import Int64Array
 from embedlab.data.corpus import Corpus, Relevant
 from embedlab.errors import EmbedLabError
@@ -112,12 +112,13 @@ def answers(
         except EmbedLabError as error:
             found.append(Answer(name, design, reason=str(error)))
             continue
-        ids, _ = retrieval.search(side.vectors, vector, max(k, metrics.TOP_RANKS))
-        ndcg = metrics.retrieval_scores(ids, [relevant]).ndcg_10 if relevant else None
+        index = None if rows is not None or relevant else lab.index(side, progress)
+        ids, _ = nearest(side.vectors, vector, max(k, metrics.TOP_RANKS), index)
+        ndcg = metrics.retrieval_scores(ids[None], [relevant]).ndcg_10 if relevant else None
         if rows is not None:
             some = np.asarray(rows, np.int64)
-            ids = some[retrieval.search(side.vectors[some], vector, k)[0]]
-        found.append(Answer(name, design, tuple(ids[0, :k].tolist()), ndcg))
+            ids = some[nearest(side.vectors[some], vector, k)[0]]
+        found.append(Answer(name, design, tuple(ids[:k].tolist()), ndcg))
     return found
 
 

@@ -29,6 +29,11 @@ from embedlab.render.style import (
 from embedlab.text import one_line, shorten
 
 METHODS = ("UMAP", "PCA")
+#: The files of ``ui/static`` that draw what this module packs: together the body of one function.
+LINKED_MAP_SCRIPTS = (
+    *("download.js", "map_points.js", "linked_map.js", "map_over.js", "map_words.js"),
+    *("map_search.js", "map_layers.js", "map_input.js", "map_parts.js", "map_download.js"),
+)
 #: Characters of a text in a tooltip, and of all texts together that a page gets to search in.
 TOOLTIP_CHARACTERS, SEARCHED_CHARACTERS = 160, 4_000_000
 NAME_CHARACTERS = 48

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from embedlab.render.map_data import LINKED_MAP_SCRIPTS
 from embedlab.render.style import DESIGN_A, DESIGN_B
 from embedlab.resources import STATIC
 
@@ -20,10 +21,7 @@ SCRIPTS = {
         *("lessons_draw.js", "lessons_steps.js"),
     ),
     "links": ("copy.js", "links.js"),
-    "linked_map": (
-        *("download.js", "map_points.js", "linked_map.js", "map_over.js", "map_words.js"),
-        *("map_search.js", "map_layers.js", "map_input.js", "map_parts.js", "map_download.js"),
-    ),
+    "linked_map": LINKED_MAP_SCRIPTS,
     "own_lost": ("own_lost.js",),
     "pick": ("pick.js",),
     "saver": ("download.js", "saver.js"),

@@ -31,7 +31,7 @@ from embedlab.ui.shared.controls import ChangingDropdown, Slider, code_block
 from embedlab.ui.shared.figure import clicked, figure_block, figure_value
 from embedlab.ui.shared.parse import event_data, within
 from embedlab.ui.shared.session import Action, Change, Remembered, Updates, Values, sentence
-from embedlab.ui.shared.view import Pair, View, Workbench
+from embedlab.ui.shared.view import Pair, Side, View, Workbench
 
 #: Queries of a corpus that the menu offers; the scores are over all of them.
 OFFERED = 200
@@ -196,16 +196,25 @@ class RetrieveTab(View):
         shown: dict[int, str] = {hit.id: hit.text for hit in [*both[0], *both[1]]}
         return {
             self.lists: html.look_for(look_for.ranked_lists(*both, _relevant(query, pair)))
+            + html.note(self._approximate(pair, pair.sides, report))
             + html.side_by_side(*lists),
             self.differs: RETRIEVE.differs(len(ids[0] & ids[1]), len(both[0]), *panels),
             self.listed: (query, shown),
         }
+
+    def _approximate(self, pair: Pair, sides: Sequence[Side], report: Progress) -> list[str]:
+        """How sides are searched whose texts are too many to compare all of them."""
+        if pair.rows is not None:
+            return []
+        indexes = [(side.letter, self.lab.index(side.embedded, report)) for side in sides]
+        return [f"{letter}: {index.facts}" for letter, index in indexes if index is not None]
 
     def _one_list(
         self, pair: Pair, query: str, k: int, judge: Callable[[Hit], Markup], report: Progress
     ) -> Updates:
         """Where vectors from a file have none of the query: why, and the other design's list."""
         panels: list[Markup] = []
+        said: list[str] = []
         shown: dict[int, str] = {}
         for side in pair.sides:
             embedded = side.embedded
@@ -216,8 +225,9 @@ class RetrieveTab(View):
                 continue
             panels.append(html.RESULTS.hits(side.letter, side.name, hits, "", judge))
             shown |= {hit.id: hit.text for hit in hits}
+            said += self._approximate(pair, (side,), report)
         return {
-            self.lists: html.side_by_side(*panels),
+            self.lists: html.note(said) + html.side_by_side(*panels),
             self.differs: "",
             self.listed: (query, shown),
         }

@@ -101,3 +101,24 @@ def test_atlas_writes_what_it_says(tmp_path, monkeypatch) -> None:
     assert table.column("text").to_pylist() == texts
     named = [word for word in command.split()[2:] if not word.startswith("--")]
     assert set(named) <= set(table.schema.names)
+
+
+def test_many_texts_are_searched_by_an_index_that_is_kept_and_said(tmp_path, monkeypatch) -> None:
+    from embedlab.analysis import index
+
+    monkeypatch.setattr(index, "EXACT_UP_TO", 100)
+    monkeypatch.chdir(tmp_path)
+    rows = np.repeat(np.eye(8), 50, axis=0) + 0.05 * RNG.normal(size=(400, 8))
+    Path("texts.txt").write_text("\n".join(f"text {i}" for i in range(400)))
+    np.save("v.npy", rows)
+    pq.write_table(pa.table({"query": ["find it"], "v": [rows[7].tolist()]}), "asked.parquet")
+    command = ("search", "texts.txt", "find it", "--design", "file: v.npy", "-k", "5")
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    expected = [f"text {i}" for i in np.argsort(-(unit @ unit[7]), kind="stable")[:5]]
+    for _ in range(2):  # made, then opened again
+        code, out, err = run(*command, "--query-vectors", "asked.parquet", "--index", "kept")
+        assert code == 0, err
+        assert "approximate search among 400 vectors (IVF: " in out
+        assert "recall@10 against exact search" in out and "of the texts" in out
+        assert [line.split("  ")[-1] for line in out.splitlines()[-5:]] == expected
+        assert len([*Path("kept").glob("*.faiss")]) == 1

@@ -146,3 +146,16 @@ def test_the_wins_lead_to_their_queries(tabs: dict[str, Any]) -> None:
     assert tab._pick(values, no_progress, types.SimpleNamespace(_data={"index": 3})) == {}
     bare = shown(tabs, corpus_of(CORPUS.texts), query="w1")
     assert bare[tab.bars] is None and bare[tab.won] == ""
+
+
+def test_how_a_side_with_many_texts_is_searched_stands_above_the_lists(monkeypatch) -> None:
+    from embedlab.analysis import index
+
+    tabs = tabs_of(tiny_lab())
+    tab = tabs["retrieve"]
+    assert "approximate search" not in shown(tabs)[tab.lists]
+    monkeypatch.setattr(index, "EXACT_UP_TO", 10)
+    monkeypatch.setattr(index, "AIM", 0.0)
+    view = shown(tabs)[tab.lists]
+    assert "A: approximate search among 20 vectors" in view
+    assert "B: approximate search among 20 vectors" in view and "recall@10" in view

@@ -16,7 +16,8 @@ RULES = Path(__file__).parents[3] / ".oxlintrc.json"
 
 def test_every_script_belongs_to_a_component() -> None:
     used = {name for names in SCRIPTS.values() for name in names}
-    assert used == {path.name for path in STATIC.glob("*.js")}
+    # The frame around the map in a notebook is no component of the page.
+    assert used == {path.name for path in STATIC.glob("*.js")} - {"notebook_map.js"}
 
 
 @pytest.mark.parametrize("component", SCRIPTS)

@@ -10,6 +10,8 @@ from embedlab.errors import EmbedLabError
 from embedlab.export.check import Check
 from embedlab.export.export_model import EXPORT_KINDS, export_model
 from embedlab.export.hub import push_archive
+from embedlab.export.serving import servers
+from embedlab.lab.static_quality import static_quality
 from embedlab.progress import Progress
 from embedlab.ui.shared import html, sign_in
 from embedlab.ui.shared.session import Updates, Values
@@ -97,9 +99,18 @@ class ExportPanel:
         archive, check = self._export(values, report)
         label = f"Download {archive.name} ({archive.stat().st_size / 10**6:,.0f} MB)"
         return {
-            self.check: MACROS.export_verdict(check),
+            self.check: MACROS.export_verdict(check) + html.note(self._servers(values)),
             self.download: gr.update(value=str(archive), label=label, visible=True),
         }
+
+    def _servers(self, values: Values) -> list[str]:
+        """What gives the exported folder's design on a server, or why nothing does."""
+        run = self.lab.runs.get(values[self.live.run] or "")
+        if values[self.kind] != "sentence-transformers":
+            return []
+        backbone = self.lab.runs.model(run.id).backbone
+        known = servers(run.request.design, backbone.config.model_type)
+        return [each.reason or f"{each.name}: {each.command} {each.note}".strip() for each in known]
 
     def _push(self, values: Values, report: Progress) -> Updates:
         repository, typed = ((values[box] or "").strip() for box in (self.repository, self.token))
@@ -126,4 +137,7 @@ class ExportPanel:
             run.folder / "exports",
             str(values[self.kind]),
             report,
+            quality=lambda static, report: static_quality(
+                static, model.backbone, run.request.design, None, report
+            ),
         )
