@@ -80,8 +80,9 @@ def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
 
 
 def _scores(report: Report) -> str:
+    from embedlab.analysis.tasks import category_name
     from embedlab.render.html import points
 
     rows = [(row.title, *map(points, row.means)) for row in report.summary]
-    header = ("design", *report.categories)
+    header = ("design", *map(category_name, report.categories))
     return table(header, rows, right=header[1:])
