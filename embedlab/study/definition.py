@@ -262,9 +262,9 @@ class StudyFile(YamlModel):
     ``training`` holds the recipe and its data: ``{data: stsb-train, recipe: cpu, steps: 40}``.
     ``tasks`` are keys of :data:`~embedlab.analysis.tasks.STUDY_TASKS`. ``sizes`` gives, by
     category, the number of pairs, queries, texts or summarised texts of a task (0: all), and
-    ``words`` how many opening words of every text are read (0: all). ``models`` are trained designs by their ids,
-    folders of runs, or ``all`` for those of the backbone that ship: the study measures these, and
-    has no ``training``; their designs need not be named.
+    ``words`` how many opening words of every text are read (0: all). ``models`` are trained designs
+    by their ids, folders of runs, or ``all`` for those of the backbone that ship: the study
+    measures these, and has no ``training``; their designs need not be named.
     """
 
     # Earlier versions took ``name: 2024`` too.

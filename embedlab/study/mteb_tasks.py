@@ -147,6 +147,8 @@ def evaluate(task: AbsTask, encode: Encode, name: str = "") -> TaskResult:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # A label that is never predicted lowers the score, which says enough.
         warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
+        # Summaries none of which can be told apart have no score: it is NaN.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="numpy")
         results = mteb.evaluate(
             cast(Any, _Encoder(encode)),
             task,

@@ -27,8 +27,13 @@ STUDY = study_from(
             *("stsb-pairs", "semanlink-reranking", "summaries"),
         ],
         "sizes": {
-            **{"STS": 12, "Retrieval": 6, "Classification": 40, "Clustering": 24},
-            **{"PairClassification": 12, "Reranking": 4, "Summarization": 5},
+            "STS": 12,
+            "Retrieval": 6,
+            "Classification": 40,
+            "Clustering": 24,
+            "PairClassification": 12,
+            "Reranking": 4,
+            "Summarization": 5,
         },
         "words": 8,
     }
