@@ -93,11 +93,11 @@ class Defaults(YamlModel):
 class Agents(YamlModel):
     """What is served to agents, over MCP.
 
-    ``serve`` is ``auto`` (where the package ``mcp`` is installed), true or false. ``training``
+    ``serve`` is ``auto`` (where the package ``mcp`` is installed), always or never. ``training``
     lets agents train, up to ``max_train_steps`` steps at a time; all limits on trainings hold too.
     """
 
-    serve: Literal["auto"] | bool = "auto"
+    serve: Literal["auto", "always", "never"] = "auto"
     training: bool = False
     max_train_steps: AtLeastOne = 40
 

@@ -24,7 +24,7 @@ from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
 #: The studies that come with EmbedLab.
-STUDY_PRESETS = ("minutes", "workshop", "paper", "training-free")
+STUDY_PRESETS = ("minutes", "workshop", "paper", "training-free", "seven")
 
 CellKind = Literal["trained", "untrained", "yardstick"]
 D = TypeVar("D")

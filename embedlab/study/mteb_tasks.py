@@ -6,12 +6,14 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import mteb
 import numpy as np
 from datasets import Dataset, DatasetDict, disable_progress_bars
+from mteb._evaluators.text import summarization_evaluator
 from mteb.abstasks import (
     AbsTask,
     AbsTaskClassification,
@@ -27,6 +29,7 @@ from mteb.models.model_meta import ModelMeta
 from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
+from tqdm.auto import tqdm
 
 from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus, grades_of
@@ -37,6 +40,8 @@ from embedlab.study.folder import TaskResult
 from embedlab.study.mteb_items import items_of
 
 disable_progress_bars()
+# That of summaries is drawn whatever mteb is told.
+summarization_evaluator.tqdm = partial(tqdm, disable=True)
 
 #: Texts, and whether they are queries, in; unit vectors (n, d) out.
 Encode = Callable[[Sequence[str], bool], Vectors]

@@ -55,12 +55,12 @@ def serves_agents(agents: Agents) -> bool:
     Raises:
         EmbedLabError: the config says so and the package is missing.
     """
-    if agents.serve is True and not mcp_installed():
+    if agents.serve == "always" and not mcp_installed():
         raise EmbedLabError(
-            "mcp.serve is true and the package mcp is not installed; "
+            "mcp.serve is 'always' and the package mcp is not installed; "
             'run pip install "embedlab[mcp]", or leave the key out.'
         )
-    return bool(agents.serve) and mcp_installed()
+    return agents.serve != "never" and mcp_installed()
 
 
 class AgentTools(GradioMCPServer):

@@ -12,7 +12,7 @@ if __name__ == "__main__":
     config = Config(
         backbones=(BackboneEntry(id="tiny"),),
         limits=Limits(state_disk_mb=0),
-        mcp=Agents(serve=True, training=True, max_train_steps=2),
+        mcp=Agents(serve="always", training=True, max_train_steps=2),
     )
     lab = Lab(config)
     backbone = tiny_backbone()

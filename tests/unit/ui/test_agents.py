@@ -52,9 +52,9 @@ def test_a_server_is_there_where_the_package_is_unless_the_config_says_no(
     for there in (True, False):
         monkeypatch.setattr(agents, "mcp_installed", lambda there=there: there)
         assert agents.serves_agents(Agents()) is there
-        assert not agents.serves_agents(Agents(serve=False))
+        assert not agents.serves_agents(Agents(serve="never"))
     with pytest.raises(EmbedLabError, match=r'pip install "embedlab\[mcp\]"'):
-        agents.serves_agents(Agents(serve=True))
+        agents.serves_agents(Agents(serve="always"))
 
 
 @pytest.mark.parametrize(
