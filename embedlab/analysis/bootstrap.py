@@ -148,7 +148,8 @@ def interval(
 
     Percentile rather than BCa: on simulated pairs (n = 200, ρ 0.3 and 0.8) and rankings (n = 60)
     both covered the truth 95 to 96 times in 100, and BCa has no answer where all items score the
-    same. ``centred`` moves the interval by how far the resamples lie from the score on average.
+    same. Of average precision (n = 40 and 120) it covered 91 and 92 in 100: a little narrow.
+    ``centred`` moves the interval by how far the resamples lie from the score on average.
     V-measure needs that: a resample repeats items, which looks like agreement, so plain intervals
     lie too high. Simulated with 100 items in five clusters they covered the score expected of 100
     items 48 to 87 times in 100, BCa 29 to 77, centred 83 to 99.

@@ -152,7 +152,7 @@ def compare_pairs(
     values = [(items[a].values, items[b].values) for a, b in sampled]
     tested_p = randomisation_p(
         values,
-        first and first.gold,
+        first.gold if first is not None else None,
         labelled=first is not None and first.kind == "labelled",
         n_swaps=n_swaps,
         seed=seed,

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def study(
     name: Annotated[
         str,
-        typer.Argument(metavar="STUDY.yaml", help="a study file, or minutes, workshop or paper"),
+        typer.Argument(
+            metavar="STUDY.yaml",
+            help="a study file, or minutes, workshop, paper, training-free or seven",
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="folder for the results; a stopped study is continued there")

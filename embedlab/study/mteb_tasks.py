@@ -29,7 +29,6 @@ from mteb.models.model_meta import ModelMeta
 from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
-from tqdm.auto import tqdm
 
 from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus, grades_of
@@ -41,7 +40,7 @@ from embedlab.study.mteb_items import items_of
 
 disable_progress_bars()
 # That of summaries is drawn whatever mteb is told.
-summarization_evaluator.tqdm = partial(tqdm, disable=True)
+summarization_evaluator.tqdm = partial(summarization_evaluator.tqdm, disable=True)
 
 #: Texts, and whether they are queries, in; unit vectors (n, d) out.
 Encode = Callable[[Sequence[str], bool], Vectors]
@@ -259,7 +258,7 @@ def _summarization(task: Task, corpus: Corpus) -> tuple[Any, Any]:
         summaries[summary], candidates[candidate] = None, grade
     paired = {i for *both, _ in corpus.pairs for i in both}
     texts = {g: i for i, g in enumerate(corpus.fields[task.field]) if i not in paired}
-    columns = {
+    columns: dict[str, list[Any]] = {
         "text": [corpus.texts[texts[group]] for group in rows],
         "human_summaries": [[corpus.texts[i] for i in s] for s, _ in rows.values()],
         "machine_summaries": [[corpus.texts[j] for j in c] for _, c in rows.values()],

@@ -237,7 +237,7 @@ def test_seeds_of_unequal_number_count_alike_in_average_precision(rng):
 @pytest.mark.parametrize("kind", ["means", "pairs", "labelled", "resamples"])
 def test_within_a_task_the_test_holds_its_level(kind, part):
     """Seen in 500 tasks without a difference: 4.0 % of the means, 6.2 % of the pairs (in 3,000
-    tasks 5.3 %), LABELLED_LEVEL, and in 3,000 tasks 5.9 % of the resamples."""
+    tasks 5.3 %), 4.8 % of the labelled pairs, and in 3,000 tasks 5.9 % of the resamples."""
     rng, tasks, n, separable = np.random.default_rng(8), 500 // part, 60, 0
     for _ in range(tasks):
         if kind == "pairs":  # as alike as designs on one backbone; the scales are not
