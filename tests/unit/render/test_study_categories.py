@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 from support.study_reports import SEVEN, made_up_seven, seven_folder
 
+from embedlab.analysis.tasks import CATEGORY_MEASURES
 from embedlab.cli.study import _scores
 from embedlab.errors import EmbedLabError
 from embedlab.render.study_page import page, scores_csv, write_report
@@ -18,6 +19,7 @@ from embedlab.render.study_sections import sections
 from embedlab.study.definition import load_study
 from embedlab.study.folder import read_results
 from embedlab.study.report import read_report, within_task
+from embedlab.study.shipped import shipped_reports
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,15 @@ def test_a_hostile_name_of_a_measure_stays_text(report, tmp_path):
     path.write_text(report.to_json().replace('"mrr": 0.625', '"mrr": "high"'))
     with pytest.raises(EmbedLabError, match="holds no study report"):
         read_report(path)
+
+
+def test_the_measured_study_ships_and_opens():
+    [path] = [path for title, path in shipped_reports().items() if title.startswith("Seven")]
+    report = read_report(path)
+    assert set(report.categories) == set(CATEGORY_MEASURES)
+    assert {task.id for task in report.tasks} == {task.id for task in load_study("seven").tasks}
+    assert report.facts.digest == load_study("seven").digest
+    assert all({"mrr"} == s.also.keys() for s in report.scores if s.task.endswith("reranking"))
 
 
 def test_the_preset_measures_all_seven():
