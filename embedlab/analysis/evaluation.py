@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from embedlab.analysis import bootstrap, metrics
 from embedlab.analysis.metrics import TOP_RANKS, Items
+from embedlab.analysis.task_items import task_items
 from embedlab.analysis.tasks import QUICK_TASKS, Task
 from embedlab.data.corpus import Corpus, Relevant
 from embedlab.models.design import Design
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
 class TaskScore:
     """A task's score with its 95 % bootstrap interval over ``n`` items.
 
-    ``n`` counts what was scored: pairs, queries, test texts or clustered texts. ``items`` are the
-    arrays (n,) that the statistic takes: cosines and gold scores, each query's nDCG@10, right (1)
-    or wrong (0), cluster and label numbers. A score that is undefined, such as the order of cosines
-    that are all equal, is NaN.
+    ``n`` counts what was scored: pairs, queries, test texts, clustered texts or summarised ones.
+    ``items`` are the arrays (n,) that the statistic takes
+    (:func:`~embedlab.analysis.task_items.task_items`). A score that is undefined, such as the order
+    of cosines that are all equal, is NaN.
     """
 
     task: Task
@@ -125,14 +126,9 @@ def evaluate_on(
 def score(
     task: Task, corpus: Corpus, vectors: Vectors, query_vectors: Vectors | None = None
 ) -> TaskScore:
-    """Score unit vectors (n, d) of the task's sample, and (q, d) of its queries for Retrieval."""
+    """Score unit vectors (n, d) of the task's sample, and (q, d) of its queries if it has some."""
     clustered = task.category == "Clustering"
-    if clustered:
-        items = _clusters(task, corpus, vectors)
-    elif task.category == "Classification":
-        items = _right(task, corpus, vectors)
-    else:
-        items = metrics.items_of(task.measure, corpus, vectors, query_vectors)
+    items = task_items(task, corpus, vectors, query_vectors)
     statistic = bootstrap.STATISTICS[task.measure]
     low, high = bootstrap.interval(statistic, *items, centred=clustered)
     if clustered:  # a centred interval may leave the measure's range
@@ -213,32 +209,6 @@ def most_changed_queries(
         for q in order
         if overlap[q] < 1
     ]
-
-
-def _right(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
-    """Logistic regression as in MTEB, of standardised vectors; every other text of a label trains.
-
-    Without standardising, its penalty would rule on vectors of length 1 that share a direction:
-    untrained SmolLM2's causal/eos then gave 134 of 150 questions the same label, and training
-    would seem to add what was there before (33 % right, standardised 61 %).
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    labels = np.array(corpus.fields[task.field])
-    by_label = np.argsort(labels, kind="stable")
-    train, test = by_label[::2], by_label[1::2]
-    rows = vectors.astype(np.float64)
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    predicted = model.fit(rows[train], labels[train]).predict(rows[test])
-    return ((predicted == labels[test]).astype(np.float64),)
-
-
-def _clusters(task: Task, corpus: Corpus, vectors: Vectors) -> Items:
-    """k-means with as many clusters as labels, the best of ten starts."""
-    names, labels = np.unique(corpus.fields[task.field], return_inverse=True)
-    return metrics.k_means(vectors, len(names), starts=10, seed=task.seed), labels
 
 
 def _number(value: float) -> float | None:

@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from embedlab.analysis import bootstrap
-from embedlab.analysis.bootstrap import Float64Array
+from embedlab.analysis.bootstrap import Float64Array, Statistic
 from embedlab.analysis.paired_tests import randomisation_p, rounded
 
-ItemKind = Literal["means", "pairs", "resamples"]
+ItemKind = Literal["means", "pairs", "labelled", "resamples"]
+#: The statistic of cosines and what they are held against.
+_OF_PAIRS = {"pairs": bootstrap.spearman, "labelled": bootstrap.average_precision}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +28,8 @@ class Items:
 
     ``means``: values (S, n) are scores of items, a query's nDCG@10 or the share of classifiers that
     label a text correctly; the score is their mean. ``pairs``: values (S, n) are cosines and
-    ``gold`` (n,) human scores; the score is Spearman's correlation of the two. ``resamples``:
+    ``gold`` (n,) human scores; the score is Spearman's correlation of the two. ``labelled``: the
+    same with 1 or 0 as ``gold``; the score is the average precision. ``resamples``:
     values (S, n) are V-measures of n bootstrap samples of the documents, the same samples for every
     design; their spread is the bootstrap and the score is their mean.
 
@@ -42,7 +45,7 @@ class Items:
         object.__setattr__(self, "values", np.asarray(self.values, np.float64))
         if self.values.ndim != 2 or not len(self.values):
             raise ValueError(f"values must be (seeds, items), not {self.values.shape}")
-        if (self.kind == "pairs") != (self.gold is not None):
+        if (self.kind in _OF_PAIRS) != (self.gold is not None):
             raise ValueError(f"gold belongs to pairs and to nothing else, not to {self.kind}")
         if self.gold is not None and self.gold.shape != (self.n,):
             raise ValueError(f"{self.gold.shape} gold scores for {self.n} pairs")
@@ -56,7 +59,8 @@ class Items:
     def scores(self) -> Float64Array:
         """One score a seed, (S,); NaN where a seed has none."""
         if self.gold is not None:
-            return np.array([bootstrap.spearman(seed, self.gold) for seed in self.values])
+            statistic = _OF_PAIRS[self.kind]
+            return np.array([statistic(seed, self.gold) for seed in self.values])
         return bootstrap.mean(self.values) if self.n else np.full(len(self.values), np.nan)
 
     @property
@@ -94,7 +98,7 @@ def score_interval(
     if items.kind == "resamples":
         return _by_spread(items.values.mean(axis=0))[:2]
     return _ends(
-        *bootstrap.interval(_mean_score, *_sides(items), n_resamples=n_resamples, seed=seed)
+        *bootstrap.interval(_statistic(items), *_sides(items), n_resamples=n_resamples, seed=seed)
     )
 
 
@@ -118,7 +122,7 @@ def compare_pairs(
 ) -> list[ItemComparison]:
     """The gain of ``b`` on ``a`` for pairs of designs, with a paired bootstrap interval and test.
 
-    ``means`` and ``pairs`` are tested by :func:`~embedlab.analysis.paired_tests.randomisation_p`.
+    All but ``resamples`` are tested by :func:`~embedlab.analysis.paired_tests.randomisation_p`.
     For ``resamples`` the spread of the gain over them is its standard error (Efron, 1979), and the
     gain over that is taken for Student's t with n - 1 degrees of freedom: counting those in which
     there is no gain could give no p under 2 / (n + 1), and each costs a clustering.
@@ -140,15 +144,20 @@ def compare_pairs(
     sampled = [pair for pair in pairs if pair in tested and items[pair[0]].kind != "resamples"]
     draws = {
         name: bootstrap.resampled(
-            _mean_score, *_sides(items[name]), n_resamples=n_resamples, seed=seed
+            _statistic(items[name]), *_sides(items[name]), n_resamples=n_resamples, seed=seed
         )
         for name in dict.fromkeys(name for pair in sampled for name in pair)
     }
-    gold = items[sampled[0][0]].gold if sampled else None
+    first = items[sampled[0][0]] if sampled else None
     values = [(items[a].values, items[b].values) for a, b in sampled]
-    p_values = dict(
-        zip(sampled, randomisation_p(values, gold, n_swaps=n_swaps, seed=seed), strict=True)
+    tested_p = randomisation_p(
+        values,
+        first.gold if first is not None else None,
+        labelled=first is not None and first.kind == "labelled",
+        n_swaps=n_swaps,
+        seed=seed,
     )
+    p_values = dict(zip(sampled, tested_p, strict=True))
     results = []
     for a, b in pairs:
         n, before, after = items[a].n, scores[a], scores[b]
@@ -197,20 +206,24 @@ def _by_spread(values: Float64Array) -> tuple[float, float, float]:
     return mean - reach, mean + reach, p
 
 
+def _statistic(items: Items) -> Statistic:
+    """Mean over seeds of the scores of items, from the arrays of :func:`_sides`."""
+    if items.gold is None:
+        return bootstrap.mean
+    statistic = _OF_PAIRS[items.kind]
+
+    def mean_score(*sides: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
+        *seeds, gold = sides
+        return np.asarray(np.mean([statistic(seed, gold, draws=draws) for seed in seeds], axis=0))
+
+    return mean_score
+
+
 def _sides(items: Items) -> tuple[Float64Array, ...]:
-    """The arrays (n,) that :func:`_mean_score` takes, the gold scores as the last one."""
+    """The arrays (n,) that :func:`_statistic` takes, the gold scores as the last one."""
     if items.gold is None:
         return (items.values.mean(axis=0),)
     return (*items.values, items.gold)
-
-
-def _mean_score(*sides: npt.ArrayLike, draws: Float64Array | None = None) -> Float64Array:
-    """Mean over seeds of the scores of items (…, n), from the arrays of :func:`_sides`."""
-    *seeds, last = sides
-    if not seeds:
-        return bootstrap.mean(last, draws=draws)
-    scores = [bootstrap.spearman(seed, last, draws=draws) for seed in seeds]
-    return np.asarray(np.mean(scores, axis=0))
 
 
 def defined(value: float) -> float | None:

@@ -1,31 +1,49 @@
-"""Tasks in the paper's four categories, each on a fixed sample of a corpus."""
+"""Tasks in the seven categories of MTEB, each on a fixed sample of a corpus."""
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 
-import numpy as np
-
+from embedlab.analysis.task_samples import sample
 from embedlab.data.corpora import load_corpus
-from embedlab.data.corpus import Corpus, renumbered
+from embedlab.data.corpus import Corpus
 from embedlab.data.pairs import PairSet, without_overlap
-from embedlab.errors import EmbedLabError, check_known
+from embedlab.errors import check_known
 from embedlab.progress import Progress, no_progress
 
-#: The measure of each of the paper's categories.
+#: The measure of each category, by MTEB's name for it; the paper's conclusions are on the first
+#: four.
 CATEGORY_MEASURES = {
     "STS": "spearman",
     "Retrieval": "ndcg_10",
     "Classification": "accuracy",
     "Clustering": "v_measure",
+    "PairClassification": "average_precision",
+    "Reranking": "map",
+    "Summarization": "spearman_by_text",
 }
-#: The measures' names for readers.
+#: The names of categories for readers, where they are not MTEB's.
+CATEGORY_NAMES = {
+    "PairClassification": "Pair classification",
+    "Summarization": "Summarisation",
+}
+#: The measures' names for readers, the last two of measures that stand beside a category's own.
 MEASURE_NAMES = {
     "spearman": "Spearman",
     "ndcg_10": "nDCG@10",
     "accuracy": "accuracy",
     "v_measure": "V-measure",
+    "average_precision": "average precision",
+    "map": "MAP",
+    "spearman_by_text": "Spearman by text",
+    "mrr": "MRR",
+    "max_ap": "best AP of five similarities",
 }
+
+
+def category_name(category: str) -> str:
+    """A category's name for readers."""
+    return CATEGORY_NAMES.get(category, category)
 
 
 @dataclass(frozen=True)
@@ -34,9 +52,14 @@ class Task:
 
     STS takes the first ``size`` pairs, of one ``group`` where it is given. Retrieval draws
     ``queries`` queries and ``size`` texts, all relevant ones among them. Classification and
-    Clustering draw ``size`` texts with their labels in ``field``. A ``size``, and for Retrieval a
-    number of ``queries``, of 0 takes all. ``words`` keeps the opening words of every text, 0 all of
-    them; ``seed`` draws the sample and starts k-means. ``title`` says all this in words.
+    Clustering draw ``size`` texts with their labels in ``field``. PairClassification takes ``size``
+    pairs, half that belong together and half that do not: scored pairs of one ``group`` from the
+    ends of the scale or, with a ``field``, pairs of texts with the same label there and with two,
+    ``within`` one value of another field. Reranking draws ``queries`` queries, each with what is
+    relevant and ``others`` that share most words with it. Summarization takes the first ``size``
+    groups of pairs of a summary and a graded candidate; the group stands in ``field``. A ``size``
+    or a number of ``queries`` of 0 takes all. ``words`` keeps the opening words of every text, 0
+    all of them; ``seed`` draws the sample and starts k-means. ``title`` says all this in words.
 
     Raises:
         EmbedLabError: an unknown category.
@@ -53,6 +76,8 @@ class Task:
     group: str = ""
     words: int = 0
     seed: int = 0
+    within: str = ""
+    others: int = 0
 
     def __post_init__(self) -> None:
         check_known(self.category, "a task category", CATEGORY_MEASURES)
@@ -77,7 +102,7 @@ class Task:
         Raises:
             EmbedLabError: files that cannot be fetched, or a corpus without what the task needs.
         """
-        return _sample(self, load_corpus(self.corpus_id, progress))
+        return sample(self, load_corpus(self.corpus_id, progress))
 
 
 #: In SmolLM2's tokens 3,137 + 12,815 + 3,891 + 4,056 = 23,899. BoolQ costs more than the rest
@@ -117,11 +142,26 @@ _STS_PARTS = (
     *("images 2014", "images 2015", "answer-answer 2016", "track5.en-en 2017"),
 )
 
+#: Its sources with enough pairs at both ends of the scale; MSRpar has three at the lower one.
+_PAIR_SOURCES = ("MSRvid", "headlines", "images", "answer-answer", "track5.en-en")
+#: Texts that are not relevant among the candidates of a query.
+_OTHERS = 15
+
 #: What a study may measure, by the name a study file uses; sizes of 0 take everything.
 STUDY_TASKS: dict[str, tuple[Task, ...]] = {
     "stsb": tuple(
         Task(f"stsb-{part.replace(' ', '-')}", "STS", f"STS-B test, {part}", "stsb", group=part)
         for part in _STS_PARTS
+    ),
+    "stsb-pairs": tuple(
+        Task(
+            f"stsb-pairs-{source}",
+            "PairClassification",
+            f"STS-B test, {source}: pairs scored 4 or more against 1 or less",
+            "stsb",
+            group=source,
+        )
+        for source in _PAIR_SOURCES
     ),
 } | {
     task.id: (task,)
@@ -133,6 +173,35 @@ STUDY_TASKS: dict[str, tuple[Task, ...]] = {
         Task("sms-spam", "Classification", "SMS, spam or not", "sms-spam", field="label"),
         Task("bbc", "Clustering", "BBC news, 5 sections", "bbc", field="label"),
         Task("trec-clusters", "Clustering", "TREC, 6 question types", "trec", field="coarse"),
+        Task(
+            "senses-pairs",
+            "PairClassification",
+            "One word in two sentences: one sense or two",
+            "senses",
+            field="sense",
+            within="word",
+        ),
+        Task(
+            "boolq-reranking",
+            "Reranking",
+            "BoolQ dev, questions to 16 passages each",
+            "boolq",
+            others=_OTHERS,
+        ),
+        Task(
+            "semanlink-reranking",
+            "Reranking",
+            "Semanlink, tags to their abstracts and 15 others each",
+            "semanlink",
+            others=_OTHERS,
+        ),
+        Task(
+            "summaries",
+            "Summarization",
+            "Short reports, 6 graded candidates against 2 summaries each",
+            "summaries",
+            field="subject",
+        ),
     )
 }
 
@@ -140,62 +209,3 @@ STUDY_TASKS: dict[str, tuple[Task, ...]] = {
 def without_evaluated(pairs: PairSet, progress: Progress = no_progress) -> PairSet:
     """Pairs less those that stand in a corpus of the quick tasks."""
     return without_overlap(pairs, [load_corpus(task.corpus_id, progress) for task in QUICK_TASKS])
-
-
-def _sample(task: Task, corpus: Corpus) -> Corpus:
-    """The part of a corpus that the task is measured on."""
-    pairs = _pairs(task, corpus)
-    texts, queries = _drawn(task, corpus)
-    texts |= {i for *both, _ in pairs for i in both}
-    labelled = task.category in ("Classification", "Clustering")
-    if not texts or (labelled and task.field not in corpus.fields):
-        raise EmbedLabError(
-            f"{corpus.title[:60]!r} does not know enough for the {task.category} task "
-            f"{task.id[:60]!r}; choose another corpus."
-        )
-    order = sorted(texts)
-    new = {old: position for position, old in enumerate(order)}
-    return replace(
-        corpus,
-        texts=tuple(_opening(corpus.texts[i], task.words) for i in order),
-        fields={name: tuple(values[i] for i in order) for name, values in corpus.fields.items()},
-        ids=tuple(corpus.ids[i] for i in order) if corpus.ids else (),
-        rows=tuple(corpus.rows[i] for i in order),
-        pairs=tuple((new[i], new[j], gold) for i, j, gold in pairs),
-        pair_groups=(),
-        queries=tuple(corpus.queries[q] for q in queries),
-        relevant=tuple(renumbered(corpus.relevant[q], new) for q in queries),
-        query_ids=tuple(corpus.query_ids[q] for q in queries) if corpus.query_ids else (),
-        seed=task.seed,
-    )
-
-
-def _pairs(task: Task, corpus: Corpus) -> list[tuple[int, int, float]]:
-    if task.category != "STS":
-        return []
-    groups = corpus.pair_groups or ("",) * len(corpus.pairs)
-    pairs = [
-        pair for pair, group in zip(corpus.pairs, groups, strict=True) if task.group in ("", group)
-    ]
-    return pairs[: task.size or None]
-
-
-def _drawn(task: Task, corpus: Corpus) -> tuple[set[int], list[int]]:
-    """The texts and the queries of a sample; none where the corpus lacks what the task needs."""
-    if task.category == "STS":
-        return set(), []
-    rng = np.random.default_rng(task.seed)
-    size = task.size or len(corpus.texts)
-    if task.category != "Retrieval":
-        return set(rng.permutation(len(corpus.texts))[:size].tolist()), []
-    judged = [q for q, texts in enumerate(corpus.relevant) if texts]
-    queries = sorted(rng.permutation(judged)[: task.queries or None].tolist())
-    texts = {i for q in queries for i in corpus.relevant[q]}
-    if texts:
-        others = [i for i in rng.permutation(len(corpus.texts)).tolist() if i not in texts]
-        texts.update(others[: max(0, size - len(texts))])
-    return texts, queries
-
-
-def _opening(text: str, words: int) -> str:
-    return " ".join(text.split()[:words]) if words else text

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def study(
     name: Annotated[
         str,
-        typer.Argument(metavar="STUDY.yaml", help="a study file, or minutes, workshop or paper"),
+        typer.Argument(
+            metavar="STUDY.yaml",
+            help="a study file, or minutes, workshop, paper, training-free or seven",
+        ),
     ],
     out: Annotated[
         Path, typer.Option(help="folder for the results; a stopped study is continued there")
@@ -80,8 +83,9 @@ def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
 
 
 def _scores(report: Report) -> str:
+    from embedlab.analysis.tasks import category_name
     from embedlab.render.html import points
 
     rows = [(row.title, *map(points, row.means)) for row in report.summary]
-    header = ("design", *report.categories)
+    header = ("design", *map(category_name, report.categories))
     return table(header, rows, right=header[1:])

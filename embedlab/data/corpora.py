@@ -117,6 +117,30 @@ def _read_bbc(folder: Path) -> Parts:
     )
 
 
+def _read_summaries(folder: Path) -> Parts:
+    # Each subject: a short report, two summaries of it, and six candidates graded 5 to 0.
+    texts: list[tuple[str, str, str]] = []
+    pairs, groups = [], []
+    for row in read_json_lines(folder / "summaries.jsonl"):
+        subject, graded = row["subject"], row["candidates"]
+        first = len(texts) + 1
+        texts.append((row["text"], subject, "report"))
+        texts += [(text, subject, "summary") for text in row["summaries"]]
+        after = len(texts)
+        texts += [(text, subject, "candidate") for text, _ in graded]
+        for i in range(first, after):
+            pairs += [(i, after + j, float(grade)) for j, (_, grade) in enumerate(graded)]
+            groups += [subject] * len(graded)
+    written, subjects, kinds = zip(*texts, strict=True)
+    return Parts(
+        texts=written,
+        fields={"subject": subjects, "kind": kinds},
+        pairs=tuple(pairs),
+        pair_groups=tuple(groups),
+        notes=("The grades are of who wrote the summaries, by a rule, and not of a jury.",),
+    )
+
+
 def _unique(rows: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The rows in their order without repetitions, and a note on those left out."""
     counts = Counter(rows)
@@ -133,6 +157,7 @@ BUILT_IN = BuiltIn(
         "trec": _read_trec,
         "sms-spam": _read_sms,
         "bbc": _read_bbc,
+        "summaries": _read_summaries,
     },
     lambda entry, progress: Corpus(**entry.parts(progress)),
 )

@@ -25,7 +25,8 @@ class Corpus:
     ``fields`` holds one value for each text under each name; the first field is the label.
     ``pairs`` are (i, j, score) over indices of texts, and ``pair_groups`` names the dataset of each
     pair where there are several; ``relevant`` holds for each query the indices of the texts that
-    answer it, with their grades above 0 where it is a mapping. ``total`` counts the texts before
+    answer it, with their grades above 0 where it is a mapping, and ``candidates`` those among which
+    they are to be found, where these are not all texts. ``total`` counts the texts before
     sampling, and ``seed`` is the sample's.
 
     A blank value in a field means that the text is not labelled. ``columns`` are what else the
@@ -50,6 +51,7 @@ class Corpus:
     queries: tuple[str, ...] = ()
     relevant: tuple[Relevant, ...] = ()
     query_ids: tuple[str, ...] = ()
+    candidates: tuple[AbstractSet[int], ...] = ()
     total: int = 0
     seed: int | None = None
     source: str = ""
@@ -100,13 +102,20 @@ class Corpus:
                 f"{self.title!r} has {len(self.query_ids):,} ids for {len(self.queries):,} "
                 "queries; give one per query."
             )
+        if self.candidates and (
+            len(self.candidates) != len(self.queries)
+            or not all(set(r) <= c for r, c in zip(self.relevant, self.candidates, strict=True))
+        ):
+            raise EmbedLabError(
+                f"{self.title!r} needs candidates for each query, all relevant texts among them."
+            )
         for texts in self.relevant:
             if isinstance(texts, Mapping) and not all(grade > 0 for grade in texts.values()):
                 raise EmbedLabError(
                     f"{self.title!r} has a relevant text of grade {min(texts.values()):g}; leave "
                     "out those that are not relevant."
                 )
-        used = {i for *both, _ in self.pairs for i in both}.union(*self.relevant)
+        used = {i for *both, _ in self.pairs for i in both}.union(*self.relevant, *self.candidates)
         if wrong := [i for i in used if not 0 <= i < n]:
             raise EmbedLabError(
                 f"{self.title!r} points at text {wrong[0]}, but its texts are 0 to {n - 1}."
@@ -141,7 +150,9 @@ class Corpus:
 
     def without_repetitions(self) -> Corpus:
         """Every text once, where it appears first, without pairs and queries."""
-        bare = replace(self, pairs=(), pair_groups=(), queries=(), query_ids=(), relevant=())
+        bare = replace(
+            self, pairs=(), pair_groups=(), queries=(), query_ids=(), relevant=(), candidates=()
+        )
         return bare._subset(self.firsts.tolist(), [], self.seed)
 
     @cached_property
@@ -160,9 +171,9 @@ class Corpus:
             sorted(texts.items() if isinstance(texts, Mapping) else texts)
             for texts in self.relevant
         ]
-        annotations = repr(
-            (dict(self.fields), dict(self.columns), self.pairs, self.queries, relevant)
-        )
+        said = (dict(self.fields), dict(self.columns), self.pairs, self.queries, relevant)
+        # Only where there are some, so that what was cached before they were known is still found.
+        annotations = repr((*said, *map(sorted, self.candidates)))
         return hashlib.sha256(annotations.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @property
@@ -244,6 +255,11 @@ class Corpus:
             queries=tuple(self.queries[q] for q in queries),
             relevant=tuple(renumbered(self.relevant[q], new) for q in queries),
             query_ids=tuple(self.query_ids[q] for q in queries) if self.query_ids else (),
+            candidates=tuple(
+                frozenset(new[i] for i in self.candidates[q] if i in new) for q in queries
+            )
+            if self.candidates
+            else (),
             prepared={name: given.some(chosen) for name, given in self.prepared.items()},
             seed=seed,
         )

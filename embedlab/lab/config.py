@@ -90,6 +90,18 @@ class Defaults(YamlModel):
     min_dist: Annotated[float, Field(ge=0)] = 0.1
 
 
+class Agents(YamlModel):
+    """What is served to agents, over MCP.
+
+    ``serve`` is ``auto`` (where the package ``mcp`` is installed), always or never. ``training``
+    lets agents train, up to ``max_train_steps`` steps at a time; all limits on trainings hold too.
+    """
+
+    serve: Literal["auto", "always", "never"] = "auto"
+    training: bool = False
+    max_train_steps: AtLeastOne = 40
+
+
 class Config(YamlModel):
     """A deployment: the backbones and corpora it offers, its defaults and its limits.
 
@@ -104,6 +116,7 @@ class Config(YamlModel):
     lessons: str = ""
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
+    mcp: Agents = Agents()
 
     @model_validator(mode="after")
     def _names_what_it_offers(self) -> Self:

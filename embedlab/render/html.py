@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from embedlab.analysis.tasks import category_name
 from embedlab.text import escape, shorten
 
 
@@ -49,6 +50,7 @@ def _words(values: Iterable[str | None]) -> str:
 
 _ENVIRONMENT.filters = {
     "breakable": _breakable,
+    "category": category_name,
     "length": len,
     "numbered": enumerate,
     "points": points,

@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from embedlab.analysis.bootstrap import verdict
+from embedlab.analysis.tasks import category_name
 from embedlab.errors import EmbedLabError
 from embedlab.render.style import GREY, PALETTE, faded, finish, heatmap, plotly_text, start
 from embedlab.study.comparisons import Difference
@@ -185,7 +186,7 @@ def score_plot(report: Report, category: str) -> go.Figure:
     spread = f"bars: ± SD over {_counts(many)} seeds" if many and many[-1] > 1 else "no seed spread"
     best = "" if len(shown) == len(report.models) else f"the {len(shown)} best of "
     caption = f"×100, {best}{len(report.models)} models, {spread}"
-    figure = start(f"{category}: mean score", caption)
+    figure = start(f"{category_name(category)}: mean score", caption)
     for kind in _MARKERS:
         _add_scores(figure, report, position, kind, shown)
     names = list(dict.fromkeys(_row_name(model) for model in shown))

@@ -45,9 +45,9 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
 
 
 def scores_csv(report: Report) -> str:
-    """A row for every model on every task; scores are fractions, as in the report."""
+    """A row for every model on every task and measure; scores are fractions, as in the report."""
     tasks = {task.id: task for task in report.tasks}
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for score in report.scores:
         model, task = report.models[score.model], tasks[score.task]
         rows.append(
@@ -57,6 +57,10 @@ def scores_csv(report: Report) -> str:
                 " ".join(map(str, model.seeds)),
             )
         )
+        rows += [
+            (*rows[-1][:4], name, value, None, None, None, *rows[-1][-2:])
+            for name, value in score.also.items()
+        ]
     return csv_table(_SCORES, rows)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from embedlab.analysis.tasks import MEASURE_NAMES
+from embedlab.analysis.tasks import MEASURE_NAMES, category_name
 from embedlab.render import look_study, study_figures
 from embedlab.render.html import Macros, joined, muted, note, points
 from embedlab.render.study_text import facts_list, headline, verdict_lines
@@ -130,7 +130,8 @@ def effects(report: Report) -> Section:
             caption=_caption(report, "What each choice gains, averaged over the others"),
             look=look_study.effects(grid.effects),
         )
-    table = _STUDY.effects(grid, report.categories, p_text)
+    names = tuple(map(category_name, report.categories))
+    table = _STUDY.effects(grid, names, p_text)
     return Section(
         title="What each choice does",
         text=note([sentence]),
@@ -200,13 +201,14 @@ def category(report: Report, name: str, reference: str | None = None) -> Section
     table holds every pair.
     """
     differences = over_datasets(report, name)
-    figures = _comparisons(report, differences, name, reference, "independent datasets")
+    title = category_name(name)
+    figures = _comparisons(report, differences, title, reference, "independent datasets")
     if report.models:
         figures["scores"] = _score_figure(report, name)
     tasks = [task for task in report.tasks if task.category == name]
     by_model = {(score.model, score.task): score for score in report.scores}
     return Section(
-        title=name,
+        title=title,
         text=verdict_lines(differences),
         figures=figures,
         tables=(
@@ -351,7 +353,9 @@ def _score_figure(report: Report, name: str) -> StudyFigure:
             (row.title, row.kind, row.means[index], row.seed_sds[index]) for row in report.summary
         ],
         name="scores",
-        caption=_caption(report, f"{name}: mean score over its tasks, as a fraction"),
+        caption=_caption(
+            report, f"{category_name(name)}: mean score over its tasks, as a fraction"
+        ),
         look=look_study.scores(report.summary, index),
     )
 

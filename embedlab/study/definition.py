@@ -25,7 +25,7 @@ from embedlab.validation import validated
 from embedlab.yaml_files import ListOf, YamlModel, read_yaml
 
 #: The studies that come with EmbedLab.
-STUDY_PRESETS = ("minutes", "workshop", "paper", "training-free")
+STUDY_PRESETS = ("minutes", "workshop", "paper", "training-free", "seven")
 
 CellKind = Literal["trained", "untrained", "yardstick"]
 D = TypeVar("D")
@@ -196,6 +196,10 @@ class Study(StudyValues[Design, Recipe]):
         for name in ("keep", "instructions"):
             if not values[name]:
                 del values[name]
+        for task in values["tasks"]:
+            for key in ("within", "others"):
+                if not task[key]:
+                    del task[key]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -265,10 +269,10 @@ class StudyFile(YamlModel):
 
     ``training`` holds the recipe and its data: ``{data: stsb-train, recipe: cpu, steps: 40}``.
     ``tasks`` are keys of :data:`~embedlab.analysis.tasks.STUDY_TASKS`. ``sizes`` gives, by
-    category, the number of pairs, queries or texts of a task (0: all), and ``words`` how many
-    opening words of every text are read (0: all). ``models`` are trained designs by their ids,
-    folders of runs, or ``all`` for those of the backbone that ship: the study measures these, and
-    has no ``training``; their designs need not be named.
+    category, the number of pairs, queries, texts or summarised texts of a task (0: all), and
+    ``words`` how many opening words of every text are read (0: all). ``models`` are trained designs
+    by their ids, folders of runs, or ``all`` for those of the backbone that ship: the study
+    measures these, and has no ``training``; their designs need not be named.
     """
 
     # Earlier versions took ``name: 2024`` too.
@@ -323,6 +327,8 @@ class StudyFile(YamlModel):
 
     def _sized(self, task: Task) -> Task:
         size = self.sizes.get(task.category, task.size)
+        if task.category == "Reranking":
+            return replace(task, queries=size, words=self.words)
         if task.category != "Retrieval":
             return replace(task, size=size, words=self.words)
         # ``size`` counts queries there; twice as many texts make them distractors enough.

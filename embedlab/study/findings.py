@@ -17,7 +17,7 @@ import numpy as np
 from embedlab.analysis import item_comparisons
 from embedlab.analysis.bootstrap import Float64Array
 from embedlab.analysis.item_comparisons import Items, defined
-from embedlab.analysis.tasks import CATEGORY_MEASURES
+from embedlab.analysis.tasks import CATEGORY_MEASURES, category_name
 from embedlab.errors import EmbedLabError
 from embedlab.models.design import Design
 from embedlab.study import comparisons
@@ -139,6 +139,14 @@ class _Measurements:
         means = [np.array(rows, np.float64).mean(axis=0) for rows in by_cluster.values()]
         return np.asarray(np.array(means).mean(axis=0))
 
+    def also(self, model: Model, task: TaskFacts) -> dict[str, float]:
+        """The means over seeds of a task's other measures."""
+        values: dict[str, list[float]] = defaultdict(list)
+        for one in self._task_results(model, task):
+            for name, value in one.also.items():
+                values[name].append(value)
+        return {name: float(np.mean(seeds)) for name, seeds in values.items()}
+
     def mean_scores(self, model: Model, tasks: Sequence[TaskFacts]) -> Float64Array:
         """(tasks,): means over the seeds; NaN where a score is undefined."""
         by_task = self._mean_scores(model.label, model.kind)
@@ -212,6 +220,7 @@ def _score(measured: _Measurements, number: int, task: TaskFacts) -> Score:
         high=high,
         seed_sd=comparisons.seed_sd(seed_scores),
         n=0 if items is None else items.n,
+        also={name: defined(mean) for name, mean in measured.also(model, task).items()},
     )
 
 
@@ -358,7 +367,7 @@ def _notes(measured: _Measurements) -> Iterator[str]:
         sources = {task.cluster for task in tasks}
         if len(sources) < len(tasks):
             yield (
-                f"The {len(tasks)} {category} tasks come from {len(sources)} "
+                f"The {len(tasks)} {category_name(category)} tasks come from {len(sources)} "
                 f"source{'s' * (len(sources) != 1)}. Tasks of one source are no independent "
                 "datasets: they are averaged first, and count once in means and in tests over "
                 "datasets."

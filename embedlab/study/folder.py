@@ -36,11 +36,15 @@ class ItemScores(BaseModel, extra="forbid", frozen=True):
 
 
 class TaskResult(BaseModel, extra="forbid", frozen=True):
-    """The score of one task, NaN where it is undefined, and its items if mteb writes them down."""
+    """The score of one task, NaN where it is undefined, and its items if mteb writes them down.
+
+    ``also`` are other measures of the same task, by name.
+    """
 
     id: str
     score: float
     items: ItemScores | None
+    also: dict[str, float] = {}
 
 
 class StepRecord(NamedTuple):

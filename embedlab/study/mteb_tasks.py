@@ -1,8 +1,4 @@
-"""Our tasks as mteb tasks: mteb computes the scores, so that they are the field's.
-
-mteb returns a task's scores, and a paired test needs the score of every item. So mteb also writes
-its predictions to a file, and the items come from there; their mean is mteb's score again.
-"""
+"""Our tasks as mteb tasks: mteb computes the scores, so that they are the field's."""
 
 from __future__ import annotations
 
@@ -10,20 +6,22 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import ir_measures
 import mteb
 import numpy as np
-import numpy.typing as npt
 from datasets import Dataset, DatasetDict, disable_progress_bars
+from mteb._evaluators.text import summarization_evaluator
 from mteb.abstasks import (
     AbsTask,
     AbsTaskClassification,
     AbsTaskClustering,
+    AbsTaskPairClassification,
     AbsTaskRetrieval,
     AbsTaskSTS,
+    AbsTaskSummarization,
 )
 from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models.abs_encoder import AbsEncoder
@@ -32,31 +30,43 @@ from mteb.types import PromptType
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import accuracy_score
 
-from embedlab.analysis.item_comparisons import ItemKind
 from embedlab.analysis.tasks import CATEGORY_MEASURES, Task
 from embedlab.data.corpus import Corpus, grades_of
 from embedlab.errors import EmbedLabError
 from embedlab.models.embedding import Vectors
 from embedlab.progress import Progress, no_progress
-from embedlab.study.folder import ItemScores, TaskResult
+from embedlab.study.folder import TaskResult
+from embedlab.study.mteb_items import items_of
 
 disable_progress_bars()
+# That of summaries is drawn whatever mteb is told.
+summarization_evaluator.tqdm = partial(summarization_evaluator.tqdm, disable=True)
 
 #: Texts, and whether they are queries, in; unit vectors (n, d) out.
 Encode = Callable[[Sequence[str], bool], Vectors]
 
-#: mteb's names of the four measures, by category.
-MTEB_MAIN_SCORES = {
+#: mteb's names of the measures, by category. A task of MTEB's own may name another as its main one:
+#: of pair classifications that is mostly the best of several similarities, chosen for each model
+#: after the fact, where designs are compared by one and the same.
+MTEB_SCORES = {
     "STS": "cosine_spearman",
     "Retrieval": "ndcg_at_10",
     "Classification": "accuracy",
     "Clustering": "v_measure",
+    "PairClassification": "cosine_ap",
+    "Reranking": "map_at_1000",
+    "Summarization": "cosine_spearman",
+}
+#: What is written down beside a category's measure, by our name and mteb's.
+ALSO = {
+    "PairClassification": {"max_ap": "max_ap"},
+    "Reranking": {"mrr": "mrr_at_1000"},
 }
 #: Bootstrap samples of the documents whose V-measures mteb averages. mteb's own default is 10; the
 #: error of a difference is read off these samples, and 10 give it too roughly.
 RESAMPLES = 30
-#: Digits of an item's score that are written down.
-DIGITS = 7
+#: The lowest and highest grade that a candidate for a summary can have.
+GRADES = (0, 5)
 
 
 class _Encoder(AbsEncoder):
@@ -124,11 +134,12 @@ def as_mteb(task: Task, progress: Progress = no_progress) -> AbsTask:
         name=f"EmbedLab-{task.id}",
         description=task.title,
         type=cast(Any, task.category),
+        modalities=["text"],
         category="t2c" if task.category in ("Classification", "Clustering") else "t2t",
         dataset={"path": corpus.id, "revision": corpus.fingerprint},
         eval_splits=["test"],
         eval_langs=["eng-Latn"],
-        main_score=MTEB_MAIN_SCORES[task.category],
+        main_score=MTEB_SCORES[task.category],
     )
     made: AbsTask = kind()
     made.dataset, made.data_loaded = dataset, True
@@ -140,6 +151,8 @@ def evaluate(task: AbsTask, encode: Encode, name: str = "") -> TaskResult:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # A label that is never predicted lowers the score, which says enough.
         warnings.filterwarnings("ignore", category=UndefinedMetricWarning)
+        # Summaries none of which can be told apart have no score: it is NaN.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="numpy")
         results = mteb.evaluate(
             cast(Any, _Encoder(encode)),
             task,
@@ -153,13 +166,21 @@ def evaluate(task: AbsTask, encode: Encode, name: str = "") -> TaskResult:
         scores = result.scores[split]
         path = Path(folder) / task.prediction_file_name
         predicted = json.loads(path.read_text(encoding="utf-8"))
-    if len(scores) > 1:  # a task in several languages
-        return TaskResult(id=name, score=float(result.get_score()), items=None)
-    subset = scores[0]["hf_subset"]
-    dataset: Any = task.dataset
-    data = dataset.get(subset, dataset)
-    items = _ITEMS[task.metadata.type](task, data[split], predicted[subset][split], scores[0])
-    return TaskResult(id=name, score=float(scores[0]["main_score"]), items=items)
+    category = str(task.metadata.type)
+
+    def mean(key: str) -> float:
+        """Over the languages of a task; its own main score where it does not know the measure."""
+        return float(np.mean([one.get(key, one["main_score"]) for one in scores]))
+
+    values: dict[str, Any] = {"id": name, "score": mean(MTEB_SCORES[category]), "items": None}
+    if more := ALSO.get(category):
+        values["also"] = {ours: mean(theirs) for ours, theirs in more.items()}
+    if len(scores) == 1:
+        subset = scores[0]["hf_subset"]
+        dataset: Any = task.dataset
+        data = dataset.get(subset, dataset)
+        values["items"] = items_of(task, data[split], predicted[subset][split], scores[0])
+    return TaskResult(**values)
 
 
 # Our corpora in mteb's form
@@ -184,7 +205,10 @@ def _retrieval(task: Task, corpus: Corpus) -> tuple[Any, Any]:
             f"q{q}": {f"d{i}": int(grade) for i, grade in sorted(grades_of(texts).items())}
             for q, texts in enumerate(corpus.relevant)
         },
-        "top_ranked": None,
+        "top_ranked": {
+            f"q{q}": [f"d{i}" for i in sorted(texts)] for q, texts in enumerate(corpus.candidates)
+        }
+        or None,
     }
     return type("RetrievalTask", (AbsTaskRetrieval,), {}), {"default": {"test": split}}
 
@@ -215,6 +239,35 @@ def _clustering(task: Task, corpus: Corpus) -> tuple[Any, Any]:
     return type("ClusteringTask", (AbsTaskClustering,), settings), _one_split(columns)
 
 
+def _pair_classification(task: Task, corpus: Corpus) -> tuple[Any, Any]:
+    first, second, labels = zip(*corpus.pairs, strict=True)
+    columns = {
+        "sentence1": [corpus.texts[i] for i in first],
+        "sentence2": [corpus.texts[j] for j in second],
+        "labels": [int(label) for label in labels],
+    }
+    return type("PairClassificationTask", (AbsTaskPairClassification,), {}), _one_split(columns)
+
+
+def _summarization(task: Task, corpus: Corpus) -> tuple[Any, Any]:
+    """A row for each group of pairs; its text is the one that is in no pair."""
+    lowest, highest = GRADES
+    rows: dict[str, tuple[dict[int, None], dict[int, float]]] = {}
+    for (summary, candidate, grade), group in zip(corpus.pairs, corpus.pair_groups, strict=True):
+        summaries, candidates = rows.setdefault(group, ({}, {}))
+        summaries[summary], candidates[candidate] = None, grade
+    paired = {i for *both, _ in corpus.pairs for i in both}
+    texts = {g: i for i, g in enumerate(corpus.fields[task.field]) if i not in paired}
+    columns: dict[str, list[Any]] = {
+        "text": [corpus.texts[texts[group]] for group in rows],
+        "human_summaries": [[corpus.texts[i] for i in s] for s, _ in rows.values()],
+        "machine_summaries": [[corpus.texts[j] for j in c] for _, c in rows.values()],
+        "relevance": [list(c.values()) for _, c in rows.values()],
+    }
+    settings = {"min_score": lowest, "max_score": highest}
+    return type("SummarizationTask", (AbsTaskSummarization,), settings), _one_split(columns)
+
+
 def _one_split(columns: dict[str, list[Any]]) -> DatasetDict:
     return DatasetDict({"test": Dataset.from_dict(columns)})
 
@@ -228,47 +281,7 @@ _KINDS: dict[str, Callable[[Task, Corpus], tuple[Any, Any]]] = {
     "Retrieval": _retrieval,
     "Classification": _classification,
     "Clustering": _clustering,
-}
-
-
-# mteb's predictions, item by item
-
-
-def _pairs(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores:
-    return _items("pairs", predicted["cosine_scores"], list(data["score"]))
-
-
-def _queries(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores:
-    measure = ir_measures.nDCG @ 10
-    scores_by_query = {
-        one.query_id: one.value
-        for one in ir_measures.iter_calc([measure], data["relevant_docs"], predicted)
-    }
-    return _items("means", [scores_by_query[q] for q in data["relevant_docs"]])
-
-
-def _texts(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores:
-    gold = np.array(data[task.label_column_name])
-    right = np.array([np.array(labels) == gold for labels in predicted], np.float64)
-    return _items("means", right.mean(axis=0))
-
-
-def _samples(task: Any, data: Any, predicted: Any, scores: Any) -> ItemScores | None:
-    measured = scores["v_measures"]
-    if not isinstance(measured, dict):  # the older kind: other documents in each
-        return _items("means", measured)
-    (level,) = measured.values() if len(measured) == 1 else (None,)
-    return None if level is None else _items("resamples", level)
-
-
-def _items(kind: ItemKind, values: npt.ArrayLike, gold: list[float] | None = None) -> ItemScores:
-    rounded = np.round(np.asarray(values, np.float64), DIGITS).tolist()
-    return ItemScores(kind=kind, values=rounded, gold=gold)
-
-
-_ITEMS: dict[str, Callable[..., ItemScores | None]] = {
-    "STS": _pairs,
-    "Retrieval": _queries,
-    "Classification": _texts,
-    "Clustering": _samples,
+    "PairClassification": _pair_classification,
+    "Reranking": _retrieval,
+    "Summarization": _summarization,
 }

@@ -119,6 +119,7 @@ class Score:
     """A model's score on a task: the mean over seeds, its interval over items, its seeds' spread.
 
     None stands for what is undefined: the interval of a task without items, the spread of one seed.
+    ``also`` are means over seeds of other measures of the task, such as ``mrr``.
     """
 
     model: Annotated[int, Field(ge=0)]
@@ -128,6 +129,7 @@ class Score:
     high: float | None
     seed_sd: float | None
     n: int
+    also: dict[str, float | None] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=_CHECKED)
@@ -258,6 +260,9 @@ class Report:
         values = _REPORT.dump_python(self)
         if self.grid is None:  # as reports were before there were grids
             del values["grid"]
+        for score in values["scores"]:  # likewise before tasks had other measures
+            if not score["also"]:
+                del score["also"]
         # A line for each number would be most of a report on hundreds of designs.
         indent = 1 if self.grid is None else None
         return json.dumps(values, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"

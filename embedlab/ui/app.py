@@ -19,7 +19,8 @@ from embedlab.lab.config import default_config, load_config
 from embedlab.lab.lab import Lab
 from embedlab.memory import share_freed_memory
 from embedlab.terminal import progress_bar
-from embedlab.ui.api.endpoints import add_endpoints
+from embedlab.ui.agents import serve_agents, serves_agents
+from embedlab.ui.api.endpoints import add_endpoints, add_train
 from embedlab.ui.page import Workspace
 from embedlab.ui.shared.theme import HEAD, STYLES, Theme
 
@@ -40,6 +41,8 @@ def build_app(lab: Lab) -> gr.Blocks:
     ) as blocks:
         Workspace(lab, blocks)
         add_endpoints(lab)
+        if serves_agents(lab.config.mcp) and lab.config.mcp.training:
+            add_train(lab)
     return blocks.queue(max_size=lab.config.limits.max_users, default_concurrency_limit=16)
 
 
@@ -55,6 +58,7 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
     lab = Lab(load_config(config or default_config()))
     lab.backbones.load_for_lent_gpu()
     app = build_app(lab)
+    agents = serve_agents(app) if serves_agents(lab.config.mcp) else {}
     limits = lab.config.limits
     # Beside the start of the server, which waits for itself most of the time.
     threading.Thread(target=_warm_up, args=(lab,), daemon=True).start()
@@ -68,7 +72,8 @@ def launch(config: Path | None = None, host: str | None = None, port: int | None
         head=HEAD,
         footer_links=["api"],
         ssr_mode=False,
-        app_kwargs={"exception_handlers": {RequestValidationError: _refused}},
+        mcp_server=False,  # Gradio's own, which would have neither our names nor our bounds
+        app_kwargs={"exception_handlers": {RequestValidationError: _refused}, **agents},
     )
     app.block_thread()
 

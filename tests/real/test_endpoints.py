@@ -29,6 +29,7 @@ ENDPOINTS = {
     "/key_tokens": ["texts", "design"],
     "/leaderboard": ["corpus", "designs", "texts", "labels", "backbone"],
     "/health": [],
+    "/offers": [],
     "/finetune": [
         *("backbone", "design", "data", "steps", "batch", "learning_rate", "mode", "seed"),
         *("score", "held_out"),

@@ -19,7 +19,7 @@ def test_quick_tasks_cost_what_the_documentation_says(smollm2):
         corpus = task.corpus()
         costs.append(sum(len(e.ids) for e in smollm2.encode(corpus.texts + corpus.queries)))
     assert costs == [3137, 12815, 3891, 4056] and sum(costs) == 23_899
-    assert [task.category for task in QUICK_TASKS] == list(tasks.CATEGORY_MEASURES)
+    assert [task.category for task in QUICK_TASKS] == list(tasks.CATEGORY_MEASURES)[:4]
 
 
 STS, _, _, CLUSTERING = QUICK_TASKS

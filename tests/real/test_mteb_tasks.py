@@ -10,8 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.metrics import average_precision_score
 
 from embedlab import Design, embed
+from embedlab.analysis.evaluation import evaluate
 from embedlab.cli.bench import same_weights
 from embedlab.data.judged import title_and_text
 from embedlab.errors import EmbedLabError
@@ -20,8 +22,19 @@ from embedlab.study.definition import study_from
 STUDY = study_from(
     {
         "designs": ["M1", "causal/mean"],
-        "tasks": ["stsb", "semanlink", "trec-coarse", "trec-clusters"],
-        "sizes": {"STS": 12, "Retrieval": 6, "Classification": 40, "Clustering": 24},
+        "tasks": [
+            *("stsb", "semanlink", "trec-coarse", "trec-clusters"),
+            *("stsb-pairs", "semanlink-reranking", "summaries"),
+        ],
+        "sizes": {
+            "STS": 12,
+            "Retrieval": 6,
+            "Classification": 40,
+            "Clustering": 24,
+            "PairClassification": 12,
+            "Reranking": 4,
+            "Summarization": 5,
+        },
         "words": 8,
     }
 )
@@ -87,8 +100,47 @@ def test_the_items_add_up_to_the_score(category, scored):
     assert result.items is not None
     values = np.array(result.items.values)
     gold = result.items.gold
-    expected = values.mean() if gold is None else spearmanr(values, gold).statistic
+    if result.items.kind == "labelled":
+        expected = average_precision_score(gold, values)
+    else:
+        expected = values.mean() if gold is None else spearmanr(values, gold).statistic
     assert result.score == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_evaluation_in_this_process_gives_mteb_s_scores(tasks, scored, smollm2):
+    """Of the three categories that rank: the same formulas in two places."""
+    design = Design.parse("causal/mean")
+    chosen = [ONE_EACH[c] for c in ("PairClassification", "Reranking", "Summarization")]
+    for one in evaluate(smollm2, design, chosen, persist=False):
+        assert one.score == pytest.approx(scored(one.task.category).score, abs=1e-3)
+        assert one.n == len(scored(one.task.category).items.values)
+
+
+def test_mrr_and_the_best_average_precision_stand_beside_the_measures(scored, smollm2):
+    corpus = ONE_EACH["Reranking"].corpus()
+    rows, queries = (
+        embed(texts, Design.parse("causal/mean"), smollm2)
+        for texts in (corpus.texts, corpus.queries)
+    )
+    firsts = []
+    for query, candidates, relevant in zip(
+        queries, corpus.candidates, corpus.relevant, strict=True
+    ):
+        ranked = sorted(candidates, key=lambda i: -float(rows[i] @ query))
+        firsts.append(1 / (1 + min(ranked.index(i) for i in relevant)))
+    assert scored("Reranking").also == {"mrr": pytest.approx(np.mean(firsts), abs=1e-4)}
+    pairs = scored("PairClassification")
+    assert list(pairs.also) == ["max_ap"] and pairs.also["max_ap"] >= pairs.score
+    assert scored("STS").also == {}
+
+
+def test_reports_that_mteb_leaves_out_silently_leave_no_items(tasks):
+    """All vectors the same: mteb skips every text, so there is no score and nothing to pair."""
+    task = ONE_EACH["Summarization"]
+    same = tasks.evaluate(
+        tasks.as_mteb(task), lambda texts, query: np.full((len(texts), 4), 0.5, np.float32)
+    )
+    assert same.items is None and np.isnan(same.score)
 
 
 def test_a_task_made_anew_gives_the_same_score_again(tasks, scored, smollm2):
@@ -138,7 +190,7 @@ def test_the_train_texts_of_a_classifier_are_not_tested(tasks):
 
 def test_main_scores_are_those_of_mteb(tasks):
     for category, task in ONE_EACH.items():
-        assert tasks.as_mteb(task).metadata.main_score == tasks.MTEB_MAIN_SCORES[category]
+        assert tasks.as_mteb(task).metadata.main_score == tasks.MTEB_SCORES[category]
 
 
 def test_mteb_s_own_tasks_need_the_hub_and_a_known_name(tasks):
@@ -146,8 +198,11 @@ def test_mteb_s_own_tasks_need_the_hub_and_a_known_name(tasks):
         tasks.hub_task("NoSuchTask")
     with pytest.raises(EmbedLabError, match=r"needs the Hugging Face\s+Hub"):
         tasks.hub_task("STS12")
-    with pytest.raises(EmbedLabError, match="PairClassification"):
-        tasks.hub_task("TwitterURLCorpus")
+    with pytest.raises(EmbedLabError, match="BitextMining task; a study takes STS"):
+        tasks.hub_task("Tatoeba")
+    for name in ("TwitterURLCorpus", "AskUbuntuDupQuestions", "SummEvalSummarization.v2"):
+        with pytest.raises(EmbedLabError, match=r"needs the Hugging Face\s+Hub"):
+            tasks.hub_task(name)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ TOGETHER = {
         *("browser/test_clusters", "browser/test_compare", "browser/test_inside"),
         *("browser/test_finetune", "browser/test_scripts", "browser/test_study"),
         *("browser/test_lessons", "browser/test_class"),
-        *("real/test_endpoints", "real/test_endpoints_finetune"),
+        *("real/test_endpoints", "real/test_endpoints_finetune", "real/test_mcp"),
     ),
     "UMAP once it is compiled": ("real/test_lab", "real/test_projection"),
     "states of STS-B under the real backbone": ("real/test_layers", "real/test_backbone"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from embedlab.analysis.item_comparisons import Items
 from embedlab.study.definition import study_from
 from embedlab.study.findings import report_of
 from embedlab.study.folder import CellResult, StudyFolder
@@ -123,6 +124,57 @@ def grid_folder(folder: Path) -> Path:
         values |= {"study": study.digest, "status": "done", "tasks": entries}
         results.save(CellResult.model_validate(values))
     return folder
+
+
+#: A task of each category that ranks pairs, candidates or summaries, beside one that does not.
+SEVEN = [
+    ("STS", "sts", "spearman"),
+    ("PairClassification", "pairs-a", "average_precision"),
+    ("PairClassification", "pairs-b", "average_precision"),
+    ("Reranking", "reranking", "map"),
+    ("Summarization", "summaries", "spearman_by_text"),
+]
+
+
+def seven_folder(folder: Path) -> Path:
+    """A folder of three made-up designs, of which ``causal/mean`` is the best on every task."""
+    rng = np.random.default_rng(3)
+    study = study_from({"name": "seven", "designs": ["M1", "causal/mean", "bidirectional/mean"]})
+    tasks = [TaskFacts(id_, c, m, f"The task {id_}", "x", 9, "0") for c, id_, m in SEVEN]
+    results = StudyFolder(study, folder)
+    results.begin(tasks, RunFacts(backbone={"id": "tiny", "name": "tiny", "precision": "float32"}))
+    labels, gold = (rng.random(60) > 0.5).astype(float), rng.normal(size=60)
+    for cell in study.cells:
+        gain = 2.0 if cell.label == "causal/mean" else 0.4
+        entries: list[dict[str, Any]] = []
+        for category, id_, _ in SEVEN:
+            if category == "STS":
+                items = {"kind": "pairs", "gold": gold.tolist()}
+                items["values"] = (gain * gold + rng.normal(size=60)).tolist()
+            elif category == "PairClassification":
+                items = {"kind": "labelled", "gold": labels.tolist()}
+                items["values"] = (gain * labels + rng.normal(size=60)).tolist()
+            else:
+                values = np.clip(0.3 + 0.1 * gain + 0.1 * rng.normal(size=30), 0, 1)
+                items = {"kind": "means", "values": values.tolist(), "gold": None}
+            score = Items(
+                items["kind"],
+                np.array([items["values"]]),
+                None if items["gold"] is None else np.array(items["gold"]),
+            ).score
+            entry = {"id": id_, "score": score, "items": items}
+            entries.append(entry | ({"also": {"mrr": 0.625}} if category == "Reranking" else {}))
+        values = {"label": cell.label, "kind": cell.kind, "seed": cell.seed, "seconds": 1.0}
+        values |= {"study": study.digest, "status": "done", "tasks": entries}
+        results.save(CellResult.model_validate(values))
+    return folder
+
+
+@cache
+def made_up_seven() -> Report:
+    """The report of :func:`seven_folder`."""
+    with TemporaryDirectory() as folder:
+        return report_of(seven_folder(Path(folder) / "seven"))
 
 
 @cache

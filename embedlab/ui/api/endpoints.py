@@ -19,6 +19,8 @@ from embedlab.ui.api.clusters import clusters_endpoint
 from embedlab.ui.api.finetune import finetune_endpoint
 from embedlab.ui.api.inside import built_in, described, inside_endpoints
 from embedlab.ui.api.leaderboard import leaderboard_endpoint
+from embedlab.ui.api.offers import offers_endpoint
+from embedlab.ui.api.train import train_endpoint
 from embedlab.ui.shared import parse
 from embedlab.ui.shared.session import user_errors
 from embedlab.ui.shared.view import LANE
@@ -26,7 +28,7 @@ from embedlab.ui.shared.view import LANE
 
 def add_endpoints(lab: Lab) -> None:
     """Add ``/embed``, ``/retrieve``, ``/similarity``, ``/project``, ``/clusters``, the inside tab's
-    four, ``/leaderboard``, ``/health``, and ``/finetune``, which streams."""
+    four, ``/leaderboard``, ``/health``, ``/offers``, and ``/finetune``, which streams."""
 
     def embed(texts: list[str], design: str, backbone: str = "") -> dict[str, Any]:
         """Embed texts under a design.
@@ -126,12 +128,23 @@ def add_endpoints(lab: Lab) -> None:
     more = [clusters_endpoint(lab), *inside_endpoints(lab), leaderboard_endpoint(lab)]
     for function in [*functions, *more]:
         _add(function, **LANE)
-    # Not in the backbone's lane: it has to answer while that is busy.
+    # Not in the backbone's lane: they have to answer while that is busy.
     _add(health, concurrency_limit=None)
+    _add(offers_endpoint(lab), concurrency_limit=None)
     # A lane of its own: a client that follows a training for minutes must not block the others.
     # As a stream, it turns its errors into sentences itself.
     finetune = finetune_endpoint(lab)
     gr.api(finetune, api_name="finetune", concurrency_id="finetune", concurrency_limit=16)
+
+
+def add_train(lab: Lab) -> None:
+    """Add ``/train``, for agents: it stands in no list for people, who have ``/finetune``."""
+    _add(
+        train_endpoint(lab),
+        concurrency_id="finetune",
+        concurrency_limit=16,
+        api_visibility="undocumented",
+    )
 
 
 def _add(function: Callable[..., Any], **lane: Any) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap as scipy_bootstrap
 from scipy.stats import rankdata, spearmanr
-from sklearn.metrics import v_measure_score
+from sklearn.metrics import average_precision_score, v_measure_score
 
 from embedlab.analysis import bootstrap
 
@@ -68,6 +68,25 @@ def test_v_measure_of_many_resamples_equals_sklearn_in_a_loop(rng):
     scores = bootstrap.v_measure(clusters, labels, draws=counts(draws))
     np.testing.assert_allclose(scores, expected, atol=1e-12)
     assert scores[-1] == 1  # the same item each time: one cluster and one label
+
+
+def test_average_precision_equals_sklearn_with_ties_and_in_resamples(rng):
+    scores, labels = rng.normal(size=40).round(1), (rng.random(40) > 0.7).astype(float)
+    expected = average_precision_score(labels, scores)
+    assert float(bootstrap.average_precision(scores, labels)) == pytest.approx(expected)
+    draws = rng.integers(0, 40, (60, 40))
+    loop = [average_precision_score(labels[draw], scores[draw]) for draw in draws]
+    found = bootstrap.average_precision(scores, labels, draws=counts(draws))
+    np.testing.assert_allclose(found, loop)
+
+
+def test_average_precision_without_a_labelled_item_is_undefined():
+    assert np.isnan(bootstrap.average_precision([0.1, 0.2], [0, 0]))
+    drawn = np.array([[2.0, 0.0], [0.0, 2.0]])
+    assert np.isnan(bootstrap.average_precision([0.1, 0.2], [0, 1], draws=drawn)).tolist() == [
+        True,
+        False,
+    ]
 
 
 def test_mean_interval_equals_scipy_percentiles(rng):

@@ -10,7 +10,7 @@ from support.models import tiny_backbone
 
 from embedlab import Cancelled, Corpus, Design, EmbedLabError, embed, load_corpus
 from embedlab.analysis.evaluation import compare, evaluate, most_changed_queries, score
-from embedlab.analysis.tasks import CATEGORY_MEASURES, QUICK_TASKS, Task
+from embedlab.analysis.tasks import QUICK_TASKS, Task
 
 CAUSAL = Design.parse("causal/mean")
 STS, RETRIEVAL, CLASSIFICATION, CLUSTERING = QUICK_TASKS
@@ -264,7 +264,7 @@ def test_progress_counts_all_texts_and_can_cancel():
     samples = [task.corpus() for task in tasks]
     total = sum(len(sample.texts) + len(sample.queries) for sample in samples)
     assert list(done) == sorted(done) and set(totals) == {done[-1]} == {total}
-    assert {text.partition(":")[0] for text in message} == set(CATEGORY_MEASURES)
+    assert {text.partition(":")[0] for text in message} == {task.category for task in QUICK_TASKS}
 
     def stop(*_):
         raise Cancelled

@@ -67,7 +67,7 @@ def test_it_opens_on_the_shipped_results_and_reads_them_once(shipped: Path, repo
     assert "made up" in view[tab.head.text] and view[tab.scores.text].count("<tr>") == 1 + len(
         report.models
     )
-    assert view[tab.category]["choices"] == ["STS", "Clustering"]
+    assert view[tab.category]["choices"] == [("STS", "STS"), ("Clustering", "Clustering")]
     assert "embedlab study made-up.yaml --out results" in view[tab.code]
     assert set(first(tab, SHIPPED)) == {tab.which}  # shown already: nothing is drawn again
     shipped.unlink()

@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from embedlab.analysis.tasks import category_name
 from embedlab.errors import EmbedLabError
 from embedlab.lab.config import Limits
 from embedlab.progress import Progress
@@ -276,7 +277,10 @@ class StudyTab:
             self.two: gr.update(choices=pairs, value=pairs[0] if pairs else None),
             **self.by_two.show(report, pairs[0] if pairs else ""),
             self.code: _code(report, which),
-            self.category: gr.update(choices=list(report.categories), value=category or None),
+            self.category: gr.update(
+                choices=[(category_name(name), name) for name in report.categories],
+                value=category or None,
+            ),
             self.reference: gr.update(choices=choices, value=reference),
             **self._category(report, category, reference, ""),
             **{c: update for panel in self.fixed for c, update in panel.show(report).items()},
