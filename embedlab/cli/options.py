@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
     from embedlab.models.backbone import Backbone
     from embedlab.models.design import Design
     from embedlab.progress import Progress
+
+DESIGN_HELP = (
+    "attention/pooling[@layer][+step…][?template=…], such as causal/mean@11 or "
+    "causal/last+centre?template=topic, or M1 … M5, or native: the design of an embedding "
+    "model's own files"
+)
+#: A comma between two designs, not one inside of a template.
+_BETWEEN = re.compile(r",\s*(?=M[1-5]\b|native\b|file:|[a-z_]+(?:>\d+)?/)")
 #: Rows or results without a limit: on the user's own machine only the size of a file counts.
 NO_LIMIT = 10**9
 
@@ -72,6 +81,11 @@ def answered() -> Iterator[None]:
         raise EmbedLabError(
             f'{question} Answer with --keep "{question.proposal or EVERY_ROW}".'
         ) from question
+
+
+def designs_in(text: str) -> list[str]:
+    """The designs of a list with commas, as they are written."""
+    return _BETWEEN.split(text.strip())
 
 
 def model_and_base(backbone: Sequence[str] | None) -> tuple[str, str | None]:

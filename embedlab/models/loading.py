@@ -320,6 +320,12 @@ def _moved(model: Any, where: torch.device, name: str) -> Any:
         ) from error
 
 
+def precision(dtype: str, device: str) -> str:
+    """``float32`` or ``bfloat16``: what ``dtype`` means on a device, both as for a backbone."""
+    chosen = _dtype(dtype, _device(device))
+    return next(name for name, each in DTYPES.items() if each == chosen)
+
+
 def _dtype(dtype: str, device: torch.device) -> torch.dtype:
     if dtype == "auto":
         dtype = os.environ.get(DTYPE_VARIABLE, dtype)
