@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from embedlab import __version__
-from embedlab.data.rows import Unreadable
 from embedlab.errors import EmbedLabError
 from embedlab.memory import share_freed_memory
 from embedlab.models.loading import load_backbone, precision
@@ -22,30 +22,10 @@ from embedlab.stream.folder import RunFolder, SourceRecord, facts_of
 from embedlab.stream.inputs import Source
 from embedlab.stream.order import Manifest, Order
 from embedlab.stream.pace import Pace
-from embedlab.stream.texts import Block, Columns, Walk, sample
+from embedlab.stream.task import Task, blocks
+from embedlab.stream.texts import Columns, sample
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a worker needs; it can be sent to another process.
-
-    ``todo`` are the numbers of the sources that are not finished, each with those of its parts that
-    are there.
-    """
-
-    order: Order
-    sources: tuple[Source, ...]
-    columns: Columns
-    out: Path
-    device: str
-    todo: Mapping[int, frozenset[int]]
-
-    @property
-    def folder(self) -> RunFolder:
-        """Where the vectors go."""
-        return RunFolder(self.out)
 
 
 class Engine(Protocol):
@@ -53,6 +33,9 @@ class Engine(Protocol):
 
     def precision(self, dtype: str, device: str) -> str:
         """What a ``dtype`` means where it computes: ``float32`` or ``bfloat16``."""
+
+    def session(self) -> AbstractContextManager[object]:
+        """Around all that follows."""
 
     def prepare(self, task: Task, given: Sequence[FittedSteps], progress: Progress) -> Manifest:
         """Load the backbone, check the designs, fit their steps; what the run then is."""
@@ -138,12 +121,13 @@ def run(
         finished = [i for i in range(len(sources)) if i not in todo]
         pace = Pace(sources, finished, progress, say)
         if before is None or todo:
-            manifest = engine.prepare(task, given, progress)
-            if before is not None and before.weights and manifest != before:
-                _check_weights(before, manifest, out.name)
-            folder.begin(manifest)
-            pace = Pace(sources, finished, progress, say)
-            engine.run(task, pace)
+            with engine.session():
+                manifest = engine.prepare(task, given, progress)
+                if before is not None:
+                    _check_weights(before, manifest, out.name)
+                folder.begin(manifest)
+                pace = Pace(sources, finished, progress, say)
+                engine.run(task, pace)
         return _result(folder, len(sources), pace)
 
 
@@ -246,35 +230,6 @@ def _fit(task: Task, embedder: Embedder, given: Sequence[FittedSteps], progress:
     return "; ".join([source, *dict.fromkeys(steps.source for steps in given if steps.source)])
 
 
-def blocks(task: Task, number: int, at: Callable[[float], None]) -> Iterator[Block]:
-    """The blocks of a source that are not there yet; its record is written at its end.
-
-    Args:
-        number: of the source.
-        at: called with the share of it that has been read.
-    """
-    source, folder = task.sources[number], task.folder
-    walk = Walk(source=source, columns=task.columns, size=task.order.part_texts)
-    record = SourceRecord(name=source.name, fingerprint=source.fingerprint, state="read")
-    try:
-        for block in walk.without(task.todo[number]):
-            at(walk.done())
-            yield block
-        if not walk.texts:
-            raise Unreadable("has no rows of text")
-    except Unreadable as error:
-        record = record.model_copy(update={"state": "failed", "error": str(error)})
-    counted = {
-        "parts": walk.blocks,
-        "texts": walk.texts,
-        "left_out": dict(walk.left_out),
-        "rows_left_out": tuple(walk.rows_left_out),
-        "mended": walk.mended,
-    }
-    folder.write_record(number, record.model_copy(update=counted))
-    at(1.0)
-
-
 class LocalEngine:
     """Computes in this process, on its device; a part is written while the next is computed."""
 
@@ -284,6 +239,10 @@ class LocalEngine:
     def precision(self, dtype: str, device: str) -> str:
         """As :class:`Engine` says."""
         return precision(dtype, device)
+
+    def session(self) -> AbstractContextManager[object]:
+        """As :class:`Engine` says."""
+        return nullcontext()
 
     def prepare(self, task: Task, given: Sequence[FittedSteps], progress: Progress) -> Manifest:
         """As :class:`Engine` says."""
