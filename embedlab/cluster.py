@@ -89,6 +89,39 @@ def _check_answers(address: str) -> None:
         ) from error
 
 
+def check_gpus(gpus_per_worker: float) -> None:
+    """Refuse workers that the cluster has no GPUs for.
+
+    Raises:
+        EmbedLabError: it has fewer than one worker needs.
+    """
+    import ray
+
+    there = ray.cluster_resources().get("GPU", 0.0)
+    if there < gpus_per_worker:
+        raise EmbedLabError(
+            f"--gpus-per-worker is {gpus_per_worker:g}, and the cluster has {there:g} GPUs; leave "
+            "it out for workers on CPUs."
+        )
+
+
+def shares(workers: int, gpus_per_worker: float) -> tuple[int, int]:
+    """The CPUs of each worker, and how many workers; by default as many as there is room for.
+
+    Without GPUs so many workers share the cluster's CPUs, none with more than a machine has.
+    """
+    import ray
+
+    have = ray.cluster_resources()
+    cpus = int(have.get("CPU", 1))
+    if gpus_per_worker:
+        return 1, workers or max(1, int(have.get("GPU", 0) / gpus_per_worker))
+    if not workers:
+        return 1, max(1, cpus)
+    largest = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
+    return max(1, min(cpus // workers, largest)), workers
+
+
 @contextmanager
 def ray_errors(what: str) -> Iterator[None]:
     """Explain in a sentence what went wrong on a cluster, as far as that is known.
@@ -113,7 +146,7 @@ def ray_errors(what: str) -> Iterator[None]:
                     "--workers for a machine, or a smaller backbone. What is finished stays: the "
                     "same command goes on."
                 ) from error
-            if isinstance(each, _LOST_WORKER(exceptions)):
+            if isinstance(each, _lost_worker(exceptions)):
                 raise EmbedLabError(
                     f"A worker of {what} ended again and again, or its machine is gone; most often "
                     "its memory did not suffice, so use fewer --workers for a machine. What is "
@@ -122,7 +155,7 @@ def ray_errors(what: str) -> Iterator[None]:
         raise
 
 
-def _LOST_WORKER(exceptions: Any) -> tuple[type[Exception], ...]:
+def _lost_worker(exceptions: Any) -> tuple[type[Exception], ...]:
     return (
         exceptions.WorkerCrashedError,
         exceptions.RayActorError,

@@ -10,13 +10,18 @@ import typer
 
 from embedlab.cli.options import (
     DESIGN_HELP,
+    AddressOption,
     DeviceOption,
     DtypeOption,
     EncodingOption,
+    EngineOption,
+    GpusOption,
     LabelColumnOption,
     ModelOption,
     SplitOption,
     TextColumnOption,
+    WorkersOption,
+    check_engine,
     design_of,
     designs_in,
     model_and_base,
@@ -32,7 +37,6 @@ if TYPE_CHECKING:
     from embedlab.stream.run import Engine, Result
     from embedlab.stream.texts import Columns
 
-ENGINES = ("local", "ray")
 #: The exit code of a run that ended and left some of its input out.
 INCOMPLETE = 3
 
@@ -92,12 +96,10 @@ def embed(
     fit_texts: Annotated[
         int, typer.Option(min=2, help="with --designs: texts that steps are fitted on")
     ] = 2_000,
-    engine: Annotated[str, typer.Option(help="with --designs: local or ray")] = "local",
-    address: Annotated[
-        str, typer.Option(help="of a Ray cluster; default: one on this machine")
-    ] = "",
-    workers: Annotated[int, typer.Option(min=0, help="with ray: 0 for all that fit")] = 0,
-    gpus_per_worker: Annotated[float, typer.Option(min=0, help="with ray; may be 0.5")] = 0.0,
+    engine: EngineOption = "local",
+    address: AddressOption = "",
+    workers: WorkersOption = 0,
+    gpus_per_worker: GpusOption = 0.0,
 ) -> None:
     """Embed texts: a file under one design, or any number of them under many with --designs.
 
@@ -128,7 +130,6 @@ def embed(
         return
     if label_column is not None:
         raise EmbedLabError("--label-column is for --design; with --designs leave it out.")
-    check_known(engine, "an engine", ENGINES)
     check_known(numbers, "a kind of numbers", ("float32", "float16"))
     chosen = _engine(engine, address, workers, gpus_per_worker)
     settings = {
@@ -150,12 +151,8 @@ def embed(
 def _engine(name: str, address: str, workers: int, gpus: float) -> Engine:
     from embedlab.stream.run import LocalEngine
 
+    check_engine(name, address, workers, gpus)
     if name == "local":
-        if address or workers or gpus:
-            raise EmbedLabError(
-                "--address, --workers and --gpus-per-worker are for --engine ray; add it, or leave "
-                "them out."
-            )
         return LocalEngine()
     from embedlab.stream.on_ray import RayEngine
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 
 if TYPE_CHECKING:
     from embedlab.lab.lab import Lab
@@ -68,6 +68,33 @@ KeepOption = Annotated[
         help="which rows of a labelled file are pairs: 'label=entailment', 'score>=4', or 'all'"
     ),
 ]
+EngineOption = Annotated[
+    str, typer.Option(help="what computes: local, or ray, a cluster or this machine's cores")
+]
+AddressOption = Annotated[
+    str, typer.Option(help="of a Ray cluster, host:port; default: one is started here")
+]
+WorkersOption = Annotated[
+    int, typer.Option(min=0, help="with --engine ray; default: as many as fit")
+]
+GpusOption = Annotated[
+    float, typer.Option(min=0, help="with --engine ray, for each worker; may be 0.5")
+]
+ENGINES = ("local", "ray")
+
+
+def check_engine(engine: str, address: str, workers: int, gpus_per_worker: float) -> None:
+    """Refuse an unknown engine, and options of Ray without it.
+
+    Raises:
+        EmbedLabError: the message says what to add.
+    """
+    check_known(engine, "an engine", ENGINES)
+    if engine == "local" and (address or workers or gpus_per_worker):
+        raise EmbedLabError(
+            "--address, --workers and --gpus-per-worker are for --engine ray; add it, or leave "
+            "them out."
+        )
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from embedlab.cluster import connected, ray_errors, ray_module
+from embedlab.cluster import check_gpus, connected, ray_errors, ray_module, shares
 from embedlab.errors import EmbedLabError
 from embedlab.progress import Progress
 from embedlab.stream.order import Manifest
@@ -65,7 +65,7 @@ class RayEngine:
         """As :class:`~embedlab.stream.run.Engine` says, on a worker."""
         import ray
 
-        self._check_room()
+        check_gpus(self.gpus)
         progress(0, 0, "the first worker loads the backbone")
         remote = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=2)(_prepare)
         with ray_errors(_WHAT):
@@ -76,7 +76,7 @@ class RayEngine:
         """As :class:`~embedlab.stream.run.Engine` says."""
         import ray
 
-        cpus, workers = self._share()
+        cpus, workers = shares(self.workers, self.gpus)
         shared = ray.put(task)
         with _quiet_data(), ray_errors(_WHAT):
             parts = ray.data.read_datasource(
@@ -98,29 +98,6 @@ class RayEngine:
                 pace.at(int(part["source"]), float(part["done"]))
                 pace.embedded(int(part["texts"]))
         self._check_seen(task)
-
-    def _check_room(self) -> None:
-        import ray
-
-        have = ray.cluster_resources()
-        if have.get("GPU", 0.0) < self.gpus:
-            raise EmbedLabError(
-                f"--gpus-per-worker is {self.gpus:g}, and the cluster has {have.get('GPU', 0):g} "
-                "GPUs; leave it out for workers on CPUs."
-            )
-
-    def _share(self) -> tuple[int, int]:
-        """CPUs of each worker, and how many workers."""
-        import ray
-
-        have = ray.cluster_resources()
-        cpus = int(have.get("CPU", 1))
-        if self.gpus:
-            return 1, self.workers or max(1, int(have.get("GPU", 0) / self.gpus))
-        if not self.workers:
-            return 1, max(1, cpus)
-        largest = max(int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"])
-        return max(1, min(cpus // self.workers, largest)), self.workers
 
     @staticmethod
     def _check_seen(task: Task) -> None:

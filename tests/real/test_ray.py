@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from support.models import model_folder, tiny_model, tiny_tokenizer, words
+from support.studies import SMALL, findings
 
 from embedlab import EmbedLabError
 from embedlab.stream.inputs import sources_of
@@ -133,3 +134,21 @@ def test_what_a_worker_refuses_is_said_in_its_sentence(cluster, inputs, backbone
         embedded(RayEngine(), inputs, tmp_path / "no backbone", tmp_path / "out")
     with pytest.raises(EmbedLabError, match="--gpus-per-worker is 2, and the cluster has 0 GPUs"):
         embedded(RayEngine(gpus_per_worker=2), inputs, backbone, tmp_path / "gpu")
+
+
+def test_a_study_on_a_cluster_has_the_same_report(cluster, tiny_folder, tmp_path, one_thread):
+    from embedlab.study.definition import study_from
+    from embedlab.study.on_ray import run_on_ray
+    from embedlab.study.run import run as run_here
+
+    few = {"designs": ["M1", "causal/mean"], "seeds": [0], "untrained": True}
+    study = study_from(SMALL | few | {"backbone": str(tiny_folder)}, "small")
+    options = {"dtype": "float32", "device": "cpu"}
+    run_here(study, tmp_path / "here", **options)
+    cells = run_on_ray(study, tmp_path / "ray", workers=2, **options)
+    assert [cell.status for cell in cells] == ["done"] * 4, [cell.error for cell in cells]
+    assert findings(tmp_path / "ray") == findings(tmp_path / "here")
+    # What is done is not done again.
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "ray/cells").iterdir()}
+    run_on_ray(study, tmp_path / "ray", workers=2, **options)
+    assert before == {path: path.stat().st_mtime_ns for path in before}

@@ -25,9 +25,9 @@ def test_an_address_that_does_not_answer_is_said_at_once():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # bound, and nobody listens
         address = f"127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(EmbedLabError, match=f"No Ray cluster answers at '{address}'"):
-            with connected(address):
-                pass
-    with pytest.raises(EmbedLabError, match="'ray://host:port' is no address"):
-        with connected("ray://host:port"):
+        said = f"No Ray cluster answers at '{address}'"
+        with pytest.raises(EmbedLabError, match=said), connected(address):
             pass
+    said = "'ray://host:port' is no address"
+    with pytest.raises(EmbedLabError, match=said), connected("ray://host:port"):
+        pass
