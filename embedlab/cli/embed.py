@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -121,29 +121,44 @@ def embed(
                 "Several --steps, --engine, --with-text and --id-column are for --designs; leave "
                 "them out."
             )
-        how = {"text_column": text_column, "label_column": label_column}
-        corpus_options = {"max_mb": max_mb, "encoding": encoding, "split": split}
         _one_design(
-            *(Path(inputs[0]), design, out, backbone, how, corpus_options),
-            *(query, steps[0] if steps else None, device, dtype),
+            Path(inputs[0]),
+            design,
+            out,
+            backbone=backbone,
+            reading={
+                "text_column": text_column,
+                "label_column": label_column,
+                "max_mb": max_mb,
+                "encoding": encoding,
+                "split": split,
+            },
+            query=query,
+            steps=steps[0] if steps else None,
+            device=device,
+            dtype=dtype,
         )
         return
     if label_column is not None:
         raise EmbedLabError("--label-column is for --design; with --designs leave it out.")
     check_known(numbers, "a kind of numbers", ("float32", "float16"))
     chosen = _engine(engine, address, workers, gpus_per_worker)
-    settings = {
-        "encoding": encoding,
-        "designs": tuple(designs_in(designs)),
-        "query": query,
-        "numbers": numbers,
-        "with_text": with_text,
-        "part_texts": part_texts,
-        "fit_texts": fit_texts,
-    }
     order, sources, columns = _order(
-        *(inputs, out, backbone, text_column, id_column, split),
-        *(chosen.precision(dtype, device), dtype, settings),
+        inputs,
+        out,
+        designs_in(designs),
+        precision=None if dtype == "auto" else chosen.precision(dtype, device),
+        usual_precision=chosen.precision("auto", device),
+        text_column=text_column,
+        id_column=id_column,
+        split=split,
+        backbone=backbone,
+        encoding=encoding,
+        query=query,
+        numbers=numbers,
+        with_text=with_text,
+        part_texts=part_texts,
+        fit_texts=fit_texts,
     )
     _many_designs(order, sources, columns, out, chosen, device, steps or [])
 
@@ -162,15 +177,20 @@ def _engine(name: str, address: str, workers: int, gpus: float) -> Engine:
 def _order(
     inputs: list[str],
     out: Path,
-    backbone: list[str] | None,
+    designs: list[str],
+    *,
+    precision: str | None,
+    usual_precision: str,
     text_column: str | None,
     id_column: str | None,
     split: str,
-    precision: str,
-    dtype: str,
-    settings: dict[str, object],
+    backbone: list[str] | None,
+    **settings: Any,
 ) -> tuple[Order, list[Source], Columns]:
-    """What the run is. One that goes on keeps the columns and the precision that were found."""
+    """What the run is; ``settings`` are the other fields of an order.
+
+    A run that goes on keeps the columns and the precision that were found when it began.
+    """
     from embedlab.models.design import NATIVE, Design
     from embedlab.stream.folder import RunFolder
     from embedlab.stream.inputs import sources_of
@@ -178,9 +198,7 @@ def _order(
     from embedlab.stream.texts import find_columns
 
     model, base = model_and_base(backbone)
-    written = settings["designs"]
-    assert isinstance(written, tuple)
-    for text in written:  # checked before the backbone is loaded, which takes seconds
+    for text in designs:  # checked before the backbone is loaded, which takes seconds
         if text != NATIVE:
             Design.parse(text)
     sources, notes = sources_of(inputs, out, split)
@@ -188,19 +206,20 @@ def _order(
         say(note)
     before = RunFolder(out).manifest()
     if before is not None:
-        precision = before.order.dtype if dtype == "auto" else precision
+        usual_precision = before.order.dtype
         text_column = before.order.text_column if text_column is None else text_column
         id_column = before.order.id_column if id_column is None else id_column
-    columns = find_columns(sources, text_column, id_column, str(settings["encoding"]))
+    columns = find_columns(sources, text_column, id_column, settings["encoding"])
     order = Order.model_validate(
         {
             "inputs": tuple(inputs),
             "sources": tuple(source.name for source in sources),
             "text_column": columns.text,
             "id_column": columns.id,
+            "designs": tuple(designs),
             "backbone": model,
             "base": base or "",
-            "dtype": precision,
+            "dtype": precision or usual_precision,
             **settings,
         }
     )
@@ -226,7 +245,11 @@ def _many_designs(
     drawn = sys.stderr.isatty()
     with progress_bar() as progress:
         result = run(
-            *(order, sources, columns, out, engine),
+            order,
+            sources,
+            columns,
+            out,
+            engine,
             device=device,
             given=given,
             progress=progress,
@@ -285,9 +308,9 @@ def _one_design(
     source: Path,
     design: str,
     out: Path,
+    *,
     backbone: list[str] | None,
-    columns: dict[str, str | None],
-    corpus_options: dict[str, object],
+    reading: dict[str, Any],
     query: bool,
     steps: Path | None,
     device: str,
@@ -313,7 +336,7 @@ def _one_design(
     check_target(out)
     if out.exists() and source.exists() and out.samefile(source):
         raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = read_texts(source, **columns, **corpus_options)  # type: ignore[arg-type]
+    corpus = read_texts(source, **reading)
     if query and corpus.queries:
         corpus = Corpus(id="own", title=corpus.title, texts=corpus.queries, ids=corpus.query_ids)
     with progress_bar() as progress:

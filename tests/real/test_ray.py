@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -33,10 +35,13 @@ def backbone(tmp_path_factory):
 @pytest.fixture
 def inputs(tmp_path):
     """Three files of 250 texts and one without texts."""
-    folder = tmp_path / "in"
+    return texts_in(tmp_path / "in", 250)
+
+
+def texts_in(folder, count):
     folder.mkdir()
     for number in range(3):
-        texts = words(*([4, 9, 14] * 84)[:250], seed=number)
+        texts = words(*([4, 9, 14] * count)[:count], seed=number)
         lines = [f"{number}-{i},{text}" for i, text in enumerate(texts)]
         (folder / f"{number}.csv").write_text("\n".join(["id,text", *lines]) + "\n")
     (folder / "3.csv").write_text("id,body\n1,w1 w2\n2,w3\n")
@@ -80,20 +85,40 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+def tables_in(out):
+    return sorted((out / "vectors").glob("*.parquet"))
+
+
 def tables(out):
-    return {path.name: pq.read_table(path) for path in sorted((out / "vectors").glob("*.parquet"))}
+    return {path.name: pq.read_table(path) for path in tables_in(out)}
+
+
+def has_worker(raylet):
+    """Whether a node has an actor that embeds."""
+    for process in raylet.children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "MapWorker" in " ".join(process.cmdline()):
+                return True
+    return False
 
 
 def test_the_same_vectors_bit_for_bit_though_a_node_is_killed(
-    cluster, inputs, backbone, tmp_path, one_thread
+    cluster, backbone, tmp_path, one_thread
 ):
     from embedlab.stream.on_ray import RayEngine
 
+    inputs = texts_in(tmp_path / "many", 1_200)
     expected = embedded(LocalEngine(), inputs, backbone, tmp_path / "local", 10)
     out, killed = tmp_path / "ray", threading.Event()
 
+    raylet = psutil.Process(cluster.second.all_processes["raylet"][0].process.pid)
+
     def kill() -> None:
-        while len(list((out / "vectors").glob("*.parquet"))) < 15:
+        # Once that node has a backbone, and in the middle of its work.
+        while not has_worker(raylet):
+            time.sleep(0.05)
+        there = len(tables_in(out))
+        while len(tables_in(out)) < there + 20:
             time.sleep(0.05)
         cluster.remove_node(cluster.second, allow_graceful=False)
         killed.set()
@@ -101,8 +126,8 @@ def test_the_same_vectors_bit_for_bit_though_a_node_is_killed(
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     result = embedded(RayEngine(workers=2), inputs, backbone, out, 10)
-    assert killed.is_set() and len(tables(out)) == 75
-    assert result.texts == expected.texts == 750
+    assert killed.is_set() and len(tables(out)) == 360
+    assert result.texts == expected.texts == 3_600
     assert [record.name[-5:] for record in result.failed] == ["3.csv"]
     assert not result.duplicates.ids
     assert tables(out) == tables(tmp_path / "local")
@@ -115,12 +140,12 @@ def test_a_run_goes_on_with_the_other_engine(cluster, inputs, backbone, tmp_path
     out = tmp_path / "out"
 
     def stop(done, total, what):
-        if len(list((out / "vectors").glob("*.parquet"))) >= 4:
+        if len(tables_in(out)) >= 4:
             raise EmbedLabError("stopped")
 
     with pytest.raises(EmbedLabError, match="stopped"):
         embedded(LocalEngine(), inputs, backbone, out, progress=stop)
-    kept = {path: path.stat().st_mtime_ns for path in (out / "vectors").glob("*.parquet")}
+    kept = {path: path.stat().st_mtime_ns for path in tables_in(out)}
     assert 0 < len(kept) < 15
     embedded(RayEngine(), inputs, backbone, out)
     assert tables(out) == tables(tmp_path / "local")

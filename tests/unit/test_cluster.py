@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from embedlab import EmbedLabError
-from embedlab.cluster import connected
+from embedlab.cluster import connected, ray_errors
 
 
 def test_ray_that_is_not_installed_is_one_sentence_with_the_command(monkeypatch):
@@ -31,3 +31,16 @@ def test_an_address_that_does_not_answer_is_said_at_once():
     said = "'ray://host:port' is no address"
     with pytest.raises(EmbedLabError, match=said), connected("ray://host:port"):
         pass
+
+
+def test_what_fails_on_a_cluster_is_a_sentence():
+    exceptions = pytest.importorskip("ray").exceptions
+    for error, said in (
+        (exceptions.OutOfMemoryError("killed"), "A worker of the embedding ran out of memory"),
+        (exceptions.ActorDiedError(), "A worker of the embedding ended again and again"),
+        (EmbedLabError("tiny has no layer 99."), "tiny has no layer 99."),
+    ):
+        with pytest.raises(EmbedLabError, match=said), ray_errors("the embedding"):
+            raise RuntimeError("of Ray Data") from error
+    with pytest.raises(RuntimeError), ray_errors("the embedding"):
+        raise RuntimeError("a fault")

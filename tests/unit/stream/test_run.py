@@ -225,6 +225,15 @@ def test_a_full_disk_is_said_and_the_parts_before_stay(embedded, inputs, tmp_pat
     assert rows(tmp_path / "out").equals(rows(tmp_path / "whole"))
 
 
+def test_too_little_memory_is_said(embedded, inputs, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(Backbone, "states", full)
+    code, _, err = embedded(inputs, designs="M1")
+    assert (code, "The memory did not suffice for these texts" in err) == (2, True)
+
+
 def test_half_precision_ids_without_a_column_and_texts(embedded, inputs, tmp_path):
     path = tmp_path / "own.txt"
     path.write_text("w1 w2\nw3\n")
