@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from embedlab.stream.inputs import Source
     from embedlab.stream.order import Order
     from embedlab.stream.run import Engine, Result
-    from embedlab.stream.texts import Columns
 
 #: The exit code of a run that ended and left some of its input out.
 INCOMPLETE = 3
@@ -143,7 +143,7 @@ def embed(
         raise EmbedLabError("--label-column is for --design; with --designs leave it out.")
     check_known(numbers, "a kind of numbers", ("float32", "float16"))
     chosen = _engine(engine, address, workers, gpus_per_worker)
-    order, sources, columns = _order(
+    order, sources = _order(
         inputs,
         out,
         designs_in(designs),
@@ -160,7 +160,7 @@ def embed(
         part_texts=part_texts,
         fit_texts=fit_texts,
     )
-    _many_designs(order, sources, columns, out, chosen, device, steps or [])
+    _many_designs(order, sources, out, chosen, device, steps or [])
 
 
 def _engine(name: str, address: str, workers: int, gpus: float) -> Engine:
@@ -186,7 +186,7 @@ def _order(
     split: str,
     backbone: list[str] | None,
     **settings: Any,
-) -> tuple[Order, list[Source], Columns]:
+) -> tuple[Order, list[Source]]:
     """What the run is; ``settings`` are the other fields of an order.
 
     A run that goes on keeps the columns and the precision that were found when it began.
@@ -208,14 +208,17 @@ def _order(
     if before is not None:
         usual_precision = before.order.dtype
         text_column = before.order.text_column if text_column is None else text_column
-        id_column = before.order.id_column if id_column is None else id_column
-    columns = find_columns(sources, text_column, id_column, settings["encoding"])
+    if before is not None and id_column is None:
+        columns = replace(before.order.columns, text=text_column)
+    else:
+        columns = find_columns(sources, text_column, id_column, settings["encoding"])
     order = Order.model_validate(
         {
             "inputs": tuple(inputs),
             "sources": tuple(source.name for source in sources),
             "text_column": columns.text,
             "id_column": columns.id,
+            "id_required": columns.id_named,
             "designs": tuple(designs),
             "backbone": model,
             "base": base or "",
@@ -226,13 +229,12 @@ def _order(
     if before is None:
         ids = f"ids from {columns.id!r}" if columns.id else "no ids"
         say(f"{len(sources):,} inputs, texts from {columns.text!r}, {ids}")
-    return order, sources, columns
+    return order, sources
 
 
 def _many_designs(
     order: Order,
     sources: list[Source],
-    columns: Columns,
     out: Path,
     engine: Engine,
     device: str,
@@ -247,7 +249,6 @@ def _many_designs(
         result = run(
             order,
             sources,
-            columns,
             out,
             engine,
             device=device,

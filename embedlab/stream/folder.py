@@ -190,7 +190,7 @@ class RunFolder:
         plain = [name for name in ("file", "id", "text", "problem") if name in table.column_names]
         # Numbers of vectors neither repeat nor compress.
         compression = dict.fromkeys(table.column_names, "NONE") | dict.fromkeys(plain, "ZSTD")
-        with self._whole(self.part(source, part)) as partial:
+        with self._whole(self.part(source, part), durable=True) as partial:
             pq.write_table(table, partial, compression=compression, use_dictionary=["file"])
 
     def _record(self, source: int) -> Path:
@@ -201,18 +201,20 @@ class RunFolder:
             partial.write_text(text + "\n", encoding="utf-8")
 
     @contextmanager
-    def _whole(self, path: Path) -> Iterator[Path]:
-        """A path to write to, on disk and then renamed to ``path`` once the block succeeds.
+    def _whole(self, path: Path, *, durable: bool = False) -> Iterator[Path]:
+        """A path to write to, renamed to ``path`` once the block succeeds.
 
         Its name is hidden and its own: readers of the folder skip it, and two workers that write
-        the same part do not meet.
+        the same part do not meet. What is ``durable`` is on the disk before it has its name; of
+        records that a power cut emptied, the sources are read again.
         """
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
         with disk_errors(path.name, "give the same command again with room for the rest"):
             try:
                 yield partial
-                with partial.open("rb") as file:
-                    os.fsync(file.fileno())
+                if durable:
+                    with partial.open("rb") as file:
+                        os.fsync(file.fileno())
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)

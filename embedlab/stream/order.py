@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from embedlab.errors import EmbedLabError
+from embedlab.stream.texts import Columns
 from embedlab.text import shorten
 
 FORMAT = 1
@@ -22,6 +23,7 @@ class Order(BaseModel, extra="forbid", frozen=True):
     Attributes:
         inputs: as they were written.
         sources: the names of the files and splits that these were when the run began.
+        text_column, id_column, id_required: see :class:`~embedlab.stream.texts.Columns`.
         designs: as they were written, in the order of the output's columns.
         backbone, base: as :func:`embedlab.load_backbone` takes them.
         dtype: of the pass.
@@ -34,6 +36,7 @@ class Order(BaseModel, extra="forbid", frozen=True):
     sources: tuple[str, ...]
     text_column: str
     id_column: str
+    id_required: bool = False
     encoding: str = ""
     designs: tuple[str, ...]
     backbone: str
@@ -44,6 +47,16 @@ class Order(BaseModel, extra="forbid", frozen=True):
     with_text: bool = False
     part_texts: int = PART_TEXTS
     fit_texts: int = FIT_TEXTS
+
+    @property
+    def columns(self) -> Columns:
+        """What is read of every source."""
+        return Columns(
+            text=self.text_column,
+            id=self.id_column,
+            id_named=self.id_required,
+            encoding=self.encoding,
+        )
 
     def check_same(self, other: Order, folder: str) -> None:
         """Refuse to go on with another run's folder.
@@ -62,16 +75,15 @@ class Order(BaseModel, extra="forbid", frozen=True):
             now, before = getattr(self, name), getattr(other, name)
             if now != before:
                 raise EmbedLabError(
-                    f"{folder!r} holds another run: its {name.replace('_', ' ')} "
-                    f"{_value(before)}, and now {_value(now)}. Give the same command to go on "
-                    "with it, or choose another folder."
+                    f"{folder!r} holds another run, with {name.replace('_', ' ')} "
+                    f"{_value(before)} and not {_value(now)}. Give the same command to go on with "
+                    "it, or choose another folder."
                 )
 
 
 def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"were {shorten(', '.join(map(str, value)), 80)!r}"
-    return f"was {shorten(str(value), 80)!r}"
+    words = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return repr(shorten(words, 80))
 
 
 class Manifest(BaseModel, extra="forbid", frozen=True):

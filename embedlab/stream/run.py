@@ -23,7 +23,7 @@ from embedlab.stream.inputs import Source
 from embedlab.stream.order import Manifest, Order
 from embedlab.stream.pace import Pace
 from embedlab.stream.task import Task, blocks
-from embedlab.stream.texts import Columns, sample
+from embedlab.stream.texts import sample
 
 Say = Callable[[str], None]
 
@@ -72,7 +72,6 @@ class Result:
 def run(
     order: Order,
     sources: Sequence[Source],
-    columns: Columns,
     out: Path,
     engine: Engine,
     *,
@@ -86,7 +85,6 @@ def run(
     Args:
         order: what the run is; its sources are the names of ``sources``.
         sources: the files and splits, in the order of their names in ``order``.
-        columns: what is read of them.
         out: the folder; made where it is not there.
         engine: computes.
         device: as for :func:`embedlab.load_backbone`.
@@ -113,7 +111,6 @@ def run(
         task = Task(
             order=order,
             sources=tuple(sources),
-            columns=columns,
             out=out.resolve(),
             device=device,
             todo=todo,
@@ -225,7 +222,7 @@ def _fit(task: Task, embedder: Embedder, given: Sequence[FittedSteps], progress:
             f"The steps of {needed[0]} are never fitted on queries; fit them on documents with "
             "`embedlab fit` and give the file with --steps."
         )
-    texts, source = sample(task.sources, task.columns, task.order.fit_texts)
+    texts, source = sample(task.sources, task.order.columns, task.order.fit_texts)
     embedder.fit(texts, source, by_design)
     return "; ".join([source, *dict.fromkeys(steps.source for steps in given if steps.source)])
 

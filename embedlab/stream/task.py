@@ -10,7 +10,7 @@ from embedlab.data.rows import Unreadable
 from embedlab.stream.folder import RunFolder, SourceRecord
 from embedlab.stream.inputs import Source
 from embedlab.stream.order import Order
-from embedlab.stream.texts import Block, Columns, Walk
+from embedlab.stream.texts import Block, Walk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,6 @@ class Task:
 
     order: Order
     sources: tuple[Source, ...]
-    columns: Columns
     out: Path
     device: str
     todo: Mapping[int, frozenset[int]]
@@ -42,7 +41,7 @@ def blocks(task: Task, number: int, at: Callable[[float], None]) -> Iterator[Blo
         at: called with the share of it that has been read.
     """
     source, folder = task.sources[number], task.folder
-    walk = Walk(source=source, columns=task.columns, size=task.order.part_texts)
+    walk = Walk(source=source, columns=task.order.columns, size=task.order.part_texts)
     record = SourceRecord(name=source.name, fingerprint=source.fingerprint, state="read")
     try:
         for block in walk.without(task.todo[number]):

@@ -34,6 +34,12 @@ class Columns:
     id_named: bool = False
     encoding: str = ""
 
+    @property
+    def wanted(self) -> list[str]:
+        """All that may have to be read."""
+        parts = [part.strip() for part in self.text.split(JOINED_BY.strip())]
+        return list(dict.fromkeys([self.text, *parts, self.id]))
+
     def parts(self, names: Sequence[str]) -> list[str]:
         """The columns of the texts in a source with columns of these names.
 
@@ -112,7 +118,9 @@ class Walk:
 
     def _texts(self) -> Iterator[Text]:
         columns = self.columns
-        with streamed(self.source, self._wanted, columns.encoding) as stream:
+        if self.source.kind == ".txt":  # whose lines have no other name
+            columns = Columns(text="text", encoding=columns.encoding)
+        with streamed(self.source, columns.wanted, columns.encoding) as stream:
             parts, self.done = columns.parts(stream.columns), stream.done
             for row, cells in enumerate(stream.rows, start=1):
                 text = NO_TEXT if isinstance(cells, Bad) else self._joined(cells, parts)
@@ -125,11 +133,6 @@ class Walk:
                 yield Text(row, clean_text(cells.get(columns.id, "")).strip(), text)
         self.done = lambda: 1.0
 
-    @property
-    def _wanted(self) -> list[str]:
-        parts = [part.strip() for part in self.columns.text.split(JOINED_BY.strip())]
-        return list(dict.fromkeys([self.columns.text, *parts, self.columns.id]))
-
     def _joined(self, cells: Cells, parts: Sequence[str]) -> str:
         raw = " ".join(filter(None, (cells.get(part, "").strip() for part in parts)))
         text = clean_text(raw).strip()
@@ -140,7 +143,7 @@ class Walk:
 def find_columns(
     sources: Sequence[Source], text: str | None, id_column: str | None, encoding: str = ""
 ) -> Columns:
-    """The columns that were asked for, or those of the first source that can be read.
+    """The columns that were asked for, or those of the first table that can be read.
 
     Raises:
         EmbedLabError: none of the sources can be read, or none of their columns as texts.
@@ -151,7 +154,8 @@ def find_columns(
     if text and id_column is not None:
         return given
     reason = ""
-    for source in sources:
+    # Lines of text come last: they have no columns.
+    for source in sorted(sources, key=lambda each: each.kind == ".txt"):
         try:
             head = _head(source, encoding)
         except Unreadable as error:

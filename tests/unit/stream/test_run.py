@@ -140,9 +140,9 @@ def test_half_written_files_of_a_killed_run_are_cleared_away(embedded, inputs, t
 def test_another_command_over_the_folder_is_refused(embedded, inputs, tmp_path):
     assert embedded(inputs)[0] == 0
     for change, said in (
-        ({"designs": "M1"}, "its designs were 'M1, causal/mean@1"),
-        ({"part_texts": 20}, "its part texts was '10', and now was '20'"),
-        ({"numbers": "float16"}, "its numbers was 'float32'"),
+        ({"designs": "M1"}, "another run, with designs 'M1, causal/mean@1"),
+        ({"part_texts": 20}, "part texts '10' and not '20'"),
+        ({"numbers": "float16"}, "numbers 'float32' and not 'float16'"),
     ):
         code, _, err = embedded(inputs, **change)
         assert (code, said in err) == (2, True), err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -84,6 +85,23 @@ def test_texts_are_those_of_the_readers_of_whole_files(tmp_path, name, content, 
     walk, found = texts(path, text=column)
     assert [(text.row, text.text) for text in found] == expected
     assert len(found) + sum(walk.left_out.values()) == table.total + table.left_out_total
+
+
+def test_lines_of_text_stand_beside_tables_of_any_columns(tmp_path):
+    (tmp_path / "a.txt").write_text("a line of text\n")
+    write(
+        tmp_path / "b.csv", [{"key": "k1", "review": "one of them"}, {"key": "k2", "review": "x y"}]
+    )
+    sources, _ = sources_of([str(tmp_path)], tmp_path / "out")
+    columns = find_columns(sources, "review", "key")
+    assert find_columns(sources, None, None) == replace(columns, id_named=False)
+    found = [
+        text
+        for source in sources
+        for block in Walk(source=source, columns=columns, size=5)
+        for text in block.texts
+    ]
+    assert found == [(1, "", "a line of text"), (1, "k1", "one of them"), (2, "k2", "x y")]
 
 
 def test_bytes_that_are_no_text_are_counted(tmp_path):
