@@ -205,12 +205,11 @@ def _order(
     for note in notes:
         say(note)
     before = RunFolder(out).manifest()
-    if before is not None:
-        usual_precision = before.order.dtype
-        text_column = before.order.text_column if text_column is None else text_column
-    if before is not None and id_column is None:
-        columns = replace(before.order.columns, text=text_column)
+    known = None if before is None else before.order
+    if known is not None and id_column is None:
+        columns = replace(known.columns, text=text_column or known.text_column)
     else:
+        text_column = known.text_column if known and text_column is None else text_column
         columns = find_columns(sources, text_column, id_column, settings["encoding"])
     order = Order.model_validate(
         {
@@ -222,11 +221,11 @@ def _order(
             "designs": tuple(designs),
             "backbone": model,
             "base": base or "",
-            "dtype": precision or usual_precision,
+            "dtype": precision or (known.dtype if known else usual_precision),
             **settings,
         }
     )
-    if before is None:
+    if known is None:
         ids = f"ids from {columns.id!r}" if columns.id else "no ids"
         say(f"{len(sources):,} inputs, texts from {columns.text!r}, {ids}")
     return order, sources

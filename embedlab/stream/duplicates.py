@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 #: Ids whose hashes are in memory at once.
 _AT_ONCE = 5_000_000
@@ -32,7 +33,8 @@ def duplicate_ids(parts: Sequence[Path], texts: int) -> Duplicates:
         texts: their rows in all.
     """
     groups = -(-texts // _AT_ONCE) or 1
-    count, examples = 0, []
+    count = 0
+    examples: list[str] = []
     for group in range(groups):
         hashes = np.concatenate([_hashes(ids, group, groups) for ids in _ids(parts)] or [_NONE])
         values, times = np.unique(hashes, return_counts=True)
@@ -57,9 +59,10 @@ def _hash(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
-def _hashes(ids: Sequence[str], group: int, groups: int) -> np.ndarray:
-    every = np.fromiter(map(_hash, ids), np.uint64, len(ids))
-    return every[every % np.uint64(groups) == group]
+def _hashes(ids: Sequence[str], group: int, groups: int) -> NDArray[np.uint64]:
+    every: NDArray[np.uint64] = np.fromiter(map(_hash, ids), np.uint64, len(ids))
+    chosen: NDArray[np.uint64] = every[every % np.uint64(groups) == group]
+    return chosen
 
 
 def _named(parts: Sequence[Path], hashes: set[int], count: int) -> list[str]:

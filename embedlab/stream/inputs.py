@@ -87,7 +87,8 @@ def sources_of(inputs: Sequence[str], out: Path, split: str = "") -> tuple[list[
 
 def _files_below(folder: Path, out: Path) -> tuple[list[Path], list[Path]]:
     """The files in a folder that can be streamed, and those of other kinds; none that is hidden."""
-    files, others = [], []
+    files: list[Path] = []
+    others: list[Path] = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith((".", "__")) for part in parts)

@@ -158,7 +158,7 @@ def _sources(shared: Any, task: Task) -> Any:
     from ray.data import Datasource, ReadTask
     from ray.data.block import BlockMetadata
 
-    class Sources(Datasource):  # type: ignore[misc]
+    class Sources(Datasource):
         def estimate_inmemory_data_size(self) -> int | None:
             return sum(task.sources[number].size for number in task.todo)
 
