@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Bytes that the hidden states of the texts at hand may take, and the most texts at hand.
-_STATE_BYTES, _MOST_TEXTS = 400_000_000, 1_000
+_STATE_BYTES, _MOST_TEXTS = 800_000_000, 1_000
 
 
 class Pooled:
@@ -80,14 +80,26 @@ class Embedder:
         ]
         return "|".join([name, *rest, *dict.fromkeys(heads)])
 
-    @property
-    def chunk(self) -> int:
-        """Texts whose hidden states are in memory at once; the same on every machine."""
+    def chunks(self, texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+        """Texts whose hidden states are in memory at once, with the number of the first.
+
+        They follow from the texts and the backbone alone, so they are the same on every machine:
+        texts in other batches would round differently.
+        """
         layers, d = self.backbone.num_layers + 1, self.backbone.hidden_size
-        number = self.backbone.dtype.itemsize
-        # The bank twice, of the text alone too, and the tokens of a bidirectional pass.
-        each = number * d * (2 * BANK_ROWS * layers + self.backbone.max_length)
-        return int(min(_MOST_TEXTS, max(16, _STATE_BYTES // each)))
+        number, longest = self.backbone.dtype.itemsize, self.backbone.max_length
+        start, taken = 0, 0
+        for i, text in enumerate(texts):
+            # The bank twice, of the text alone too, and the tokens of a bidirectional pass, each of
+            # which has rarely less than two characters.
+            tokens = min(longest, 8 + len(text) // 2)
+            needed = number * d * (2 * BANK_ROWS * layers + tokens)
+            if i > start and (taken + needed > _STATE_BYTES or i - start == _MOST_TEXTS):
+                yield start, texts[start:i]
+                start, taken = i, 0
+            taken += needed
+        if texts:
+            yield start, texts[start:]
 
     def fit(self, texts: Sequence[str], source: str, given: Mapping[str, FittedSteps]) -> None:
         """Fit the steps of all designs on texts; ``given`` are some that were fitted before.
@@ -128,8 +140,7 @@ class Embedder:
     def pooled(self, texts: Sequence[str], progress: Progress = no_progress) -> Pooled:
         """Pool n texts under all designs, chunk by chunk."""
         whole, parts = Pooled(len(texts)), []
-        for start in range(0, len(texts), self.chunk):
-            chunk = texts[start : start + self.chunk]
+        for start, chunk in self.chunks(texts):
 
             def report(done: int, total: int, what: str, start: int = start) -> None:
                 progress(start + done, len(texts), what)
