@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers.utils.logging as transformers_logging
 
 from embedlab.files import safetensors_errors
+from embedlab.models.libraries import transformers_logging
 from embedlab.progress import Progress, no_progress, watched
 
 #: Seconds that the tokenizer and the header usually take: what the bar goes by until tensors come.

@@ -16,12 +16,15 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
 from embedlab.models.attention import Attention
 from embedlab.models.layer_attention import BY_LAYER, ByLayer
+from embedlab.models.libraries import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    sdpa_attention_forward,
+    sdpa_mask,
+)
 
 #: The name under which transformers knows :func:`attend`.
 APART = "embedlab_apart"

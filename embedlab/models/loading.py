@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers.utils import logging as transformers_logging
 
 from embedlab import assets, gpu
 from embedlab.catalogue import CATALOGUE
@@ -24,6 +23,7 @@ from embedlab.models.backbone import Backbone
 from embedlab.models.checkpoint import check_tokenizer, check_weights, refuse_adapter
 from embedlab.models.conversion import convert, counting_tensors
 from embedlab.models.flash import use_flash
+from embedlab.models.libraries import transformers_logging
 from embedlab.models.native import OLD_TRANSFORMER, Described, Find, describe, transformer_folder
 from embedlab.models.probe import leak_probe
 from embedlab.models.scheduler.lent import LENT_OWNER

@@ -36,8 +36,9 @@ def read_unembedding(backbone: Backbone) -> Tensor:
         return _from_files(name).to(backbone.dtype)
     except (OSError, LookupError, ValueError) as error:
         raise EmbedLabError(
-            f"The unembedding of {backbone.name} is not at hand: its files hold no "
-            f"{_HEAD}. Choose a design without +filter."
+            f"The unembedding of {backbone.name} is not at hand: its files hold no {_HEAD}, which "
+            "+filter and the words of a vector need. Choose a design without +filter, or a model "
+            "whose files have it."
         ) from error
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 import weakref
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -301,25 +302,32 @@ class Workspace:
                     return self._answer(session)
                 report = stack.enter_context(session.work("show", progress))
             try:
-                pair, updates, now = self.bench.with_model(
-                    report, lambda: self._drawn(view, values, report)
-                )
-                status = html.status_line(
-                    pair.corpus, pair.names, pair.prepared, self._dropped(pair)
-                )
-                with session.lock:
-                    report(0, 0, "drawing")  # the last moment at which it can be stopped
-                    updates |= {
-                        self.source: html.source_line(*pair.backbones),
-                        self.status: status,
-                        self.shown: status,
-                        self.given: values[self.sidebar.own] is not None,
-                        **self.lessons.view(pair, now[self.sidebar.corpus], now[self.bench.query]),
-                    }
-                    return {**session.remember(updates), **self._answer(session)}
+                while True:
+                    pair, updates, now = self.bench.with_model(
+                        report, partial(self._drawn, view, values, report)
+                    )
+                    with session.lock:
+                        report(0, 0, "drawing")  # the last moment at which it can be stopped
+                        if session.remembers(values):
+                            return self._shown(session, pair, updates, now)
+                        # Something drawn was clicked meanwhile: once more, as this knows nothing
+                        # of it and would undo it.
+                        values = session.values(session.choices.current())
             except BaseException:
                 session.failed_to_show(key)
                 raise
+
+    def _shown(self, session: Session, pair: Pair, updates: Updates, now: Values) -> Updates:
+        """The answer, with the status; what is remembered is what is on the screen from then on."""
+        status = html.status_line(pair.corpus, pair.names, pair.prepared, self._dropped(pair))
+        updates |= {
+            self.source: html.source_line(*pair.backbones),
+            self.status: status,
+            self.shown: status,
+            self.given: now[self.sidebar.own] is not None,
+            **self.lessons.view(pair, now[self.sidebar.corpus], now[self.bench.query]),
+        }
+        return {**session.remember(updates), **self._answer(session)}
 
     def _drawn(self, view: View, values: Values, report: Progress) -> tuple[Pair, Updates, Values]:
         """What a tab shows, with the address that says it, and the values from then on."""

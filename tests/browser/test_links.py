@@ -86,12 +86,18 @@ LINKS: dict[str, dict[str, str]] = {
 }
 
 
-def test_more_than_twenty_links_open_and_show_their_state(visitor: Visitor) -> None:
+#: A few each time; all of them, some 25 seconds, where slow tests run.
+SOME = pytest.param(5, id="some")
+ALL = pytest.param(1, id="all", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("every", [SOME, ALL])
+def test_more_than_twenty_links_open_and_show_their_state(visitor: Visitor, every: int) -> None:
     """In one page: each says all that differs from the one before, so nothing of that is left."""
     assert len(LINKS) > 20
     rest = "corpus=senses&n=160&seed=0&a=M1&b=causal/mean&tab=map&sel=&only=&q="
     fields = [pair.partition("=")[0] for pair in rest.split("&")]
-    for link, seen in LINKS.items():
+    for link, seen in list(LINKS.items())[::every]:
         named = [pair.partition("=")[0] for pair in link[1:].split("&")]
         pairs = dict(zip(fields, rest.split("&"), strict=True))
         more = [pair for name, pair in pairs.items() if name not in named]
@@ -161,8 +167,6 @@ def test_own_texts_are_asked_for_and_the_rest_follows(
         opened(visitor, served, f"?corpus={name}&b=M5&sel=2-3")
         status = visitor.page.locator("#status")
         expect(status).to_contain_text(f"(4 texts, {corpus.fingerprint[:4]}…): open that file")
-        # The first view is a part of the page, and is named as what is still there.
-        expect(status).to_contain_text("The screen still shows")
         assert name in search(visitor.page)
         visitor.paste(BANK)
         visitor.shows(points="4", lasso="2")
@@ -201,8 +205,11 @@ HOSTILE = (
 )  # fmt: skip
 
 
-def test_script_and_nonsense_in_links_do_nothing(visitor: Visitor, served: Served) -> None:
-    for link in HOSTILE:
+@pytest.mark.parametrize("every", [SOME, ALL])
+def test_script_and_nonsense_in_links_do_nothing(
+    visitor: Visitor, served: Served, every: int
+) -> None:
+    for link in HOSTILE[::-1][::every][::-1]:  # the last, of a megabyte, always
         follow(visitor, "?b=causal/mean&q=&text=a")
         answer = follow(visitor, link)
         expect(visitor.page.locator("#status")).to_contain_text("M5")

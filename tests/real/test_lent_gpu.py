@@ -40,6 +40,8 @@ def test_every_endpoint_is_one_call_and_gives_what_a_cpu_gives(space):
         "/layers": ("senses", ""),
         "/mask_proof": (TEXTS[0], "The bank of the country"),
         "/tokens": (TEXTS[0], "causal/mean@2"),
+        "/clusters": ("senses", "causal/mean?template=prompteol"),
+        "/key_tokens": (TEXTS, "causal/last?template=kv"),
         "/leaderboard": ("senses", ["M1", "bidirectional/mean", "causal/last?template=topic"]),
     }
     seconds = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -53,14 +55,19 @@ def space(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory, smollm2: 
     folder = tmp_path_factory.mktemp("space")
     second = folder / "second"
     tiny_model("llama", vocabulary=len(smollm2.tokenizer), seed=1).save_pretrained(second)
+    # The words of a vector need an unembedding, here the embeddings.
+    first = tmp_path_factory.mktemp("tied")
+    shutil.copytree(tiny_folder, first, dirs_exist_ok=True)
+    settings = json.loads((first / "config.json").read_text())
+    (first / "config.json").write_text(json.dumps(settings | {"tie_word_embeddings": True}))
     smollm2.tokenizer.save_pretrained(second)
     config = folder / "config.yaml"
     config.write_text(
-        f"backbones: [{{id: {tiny_folder}}}, {{id: {second}, hardware: gpu}}]\n"
-        f"default_backbone: {tiny_folder}\ncorpora: [senses]\nlimits: {{state_disk_mb: 0}}\n",
+        f"backbones: [{{id: {first}}}, {{id: {second}, hardware: gpu}}]\n"
+        f"default_backbone: {first}\ncorpora: [senses]\nlimits: {{state_disk_mb: 0}}\n",
         encoding="utf-8",
     )
     platform = free_port()
     command = ["-m", "support.lent_gpu", str(platform), str(config)]
     with serving(folder, command) as served:
-        yield Space(served, platform, (tiny_folder, second))
+        yield Space(served, platform, (first, second))

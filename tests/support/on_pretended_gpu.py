@@ -19,6 +19,7 @@ DIFFERENT: dict[str, str] = {
     "test_packed_texts_have_the_states_of_single_ones": "texts share a row on a CPU alone",
     "test_whether_texts_can_be_packed": "texts share a row on a CPU alone",
     "test_rows_are_evenly_full": "texts share a row on a CPU alone",
+    "test_cancelling_stops_between": "a GPU takes all its texts at once",
     "test_micro_batches_of_a_gpu_recipe_are_reduced_for_a_cpu": "it is about a CPU",
 }
 

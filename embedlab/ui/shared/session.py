@@ -126,6 +126,11 @@ class Session:
                 self._memory[key] = value.of(old) if isinstance(value, Change) else value
         return {key: value for key, value in updates.items() if key not in memory}
 
+    def remembers(self, values: Values) -> bool:
+        """Whether what it remembers is still what was in these values."""
+        with self.lock:
+            return all(values[key] is value for key, value in self._memory.items())
+
     @contextmanager
     def work(self, kind: str, progress: gr.Progress) -> Iterator[Progress]:
         """Do work of a kind, which stops earlier work of that kind.

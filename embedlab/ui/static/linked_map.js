@@ -171,6 +171,7 @@ function markPoints() {
 
 // --- drawing -----------------------------------------------------------------------------------
 
+const MANY = 10_000;
 const due = { points: new Set(), over: new Set() };
 let asked = 0;
 const whenDrawn = [];
@@ -189,14 +190,17 @@ function redrawOver(...sides) {
 
 function drawDue() {
   asked = 0;
-  const [points, over] = [[...due.points], [...due.over]];
-  due.points.clear();
-  due.over.clear();
+  // Of this many points, each map takes a frame: the first is not to wait for the other.
+  const sides = state.points?.n > MANY ? [...due.points].slice(0, 1) : [...due.points];
+  const over = [...due.over].filter((side) => sides.includes(side) || !due.points.has(side));
+  sides.forEach((side) => due.points.delete(side));
+  over.forEach((side) => due.over.delete(side));
   if (state.points) {
-    points.forEach(drawPoints);
+    sides.forEach(drawPoints);
     over.forEach(drawAbove);
   }
-  whenDrawn.splice(0).forEach((done) => done());
+  if (due.points.size) asked = requestAnimationFrame(drawDue);
+  else whenDrawn.splice(0).forEach((done) => done());
 }
 
 // Resolves once what is due is drawn; a page in the back draws nothing, so it is not waited for.
@@ -231,7 +235,7 @@ function drawAbove(side) {
 function drawSelection() {
   if (!state.points) return;
   markPoints();
-  redraw();
+  redraw(...SIDES.toSorted((a, b) => plots[b].matches(":hover") - plots[a].matches(":hover")));
   const { dataset } = element;
   dataset.selected = state.selected ?? "";
   dataset.lasso = state.lasso.length;

@@ -4,6 +4,8 @@
 
 const MARKS = { hidden: 0, dim: 1, plain: 2, bright: 3 };
 const OPACITY = [0, 0.2, 0.9, 1];
+// Up to this many bright points are drawn larger; more would hide one another, and take their time.
+const FEW = 2000;
 const SHAPES = ["circle", "diamond", "square", "cross"];
 
 const VERTEX_SHADER = `
@@ -116,11 +118,12 @@ function webglLayer(canvas, gl) {
     gl.uniform1f(uniform("mixed"), view.mixed);
     gl.uniform4fv(uniform("outline"), view.outline);
     gl.uniform1f(uniform("stroke"), view.stroke);
+    const large = data.mark.reduce((count, mark) => count + (mark === MARKS.bright), 0) <= FEW;
     for (const mark of [MARKS.dim, MARKS.plain, MARKS.bright]) {
       if (!data.mark.includes(mark)) continue;
       gl.uniform1f(uniform("turn"), mark);
       gl.uniform1f(uniform("opacity"), OPACITY[mark]);
-      gl.uniform1f(uniform("size"), view.size * (mark === MARKS.bright ? 1.25 : 1));
+      gl.uniform1f(uniform("size"), view.size * (large && mark === MARKS.bright ? 1.25 : 1));
       gl.drawArrays(gl.POINTS, 0, data.mark.length);
     }
   }

@@ -161,8 +161,16 @@ class MapTab(View):
         names = self.clusters.names(pair, report, drawn)
         seen = Values(values | {self.clusters.drawn: drawn, self.selected: values[self.selected]})
         controls, parts = self.texts.show(pair, seen, report)
-        if (asking := values[self.asking]) is not None:
+        neighbours: str = (
+            map_lists.several(self.lab, pair, marked)
+            if selected is None
+            else map_lists.neighbours(self.lab, pair, selected, field)
+        )
+        asking, found = values[self.asking], self._still_found(pair, values)
+        if asking is not None:
             parts["found"] = map_asked(asking)
+        elif found:
+            parts["found"], neighbours = self._found(pair, found, report)
         return {
             self.map: map_update(
                 points=map_points(
@@ -183,9 +191,7 @@ class MapTab(View):
                 **new,
             ),
             self.look: html.look_for(map_lists.what_to_look_for(self.lab, pair, field, report)),
-            self.neighbours: map_lists.several(self.lab, pair, marked)
-            if selected is None
-            else map_lists.neighbours(self.lab, pair, selected, field),
+            self.neighbours: neighbours,
             self.quality: html.joined(
                 [
                     html.note([html.difference(a, b)]),
@@ -204,7 +210,7 @@ class MapTab(View):
             self.drawn: (maps, caption),
             self.asking: None,
             self.links_drawn: values[self.links.changed],
-            self.found: self._still_found(pair, values) if asking is None else asking,
+            self.found: found if asking is None else asking,
             **self.atlas.outdated,
             self.sent: {"texts": corpus.fingerprint}
             | {name: part["id"] for name, part in places.items()},
@@ -349,17 +355,22 @@ class MapTab(View):
         query = clean_text(str(event_data(event).get("query", "")))
         if not query.strip():
             return {self.found: ""}  # the search was ended
-        hits = self.lab.retrieve(query, pair.a, pair.b, FOUND, report, pair.rows)
-        lists = map(html.RESULTS.hits, "AB", pair.names, hits, "BA")
-        near_a, near_b = ([hit.id for hit in side] for side in hits)
+        found, lists = self._found(pair, query, report)
         now = Values(values | {self.query: query})
         colours = self.texts.recoloured(pair, now, QUERY, report)
         return {
             self.query: query,
             self.found: query,
-            self.map: map_update(found=map_found(query, near_a, near_b), **colours),
-            self.neighbours: html.side_by_side(*lists),
+            self.map: map_update(found=found, **colours),
+            self.neighbours: lists,
         }
+
+    def _found(self, pair: Pair, query: str, report: Progress) -> tuple[dict[str, Any], str]:
+        """The texts nearest to a query under both designs: for the map, and in words."""
+        hits = self.lab.retrieve(query, pair.a, pair.b, FOUND, report, pair.rows)
+        lists = map(html.RESULTS.hits, "AB", pair.names, hits, "BA")
+        near_a, near_b = ([hit.id for hit in side] for side in hits)
+        return map_found(query, near_a, near_b), html.side_by_side(*lists)
 
     def _save_map(
         self, pair: Pair, values: Values, event: gr.EventData, report: Progress

@@ -311,7 +311,8 @@ def make_perfect(training: Training, pairs: PairSet) -> None:
         rows = [axis.setdefault(text.casefold(), len(axis) + 10**3) for text, _ in texts]
         places = {row: place for place, row in enumerate(dict.fromkeys(axis.values()))}
         vectors = F.one_hot(torch.tensor([places[row] for row in rows]), 32).float()
-        return vectors + 0 * sum(p.sum() for p in training.optimiser.parameters)
+        zero = 0 * sum(p.sum() for p in training.optimiser.parameters)
+        return vectors.to(zero.device) + zero
 
     training.pooler.pooled = pooled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import random
 import re
 import threading
@@ -45,15 +46,16 @@ class Screen:
         for block in self.blocks.blocks.values():
             self.shown[block] = getattr(block, "value", None)
             self.most[block] = getattr(block, "maximum", None)
-        self.handlers = {
-            (target, name): fn
-            for fn in self.blocks.fns.values()
-            for target, name in fn.targets
-            if self.work.revision in fn.inputs
-        }
+        # An event of a control has others beside the one that shows the view again.
+        own = sorted(self.blocks.fns.values(), key=lambda fn: self.work.revision in fn.inputs)
+        self.handlers = {target: fn for fn in own for target in fn.targets}
 
     def fire(
-        self, component: Any, event: str, answered: threading.Event | None = None
+        self,
+        component: Any,
+        event: str,
+        answered: threading.Event | None = None,
+        **event_data: Any,
     ) -> threading.Event:
         """Send an event; its answer is on its way once ``answered`` is set, until the other is."""
         arrives = threading.Event()
@@ -67,7 +69,7 @@ class Screen:
             time.sleep(LATENCY * self.random.random())
             with self.lock:  # states are the server's
                 states = {c: self.shown[c] for c in fn.inputs if isinstance(c, gr.State)}
-            data = gr.EventData(component, {})
+            data = gr.EventData(component, event_data)
             try:
                 with self.lock:  # Gradio's own lists refuse what they have not offered last
                     for c in values:
@@ -264,6 +266,21 @@ def test_choosing_a_panel_draws_it_once(lab: SlowLab, monkeypatch: pytest.Monkey
 def test_a_choice_after_another_of_the_same_design_is_settled(lab: SlowLab) -> None:
     race_all(lab, [("attention_of_b",), ("pooling",), ("attention_of_b",), ("preset",)])
     race_all(lab, [("attention_of_b", "pooling"), ("pooling", "attention_of_b")])
+
+
+def test_what_is_clicked_while_the_view_is_drawn_again_is_not_undone(lab: SlowLab) -> None:
+    screen = Screen(lab)
+    screen.fire(screen.blocks, "load")
+    screen.settle()
+    tab = next(view for view in screen.work.views if isinstance(view, MapTab))
+    expected = screen.attention_of_b(Expected())
+    time.sleep(0.5 / SPEED)  # B is embedded under the other attention
+    screen.fire(tab.map, "point_click", index=7)
+    screen.settle()
+    assert not expected.problems(screen.look()) + screen.errors
+    [session] = screen.work.sessions._sessions.values()
+    assert session.values({})[tab.selected][1] == 7
+    assert lab.whole("senses").texts[7] in html.unescape(screen.shown[tab.neighbours])
 
 
 def test_an_answer_sent_twice_does_not_undo_the_choice_that_it_crosses(lab: SlowLab) -> None:
