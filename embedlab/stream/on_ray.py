@@ -84,7 +84,7 @@ class RayEngine:
                 override_num_blocks=max(1, len(task.todo)),
                 # Reading waits for the disk, and no worker has to wait for a core to do it.
                 num_cpus=0,
-                concurrency=workers,
+                concurrency=min(workers, len(task.todo)),
             ).map_batches(
                 _Worker,
                 batch_size=1,
