@@ -15,25 +15,23 @@ from embedlab.cli.atlas import atlas
 from embedlab.cli.check import check
 from embedlab.cli.compare import compare
 from embedlab.cli.designs import designs
+from embedlab.cli.embed import embed
 from embedlab.cli.file_designs import QueryVectorsOption, with_vectors
 from embedlab.cli.fit import fit
 from embedlab.cli.import_weights import import_weights
 from embedlab.cli.options import (
+    DESIGN_HELP,
     NO_LIMIT,
     BackboneOption,
-    DeviceOption,
-    DtypeOption,
     EncodingOption,
-    LabelColumnOption,
     ModelOption,
     SplitOption,
     TextColumnOption,
-    design_of,
     lab_design,
     model_and_base,
 )
 from embedlab.cli.prepare import prepare
-from embedlab.cli.read import corpus_by_name, read, read_texts
+from embedlab.cli.read import corpus_by_name, read
 from embedlab.cli.study import study
 from embedlab.cli.training import export, train
 from embedlab.cli.worksheet import worksheet
@@ -51,11 +49,6 @@ if TYPE_CHECKING:
     from embedlab.data.corpus import Corpus
     from embedlab.lab.lab import Lab
 
-DESIGN_HELP = (
-    "attention/pooling[@layer][+step…][?template=…], such as causal/mean@11 or "
-    "causal/last+centre?template=topic, or M1 … M5, or native: the design of an embedding "
-    "model's own files"
-)
 FILE_HELP = "; or 'file: vectors.npy', vectors of any model, a row a text"
 
 app = typer.Typer(
@@ -66,7 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (read, train, fit, export, study, check, compare, atlas, prepare, worksheet):
+for command in (read, embed, train, fit, export, study, check, compare, atlas, prepare, worksheet):
     app.command()(command)
 app.command("import")(import_weights)
 app.add_typer(designs, name="designs")
@@ -192,79 +185,6 @@ def _asset_table(rows: list[AssetStatus]) -> str:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
-
-
-@app.command()
-@guarded
-def embed(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar="INPUT", help="txt, csv, jsonl or parquet, or a folder or zip"),
-    ],
-    design: Annotated[str, typer.Option("--design", help=DESIGN_HELP)],
-    out: Annotated[Path, typer.Option(help="vectors.parquet or vectors.npy")],
-    backbone: ModelOption = None,
-    text_column: TextColumnOption = None,
-    label_column: LabelColumnOption = None,
-    encoding: EncodingOption = "",
-    split: SplitOption = "",
-    query: Annotated[
-        bool,
-        typer.Option(
-            "--query", help="Use the query prompt; of a corpus with queries, embed these."
-        ),
-    ] = False,
-    steps: Annotated[
-        Path | None, typer.Option(help="from `embedlab fit`; default: fitted on INPUT")
-    ] = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "auto",
-    max_mb: Annotated[int, typer.Option(min=1, help="largest INPUT, in MB")] = 50,
-) -> None:
-    """Embed every text of a file and write the vectors, with ids, labels and row numbers."""
-    from embedlab.cli.vector_files import check_target, save_vectors
-    from embedlab.data.corpus import Corpus
-    from embedlab.models.design import NATIVE, Design
-    from embedlab.models.embedding import embed_in_chunks
-    from embedlab.models.loading import load_backbone
-    from embedlab.models.state_cache import StateCache
-    from embedlab.models.steps import FittedSteps
-
-    model, base = model_and_base(backbone)
-    if design != NATIVE:
-        Design.parse(design)  # checked before the backbone is loaded, which takes seconds
-    fitted = None if steps is None else FittedSteps.load(steps)
-    if query and fitted is None and design != NATIVE and Design.parse(design).fitted:
-        raise EmbedLabError(
-            f"The steps of {design} are never fitted on queries; fit them on documents with "
-            "`embedlab fit` and give the file with --steps."
-        )
-    check_target(out)
-    if out.exists() and source.exists() and out.samefile(source):
-        raise EmbedLabError(f"{out.name!r} is the input itself; write to another file.")
-    corpus = read_texts(
-        source, text_column, label_column, max_mb=max_mb, encoding=encoding, split=split
-    )
-    if query and corpus.queries:
-        corpus = Corpus(id="own", title=corpus.title, texts=corpus.queries, ids=corpus.query_ids)
-    with progress_bar() as progress:
-        # Every text is embedded once, so a cache would only take memory.
-        loaded = load_backbone(
-            model, device, dtype, base=base, cache=StateCache(0), progress=progress
-        )
-        chosen = design_of(design, loaded)
-        vectors, truncated = embed_in_chunks(
-            corpus.texts, chosen, loaded, query=query, fit=fitted, progress=progress
-        )
-    metadata = {"design": str(chosen), "backbone": loaded.name, "prompt": "query" if query else ""}
-    save_vectors(out, vectors, corpus, metadata)
-    typer.echo(f"{out}: {len(vectors):,} × {vectors.shape[1]}, {chosen}, {loaded.name}")
-    say(f"{truncated:,} of {len(vectors):,} texts were truncated.")
-    if chosen.fitted:
-        on = f"these {len(vectors):,} texts" if fitted is None else fitted.source
-        say(f"Its steps were fitted on {on}.")
-    if chosen.trainable and not loaded.head(chosen).trained:
-        say(f"The head of {chosen.name} is untrained (random).")
 
 
 @app.command()

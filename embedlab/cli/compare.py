@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +17,7 @@ from embedlab.cli.options import (
     SplitOption,
     TextColumnOption,
     design_of,
+    designs_in,
     model_and_base,
 )
 from embedlab.cli.read import corpus_by_name
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from embedlab.models.design import Design
     from embedlab.progress import Progress
     from embedlab.render.leaderboard import Line
-
-#: A comma between two designs, not one inside of a template.
-_BETWEEN = re.compile(r",\s*(?=M[1-5]\b|native\b|file:|[a-z_]+(?:>\d+)?/)")
 
 
 @guarded
@@ -89,7 +86,7 @@ def compare(
     from embedlab.lab.leaderboard import leaderboard, ranking
 
     kinds = _kinds(kind, design)
-    written = [each for text in design or () for each in _BETWEEN.split(text.strip())]
+    written = [each for text in design or () for each in designs_in(text)]
     _check_early(written, by, out)
     lab = _lab(backbone, trained or ())
     how = {"text_column": text_column, "label_column": label_column}

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedlab.errors import EmbedLabError
+from embedlab.errors import EmbedLabError, check_known
 
 if TYPE_CHECKING:
     from embedlab.lab.lab import Lab
     from embedlab.models.backbone import Backbone
     from embedlab.models.design import Design
     from embedlab.progress import Progress
+
+DESIGN_HELP = (
+    "attention/pooling[@layer][+step…][?template=…], such as causal/mean@11 or "
+    "causal/last+centre?template=topic, or M1 … M5, or native: the design of an embedding "
+    "model's own files"
+)
+#: A comma between two designs, not one inside of a template.
+_BETWEEN = re.compile(r",\s*(?=M[1-5]\b|native\b|file:|[a-z_]+(?:>\d+)?/)")
 #: Rows or results without a limit: on the user's own machine only the size of a file counts.
 NO_LIMIT = 10**9
 
@@ -59,6 +68,33 @@ KeepOption = Annotated[
         help="which rows of a labelled file are pairs: 'label=entailment', 'score>=4', or 'all'"
     ),
 ]
+EngineOption = Annotated[
+    str, typer.Option(help="what computes: local, or ray, a cluster or this machine's cores")
+]
+AddressOption = Annotated[
+    str, typer.Option(help="of a Ray cluster, host:port; default: one is started here")
+]
+WorkersOption = Annotated[
+    int, typer.Option(min=0, help="with --engine ray; default: as many as fit")
+]
+GpusOption = Annotated[
+    float, typer.Option(min=0, help="with --engine ray, for each worker; may be 0.5")
+]
+ENGINES = ("local", "ray")
+
+
+def check_engine(engine: str, address: str, workers: int, gpus_per_worker: float) -> None:
+    """Refuse an unknown engine, and options of Ray without it.
+
+    Raises:
+        EmbedLabError: the message says what to add.
+    """
+    check_known(engine, "an engine", ENGINES)
+    if engine == "local" and (address or workers or gpus_per_worker):
+        raise EmbedLabError(
+            "--address, --workers and --gpus-per-worker are for --engine ray; add it, or leave "
+            "them out."
+        )
 
 
 @contextmanager
@@ -72,6 +108,11 @@ def answered() -> Iterator[None]:
         raise EmbedLabError(
             f'{question} Answer with --keep "{question.proposal or EVERY_ROW}".'
         ) from question
+
+
+def designs_in(text: str) -> list[str]:
+    """The designs of a list with commas, as they are written."""
+    return _BETWEEN.split(text.strip())
 
 
 def model_and_base(backbone: Sequence[str] | None) -> tuple[str, str | None]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embedlab.cli.options import DeviceOption, DtypeOption
+from embedlab.cli.options import (
+    AddressOption,
+    DeviceOption,
+    DtypeOption,
+    EngineOption,
+    GpusOption,
+    WorkersOption,
+    check_engine,
+)
 from embedlab.errors import EmbedLabError
 from embedlab.terminal import guarded, progress_bar, say, table
 
@@ -36,6 +44,10 @@ def study(
     ] = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "auto",
+    engine: EngineOption = "local",
+    address: AddressOption = "",
+    workers: WorkersOption = 0,
+    gpus_per_worker: GpusOption = 0.0,
     report_only: Annotated[
         bool, typer.Option("--report", help="Run nothing; write the report on the results so far.")
     ] = False,
@@ -50,19 +62,23 @@ def study(
     definition = load_study(name, **changes)
     if len(definition.seeds) == 1 and definition.recipe is not None:
         say("one seed: the report can show no seed variance")
+    check_engine(engine, address, workers, gpus_per_worker)
     if not report_only:
-        from embedlab.study.run import run
-
+        how = {"command": _command(name, out, changes), "device": device, "dtype": dtype}
         with progress_bar() as progress:
-            run(
-                definition,
-                out,
-                command=_command(name, out, changes),
-                device=device,
-                dtype=dtype,
-                say=say,
-                progress=progress,
-            )
+            if engine == "ray":
+                from embedlab.study.on_ray import run_on_ray
+
+                cluster = {
+                    "address": address,
+                    "workers": workers,
+                    "gpus_per_worker": gpus_per_worker,
+                }
+                run_on_ray(definition, out, **cluster, **how, say=say, progress=progress)  # type: ignore[arg-type]
+            else:
+                from embedlab.study.run import run
+
+                run(definition, out, **how, say=say, progress=progress)
     report = report_of(out)
     typer.echo(_scores(report))
     for path in write_report(report, out):

@@ -94,7 +94,7 @@ class Records:
             strict=True,
         )
         while self.patience > 0:
-            start, before = self.source.tell(), lines.read
+            start, before = self._begin(), lines.read
             try:
                 row = next(reader)
             except StopIteration:
@@ -112,6 +112,10 @@ class Records:
                 self.swallowed += lines.read - before - 1
                 yield row
         yield from self._unquoted(self.source)
+
+    def _begin(self) -> int:
+        """Where the next record begins."""
+        return self.source.tell()
 
     def _unquoted(self, lines: Iterable[str]) -> Iterator[list[str]]:
         return csv.reader(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from embedlab.data.csv_form import DELIMITERS, SAMPLE_CHARS, SAMPLE_ROWS, form_around, form_of
@@ -30,7 +30,7 @@ def read_delimited(text: str, limit: int, delimiter: str = "") -> Table:
         Unreadable: too many columns, or no row that fits the header.
     """
     whole = text
-    text, said, notes = _without_preamble(whole)
+    text, said, notes = without_preamble(whole)
     skipped = whole.count("\n", 0, len(whole) - len(text))
     form = form_of(text, said or delimiter, certain=bool(said))
     records = Records(text, form)
@@ -45,7 +45,7 @@ def read_delimited(text: str, limit: int, delimiter: str = "") -> Table:
     return replace(table, notes=notes + table.notes)
 
 
-def _without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
+def without_preamble(text: str) -> tuple[str, str, tuple[str, ...]]:
     """The text behind ``sep=;`` and comment lines, the delimiter said there, and notes."""
     said = ""
     notes: tuple[str, ...] = ()
@@ -76,7 +76,34 @@ def _are_comments(first: Sequence[str], rest: str) -> bool:
     return all(re.match(r"#+(\s|$|[!%-])", line) for line in first) or is_usual_name(below[0])
 
 
-def _table(records: Records, limit: int) -> Table:
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The columns of delimited text, and its rows as they come.
+
+    ``named`` says whether the first row is a header; without one the header's cells are blank.
+    """
+
+    header: list[str]
+    named: bool
+    rows: Iterator[list[str] | Bad]
+    notes: tuple[str, ...] = ()
+
+    def names(self, kept: int) -> list[str]:
+        """The names of the first ``kept`` columns."""
+        header = self.header[:kept]
+        if self.named and not header[0].strip() and kept > 1:
+            header = ["index", *header[1:]]  # as pandas writes it
+        elif not self.named and kept == 1:
+            header = ["text"]
+        return distinct_names(header)
+
+
+def streamed_shape(records: Records) -> Shape:
+    """Columns and rows of records, judged by the first of them.
+
+    Raises:
+        Unreadable: it has no rows, or too many columns.
+    """
     every = iter(records)
     sample = list(islice(every, SAMPLE_ROWS))
     while sample and not any(cell.strip() for cell in sample[0]):
@@ -103,14 +130,19 @@ def _table(records: Records, limit: int) -> Table:
         header = [""] * width
         notes = _numbered_note(records.form)
     limit_columns(header)
-    rows = (row for part in (sample, every) for row in part)
-    taken = take((_fitted(row, len(header), records) for row in rows), limit)
+    rows = (_fitted(row, len(header), records) for part in (sample, every) for row in part)
+    return Shape(header=header, named=named, rows=rows, notes=notes)
+
+
+def _table(records: Records, limit: int) -> Table:
+    shape = streamed_shape(records)
+    taken = take(shape.rows, limit)
     if not taken.rows and taken.left_out:
         raise Unreadable(
-            f"has no row with as many cells as its header ({len(header)}); check its delimiter and "
-            "quotes"
+            f"has no row with as many cells as its header ({len(shape.header)}); check its "
+            "delimiter and quotes"
         )
-    return _named_table(taken, header, named, notes)
+    return _named_table(taken, shape)
 
 
 def _numbered_note(form: Form) -> tuple[str, ...]:
@@ -119,20 +151,15 @@ def _numbered_note(form: Form) -> tuple[str, ...]:
     return ("No header row was found, so the columns are numbered.",)
 
 
-def _named_table(
-    taken: Taken[list[str]], header: list[str], named: bool, notes: tuple[str, ...]
-) -> Table:
+def _named_table(taken: Taken[list[str]], shape: Shape) -> Table:
+    header, notes = shape.header, shape.notes
     columns = [[row[i] for row in taken.rows] for i in range(len(header))]
     # Delimiters at the end of each line make columns of nothing.
     kept = len(header)
     while kept > 1 and not any(c.strip() for c in (header[kept - 1], *columns[kept - 1])):
         kept -= 1
     notes += count_note(len(header) - kept, "empty column", "left out, having no name")
-    if named and not header[0].strip() and kept > 1:
-        header = ["index", *header[1:]]  # as pandas writes it
-    elif not named and kept == 1:
-        header = ["text"]
-    return taken.table(dict(zip(distinct_names(header[:kept]), columns, strict=False)), notes)
+    return taken.table(dict(zip(shape.names(kept), columns, strict=False)), notes)
 
 
 def _have_names(rows: list[list[str]], width: int, form: Form) -> bool:

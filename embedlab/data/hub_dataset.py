@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -49,12 +50,8 @@ def hub_table(
             "'stanfordnlp/imdb'."
         )
     progress(0, limit, f"reading {name}")
-    try:
+    with _hub_errors(name):
         rows, features = _hub_rows(name, limit, splits, progress)
-    except (EmbedLabError, Cancelled):
-        raise
-    except Exception as error:
-        raise _hub_error(name, error) from error
     if not rows:
         raise EmbedLabError(f"The dataset {name!r} has no rows in this split; choose another.")
     columns = {
@@ -65,9 +62,58 @@ def hub_table(
     return Table(columns=columns, total=len(rows))
 
 
-def _hub_rows(
-    name: str, limit: int, wanted: Sequence[str], progress: Progress
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def streamed_splits(name: str) -> tuple[str, list[str]]:
+    """The revision of a Hugging Face dataset as it is now, and its splits.
+
+    Raises:
+        EmbedLabError: no hub in reach, or no such dataset.
+    """
+    with _hub_errors(name):
+        revision = str(_reached(name).sha)
+        from datasets import get_dataset_split_names
+
+        return revision, list(get_dataset_split_names(name, revision=revision))
+
+
+def streamed_rows(
+    name: str, split: str, revision: str
+) -> tuple[list[str], Iterator[dict[str, str]], int]:
+    """A split's columns, its rows as they come with cells as text, and how many; 0 if unknown.
+
+    Raises:
+        EmbedLabError: no hub in reach, or no such dataset; also while the rows are read.
+    """
+    with _hub_errors(name):
+        _reached(name)
+        from datasets import load_dataset
+
+        dataset = load_dataset(name, split=split, revision=revision, streaming=True)
+        known = (dataset.info.splits or {}).get(split)
+        features = dict(dataset.features or dict.fromkeys(next(iter(dataset), {})))
+
+    def rows() -> Iterator[dict[str, str]]:
+        with _hub_errors(name):
+            for row in dataset:
+                yield {
+                    column: _hub_cell(row.get(column), feature)
+                    for column, feature in features.items()
+                }
+
+    return list(features), rows(), known.num_examples if known else 0
+
+
+@contextmanager
+def _hub_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (EmbedLabError, Cancelled):
+        raise
+    except Exception as error:
+        raise _hub_error(name, error) from error
+
+
+def _reached(name: str) -> Any:
+    """What the Hub says of a dataset, in one request: load_dataset retries for half a minute."""
     from huggingface_hub.constants import HF_HUB_OFFLINE
 
     if HF_HUB_OFFLINE:
@@ -77,8 +123,13 @@ def _hub_rows(
         )
     from huggingface_hub import HfApi
 
-    # One request first, because load_dataset retries for half a minute without a hub.
-    HfApi().dataset_info(name, timeout=10)
+    return HfApi().dataset_info(name, timeout=10)
+
+
+def _hub_rows(
+    name: str, limit: int, wanted: Sequence[str], progress: Progress
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    _reached(name)
     from datasets import load_dataset
 
     splits = load_dataset(name, streaming=True)

@@ -17,6 +17,7 @@ from embedlab.models.attention import ATTENTIONS as ATTENTIONS
 from embedlab.models.pooling import POOLINGS
 from embedlab.models.steps import Step, check_order
 from embedlab.models.template import (
+    TEMPLATES,
     Template,
     check_prompt,
     check_template,
@@ -34,6 +35,8 @@ _SHAPE = re.compile(
     r"(?:@(?:(?P<first>\d{1,4})\.\.(?P<end>\d{1,4})|(?P<layer>-?\d{1,4})))?"
     r"(?P<skip>\+skip_first)?(?P<native>\+native)?(?P<steps>(?:\+[a-z]+[0-9.]*)*)"
 )
+#: A template's name with steps behind it.
+_STEPS_BEHIND = re.compile(r"(?:^|&)template=([\w-]+)((?:\+[a-z]+[0-9.]*)+)(?=&|$)")
 _BAND = re.compile(r"(\d{1,4})\.\.(\d{1,4})")
 #: Which of a template's tokens a pooling can read.
 POOLED_TOKENS = ("all", "text", "second")
@@ -231,6 +234,7 @@ class Design:
         if text.strip().lower().startswith(FILE):
             return cls(file=text.strip()[len(FILE) :].strip() or _no_name(text))
         shape, _, options = text.strip().partition("?")
+        shape, options = _steps_before(shape, options)
         given = _options(options, text)
         if shape.upper() in PAPER:
             return replace(PAPER[shape.upper()], **given)
@@ -257,6 +261,17 @@ class Design:
             steps=tuple(match["steps"].split("+")[1:]),
             **given,
         )
+
+
+def _steps_before(shape: str, options: str) -> tuple[str, str]:
+    """Steps behind a template's name, ``template=prompteol+centre``, where steps belong.
+
+    A plus is a blank there, and no name of a template has one.
+    """
+    named = _STEPS_BEHIND.search(options)
+    if named is None or named[1] not in TEMPLATES:
+        return shape, options
+    return shape + named[2], options[: named.start(2)] + options[named.end(2) :]
 
 
 def _no_name(text: str) -> str:

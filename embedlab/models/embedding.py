@@ -83,11 +83,16 @@ def pool_templates(
         states = states_of(template)
         parts.append(pool(states, design, backbone, progress, template=template))
         cut.append(states.truncated.numpy())
+    return mean_of_templates(parts), np.any(cut, axis=0)
+
+
+def mean_of_templates(parts: Sequence[Vectors]) -> Vectors:
+    """The mean of unit rows (n, d) under an ensemble's templates, normalised again."""
     if len(parts) == 1:
-        return parts[0], cut[0]
+        return parts[0]
     mean = np.mean(parts, axis=0)
     lengths = np.linalg.norm(mean, axis=1, keepdims=True)
-    return np.asarray(mean / np.maximum(lengths, 1e-12), np.float32), np.any(cut, axis=0)
+    return np.asarray(mean / np.maximum(lengths, 1e-12), np.float32)
 
 
 def pooled_vectors(

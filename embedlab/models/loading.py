@@ -320,6 +320,12 @@ def _moved(model: Any, where: torch.device, name: str) -> Any:
         ) from error
 
 
+def precision(dtype: str, device: str) -> str:
+    """``float32`` or ``bfloat16``: what ``dtype`` means on a device, both as for a backbone."""
+    chosen = chosen_dtype(dtype, _device(device))
+    return next(name for name, each in DTYPES.items() if each == chosen)
+
+
 def chosen_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """What ``dtype``, as :func:`load_backbone` takes it, means on a device.
 

@@ -64,7 +64,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class _Setup:
+class Setup:
     """What the cells of one study share."""
 
     study: Study
@@ -75,6 +75,7 @@ class _Setup:
     progress: Progress
     #: Of the untrained backbone.
     pooled: PooledTexts
+    tasks: tuple[TaskFacts, ...]
 
 
 def run(
@@ -110,6 +111,38 @@ def run(
     """
     results = StudyFolder(study, folder)
     results.claim()
+    setup = set_up(
+        study, results, command=command, device=device, dtype=dtype, say=say, progress=progress
+    )
+    # Refuses other texts or pairs than before: the cells on disk would not be comparable.
+    results.begin(setup.tasks, setup.facts)
+    fill_cache(setup)
+    for number, cell in enumerate(study.cells, start=1):
+        if results.is_done(cell):
+            continue
+        say(f"cell {number} of {len(study.cells)}: {cell}")
+        result = run_cell(setup, cell)
+        results.save(result)
+        if result.status == "failed":
+            say(f"failed; the other cells go on: {result.error}")
+    return results.results()
+
+
+def set_up(
+    study: Study,
+    results: StudyFolder,
+    *,
+    command: str = "",
+    device: str = "auto",
+    dtype: str = "auto",
+    cache_bytes: int = CACHE_BYTES,
+    say: Say = lambda line: None,
+    progress: Progress = no_progress,
+) -> Setup:
+    """What the cells of a study share, in the process that runs them: see :func:`run`.
+
+    ``cache_bytes`` is the memory for hidden states of the untrained backbone.
+    """
     tasks = tuple(_task_facts(study, progress))
     pairs = _training_pairs(study, progress)
     if pairs is not None:
@@ -119,23 +152,11 @@ def run(
     if dtype == "auto":  # takes what is faster now: cells of two precisions are not comparable
         dtype = results.precision or dtype
     backbone = load_backbone(
-        study.backbone, device, dtype, cache=StateCache(CACHE_BYTES), progress=progress
+        study.backbone, device, dtype, cache=StateCache(cache_bytes), progress=progress
     )
     facts = _run_facts(study, backbone, pairs, command)
-    # Refuses other texts or pairs than before: the cells on disk would not be comparable.
-    results.begin(tasks, facts)
     pooled = PooledTexts(backbone, progress)
-    setup = _Setup(study, results, backbone, pairs, facts, progress, pooled)
-    _fill_cache(setup)
-    for number, cell in enumerate(study.cells, start=1):
-        if results.is_done(cell):
-            continue
-        say(f"cell {number} of {len(study.cells)}: {cell}")
-        result = _run_cell(setup, cell)
-        results.save(result)
-        if result.status == "failed":
-            say(f"failed; the other cells go on: {result.error}")
-    return results.results()
+    return Setup(study, results, backbone, pairs, facts, progress, pooled, tasks)
 
 
 def _task_facts(study: Study, progress: Progress) -> Iterator[TaskFacts]:
@@ -192,7 +213,7 @@ def _data_of_models(study: Study) -> DataFacts | None:
 # One cell
 
 
-def _fill_cache(setup: _Setup) -> None:
+def fill_cache(setup: Setup) -> None:
     """The states that heads are trained on, of all cells in one order.
 
     Only texts that are not cached yet are batched, and another batch rounds differently: without
@@ -208,7 +229,7 @@ def _fill_cache(setup: _Setup) -> None:
             Training(setup.backbone, design, setup.pairs, seeded, progress=setup.progress)
 
 
-def _run_cell(setup: _Setup, cell: Cell) -> CellResult:
+def run_cell(setup: Setup, cell: Cell) -> CellResult:
     """A cell's results, or the reason why there are none."""
     start, values = time.perf_counter(), dict(cell) | dict(setup.facts)
     values |= {"study": setup.study.digest, "status": "failed"}
@@ -228,7 +249,7 @@ def _run_cell(setup: _Setup, cell: Cell) -> CellResult:
     return CellResult.model_validate(values)
 
 
-def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
+def _measured(setup: Setup, cell: Cell) -> dict[str, Any]:
     """The part of a :class:`CellResult` that is measured."""
     if cell.kind == "yardstick":
         yardstick = _yardstick(cell.label, setup)
@@ -252,7 +273,7 @@ def _measured(setup: _Setup, cell: Cell) -> dict[str, Any]:
     }
 
 
-def _measured_as_given(setup: _Setup, design: Design, folder: Path) -> dict[str, Any]:
+def _measured_as_given(setup: Setup, design: Design, folder: Path) -> dict[str, Any]:
     """The same of a model that was trained before, with what its folder says of its training."""
     info = read_run_info(folder)
     pooled = PooledTexts(load_run(folder, setup.backbone), setup.progress)
@@ -274,7 +295,7 @@ def _history(path: Path) -> list[StepRecord]:
     return [StepRecord(s.number, s.phase, s.loss, s.lr, s.held_out) for s in steps]
 
 
-def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
+def _trained(setup: Setup, cell: Cell, design: Design) -> Training:
     """Trained to the end, from its checkpoint where there is one."""
     assert setup.study.recipe is not None and setup.pairs is not None and cell.seed is not None
     recipe = replace(setup.study.recipe, seed=cell.seed)
@@ -308,7 +329,7 @@ def _trained(setup: _Setup, cell: Cell, design: Design) -> Training:
     return training
 
 
-def _encoder(setup: _Setup, pooled: PooledTexts, design: Design) -> EncoderFor:
+def _encoder(setup: Setup, pooled: PooledTexts, design: Design) -> EncoderFor:
     """Steps are fitted on a task's documents, of MTEB's own tasks on each set that is encoded."""
     backbone = pooled.backbone
 
@@ -328,11 +349,11 @@ def _encoder(setup: _Setup, pooled: PooledTexts, design: Design) -> EncoderFor:
     return encoder_for
 
 
-def _embedded(setup: _Setup, backbone: Backbone, design: Design, texts: Any, query: bool) -> Any:
+def _embedded(setup: Setup, backbone: Backbone, design: Design, texts: Any, query: bool) -> Any:
     return embed(texts, design, backbone, query=query, progress=setup.progress)
 
 
-def _yardstick(name: str, setup: _Setup) -> Encode:
+def _yardstick(name: str, setup: Setup) -> Encode:
     """An encoder that sentence-transformers runs."""
     from sentence_transformers import SentenceTransformer
 
@@ -348,7 +369,7 @@ def _yardstick(name: str, setup: _Setup) -> Encode:
     return encode
 
 
-def _task_results(setup: _Setup, encoder_for: EncoderFor) -> list[TaskResult]:
+def _task_results(setup: Setup, encoder_for: EncoderFor) -> list[TaskResult]:
     results, put = [], setup.study.instructions
     for task in setup.study.tasks:
         instruction = BUILT_IN[task.category] if put else ""

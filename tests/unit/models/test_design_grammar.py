@@ -100,6 +100,15 @@ def test_a_template_stands_for_both_prompts():
     assert str(both) == "causal/last?template=topic"
 
 
+def test_steps_may_stand_behind_the_name_of_a_template():
+    written = "causal/last?template=prompteol+filter1.5+centre&pool=text"
+    assert Design.parse(written) == Design.parse(
+        "causal/last+filter1.5+centre?template=prompteol&pool=text"
+    )
+    # A text of one's own keeps its blanks.
+    assert Design.parse("causal/last?template=a+centre+{text}").document_prompt == "a centre {text}"
+
+
 def test_what_a_template_puts_in():
     def around(text, **options):
         return [t.around("X") for t in Design.parse(text).templates(**options)]
