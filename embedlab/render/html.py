@@ -27,8 +27,9 @@ def _inert(value: object) -> Markup:
 
 
 def _breakable(name: str) -> Markup:
-    """A design's name that a browser may break after a slash or an underscore."""
-    return Markup(escape(name).replace("/", "/<wbr>").replace("_", "_<wbr>"))
+    """A design's name that a browser may break after a slash or underscore, or before a step."""
+    parts = escape(name).replace("/", "/<wbr>").replace("_", "_<wbr>").replace("+", "<wbr>+")
+    return Markup(parts)
 
 
 _ENVIRONMENT = Environment(
