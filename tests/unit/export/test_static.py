@@ -81,6 +81,7 @@ def test_the_card_says_how_to_open_it_and_how_good_it_is(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "library_name: model2vec" in card and "from model2vec import StaticModel" in card
     assert "STS: 50.0, the original 60.0." in card
+    assert "distilled into one vector a token" in card and "| longest text | no limit |" in card
     assert json.loads((folder / "config.json").read_text("utf-8"))["normalize"] is True
 
 
