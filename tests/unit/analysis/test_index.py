@@ -38,7 +38,9 @@ def test_the_rule(n, d, kind):
     assert index.wanted(n, d) == kind
 
 
-@pytest.mark.parametrize(("kind", "d"), [("IVF", 24), ("IVF-PQ", 24), ("IVF-PQ", 30)])
+@pytest.mark.parametrize(
+    ("kind", "d"), [("IVF", 24), ("IVF-PQ", 24), pytest.param("IVF-PQ", 30, marks=pytest.mark.slow)]
+)
 def test_it_finds_what_a_search_by_hand_finds(kind, d):
     vectors = clustered(4000, d)
     made = index.build(vectors, kind)
