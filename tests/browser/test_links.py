@@ -210,7 +210,7 @@ def test_script_and_nonsense_in_links_do_nothing(
     visitor: Visitor, served: Served, every: int
 ) -> None:
     for link in HOSTILE[::-1][::every][::-1]:  # the last, of a megabyte, always
-        follow(visitor, "?b=causal/mean&q=&text=a")
+        follow(visitor, "?b=causal/mean&tab=map&q=&text=a")
         answer = follow(visitor, link)
         expect(visitor.page.locator("#status")).to_contain_text("M5")
         assert "\n" not in answer["said"] and len(answer["said"]) < 1500

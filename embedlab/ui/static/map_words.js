@@ -9,7 +9,9 @@ function describe() {
   find(".fig-caption").textContent = points.caption;
   for (const side of SIDES) {
     const { title } = points[side];
-    plots[side].closest(".lm-side").querySelector(".lm-title").textContent = title;
+    // A long design breaks before a step.
+    const parts = title.split(/(?=\+)/).flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
+    plots[side].closest(".lm-side").querySelector(".lm-title").replaceChildren(...parts);
     plots[side].setAttribute(
       "aria-label",
       `${points.method} map of ${points.n} texts under ${title}. Arrow keys move from ` +
