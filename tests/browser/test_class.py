@@ -80,6 +80,7 @@ def test_a_second_answer_of_a_browser_is_not_counted(rooms: list[Learner]) -> No
     expect(other.panel.locator(".ls-class")).to_contain_text("50 % sure on average")
 
 
+@pytest.mark.slow
 def test_figures_are_covered_until_one_has_predicted(browser: Browser, served: Served) -> None:
     with member(browser, served, "") as learner:
         quality = learner.page.locator("#quality")

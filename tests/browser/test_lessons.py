@@ -67,6 +67,7 @@ def test_a_lesson_to_its_end(
         visitor.fits()
 
 
+@pytest.mark.slow
 def test_a_lesson_by_its_link_and_the_way_back(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url, query=f"&lesson={FIRST}") as visitor:
         learner = Learner(visitor, keyboard=False)

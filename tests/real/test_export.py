@@ -30,7 +30,7 @@ def room():
 @pytest.mark.parametrize(
     "name",
     [
-        "M5",
+        pytest.param("M5", marks=pytest.mark.slow),
         pytest.param("bidirectional/mean", marks=pytest.mark.slow),
         pytest.param("causal/eos", marks=pytest.mark.slow),
     ],

@@ -43,6 +43,7 @@ def curve(result, name):
     return next(c for c in result.curves if c.name == name)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_values_equal_a_script_straight_from_transformers(smollm2, stsb):
     whole, _ = stsb

@@ -55,6 +55,7 @@ def hits_by_hand(vectors, labels):
     return np.array(hits)
 
 
+@pytest.mark.slow
 def test_the_table_equals_each_design_alone_with_scipys_intervals(lab, smollm2):
     corpus = load_corpus("senses").sample(44, 0)
     bare = Corpus(id="own", title="senses", texts=corpus.texts, fields={"sense": corpus.labels})
