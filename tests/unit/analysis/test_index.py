@@ -79,7 +79,7 @@ def test_fewer_may_be_found_than_were_asked_for():
     assert len(set(ids[0][ids[0] >= 0])) == found[0]
 
 
-@pytest.mark.parametrize("kind", ["IVF", "IVF-PQ"])
+@pytest.mark.parametrize("kind", ["IVF", pytest.param("IVF-PQ", marks=pytest.mark.slow)])
 def test_a_saved_index_is_read_by_memory_map(tmp_path: Path, monkeypatch, kind):
     monkeypatch.setattr(index, "EXACT_UP_TO", 1000)
     monkeypatch.setattr(index, "CODES_ABOVE", 0 if kind == "IVF-PQ" else 10**9)
