@@ -82,6 +82,7 @@ const WIDTHS = { start: 2, place: 2, colour: 4, shape: 1, mark: 1 };
 function webglLayer(canvas, gl) {
   const data = emptyPoints();
   const stale = new Set();
+  let large = true; // whether so few are bright that they are drawn larger
   let program = null;
   let buffers = {};
   const uniform = (name) => gl.getUniformLocation(program, name);
@@ -118,7 +119,6 @@ function webglLayer(canvas, gl) {
     gl.uniform1f(uniform("mixed"), view.mixed);
     gl.uniform4fv(uniform("outline"), view.outline);
     gl.uniform1f(uniform("stroke"), view.stroke);
-    const large = data.mark.reduce((count, mark) => count + (mark === MARKS.bright), 0) <= FEW;
     for (const mark of [MARKS.dim, MARKS.plain, MARKS.bright]) {
       if (!data.mark.includes(mark)) continue;
       gl.uniform1f(uniform("turn"), mark);
@@ -135,6 +135,8 @@ function webglLayer(canvas, gl) {
     set(parts) {
       Object.assign(data, parts);
       Object.keys(parts).forEach((name) => stale.add(name));
+      // Here and not in draw(), which runs in every frame.
+      if (parts.mark) large = parts.mark.reduce((count, mark) => count + (mark === MARKS.bright), 0) <= FEW;
     },
     parts: () => data,
     draw,

@@ -161,16 +161,16 @@ class MapTab(View):
         names = self.clusters.names(pair, report, drawn)
         seen = Values(values | {self.clusters.drawn: drawn, self.selected: values[self.selected]})
         controls, parts = self.texts.show(pair, seen, report)
-        neighbours: str = (
-            map_lists.several(self.lab, pair, marked)
-            if selected is None
-            else map_lists.neighbours(self.lab, pair, selected, field)
-        )
         asking, found = values[self.asking], self._still_found(pair, values)
         if asking is not None:
             parts["found"] = map_asked(asking)
-        elif found:
+        neighbours: str
+        if asking is None and found:
             parts["found"], neighbours = self._found(pair, found, report)
+        elif selected is None:
+            neighbours = map_lists.several(self.lab, pair, marked)
+        else:
+            neighbours = map_lists.neighbours(self.lab, pair, selected, field)
         return {
             self.map: map_update(
                 points=map_points(
