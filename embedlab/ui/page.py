@@ -19,6 +19,7 @@ from embedlab.progress import Progress
 from embedlab.render.html import muted
 from embedlab.text import escape
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import OpenTab
 from embedlab.ui.shared.lessons import Lessons
 from embedlab.ui.shared.links import link_bar
 from embedlab.ui.shared.session import (
@@ -113,6 +114,7 @@ class Workspace:
         trainings = Trainings(blocks)
         self.views: list[View] = []
         self.actions: list[Action] = []
+        self.open_tab = OpenTab("tabs")
         # None is selected here: the page would report that as a choice, after that of a link.
         with gr.Tabs(overflow_behavior="wrap", elem_id="tabs") as self.tabs:
             map_tab = self._add(MapTab)
@@ -138,21 +140,23 @@ class Workspace:
             view = kind(self.bench, *args)
         self.views.append(view)
         self.actions += [
-            Action(
-                trigger=tab.select,
-                run=lambda *_: {self.active: kind.id, self.links.aside: ""},
-            ),
+            Action(trigger=tab.select, run=self._select, scripts=self.open_tab.scripts),
             *view.actions,
         ]
         return view
 
     # Events
 
+    def _select(self, values: Values, *_: Any) -> Updates:
+        opened = self.open_tab.read(values)
+        is_view = any(view.id == opened for view in self.views)  # Study reports itself
+        return {self.active: opened, self.links.aside: ""} if is_view else {}
+
     def _wire(self) -> None:
         own_triggers = [trigger for view in self.views for trigger in view.triggers]
         gr.on([*self.sidebar.triggers, *own_triggers], **self._showing())
         opening, link = self.links.actions
-        opened = opening.trigger(**self._showing(opening), js=_with_address(opening, self._inputs))
+        opened = opening.trigger(**self._showing(opening))
         self.study.select(
             self.sessions.session_handler(self._aside), set(), self._outputs, **PRIVATE
         )
@@ -209,7 +213,8 @@ class Workspace:
 
         return {
             "fn": self.sessions.session_handler(handle),
-            "inputs": self._inputs | set(action.inputs if action else ()),
+            "inputs": self._inputs | ({*action.inputs, *action.scripts} if action else set()),
+            "js": action.script(self._inputs) if action else None,
             "outputs": self._outputs,
             "trigger_mode": "multiple",  # a later event stops the earlier one
             "show_progress": "full",
@@ -395,17 +400,6 @@ class Workspace:
         with session.lock:
             address = session.remember(self.links.answer(session.values({})))
             return {**session.choices.answer(self.revision), **address}
-
-
-def _with_address(action: Action, inputs: set[Any]) -> str:
-    """Script that puts the page's address in the bar's place among an event's inputs."""
-    ordered = sorted(inputs | set(action.inputs), key=lambda control: control._id)
-    [bar] = action.inputs
-    n, place = len(ordered), ordered.index(bar)
-    return (
-        f"(...given) => given.slice(0, {n}).map((value, i) => "
-        f"(i === {place} ? window.location.search : value))"
-    )
 
 
 async def _until_umap_is_compiled() -> None:

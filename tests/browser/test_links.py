@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 from support.serving import Served
 from support.visitor import Visitor, visiting
 
@@ -129,6 +129,39 @@ def test_a_link_is_in_the_address_when_the_page_opens_and_afterwards(
         visitor.shows(points="40", selected="7")
         assert search(visitor.page) == where
         expect(visitor.page.locator("#neighbours")).to_contain_text("Jaccard@10")
+
+
+def test_a_late_report_of_the_first_tabs_does_not_undo_a_link(
+    browser: Browser, served: Served
+) -> None:
+    """Gradio reports tabs that it draws as selected; here that arrives after the link's answer."""
+    held: list[Route] = []
+    released = False
+
+    def hold(route: Route) -> None:
+        value = (route.request.post_data_json.get("event_data") or {}).get("value")
+        late = not released and value in ("Map", "Layers")
+        held.append(route) if late else route.continue_()
+
+    with visiting(browser, served.url) as visitor:
+        visitor.page.route("**/queue/join*", hold)
+        link = "?n=40&b=M5&tab=inside&panel=mask&__theme=light"
+        opened(visitor, served, link)
+        verdict = visitor.page.locator("#proof-verdict")
+        expect(verdict).to_contain_text("Bidirectional")
+        assert held
+        released = True
+        for route in held:
+            route.continue_()
+        visitor.page.wait_for_timeout(1000)
+        visitor.idle()
+        expect(verdict).to_contain_text("Bidirectional")
+        assert tab(visitor) == "inside" and search(visitor.page) == link
+        # A visitor's own click counts, also on the first.
+        visitor.page.get_by_role("tab", name="Layers", exact=True).click()
+        expect(visitor.page).to_have_url(re.compile(r"\?n=40&b=M5&tab=inside&__theme=light$"))
+        visitor.tab("Map")
+        visitor.shows(points="40")
 
 
 def test_the_link_is_copied_by_keyboard_and_shown_where_it_cannot_be(

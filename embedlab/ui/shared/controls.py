@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -48,6 +48,27 @@ def changes(controls: Iterable[Any]) -> list[Any]:
         else:
             events.append(control.release if isinstance(control, gr.Slider) else control.input)
     return events
+
+
+class OpenTab:
+    """Which of some tabs a visitor has opened, for the events by which tabs are selected.
+
+    Gradio reports its first tab as selected when it draws the tabs. This report may arrive after
+    the link that opens another tab, or after the report of that tab, and must not undo it: so an
+    event says what is open once the browser has drawn it.
+
+    Args:
+        elem_id: of the ``gr.Tabs``.
+    """
+
+    def __init__(self, elem_id: str) -> None:
+        self._carrier = gr.Textbox(visible="hidden", container=False)
+        #: For the event's :class:`Action`; the function is in ``ui/static/links.js``.
+        self.scripts = {self._carrier: f"await window.embedlab?.openTab('{elem_id}') ?? ''"}
+
+    def read(self, values: Mapping[Any, Any]) -> str:
+        """The id of the open tab; "" where nobody has done anything in the page yet."""
+        return str(values[self._carrier] or "")
 
 
 def code_block(elem_id: str, language: Any = "python") -> gr.Code:

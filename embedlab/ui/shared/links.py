@@ -90,7 +90,8 @@ class Links:
     def actions(self) -> tuple[Action, Action]:
         """The opening of the page, whose bar is among its inputs, and that of a link in it."""
         load, link, sets = self.blocks.load, self.bar.link, self._sets
-        page = Action(trigger=load, run=self._arrived, sets=sets, inputs={self.bar})
+        address = {self.bar: "window.location.search"}
+        page = Action(trigger=load, run=self._arrived, sets=sets, scripts=address)
         return page, Action(trigger=link, run=self._followed, sets=sets)
 
     # A link is opened

@@ -6,9 +6,9 @@ import html
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -86,16 +86,26 @@ class Action:
         run: computes the controls' new values.
         sets: the controls that it may set, or a function of inputs and event that says so.
         inputs: what ``run`` reads besides the controls that come with every event.
+        scripts: inputs that carry the value of a JavaScript expression in place of their own.
     """
 
     trigger: Any
     run: Callable[[Values, Progress, gr.EventData], Updates]
     sets: Collection[Any] | Callable[[Values, gr.EventData], Collection[Any]] = ()
     inputs: Collection[Any] = ()
+    scripts: Mapping[Any, str] = field(default_factory=dict)
 
     def sets_of(self, values: Values, event: gr.EventData) -> set[Any]:
         """The controls that it may set for this event."""
         return set(self.sets(values, event) if callable(self.sets) else self.sets)
+
+    def script(self, controls: Collection[Any]) -> str | None:
+        """What runs in the browser before an event with these controls and inputs is sent."""
+        if not self.scripts:
+            return None
+        ordered = sorted({*controls, *self.inputs, *self.scripts}, key=lambda each: each._id)
+        values = [self.scripts.get(control, f"given[{i}]") for i, control in enumerate(ordered)]
+        return f"async (...given) => [{', '.join(values)}]"
 
 
 class Session:

@@ -98,8 +98,21 @@ function answer(value) {
   });
 }
 
+// The tab of some tabs that is open once what happens now is drawn; "" while nobody has clicked or
+// pressed anything in the page, so that a tab which is open then is nobody's choice.
+let touched = false;
+const touch = ({ isTrusted }) => (touched ||= isTrusted);
+["pointerdown", "keydown", "click"].forEach((type) => window.addEventListener(type, touch, true));
+
+async function openTab(tabs) {
+  if (!touched) return "";
+  await new Promise(painted);
+  return document.querySelector(`#${tabs} [role=tab][aria-selected=true]`)?.dataset.tabId ?? "";
+}
+
 window.embedlab = Object.assign(window.embedlab ?? {}, {
   openLink,
+  openTab,
   opened: new Promise((resolve) => (opened = resolve)),
   address: () => joined(ours()),
   setLesson(id) {

@@ -9,6 +9,7 @@ import gradio as gr
 from embedlab.lab.address import Address
 from embedlab.progress import Progress
 from embedlab.ui.shared import html
+from embedlab.ui.shared.controls import OpenTab
 from embedlab.ui.shared.session import Action, Remembered, Updates, Values
 from embedlab.ui.shared.view import Pair, View, Workbench
 from embedlab.ui.tabs.inside.layers import LayersPanel
@@ -43,6 +44,7 @@ class InsideTab(View):
         #: Why a panel cannot show anything, and the panel itself, by its id.
         self.places: dict[str, tuple[Any, Any]] = {}
         self.actions = []
+        self.open_panel = OpenTab("inside-panels")
         # None is selected here: the page would report that as a choice, after that of a link.
         with gr.Tabs(overflow_behavior="wrap", elem_id="inside-panels") as self.tabs:
             for kind in PANELS:
@@ -52,17 +54,23 @@ class InsideTab(View):
                         panel = kind(bench)
                 self.panels.append(panel)
                 self.places[kind.id] = (why, group)
-                # A panel's own controls open it too: under load, Gradio's select of the first
-                # panel can arrive after the choice of another one.
+                scripts = self.open_panel.scripts
+                self.actions.append(Action(trigger=tab.select, run=self._select, scripts=scripts))
+                # A panel's own controls open it too: the browser may still draw what it was told
+                # to open before.
                 self.actions += [
                     Action(trigger=trigger, run=lambda *_, panel=kind.id: {self.panel: panel})
-                    for trigger in (tab.select, *panel.triggers)
+                    for trigger in panel.triggers
                 ]
                 self.actions += panel.actions
         self.inputs = [c for panel in self.panels for c in panel.inputs]
         self.outputs = [c for panel in self.panels for c in panel.outputs]
         self.outputs += [place for both in self.places.values() for place in both] + [self.tabs]
         self.linked = {name: c for panel in self.panels for name, c in panel.linked.items()}
+
+    def _select(self, values: Values, *_: Any) -> Updates:
+        opened = self.open_panel.read(values)
+        return {self.panel: opened} if opened else {}
 
     def show(self, pair: Pair, values: Values, report: Progress) -> Updates:
         """The open panel."""
