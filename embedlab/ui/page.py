@@ -314,6 +314,8 @@ class Workspace:
                     with session.lock:
                         report(0, 0, "drawing")  # the last moment at which it can be stopped
                         if session.remembers(values):
+                            # What it has set comes back with the next event, and is no choice.
+                            session.shows_as(key, self._key(view, now))
                             return self._shown(session, pair, updates, now)
                         # Something drawn was clicked meanwhile: once more, as this knows nothing
                         # of it and would undo it.

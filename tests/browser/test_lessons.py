@@ -52,7 +52,9 @@ def test_every_lesson_has_a_question() -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize(("width", "keyboard"), [(1280, False), (390, True)])
+@pytest.mark.parametrize(
+    ("width", "keyboard"), [pytest.param(1280, False, marks=pytest.mark.slow), (390, True)]
+)
 def test_a_lesson_to_its_end(
     browser: Browser, served: Served, key: str, width: int, keyboard: bool
 ) -> None:

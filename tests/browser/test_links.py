@@ -87,7 +87,7 @@ LINKS: dict[str, dict[str, str]] = {
 
 
 #: A few each time; all of them, some 25 seconds, where slow tests run.
-SOME = pytest.param(5, id="some")
+SOME = pytest.param(7, id="some")
 ALL = pytest.param(1, id="all", marks=pytest.mark.slow)
 
 

@@ -29,8 +29,6 @@ SPEED = 2
 #: Seconds until both choices have to be on the screen, and after which a choice counts as lost
 #: though no slowed step goes on any more: the other steps may take seconds on two busy cores.
 SETTLED_WITHIN, LOST_AFTER = 60, 20
-#: Pairs that run by default; all of them take about ten minutes.
-TRIED = 3
 FILE_ROWS = 25
 
 LOOK = """() => {
@@ -213,10 +211,6 @@ def test_a_choice_before_the_first_view(race: Race) -> None:
     assert race.settle() == ""
 
 
+@pytest.mark.slow  # about ten minutes
 def test_the_later_of_two_quick_choices_counts(race: Race) -> None:
-    race_all(race, PAIRS[:TRIED])
-
-
-@pytest.mark.slow
-def test_every_other_ordered_pair_of_choices(race: Race) -> None:
-    race_all(race, PAIRS[TRIED:])
+    race_all(race, PAIRS)

@@ -334,7 +334,7 @@ CALLS = st.sampled_from(ENDPOINTS[:-1]).flatmap(
 )
 
 
-@fuzz(100)
+@fuzz(60)
 @given(CALLS.filter(_jsonable))
 def test_requests_over_http(url: str, http: httpx.Client, call: tuple[str, list[Any]]) -> None:
     _post(http, url, call[0], json.dumps({"data": call[1]}).encode())
@@ -361,7 +361,7 @@ BODIES = st.one_of(
 )
 
 
-@fuzz(120)
+@fuzz(80)
 @given(st.sampled_from(ENDPOINTS), BODIES)
 def test_bodies_over_http(url: str, http: httpx.Client, endpoint: str, body: bytes) -> None:
     _post(http, url, endpoint, body)

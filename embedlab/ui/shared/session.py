@@ -118,7 +118,7 @@ class Session:
         self.choices = Choices()
         self._memory: Updates = {}
         self._stops: dict[str, threading.Event] = {}
-        self._shown: Any = None
+        self._shown: list[Any] = []
 
     def values(self, values: Updates) -> Values:
         """An event's inputs together with what is remembered."""
@@ -162,15 +162,22 @@ class Session:
     def starts_showing(self, key: Any) -> bool:
         """Note what is going to be on the screen; False if it is there or under way already."""
         with self.lock:
-            same = bool(self._shown == key)
-            self._shown = key
+            same = key in self._shown
+            if not same:
+                self._shown = [key]
         return not same
+
+    def shows_as(self, key: Any, other: Any) -> None:
+        """What is on the screen goes by another key too, after it has set controls."""
+        with self.lock:
+            if self._shown[:1] == [key]:
+                self._shown.append(other)
 
     def failed_to_show(self, key: Any) -> None:
         """It did not get as far as the screen, so the same may be tried again."""
         with self.lock:
-            if self._shown is key:
-                self._shown = None
+            if self._shown[:1] == [key]:
+                self._shown = []
 
     def stop(self) -> bool:
         """Stop all work; returns whether there was any."""

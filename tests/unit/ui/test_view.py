@@ -235,6 +235,10 @@ def test_the_same_view_is_shown_once():
     session.starts_showing(mean)
     session.failed_to_show(mean)  # what failed may be tried again
     assert session.starts_showing(["mean"])
+    session.shows_as(eos, ["eos", "late"])  # no longer what is shown
+    session.shows_as(["mean"], ["mean", "colour"])  # it has set a control
+    assert not session.starts_showing(["mean", "colour"])
+    assert session.starts_showing(["eos", "late"]) and session.starts_showing(["mean", "colour"])
 
 
 def test_sessions_share_nothing_and_are_forgotten():
