@@ -31,7 +31,7 @@ class Choices:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._number = self._revision = 0
+        self._number = self._revision = self._seen = 0
         #: The controls' values by now, and as the browser had them in its last event.
         self._values: dict[Any, Any] = {}
         self._browser: dict[Any, Any] = {}
@@ -59,6 +59,11 @@ class Choices:
                 # The page has seen answers of another process, or of a session forgotten since.
                 self.forgot, self._revision = True, seen
             self._number += 1
+            if seen < self._seen:
+                # Overtaken on its way by a later event, which has said what the controls are.
+                self._values = {**values, **self._values}
+                return self._number, set()
+            self._seen = seen
             for control in [c for c, new in self._unseen.items() if 0 < new.sent <= seen]:
                 confirmed = self._unseen.pop(control).properties
                 self._browser[control] = confirmed.get("value", self._browser.get(control))

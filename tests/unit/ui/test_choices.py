@@ -69,6 +69,20 @@ def test_a_setting_counts_before_the_browser_has_it(controls):
     assert controls.answer().keys() == {controls.revision}  # confirmed: nothing left to send
 
 
+def test_an_event_that_arrives_late_changes_nothing(controls):
+    """The page's first report of a tab, say, with the controls as they were before a link."""
+    before = dict(controls.screen)
+    number, _ = controls.event()
+    controls.choices.settle(number, {controls.preset: "M5", controls.sample: 40})
+    controls.receive(controls.answer())
+    controls.event(corpus="trec")
+    now = controls.choices.current()
+    assert controls.choices.arrive({**before, "the open tab": "map"}, 0)[1] == set()
+    assert controls.choices.current() == {**now, "the open tab": "map"}
+    assert controls.event()[1] == set()
+    assert controls.agree(preset="M5", sample=40, corpus="trec")
+
+
 def test_a_choice_made_again_after_the_server_changed_it_is_a_change(controls):
     controls.event(corpus="trec")
     number, _ = controls.event()
