@@ -75,7 +75,8 @@ function takeLasso(indices) {
   leaveSearch();
   Object.assign(state, { selected: null, near: { a: [], b: [] }, lasso: indices });
   drawSelection();
-  return tell("lasso", { indices });
+  // Thousands of numbers take their time to be sent: the bright points are drawn first.
+  drawn().then(() => setTimeout(() => state.lasso === indices && tell("lasso", { indices })));
 }
 
 // The shown points within a path of pixels (a lasso) or its first and last point (a box).
