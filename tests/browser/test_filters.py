@@ -7,6 +7,7 @@ import io
 import json
 
 import pyarrow.parquet as pq
+import pytest
 from playwright.sync_api import Browser, expect
 from support.serving import ROOT, Served
 from support.visitor import Visitor, visiting
@@ -21,6 +22,7 @@ def _downloaded(visitor: Visitor, button: str) -> bytes:
     return waiting.value.path().read_bytes()
 
 
+@pytest.mark.slow
 def test_a_filter_holds_and_a_selection_leaves(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url) as visitor:
         visitor.shows(points="160")

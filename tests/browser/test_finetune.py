@@ -59,8 +59,7 @@ def test_train_stop_go_on_compare_export_and_import(browser: Browser, served: Se
 
         # The training goes on while the page is closed.
         visitor.reload()
-        visitor.shows()
-        visitor.tab("Fine-tune")
+        expect(page.get_by_role("tab", name="Fine-tune", selected=True)).to_be_visible()
         expect(page.locator(".train-status")).to_contain_text("my-run")
         page.locator("#train-stop").click()
         wait_for_state(visitor, "stopped")

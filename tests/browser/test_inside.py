@@ -134,6 +134,7 @@ def test_tokens_heads_and_shape(visitor: Visitor) -> None:
     assert abs(after[0]) < 5 < before[0]
 
 
+@pytest.mark.slow
 def test_every_panel_fits_a_phone(browser: Browser, served: Served) -> None:
     """On a desk: see the panels' own tests."""
     with visiting(browser, served.url, 390, "dark") as visitor:

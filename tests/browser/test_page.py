@@ -352,6 +352,7 @@ def test_texts_are_never_run(browser: Browser, served: Served, tmp_path: Path, t
         assert visitor.page.locator("main img[src=x], main iframe").count() == 0
 
 
+@pytest.mark.slow
 def test_own_queries_are_scored(visitor: Visitor, smollm2: Backbone, tmp_path: Path) -> None:
     folder = beir_folder(tmp_path / "mine")
     files = [path for path in folder.rglob("*") if path.is_file()]
@@ -380,6 +381,7 @@ def test_own_queries_are_scored(visitor: Visitor, smollm2: Backbone, tmp_path: P
     visitor.page.get_by_label("Ask all presets too").uncheck()
 
 
+@pytest.mark.slow
 def test_two_visitors_get_what_each_would_get_alone(
     browser: Browser, served: Served, smollm2: Backbone, tmp_path: Path
 ) -> None:
@@ -465,8 +467,9 @@ def test_sliders_by_keyboard_and_own_texts_after_a_reload(browser: Browser, serv
         visitor.shows(points="3")
         expect(gone).to_be_hidden()
         visitor.reload()
+        # The address still says whose texts these were, and no other corpus takes their place.
         expect(gone).to_contain_text("have to be loaded again")
-        visitor.shows(points="160")
+        expect(visitor.page.locator("#status")).to_contain_text("texts of somebody's own (3 texts")
         visitor.paste(["one", "two"])
         visitor.shows(points="2")
         expect(gone).to_be_hidden()
@@ -543,6 +546,7 @@ def test_a_click_while_the_map_is_refreshed_counts(visitor: Visitor) -> None:
     expect(neighbours).to_contain_text("M5")
 
 
+@pytest.mark.slow
 def test_stop_keeps_what_was_there(visitor: Visitor) -> None:
     words = " ".join(row["text"] for row in SENSES).split()
     long = [" ".join([str(i), *words[i : i + 30]]) for i in range(400)]
@@ -560,6 +564,7 @@ def test_stop_keeps_what_was_there(visitor: Visitor) -> None:
     visitor.click_point("a", 9)
 
 
+@pytest.mark.slow
 def test_lasso_feeds_the_similarity_tab(visitor: Visitor) -> None:
     visitor.tab("Similarity")
     visitor.page.get_by_label("selected on the map").check()

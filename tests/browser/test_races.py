@@ -23,6 +23,9 @@ from support.visitor import Visitor, visiting
 from embedlab.data.corpora import CORPORA
 from embedlab.models.design import PRESETS
 
+#: About ten minutes; `tests/real/test_races.py` tries such pairs without a browser by default.
+pytestmark = pytest.mark.slow
+
 DELAYS = 0.2, 3.0
 #: How many times faster than written everything happens, the delays too.
 SPEED = 2
@@ -172,7 +175,7 @@ class Race:
 
     def recover(self) -> None:
         """A fresh page, after one that ended wrong."""
-        self.visitor.reload()
+        self.page.goto(self.page.url.partition("?")[0])
         self.expected = Expected()
         self.prepare()
         self.settle()
@@ -211,6 +214,5 @@ def test_a_choice_before_the_first_view(race: Race) -> None:
     assert race.settle() == ""
 
 
-@pytest.mark.slow  # about ten minutes
 def test_the_later_of_two_quick_choices_counts(race: Race) -> None:
     race_all(race, PAIRS)

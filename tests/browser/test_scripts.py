@@ -32,6 +32,7 @@ def visitor(browser: Browser, served: Served) -> Iterator[Visitor]:
         yield visitor
 
 
+@pytest.mark.slow
 def test_inside(visitor: Visitor) -> None:
     visitor.paste(SCRIPTS)
     visitor.shows(points=str(len(SCRIPTS)))
@@ -72,6 +73,7 @@ def test_finetune(visitor: Visitor, tmp_path: Path) -> None:
     nothing_ran(visitor)
 
 
+@pytest.mark.slow
 def test_study(browser: Browser, served: Served, tmp_path: Path) -> None:
     path = tmp_path / "hostile.json"
     path.write_text(_hostile(made_up(SCRIPTS[0])).to_json(), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, expect
 from support.serving import Served
 from support.study_reports import made_up, made_up_grid
@@ -41,6 +42,7 @@ def choose_retrieval(visitor: Visitor) -> None:
     visitor.fits()
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone(browser: Browser, served: Served) -> None:
     with visiting(browser, served.url, 390, "dark") as visitor:
         choose_retrieval(visitor)

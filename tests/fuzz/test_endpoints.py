@@ -334,7 +334,7 @@ CALLS = st.sampled_from(ENDPOINTS[:-1]).flatmap(
 )
 
 
-@fuzz(60)
+@fuzz(40)
 @given(CALLS.filter(_jsonable))
 def test_requests_over_http(url: str, http: httpx.Client, call: tuple[str, list[Any]]) -> None:
     _post(http, url, call[0], json.dumps({"data": call[1]}).encode())

@@ -14,6 +14,7 @@ from embedlab.export.sentence_transformers import export_sentence_transformers
 TEXTS = (*words(1, 3, 7, 20, 62, 63, 64, 65, 90, 200), "w1 zzz 東京 w3", " w1  w2 ")
 
 
+@pytest.mark.slow
 def test_an_export_that_needs_this_project_is_refused(tmp_path):
     backbone = tiny_backbone()
     design = Design.parse("M3")

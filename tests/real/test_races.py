@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from support.opened_tabs import opened_by_visitor
 from support.races import OWN_TITLE, PAIRS, SIZES, Expected
 from support.slow_app import BACKBONES, SlowLab
 
@@ -174,7 +175,9 @@ class Screen:
 
     def select(self, title: str) -> None:
         tabs = (block for block in self.blocks.blocks.values() if isinstance(block, gr.Tab))
-        self.fire(next(tab for tab in tabs if tab.label == title), "select")
+        tab = next(tab for tab in tabs if tab.label == title)
+        opened_by_visitor(self.work, self.shown, tab.id)
+        self.fire(tab, "select")
 
     def open(self, now: Expected) -> Expected:
         names = [name for name in ("Map", "Retrieve", "Similarity") if name != now.tab]

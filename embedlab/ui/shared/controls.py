@@ -62,13 +62,14 @@ class OpenTab:
     """
 
     def __init__(self, elem_id: str) -> None:
-        self._carrier = gr.Textbox(visible="hidden", container=False)
+        #: Among an event's inputs it carries the id.
+        self.carrier = gr.Textbox(visible="hidden", container=False)
         #: For the event's :class:`Action`; the function is in ``ui/static/links.js``.
-        self.scripts = {self._carrier: f"await window.embedlab?.openTab('{elem_id}') ?? ''"}
+        self.scripts = {self.carrier: f"await window.embedlab?.openTab('{elem_id}') ?? ''"}
 
     def read(self, values: Mapping[Any, Any]) -> str:
         """The id of the open tab; "" where nobody has done anything in the page yet."""
-        return str(values[self._carrier] or "")
+        return str(values[self.carrier] or "")
 
 
 def code_block(elem_id: str, language: Any = "python") -> gr.Code:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.labs import tiny_lab
+from support.opened_tabs import opened_by_visitor
 
 from embedlab.data.tables import own_texts
 from embedlab.lab.address import CONTROLS, PARAMETERS, Address, own_corpus
@@ -75,7 +76,9 @@ class Page:
 
     def tab(self, title: str) -> Any:
         tabs = (b for b in self.blocks.blocks.values() if isinstance(b, gr.Tab))
-        return self.fire(next(tab for tab in tabs if tab.label == title), "select")
+        tab = next(tab for tab in tabs if tab.label == title)
+        opened_by_visitor(self.work, self.screen, tab.id)
+        return self.fire(tab, "select")
 
     @property
     def query(self) -> str:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.labs import tiny_lab
 from support.models import words
+from support.opened_tabs import opened_by_visitor
 
 from embedlab.data.corpus import Corpus
 from embedlab.lab.lab import Lab
@@ -92,6 +93,7 @@ class Visit:
         return re.sub(r"<[^>]+>", "", str(self.screen[self.work.filter_lines[tab]]))
 
     def open(self, tab: str) -> dict[Any, Any]:
+        opened_by_visitor(self.work, self.screen, tab)
         return self.send(
             next(
                 b for b in self.work.blocks.blocks.values() if isinstance(b, gr.Tab) and b.id == tab
@@ -192,14 +194,7 @@ def test_a_filter_holds_in_every_tab_that_lists_texts(visit: Visit, lab: Lab) ->
     a = lab.embedded(CORPUS, Design.parse("causal/mean")).vectors[A_TEXTS]
     assert hist["csv"].count("\nA,") > 0 and len(a) == 8
     visit.open("inside")
-    changed = visit.send(
-        next(
-            b
-            for b in visit.work.blocks.blocks.values()
-            if isinstance(b, gr.Tab) and b.id == "shape"
-        ),
-        "select",
-    )
+    changed = visit.open("shape")
     panel = next(p for p in inside.panels if p.id == "shape")
     only_these(changed[panel.hubs])
     assert visit.line("inside").startswith("Filter 8 of 24")
