@@ -213,8 +213,8 @@ class Workspace:
 
         return {
             "fn": self.sessions.session_handler(handle),
-            "inputs": self._inputs | ({*action.inputs, *action.scripts} if action else set()),
-            "js": action.script(self._inputs) if action else None,
+            "inputs": action.inputs_with(self._inputs) if action else self._inputs,
+            "js": action.script_with(self._inputs) if action else None,
             "outputs": self._outputs,
             "trigger_mode": "multiple",  # a later event stops the earlier one
             "show_progress": "full",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from support.models import model_folder, tiny_model, tiny_tokenizer, words
+from support.ray_cluster import raylet, two_nodes
 from support.studies import SMALL, findings
 
 from embedlab import EmbedLabError
@@ -20,7 +20,7 @@ from embedlab.stream.inputs import sources_of
 from embedlab.stream.order import Order
 from embedlab.stream.run import LocalEngine, run
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
 pytestmark = pytest.mark.slow
 
 DESIGNS = ("M1", "causal/mean@1+centre", "bidirectional/mean", "causal/last?template=prompteol")
@@ -50,14 +50,8 @@ def texts_in(folder, count):
 
 @pytest.fixture
 def cluster():
-    from ray.cluster_utils import Cluster
-
-    two = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    two.second = two.add_node(num_cpus=1)
-    ray.init(address=two.address, logging_level=logging.ERROR, log_to_driver=False)
-    yield two
-    ray.shutdown()
-    two.shutdown()
+    with two_nodes() as two:
+        yield two
 
 
 def embedded(engine, inputs, backbone, out, part_texts=50, progress=lambda *_: None):
@@ -92,9 +86,9 @@ def tables(out):
     return {path.name: pq.read_table(path) for path in tables_in(out)}
 
 
-def has_worker(raylet):
-    """Whether a node has an actor that embeds."""
-    for process in raylet.children(recursive=True):
+def has_worker(node):
+    """Whether a node, given its raylet, has an actor that embeds."""
+    for process in node.children(recursive=True):
         with contextlib.suppress(psutil.Error):
             if "MapWorker" in " ".join(process.cmdline()):
                 return True
@@ -110,11 +104,11 @@ def test_the_same_vectors_bit_for_bit_though_a_node_is_killed(
     expected = embedded(LocalEngine(), inputs, backbone, tmp_path / "local", 10)
     out, killed = tmp_path / "ray", threading.Event()
 
-    raylet = psutil.Process(cluster.second.all_processes["raylet"][0].process.pid)
+    second = raylet(cluster.second)
 
     def kill() -> None:
         # Once that node has a backbone, and in the middle of its work.
-        while not has_worker(raylet):
+        while not has_worker(second):
             time.sleep(0.05)
         there = len(tables_in(out))
         while len(tables_in(out)) < there + 20:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-import psutil
 import pytest
 import torch
+from support.ray_cluster import two_nodes
 from support.serving import ROOT
 
 from embedlab import load_backbone
@@ -104,29 +103,15 @@ def test_the_local_engine_is_as_fast_as_a_bare_loop(tmp_path: Path) -> None:
 
 
 def test_two_workers_of_a_core_each_are_nearly_twice_as_fast(tmp_path: Path) -> None:
-    ray = pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
+    pytest.importorskip("ray")
     from embedlab.stream.on_ray import RayEngine
 
     order = order_of(tmp_path / "in", 480, ("M1", "causal/mean"))
-    cluster = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
-    cluster.add_node(num_cpus=1)
-    # Each node's workers inherit its core.
-    for core, node in enumerate(cluster.list_all_nodes()):
-        raylet = node.all_processes["raylet"][0].process.pid
-        psutil.Process(raylet).cpu_affinity([core])
-    ray.init(address=cluster.address, logging_level=logging.ERROR, log_to_driver=False)
-    try:
+    with two_nodes(pinned=True):
         speed_up = ratio(
             2,
             lambda turn: rate(RayEngine(workers=2), order, tmp_path / f"two{turn}", 1 / 3),
             lambda turn: rate(RayEngine(workers=1), order, tmp_path / f"one{turn}", 1 / 3),
         )
-    finally:
-        ray.shutdown()
-        cluster.shutdown()
     print(f"two workers / one: {speed_up:.2f}")
     assert speed_up >= 1.7

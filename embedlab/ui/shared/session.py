@@ -99,11 +99,16 @@ class Action:
         """The controls that it may set for this event."""
         return set(self.sets(values, event) if callable(self.sets) else self.sets)
 
-    def script(self, controls: Collection[Any]) -> str | None:
-        """What runs in the browser before an event with these controls and inputs is sent."""
+    def inputs_with(self, controls: Collection[Any]) -> set[Any]:
+        """All inputs of its event, where these controls come with every event."""
+        return {*controls, *self.inputs, *self.scripts}
+
+    def script_with(self, controls: Collection[Any]) -> str | None:
+        """What the browser runs before that event is sent; None where that is nothing."""
         if not self.scripts:
             return None
-        ordered = sorted({*controls, *self.inputs, *self.scripts}, key=lambda each: each._id)
+        # A script gets and gives the inputs in the order that Gradio brings a set of them into.
+        ordered = sorted(self.inputs_with(controls), key=lambda each: each._id)
         values = [self.scripts.get(control, f"given[{i}]") for i, control in enumerate(ordered)]
         return f"async (...given) => [{', '.join(values)}]"
 
@@ -118,6 +123,7 @@ class Session:
         self.choices = Choices()
         self._memory: Updates = {}
         self._stops: dict[str, threading.Event] = {}
+        #: The keys that what is on the screen, or under way, goes by: see :meth:`shows_as`.
         self._shown: list[Any] = []
 
     def values(self, values: Updates) -> Values:
