@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,12 @@ def study(
     address: AddressOption = "",
     workers: WorkersOption = 0,
     gpus_per_worker: GpusOption = 0.0,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="the folder of an earlier study of these designs: the report says what changed"
+        ),
+    ] = None,
     report_only: Annotated[
         bool, typer.Option("--report", help="Run nothing; write the report on the results so far.")
     ] = False,
@@ -56,15 +63,18 @@ def study(
     options = {"backbone": backbone, "mteb": mteb}
     changes = {key: value for key, value in options.items() if value}
     from embedlab.render.study_page import write_report
+    from embedlab.study.beside import changes as changes_since
     from embedlab.study.definition import load_study
     from embedlab.study.findings import report_of
+    from embedlab.study.report import read_report
 
     definition = load_study(name, **changes)
     if len(definition.seeds) == 1 and definition.recipe is not None:
         say("one seed: the report can show no seed variance")
+    earlier = None if beside is None else read_report(beside / "report.json")
     check_engine(engine, address, workers, gpus_per_worker)
     if not report_only:
-        how = {"command": _command(name, out, changes), "device": device, "dtype": dtype}
+        how = {"command": _command(name, out, changes, beside), "device": device, "dtype": dtype}
         with progress_bar() as progress:
             if engine == "ray":
                 from embedlab.study.on_ray import run_on_ray
@@ -80,6 +90,8 @@ def study(
 
                 run(definition, out, **how, say=say, progress=progress)
     report = report_of(out)
+    if earlier is not None and report.scores:
+        report = replace(report, changes=changes_since(report, earlier))
     typer.echo(_scores(report))
     for path in write_report(report, out):
         say(f"{path}")
@@ -87,7 +99,7 @@ def study(
         raise EmbedLabError(f"No cell of {out.name!r} is finished; run the study first.")
 
 
-def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
+def _command(name: str, out: Path, changes: dict[str, Any], beside: Path | None) -> str:
     """The command line without the paths of this machine: reports are shown to others."""
     words = ["embedlab", "study", Path(name).name, "--out", out.name]
     if "backbone" in changes:
@@ -95,6 +107,8 @@ def _command(name: str, out: Path, changes: dict[str, Any]) -> str:
         words += ["--backbone", folder.name if folder.is_dir() else changes["backbone"]]
     for task in changes.get("mteb", []):
         words += ["--mteb", task]
+    if beside is not None:
+        words += ["--beside", beside.name]
     return shlex.join(words)
 
 

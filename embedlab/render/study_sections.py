@@ -75,6 +75,7 @@ def sections(report: Report) -> list[Section]:
         overview = [paper(report), scores(report)]
     return [
         head(report),
+        *([changed(report)] if report.changes else []),
         *overview,
         *(_with_tasks(report, category) for category in report.categories),
         *([training(report)] if report.curves or report.grid is None else []),
@@ -86,6 +87,14 @@ def head(report: Report) -> Section:
     """The study's name, what was measured in one line, and what limits the numbers."""
     text = muted(headline(report)) + note(report.notes)
     return Section(title=f"{one_line(report.name)}: a study of embedding designs", text=text)
+
+
+def changed(report: Report) -> Section:
+    """What it says otherwise than an earlier study; empty where it stands beside none."""
+    if not report.changes:
+        return Section(title="")
+    trained, *sentences = report.changes
+    return Section(title="What changed", text=_STUDY.changes(trained, sentences))
 
 
 def paper(report: Report) -> Section:

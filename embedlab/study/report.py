@@ -254,12 +254,16 @@ class Report:
     ran: tuple[Ran, ...]
     notes: tuple[str, ...]
     grid: Grid | None = None
+    #: What it says otherwise than an earlier study that it was set beside.
+    changes: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The content of a report.json; :func:`read_report` reads it."""
         values = _REPORT.dump_python(self)
         if self.grid is None:  # as reports were before there were grids
             del values["grid"]
+        if not self.changes:  # likewise before a report could be set beside another
+            del values["changes"]
         for score in values["scores"]:  # likewise before tasks had other measures
             if not score["also"]:
                 del score["also"]

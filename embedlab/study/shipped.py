@@ -11,10 +11,14 @@ from embedlab.resources import ASSETS
 def shipped_reports(folder: Path = ASSETS) -> dict[str, Path]:
     """The reports that are there, by a title: first the paper's designs, then the others.
 
-    Each stands in ``study``, in ``study-NAME``, or in a folder of that for every backbone.
+    Each stands in ``study``, in ``study-NAME``, or in a folder of that for every backbone. That of
+    the trained designs that ship comes before that of a short training.
     """
-    patterns = ("study/report.json", "study-*/report.json", "study-*/*/report.json")
-    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    patterns = (
+        *("study-trained/report.json", "study/report.json"),
+        *("study-*/report.json", "study-*/*/report.json"),
+    )
+    found = dict.fromkeys(path for pattern in patterns for path in sorted(folder.glob(pattern)))
     return {_title(path): path for path in found}
 
 

@@ -151,14 +151,23 @@ def test_the_shipped_reports_are_those_whose_folders_are_there(tmp_path: Path) -
         "study": tmp_path / "study" / "report.json",
         "grid: 24 designs · tiny": tmp_path / "study-grid" / "one" / "report.json",
     }
+    trained = tmp_path / "study-trained" / "report.json"
+    trained.parent.mkdir()
+    trained.write_text("{}")
+    assert list(shipped_reports(tmp_path).values())[:2] == [
+        trained,  # the tab opens on it
+        tmp_path / "study" / "report.json",
+    ]
 
 
 def test_an_uploaded_report_is_shown_until_it_is_cleared(
     shipped: Path, report: Report, tmp_path: Path
 ) -> None:
     tab, path = tab_on(shipped), tmp_path / "uploaded.json"
-    path.write_text(replace(report, name=HOSTILE, notes=(HOSTILE,)).to_json())
+    hostile = {"name": HOSTILE, "notes": (HOSTILE,), "changes": (HOSTILE, "M5 now above M1")}
+    path.write_text(replace(report, **hostile).to_json())
     view = opening(tab, str(path))
+    assert "<li>M5 now above M1</li>" in view[tab.changed.text]
     assert view[tab.which] == UPLOADED and view[tab.uploaded].name == HOSTILE
     assert view[tab.shipped]["value"] is None  # so that any of them can be chosen again
     assert "<script" not in json.dumps({str(k): v for k, v in view.items() if isinstance(v, str)})

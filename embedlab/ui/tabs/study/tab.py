@@ -147,6 +147,7 @@ class StudyTab:
         self._wire(tab)
 
     def _build_sections(self) -> None:
+        self.changed = SectionPanel("changed", study_sections.changed)
         with gr.Column(visible=False) as self.many:
             self._build_grid()
         with gr.Column() as self.few:
@@ -179,7 +180,7 @@ class StudyTab:
         self.training = SectionPanel("training", study_sections.training, curves)
         self.run = SectionPanel("run", study_sections.run)
         #: The sections without choices.
-        self.fixed = [self.head, self.effects, self.designs, self.paper, self.scores]
+        self.fixed = [self.head, self.changed, self.effects, self.designs, self.paper, self.scores]
         self.fixed += [self.training, self.run]
         self.code = code_block("study-code", "shell")
         self.files = html.frame("study-files", "study_files", list(FILES))
