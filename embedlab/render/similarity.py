@@ -135,7 +135,8 @@ def similarity_histogram(
     figure.update_xaxes(zeroline=False)
     figure.update_yaxes(rangemode="tozero")
     x, y = "Cosine ×100", "Share of pairs, %"
-    return finish(figure, x=x, y=y, height=340, margin_b=88, margin_t=92)
+    more = 17 * sum(trace.name.count("<br>") for trace in figure.data)  # lines of the legend
+    return finish(figure, x=x, y=y, height=340 + more, margin_b=88 + more, margin_t=92)
 
 
 def _heatmap(

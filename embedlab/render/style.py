@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 import textwrap
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -58,6 +59,16 @@ def plotly_text(text: str) -> str:
 def wrapped(text: str, width: int = 60, limit: int = 240) -> str:
     """Escaped lines of at most ``width`` characters joined by ``<br>``, ``limit`` in all."""
     lines = textwrap.wrap(shorten(text, limit), width, break_on_hyphens=False)
+    return "<br>".join(plotly_text(line) for line in lines)
+
+
+def in_lines(name: str, width: int = 44) -> str:
+    """An escaped name for a legend, broken before steps, templates and figures where it is long."""
+    lines = [""]
+    for part in re.split(r"(?=[?+]| · )", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
     return "<br>".join(plotly_text(line) for line in lines)
 
 
@@ -117,7 +128,7 @@ def add_designs(
         figure.add_scatter(
             x=x,
             y=y,
-            name=f"{letter}: {plotly_text(name)}",
+            name=in_lines(f"{letter}: {name}"),
             line={"color": colour, "dash": dash},
             fillcolor=faded(colour),
             hovertemplate=f"{hover}<extra>{letter}</extra>",

@@ -182,6 +182,17 @@ def test_histogram_shares_sum_to_one_and_name_the_means():
         similarity.similarity_histogram(np.array([]), np.array([]), "a", "b")
 
 
+def test_a_long_name_is_broken_in_the_legend_which_gets_the_room():
+    short, long = "causal/eos", "causal/mean_last+filter1.5+centre?template=topic"
+    sims = np.linspace(0, 1, 9)
+    one, more = (similarity.similarity_histogram(sims, sims, short, n) for n in (short, long))
+    lines = more.data[1].name.split("<br>")
+    assert len(lines) == 2 and max(map(len, lines)) <= 44
+    assert "".join(lines).startswith(f"B: {long}")
+    extra = more.layout.height - one.layout.height
+    assert extra == more.layout.margin.b - one.layout.margin.b > 12
+
+
 @pytest.mark.parametrize(("norms", "kind"), [([38.0, 52.0], "linear"), ([38.0, 22_500.0], "log")])
 def test_bars_start_at_zero_or_at_a_power_of_ten(norms: list[float], kind: str) -> None:
     sides = [("causal/eos", ["a", "b"], np.array(norms))] * 2
