@@ -175,7 +175,7 @@ def _heatmap(
         figure.add_vline(x=place - 0.5, line=border).add_hline(y=place - 0.5, line=border)
     # A row is as high as its label needs, at any number of texts.
     height = max(_LEAST_HEIGHT, n * _ROW)
-    margin = {"l": 136, "r": 12, "t": 64, "b": 104}
+    margin = {"l": 136, "r": 12, "t": figure.layout.margin.t, "b": 104}
     return figure.update_layout(
         annotations=_axis_labels(cells.texts),
         height=height + margin["t"] + margin["b"],

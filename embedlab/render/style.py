@@ -63,7 +63,7 @@ def wrapped(text: str, width: int = 60, limit: int = 240) -> str:
 
 
 def in_lines(name: str, width: int = 44) -> str:
-    """An escaped name for a legend, broken before steps, templates and figures where it is long."""
+    """An escaped name, broken before its steps, template and figures where it is long."""
     lines = [""]
     for part in re.split(r"(?=[?+]| · )", name):
         if lines[-1] and len(lines[-1]) + len(part) > width:
@@ -99,12 +99,10 @@ def _label(value: Hashable) -> str:
 
 
 def start(title: str, caption: str) -> go.Figure:
-    """An empty figure with the layout that all share."""
-    heading = {
-        "text": plotly_text(shorten(title, 60)),
-        "subtitle": {"text": plotly_text(caption)},
-    }
-    margin = {"l": 56, "r": 16, "t": 64, "b": 130}
+    """An empty figure with the layout that all share, and a title that half a page has room for."""
+    text = in_lines(shorten(title, 90))
+    heading = {"text": text, "subtitle": {"text": plotly_text(caption)}}
+    margin = {"l": 56, "r": 16, "t": 64 + 20 * text.count("<br>"), "b": 130}
     return go.Figure(layout={"template": _TEMPLATE, "title": heading, "margin": margin})
 
 

@@ -193,6 +193,15 @@ def test_a_long_name_is_broken_in_the_legend_which_gets_the_room():
     assert extra == more.layout.margin.b - one.layout.margin.b > 12
 
 
+def test_a_long_title_takes_lines_and_the_figure_room():
+    short, long = "A: causal/eos", "B: smollm2-135m-m5 · M5 · bidirectional/multi_layer_trainable"
+    one, more = (
+        similarity.similarity_heatmap(np.eye(2), cells(["a", "b"]), n, 0, 1) for n in (short, long)
+    )
+    assert more.layout.title.text == long.replace(" · bi", "<br>· bi")
+    assert more.layout.margin.t - one.layout.margin.t == 20
+
+
 @pytest.mark.parametrize(("norms", "kind"), [([38.0, 52.0], "linear"), ([38.0, 22_500.0], "log")])
 def test_bars_start_at_zero_or_at_a_power_of_ten(norms: list[float], kind: str) -> None:
     sides = [("causal/eos", ["a", "b"], np.array(norms))] * 2
