@@ -11,11 +11,11 @@ from embedlab.resources import ASSETS
 def shipped_reports(folder: Path = ASSETS) -> dict[str, Path]:
     """The reports that are there, by a title: first the paper's designs, then the others.
 
-    Each stands in ``study``, in ``study-NAME``, or in a folder of that for every backbone. That of
-    the trained designs that ship comes before that of a short training.
+    Each stands in ``study``, in ``study-NAME``, or in a folder of that for every backbone. The
+    first is the one that lessons are about; those of the designs that ship trained come next.
     """
     patterns = (
-        *("study-trained/report.json", "study/report.json"),
+        *("study/report.json", "study-trained/report.json"),
         *("study-*/report.json", "study-*/*/report.json"),
     )
     found = dict.fromkeys(path for pattern in patterns for path in sorted(folder.glob(pattern)))

@@ -155,8 +155,8 @@ def test_the_shipped_reports_are_those_whose_folders_are_there(tmp_path: Path) -
     trained.parent.mkdir()
     trained.write_text("{}")
     assert list(shipped_reports(tmp_path).values())[:2] == [
-        trained,  # the tab opens on it
-        tmp_path / "study" / "report.json",
+        tmp_path / "study" / "report.json",  # the tab opens on it, and lessons are about it
+        trained,
     ]
 
 
