@@ -17,6 +17,7 @@ from embedlab import EmbedLabError
 from embedlab.catalogue import CATALOGUE
 from embedlab.cli.commands import app
 from embedlab.cli.vector_files import save_vectors
+from embedlab.models.trained_designs import trained_designs
 
 
 def test_help_is_quick_and_needs_no_torch():
@@ -60,10 +61,14 @@ def test_the_version_is_the_package_version():
 def test_the_list_of_assets_has_a_row_each(arguments):
     code, out, _ = run(*arguments)
     rows = out.splitlines()[1:]
-    assert code == 0 and [row.split()[0] for row in rows] == list(CATALOGUE)
-    for row, asset in zip(rows, CATALOGUE.values(), strict=True):
+    names, trained = [row.split()[0] for row in rows], list(trained_designs())
+    assert code == 0 and names == [*CATALOGUE, *trained] and trained
+    for row, asset in zip(rows, CATALOGUE.values(), strict=False):
         assert asset.licence in row and asset.source in row
+    for row in rows:
         assert re.search(r" (yes|no) ", row)
+    for row in rows[len(CATALOGUE) :]:
+        assert row.split()[1] == "design" and "trained on smollm2-135m" in row
 
 
 def test_all_leaves_out_what_has_terms(monkeypatch):
