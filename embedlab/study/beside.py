@@ -10,7 +10,7 @@ from embedlab.analysis.tasks import category_name
 from embedlab.errors import EmbedLabError
 from embedlab.study.comparisons import Difference
 from embedlab.study.effects import mean_over_sources
-from embedlab.study.report import Model, Report, TaskFacts, over_datasets, short_name
+from embedlab.study.report import Report, TaskFacts, over_datasets, short_name, steps_text
 
 
 def changes(report: Report, before: Report) -> tuple[str, ...]:
@@ -24,32 +24,27 @@ def changes(report: Report, before: Report) -> tuple[str, ...]:
     """
     measured = {(task.id, task.sha256) for task in before.tasks}
     tasks = [task for task in report.tasks if (task.id, task.sha256) in measured]
-    models = {model.label: model for model in report.models if model.compared}
-    earlier = {model.label: model for model in before.models if model.compared}
-    labels = [label for label in models if label in earlier]
+    earlier = {model.label for model in before.models if model.compared}
+    labels = [m.label for m in report.models if m.compared and m.label in earlier]
     if not tasks or len(labels) < 2:
         raise EmbedLabError(
             f"{report.name!r} and {before.name!r} measured fewer than two designs, or no task, "
             "alike; set a study beside one with the same designs, tasks, 'sizes' and 'words'."
         )
-    lines = [_trained(report, before)]
+    lines = [f"Beside {before.name!r}: {_trainings(before)} there, {_trainings(report)} here."]
     for category in report.categories:
         if common := [task for task in tasks if task.category == category]:
             lines.append(_scores(category, report, before, common, labels))
             lines += _verdicts(category, report, before, common, labels)
     claims = {(claim.category, claim.b): claim.found for claim in before.claims}
     for claim in report.claims:
-        found = claims.get((claim.category, claim.b), claim.found)
-        if found != claim.found:
+        then = claims.get((claim.category, claim.b), claim.found)
+        if then != claim.found:
             lines.append(
                 f"Beside the paper's conclusion on {claim.b}, {category_name(claim.category)}: "
-                f"{found!r} then, {claim.found!r} now."
+                f"{then!r} then, {claim.found!r} now."
             )
     return tuple(lines)
-
-
-def _trained(report: Report, before: Report) -> str:
-    return f"Beside {before.name!r}: {_trainings(before)} there, {_trainings(report)} here."
 
 
 def _trainings(report: Report) -> str:
@@ -57,10 +52,8 @@ def _trainings(report: Report) -> str:
     steps = [curve.points[-1][0] for curve in report.curves if curve.points]
     if not steps:
         return "nothing trained"
-    fewest, most = min(steps), max(steps)
     seeds = len({curve.seed for curve in report.curves})
-    many = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    return f"{many} steps, {seeds} seed{'s' * (seeds != 1)}"
+    return f"{steps_text(steps)} steps, {seeds} seed{'s' * (seeds != 1)}"
 
 
 def _scores(
@@ -83,15 +76,11 @@ def _scores(
 
 def _mean(report: Report, label: str, tasks: list[TaskFacts]) -> float:
     """A compared design's mean over the sources of some tasks; NaN without a score."""
-    number = report.models.index(_compared(report, label))
+    number = next(i for i, m in enumerate(report.models) if m.compared and m.label == label)
     scores = {score.task: score.score for score in report.scores if score.model == number}
     row = np.array([scores.get(task.id) for task in tasks], np.float64)
     mean = mean_over_sources(row, [task.cluster for task in tasks])
     return np.nan if mean is None else mean
-
-
-def _compared(report: Report, label: str) -> Model:
-    return next(model for model in report.models if model.compared and model.label == label)
 
 
 def _verdicts(

@@ -45,6 +45,7 @@ from embedlab.study.report import (
     TaskFacts,
     design_title,
     rounded,
+    steps_text,
 )
 
 #: Random swaps of a test within a task.
@@ -346,9 +347,10 @@ def _notes(measured: _Measurements) -> Iterator[str]:
         )
     trained = study.recipe or study.models
     if steps := [r.history[-1].number for r in measured.done if study.models and r.history]:
-        fewest, most = min(steps), max(steps)
-        many = f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
-        yield f"The trained designs were there before this study, trained for {many} steps."
+        yield (
+            "The trained designs were there before this study, trained for "
+            f"{steps_text(steps)} steps."
+        )
     if trained and seeds == 1:
         yield "One seed: how much the results vary with the seed is not known."
     if trained and seeds > 1:

@@ -408,6 +408,12 @@ def short_name(label: str) -> str:
     return Design.parse(label).alias or label
 
 
+def steps_text(steps: Sequence[int]) -> str:
+    """``40``, or ``250 to 400`` where trainings differ in their steps; there is at least one."""
+    fewest, most = min(steps), max(steps)
+    return f"{fewest:,}" if fewest == most else f"{fewest:,} to {most:,}"
+
+
 def p_text(p: float | None) -> str:
     """``0.012``, ``<0.001``, or a dash where nothing was tested."""
     if p is None:

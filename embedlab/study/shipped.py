@@ -15,8 +15,10 @@ def shipped_reports(folder: Path = ASSETS) -> dict[str, Path]:
     first is the one that lessons are about; those of the designs that ship trained come next.
     """
     patterns = (
-        *("study/report.json", "study-trained/report.json"),
-        *("study-*/report.json", "study-*/*/report.json"),
+        "study/report.json",
+        "study-trained/report.json",
+        "study-*/report.json",
+        "study-*/*/report.json",
     )
     found = dict.fromkeys(path for pattern in patterns for path in sorted(folder.glob(pattern)))
     return {_title(path): path for path in found}
